@@ -1,0 +1,80 @@
+//! The error type of this crate and of everything that implements its traits.
+
+/// What can go wrong between the floors.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor operation failed (shape, dtype, device).
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// Differentiation failed.
+    #[error(transparent)]
+    Autograd(#[from] gauntlet_autograd::Error),
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was attempted, as a verb ("read", "write", "rename").
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A name that no registry holds.
+    #[error("unknown {kind} {name:?}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default())]
+    Unknown {
+        /// "recipe", "attack", "model", "data set", "parameter of pgd", ...
+        kind: String,
+        /// What the user wrote.
+        name: String,
+        /// The nearest known name.
+        hint: Option<String>,
+    },
+    /// A value outside its domain.
+    #[error("bad value for {what}: {why}")]
+    Value {
+        /// The parameter.
+        what: String,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// A checkpoint that does not fit the model.
+    #[error("checkpoint {path}: {why}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// What does not fit, and the way out.
+        why: String,
+    },
+    /// A loss, weight or logit that is not finite.
+    #[error("{what} is not finite: {why}")]
+    NotFinite {
+        /// What was not finite.
+        what: String,
+        /// Where, with the values nearby and a hint.
+        why: String,
+    },
+    /// An attack proposed a point that its threat model forbids (a bug of the attack).
+    #[error("attack {attack} proposed an invalid point for example {example}: {why}")]
+    Proposal {
+        /// The attack.
+        attack: String,
+        /// Data set row.
+        example: u64,
+        /// Which constraint was broken, with the numbers.
+        why: String,
+    },
+    /// Anything a component wants to say in its own words.
+    #[error("{0}")]
+    Message(String),
+}
+
+/// Result with [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A bad value: `Error::value("eps", "must be at least 0, got -1")`.
+    pub fn value(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Value { what: what.into(), why: why.into() }
+    }
+}

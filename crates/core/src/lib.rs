@@ -1,0 +1,39 @@
+//! The nouns of adversarial robustness and the traits between gauntlet's crates.
+//!
+//! *data → model → recipe (training) → attacks (evaluation) → records → reports*: every arrow is a trait or a plain
+//! data type of this crate. Nothing here knows a concrete data set, model, recipe or attack.
+
+pub mod attack;
+pub mod batch;
+pub mod checkpoint;
+pub mod eps;
+pub mod error;
+pub mod key;
+pub mod network;
+pub mod norm;
+pub mod objective;
+pub mod optimiser;
+pub mod params;
+pub mod philox;
+pub mod recipe;
+pub mod record;
+pub mod registry;
+pub mod schedule;
+pub mod statistics;
+pub mod target;
+pub mod threat;
+
+pub use attack::{Answer, Ask, Attack, Clean, Job, Outcome, Slots, Want};
+pub use batch::Batch;
+pub use eps::Eps;
+pub use error::{Error, Result};
+pub use key::{Key, Purpose};
+pub use network::{Activation, BatchStats, Mode, ModelInfo, Network, Pass};
+pub use norm::Norm;
+pub use objective::{Goal, Objective};
+pub use params::{Init, ParamSpec, Params, Weights};
+pub use recipe::{Loss, Memory, Penalty, Recipe, Setup, Step, Term};
+pub use record::{Attacked, Flag, Provenance, Record, Verdict};
+pub use registry::{Args, ParamDoc, Registry, Spec};
+pub use target::{Frozen, Linear, Target};
+pub use threat::ThreatModel;

@@ -1,0 +1,105 @@
+//! A differentiable network, as recipes see it.
+
+use crate::{Key, Params, Result};
+use candle_core::Tensor;
+use gauntlet_autograd::Var;
+use serde::{Deserialize, Serialize};
+
+/// Train or eval: a value handed to `forward`, never state of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Batch norm uses the batch's statistics, dropout drops.
+    Train,
+    /// Batch norm uses the running statistics, dropout is the identity.
+    Eval,
+}
+
+/// The nonlinearity of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// max(0, x), relu'(0) = 0.
+    Relu,
+    /// log(1 + eˣ).
+    Softplus,
+    /// x·Φ(x), the exact (erf) form.
+    Gelu,
+}
+
+impl Activation {
+    /// Applies it elementwise.
+    pub fn apply(self, x: &Var) -> Result<Var> {
+        Ok(match self {
+            Activation::Relu => x.relu()?,
+            Activation::Softplus => x.softplus()?,
+            Activation::Gelu => x.gelu()?,
+        })
+    }
+}
+
+/// What is fixed about a network: architecture, input, classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Registered name, e.g. `lenet-small`.
+    pub name: String,
+    /// Channels, height, width of an input.
+    pub input: (usize, usize, usize),
+    /// Number of classes K.
+    pub classes: usize,
+    /// The nonlinearity.
+    pub activation: Activation,
+    /// Per-channel mean subtracted inside the model (empty: none).
+    pub mean: Vec<f64>,
+    /// Per-channel standard deviation divided by inside the model (empty: none).
+    pub std: Vec<f64>,
+    /// Raised by hand when the architecture's numbers change.
+    pub numerics: u32,
+}
+
+/// Batch statistics that a train-mode batch norm saw; the trainer decides whether the running ones move.
+#[derive(Debug, Clone)]
+pub struct BatchStats {
+    /// Name of the layer, e.g. `layer1.0.bn1`: its buffers are `{layer}.running_mean` and `{layer}.running_var`.
+    pub layer: String,
+    /// Batch mean, `(C,)`.
+    pub mean: Tensor,
+    /// Unbiased batch variance, `(C,)`, as PyTorch stores it.
+    pub var: Tensor,
+    /// PyTorch's momentum (0.1): running = (1 − m)·running + m·batch.
+    pub momentum: f64,
+}
+
+/// One forward pass: mode and keyed randomness in, batch statistics out.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// Train or eval.
+    pub mode: Mode,
+    /// Data set rows of the examples (dropout is keyed by them).
+    pub ids: &'a [u64],
+    /// Key of this pass's randomness.
+    pub key: Key,
+    /// Statistics of the train-mode batch norms of this pass, in order.
+    pub stats: Vec<BatchStats>,
+}
+
+impl<'a> Pass<'a> {
+    /// An eval pass (no randomness is drawn, no statistics are returned).
+    pub fn eval(ids: &'a [u64]) -> Self {
+        Pass { mode: Mode::Eval, ids, key: Key::new(0, crate::Purpose::Dropout), stats: Vec::new() }
+    }
+    /// A train pass.
+    pub fn train(ids: &'a [u64], key: Key) -> Self {
+        Pass { mode: Mode::Train, ids, key, stats: Vec::new() }
+    }
+}
+
+/// A differentiable network. Parameters are handed in: leaves to train, constants in attacks and evaluation.
+pub trait Network: Send + Sync {
+    /// Architecture, input shape, classes, normalisation.
+    fn info(&self) -> &ModelInfo;
+    /// Names, shapes and initialisers of all parameters and buffers, in PyTorch's `state_dict` order.
+    fn specs(&self) -> Vec<crate::ParamSpec>;
+    /// Logits `(N, K)` of pixels `x (N, C, H, W)` in [0,1].
+    fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var>;
+}

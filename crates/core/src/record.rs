@@ -1,0 +1,170 @@
+//! Records: one training with all its evaluations. What reports read; pure data.
+//!
+//! A record is two objects: `result` (the same bytes for the same configuration, whatever the batch width, the thread
+//! count or the interruptions) and `provenance` (where, when and how it came about).
+
+use crate::Eps;
+use serde::{Deserialize, Serialize};
+
+/// How one example fared under one attack at one ε.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// Misclassified before any attack.
+    Wrong,
+    /// Correct, and no job of the attack broke it.
+    Robust,
+    /// Broken by this attack at this ε.
+    Broken,
+    /// Broken at a smaller ε and not run again.
+    Carried,
+}
+
+/// The referee's verdict on one example under one attack at one ε.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Data set row.
+    pub id: u64,
+    /// What happened.
+    pub fate: Fate,
+    /// Restart that broke it (0 otherwise).
+    pub restart: u32,
+    /// Steps of that restart (all steps if robust).
+    pub steps: u32,
+    /// ‖x_adv − x‖ of the threat model's norm, in pixels.
+    pub size: f64,
+    /// Margin z_y − max z_{j≠y} at the proposal (negative: misclassified).
+    pub margin: f64,
+    /// Forwards that this example's own jobs needed.
+    pub forwards: u32,
+    /// Backwards likewise.
+    pub backwards: u32,
+}
+
+/// One example before any attack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CleanVerdict {
+    /// Data set row.
+    pub id: u64,
+    /// True label.
+    pub label: u32,
+    /// Predicted class.
+    pub predicted: u32,
+    /// Margin z_y − max z_{j≠y}.
+    pub margin: f64,
+}
+
+/// One attack at one ε.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attacked {
+    /// Label in the suite, e.g. `pgd`.
+    pub attack: String,
+    /// The attack with all defaults filled in (canonical JSON).
+    pub parameters: serde_json::Value,
+    /// `linf`, `l2`, `l1`.
+    pub norm: crate::Norm,
+    /// Budget as written.
+    pub eps: Eps,
+    /// One verdict per example, in the order of [`Outcome::clean`]. Kept in `verdicts.csv`, not in the JSON.
+    #[serde(skip)]
+    pub verdicts: Vec<Verdict>,
+}
+
+/// A remark of the referee about a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flag {
+    /// Short name, e.g. `fgsm-beats-pgd`.
+    pub name: String,
+    /// One sentence with the numbers.
+    pub detail: String,
+}
+
+/// One epoch of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Epochs done (1 after the first).
+    pub epoch: u32,
+    /// Mean of every named term over the epoch's examples, in order.
+    pub terms: Vec<(String, f64)>,
+    /// Clean accuracy on the monitored examples, in [0,1].
+    pub clean_accuracy: f64,
+    /// Accuracy on them under the quick attack, in [0,1].
+    pub robust_accuracy: f64,
+    /// Mean ‖∇ₓℓ‖₁ on them, pixel units.
+    pub gradient_l1: f64,
+    /// Mean ‖∇ₓℓ‖₂ on them, pixel units.
+    pub gradient_l2: f64,
+    /// `validation` (held out) or `train`.
+    pub monitored_on: String,
+}
+
+/// The part of a record that must repeat byte for byte.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Full resolved configuration: data, model, recipe, optimiser, schedule, seeds, attacks (canonical JSON).
+    pub configuration: serde_json::Value,
+    /// sha256 of the decoded training split, `sha256:...`.
+    pub data_sha256: String,
+    /// sha256 of the checkpoint's tensors.
+    pub checkpoint_sha256: String,
+    /// Training curve.
+    pub curve: Vec<Epoch>,
+    /// One entry per evaluated example. Kept in `verdicts.csv`, not in the JSON.
+    #[serde(skip)]
+    pub clean: Vec<CleanVerdict>,
+    /// Attacks × ε in the suite's order.
+    pub attacked: Vec<Attacked>,
+    /// The referee's remarks.
+    pub flags: Vec<Flag>,
+}
+
+/// Where, when and how a record came about. Never compared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of gauntlet.
+    pub version: String,
+    /// Commit, with `-dirty` if the tree was changed, or `unknown`.
+    pub commit: String,
+    /// rustc, candle, ... versions.
+    pub versions: Vec<(String, String)>,
+    /// CPU model.
+    pub cpu: String,
+    /// `cpu`, `cuda:0`.
+    pub device: String,
+    /// Threads.
+    pub threads: usize,
+    /// Start, RFC 3339 UTC.
+    pub started: String,
+    /// Wall seconds of the training.
+    pub train_seconds: f64,
+    /// Wall seconds of the evaluation.
+    pub evaluate_seconds: f64,
+    /// Forwards executed in the evaluation, padding and polling included.
+    pub executed_forwards: u64,
+    /// Backwards executed.
+    pub executed_backwards: u64,
+    /// How often the training was resumed.
+    pub resumed: u32,
+}
+
+/// One row × seed of a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Format of this file.
+    pub format: u32,
+    /// Suite.
+    pub suite: String,
+    /// Row id in the suite, e.g. `grad-norm`.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// `None`: done. `Some(reason)`: this part failed.
+    pub failed: Option<String>,
+    /// What must repeat.
+    pub result: Outcome,
+    /// What need not.
+    pub provenance: Provenance,
+}
+
+/// Current [`Record::format`].
+pub const RECORD_FORMAT: u32 = 1;

@@ -1,0 +1,79 @@
+//! What an attack sees of a model: logits, and pull-backs through one forward. No tape in sight.
+
+use crate::{Key, Mode, ModelInfo, Network, Params, Pass, Result};
+use candle_core::Tensor;
+use gauntlet_autograd::{Graph, Var, grad};
+use std::sync::Arc;
+
+/// A model under attack. Results for one example must not depend on the others in the batch (eval mode).
+pub trait Target: Send + Sync {
+    /// Architecture, input shape, classes.
+    fn info(&self) -> &ModelInfo;
+    /// Logits `(N, K)` of `x (N, C, H, W)`.
+    fn logits(&self, x: &Tensor) -> Result<Tensor>;
+    /// A forward that can be pulled back through, as often as wanted.
+    fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>>;
+}
+
+/// One forward with its tape.
+pub trait Linear {
+    /// Logits `(N, K)` of this forward.
+    fn logits(&self) -> &Tensor;
+    /// Σₖ cotangent[n,k] · ∂logits[n,k]/∂x, shape of x. `cotangent` is `(N, K)`.
+    fn pull(&self, cotangent: &Tensor) -> Result<Tensor>;
+}
+
+/// A network with constant parameters: only input gradients exist.
+#[derive(Clone)]
+pub struct Frozen {
+    network: Arc<dyn Network>,
+    params: Params,
+    mode: Mode,
+    key: Key,
+}
+
+impl Frozen {
+    /// Freezes a network in eval mode (parameters become constants).
+    pub fn new(network: Arc<dyn Network>, params: Params) -> Self {
+        Self::in_mode(network, params, Mode::Eval, Key::new(0, crate::Purpose::Dropout))
+    }
+    /// Freezes a network in the given mode, for attacks inside recipes.
+    pub fn in_mode(network: Arc<dyn Network>, params: Params, mode: Mode, key: Key) -> Self {
+        Frozen { network, params: params.detached(), mode, key }
+    }
+    fn forward(&self, x: &Var) -> Result<Var> {
+        let ids: Vec<u64> = (0..x.dim(0)? as u64).collect();
+        let mut pass = Pass { mode: self.mode, ids: &ids, key: self.key, stats: Vec::new() };
+        self.network.forward(&self.params, x, &mut pass)
+    }
+}
+
+impl Target for Frozen {
+    fn info(&self) -> &ModelInfo {
+        self.network.info()
+    }
+    fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.forward(&Var::constant(x.clone()))?.tensor().clone())
+    }
+    fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
+        let x = Var::leaf(x.clone());
+        let z = self.forward(&x)?;
+        Ok(Box::new(Taped { x, z }))
+    }
+}
+
+struct Taped {
+    x: Var,
+    z: Var,
+}
+
+impl Linear for Taped {
+    fn logits(&self) -> &Tensor {
+        self.z.tensor()
+    }
+    fn pull(&self, cotangent: &Tensor) -> Result<Tensor> {
+        let weighted = self.z.mul(&Var::constant(cotangent.clone()))?;
+        let mut g = grad(&weighted, &[&self.x], Graph::Free)?;
+        Ok(g.swap_remove(0).tensor().clone())
+    }
+}
