@@ -1,0 +1,187 @@
+//! The reverse sweep.
+
+use crate::var::Node;
+use crate::{Error, Result, Saved, Var};
+use candle_core::Tensor;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Whether the *results* of [`grad`] can be differentiated again. Neither consumes the output's tape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Graph {
+    /// Plain values: nothing is recorded.
+    Free,
+    /// The results carry their graph (`create_graph = True`).
+    Keep,
+}
+
+/// d(sum of output)/d(wrt\[i\]) for each i.
+///
+/// Only what lies between `output` and `wrt` is visited; no other gradient is computed.
+///
+/// # Errors
+/// [`Error::Unreached`] when the output does not depend on some of `wrt`: not a silent zero.
+pub fn grad(output: &Var, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
+    sweep(output.tensor().clone(), output.node().cloned(), wrt, graph)
+}
+
+/// The last use of a tape: like [`grad`] with [`Graph::Free`], letting go of every node as it is passed.
+///
+/// What other variables still hold survives, so detach named terms first: a term kept for the log keeps the whole
+/// forward alive.
+pub fn grad_last(output: Var, wrt: &[&Var]) -> Result<Vec<Tensor>> {
+    let node = output.node().cloned();
+    let tensor = output.tensor().clone();
+    drop(output);
+    Ok(sweep(tensor, node, wrt, Graph::Free)?.into_iter().map(|v| v.tensor().clone()).collect())
+}
+
+/// All nodes that `root` depends on, itself included, by growing id.
+pub(crate) fn ancestors(root: &Arc<Node>) -> Vec<Arc<Node>> {
+    let mut seen = HashSet::from([root.id]);
+    let mut found = vec![root.clone()];
+    let mut next = 0;
+    while next < found.len() {
+        let node = found[next].clone();
+        for input in node.inputs.iter().filter_map(|e| e.node.as_ref()) {
+            if seen.insert(input.id) {
+                found.push(input.clone());
+            }
+        }
+        next += 1;
+    }
+    found.sort_unstable_by_key(|n| n.id);
+    found
+}
+
+fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
+    let mut nodes = root.as_ref().map(ancestors).unwrap_or_default();
+    let targets: HashSet<u64> = wrt.iter().filter_map(|v| v.id()).collect();
+    // Which nodes lead to a target: by growing id, inputs come first.
+    let mut leads: HashSet<u64> = HashSet::new();
+    for node in &nodes {
+        let through = node.inputs.iter().any(|e| e.node.as_ref().is_some_and(|n| leads.contains(&n.id)));
+        if through || targets.contains(&node.id) {
+            leads.insert(node.id);
+        }
+    }
+    let missing: Vec<usize> =
+        wrt.iter().enumerate().filter(|(_, v)| v.id().is_none_or(|id| !leads.contains(&id))).map(|(i, _)| i).collect();
+    if !missing.is_empty() {
+        return Err(Error::Unreached { positions: missing });
+    }
+    let Some(root) = root else { return Ok(Vec::new()) };
+    let mut gradients: HashMap<u64, Var> = HashMap::new();
+    gradients.insert(root.id, Var::constant(output.ones_like()?));
+    drop((root, output));
+    let mut found: HashMap<u64, Var> = HashMap::new();
+    while let Some(node) = nodes.pop() {
+        if !leads.contains(&node.id) {
+            continue;
+        }
+        let Some(gradient) = gradients.remove(&node.id) else { continue };
+        if targets.contains(&node.id) {
+            found.insert(node.id, gradient.clone());
+        }
+        let Some(op) = &node.op else { continue };
+        let needed: Vec<bool> =
+            node.inputs.iter().map(|e| e.node.as_ref().is_some_and(|n| leads.contains(&n.id))).collect();
+        if !needed.contains(&true) {
+            continue;
+        }
+        let saved = Saved { node: &node, op: op.name(), keep: graph == Graph::Keep };
+        let contributions = op.vjp(&saved, &gradient, &needed)?;
+        for ((edge, contribution), needed) in node.inputs.iter().zip(contributions).zip(needed) {
+            let (Some(input), Some(contribution), true) = (&edge.node, contribution, needed) else { continue };
+            if contribution.dims() != edge.dims {
+                return Err(crate::error::shape(
+                    op.name(),
+                    format!("its vjp returned {:?} for an input of {:?}", contribution.dims(), edge.dims),
+                ));
+            }
+            // The first contribution is the gradient; nothing is added to zeros.
+            match gradients.remove(&input.id) {
+                None => gradients.insert(input.id, contribution),
+                Some(sum) => gradients.insert(input.id, sum.add(&contribution)?),
+            };
+        }
+    }
+    // A derivative that is zero everywhere (a sign on the way) leaves no contribution.
+    let positions: Vec<usize> = wrt
+        .iter()
+        .enumerate()
+        .filter(|(_, v)| v.id().is_none_or(|id| !found.contains_key(&id)))
+        .map(|(i, _)| i)
+        .collect();
+    if !positions.is_empty() {
+        return Err(Error::Unreached { positions });
+    }
+    Ok(wrt.iter().filter_map(|v| v.id().and_then(|id| found.get(&id).cloned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn scalar(x: f64) -> Var {
+        Var::leaf(Tensor::new(x, &Device::Cpu).unwrap())
+    }
+
+    fn value(v: &Var) -> f64 {
+        v.tensor().to_scalar().unwrap()
+    }
+
+    #[test]
+    fn derivatives_of_any_order() {
+        let x = scalar(0.7);
+        let mut y = x.mul(&x).unwrap().mul(&x).unwrap().mul(&x).unwrap();
+        let mut want = 0.7f64.powi(4);
+        for k in (1..=4).rev() {
+            assert!((value(&y) - want).abs() < 1e-12);
+            y = grad(&y, &[&x], Graph::Keep).unwrap().swap_remove(0);
+            want = want * f64::from(k) / 0.7;
+        }
+        assert!((value(&y) - 24.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn free_gradients_are_constants_and_keep_the_tape() {
+        let x = scalar(2.0);
+        let y = x.sqr().unwrap();
+        let g = grad(&y, &[&x], Graph::Free).unwrap().swap_remove(0);
+        assert!(g.id().is_none());
+        assert_eq!(value(&grad(&y, &[&x], Graph::Free).unwrap()[0]), 4.0);
+    }
+
+    #[test]
+    fn unreached_variables_are_errors_that_name_all() {
+        let (x, y, z) = (scalar(1.0), scalar(2.0), scalar(3.0));
+        let out = x.mul(&y).unwrap();
+        let error = grad(&out, &[&z, &x, &Var::constant(x.tensor().clone())], Graph::Free).unwrap_err();
+        assert!(matches!(error, Error::Unreached { ref positions } if *positions == [0, 2]), "{error}");
+        let constant = x.sign().unwrap();
+        assert!(matches!(grad(&constant, &[&x], Graph::Free), Err(Error::Unreached { .. })));
+    }
+
+    #[test]
+    fn intermediate_variables_can_be_differentiated_by() {
+        let x = scalar(3.0);
+        let y = x.sqr().unwrap();
+        let z = y.sqr().unwrap();
+        let g = grad(&z, &[&y, &x], Graph::Free).unwrap();
+        assert_eq!((value(&g[0]), value(&g[1])), (18.0, 108.0));
+    }
+
+    #[test]
+    fn the_last_sweep_lets_go_of_every_node() {
+        let x = scalar(1.5);
+        let mid = x.exp().unwrap();
+        let weak = Arc::downgrade(mid.node().unwrap());
+        let out = mid.sqr().unwrap();
+        drop(mid);
+        let g = grad_last(out, &[&x]).unwrap();
+        assert!(weak.upgrade().is_none());
+        assert!((g[0].to_scalar::<f64>().unwrap() - 2.0 * (3.0f64).exp()).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,88 @@
+//! Elementwise maps over one, two or three tensors of one shape, in one pass over memory.
+
+use super::{CHUNK, Real, dense, from_vec, view};
+use crate::Result;
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+fn run<T: Real>(n: usize, body: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    let mut out = vec![T::zero(); n];
+    if n <= CHUNK {
+        body(0, &mut out);
+    } else {
+        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| body(i * CHUNK, chunk));
+    }
+    out
+}
+
+/// out = f(a).
+pub fn map1<T: Real>(op: &'static str, a: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {
+    let a = dense(a)?;
+    let x = view::<T>(op, &a)?;
+    let x: &[T] = &x;
+    let out = run(x.len(), |start, chunk| {
+        let x = &x[start..start + chunk.len()];
+        for (o, x) in chunk.iter_mut().zip(x) {
+            *o = f(*x);
+        }
+    });
+    from_vec(out, a.dims())
+}
+
+fn same_shape(op: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {
+    if a.dims() == b.dims() {
+        return Ok(());
+    }
+    Err(crate::error::shape(op, format!("shapes differ: {:?} and {:?}", a.dims(), b.dims())))
+}
+
+/// out = f(a, b).
+pub fn map2<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, f: impl Fn(T, T) -> T + Sync) -> Result<Tensor> {
+    same_shape(op, a, b)?;
+    let (a, b) = (dense(a)?, dense(b)?);
+    let (x, y) = (view::<T>(op, &a)?, view::<T>(op, &b)?);
+    let (x, y): (&[T], &[T]) = (&x, &y);
+    let out = run(x.len(), |start, chunk| {
+        let (x, y) = (&x[start..start + chunk.len()], &y[start..start + chunk.len()]);
+        for ((o, x), y) in chunk.iter_mut().zip(x).zip(y) {
+            *o = f(*x, *y);
+        }
+    });
+    from_vec(out, a.dims())
+}
+
+/// Per-channel map: out[n,c,..] = f(x[n,c,..], p[c], q[c]); `x` is `(N, C, ..)`, `p` and `q` are `(C,)`.
+pub fn map_channels<T: Real>(
+    op: &'static str,
+    a: &Tensor,
+    p: &Tensor,
+    q: &Tensor,
+    f: impl Fn(T, T, T) -> T + Sync,
+) -> Result<Tensor> {
+    let dims = a.dims().to_vec();
+    if dims.len() < 2 || p.dims() != [dims[1]] || q.dims() != [dims[1]] {
+        return Err(crate::error::shape(
+            op,
+            format!("expected (N, C, ..) and two (C,), got {dims:?}, {:?}, {:?}", p.dims(), q.dims()),
+        ));
+    }
+    let (a, p, q) = (dense(a)?, dense(p)?, dense(q)?);
+    let (x, p, q) = (view::<T>(op, &a)?, view::<T>(op, &p)?, view::<T>(op, &q)?);
+    let (x, p, q): (&[T], &[T], &[T]) = (&x, &p, &q);
+    let channels = dims[1];
+    let area: usize = dims[2..].iter().product();
+    let mut out = vec![T::zero(); x.len()];
+    let image = channels * area;
+    if image > 0 {
+        out.par_chunks_mut(image).zip(x.par_chunks(image)).for_each(|(out, x)| {
+            for c in 0..channels {
+                let (p, q) = (p[c], q[c]);
+                let range = c * area..(c + 1) * area;
+                for (o, x) in out[range.clone()].iter_mut().zip(&x[range]) {
+                    *o = f(*x, p, q);
+                }
+            }
+        });
+    }
+    from_vec(out, &dims)
+}

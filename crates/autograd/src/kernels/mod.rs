@@ -1,0 +1,18 @@
+//! CPU kernels: plain functions from tensors to tensors, generic over f32 and f64.
+//!
+//! Two promises hold throughout. Work is split into chunks that do not depend on the number of threads, so results do
+//! not either. And where a batch is one of the dimensions, the arithmetic of one example does not depend on how many
+//! others there are: matrix products are called with constant block sizes, the last block padded with zeros.
+
+pub mod conv;
+pub mod map;
+pub mod matmul;
+pub mod pool;
+pub mod reduce;
+mod slice;
+
+pub use slice::{Real, View, by_dtype_names};
+pub(crate) use slice::{by_dtype, dense, from_vec, view};
+
+/// Elements per parallel task of an elementwise kernel.
+pub(crate) const CHUNK: usize = 16_384;

@@ -1,0 +1,127 @@
+//! Log-softmax, selection by label, and the cross-entropy made of them.
+
+use crate::kernels::{Real, by_dtype, dense, from_vec, view};
+use crate::{Op, Result, Saved, Saves, Var};
+use candle_core::Tensor;
+use num_traits::{Float, Zero};
+
+struct LogSoftmax;
+
+fn log_softmax<T: Real>(a: &Tensor) -> Result<Tensor> {
+    let (n, k) = a.dims2()?;
+    let a = dense(a)?;
+    let x = view::<T>("log_softmax", &a)?;
+    let mut out = Vec::with_capacity(n * k);
+    for row in x.chunks_exact(k.max(1)) {
+        let max = row.iter().copied().fold(T::neg_infinity(), |m, x| if x > m { x } else { m });
+        let sum: T = row.iter().map(|x| Float::exp(*x - max)).sum();
+        let log = sum.ln();
+        out.extend(row.iter().map(|x| (*x - max) - log));
+    }
+    from_vec(out, &[n, k])
+}
+
+impl Op for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        Ok((by_dtype!("log_softmax", inputs[0], T => log_softmax::<T>(inputs[0]))?, Vec::new()))
+    }
+    fn saves(&self) -> Saves {
+        Saves::output()
+    }
+    fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
+        let p = saved.output()?.exp()?;
+        let mass = g.sum_keepdim(&[1])?.broadcast_to(g.dims())?;
+        Ok(vec![Some(g.sub(&p.mul(&mass)?)?)])
+    }
+}
+
+/// Selects column `labels[n]` of row n.
+struct Gather(Vec<u32>);
+
+impl Op for Gather {
+    fn name(&self) -> &'static str {
+        "gather_labels"
+    }
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        let (_, k) = inputs[0].dims2()?;
+        let value = by_dtype!("gather_labels", inputs[0], T => {
+            let a = dense(inputs[0])?;
+            let x = view::<T>("gather_labels", &a)?;
+            let picked = self.0.iter().enumerate().map(|(i, &label)| x[i * k + label as usize]).collect();
+            from_vec::<T>(picked, &[self.0.len()])
+        })?;
+        Ok((value, Vec::new()))
+    }
+    fn saves(&self) -> Saves {
+        Saves::nothing()
+    }
+    fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
+        Ok(vec![Some(Var::apply(Scatter { labels: self.0.clone(), k: saved.dims(0)[1] }, &[g])?)])
+    }
+}
+
+/// The adjoint of [`Gather`]: puts value n into column `labels[n]` of an otherwise zero row.
+struct Scatter {
+    labels: Vec<u32>,
+    k: usize,
+}
+
+impl Op for Scatter {
+    fn name(&self) -> &'static str {
+        "scatter_labels"
+    }
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        let value = by_dtype!("scatter_labels", inputs[0], T => {
+            let a = dense(inputs[0])?;
+            let x = view::<T>("scatter_labels", &a)?;
+            let mut out = vec![T::zero(); self.labels.len() * self.k];
+            for (i, &label) in self.labels.iter().enumerate() {
+                out[i * self.k + label as usize] = x[i];
+            }
+            from_vec::<T>(out, &[self.labels.len(), self.k])
+        })?;
+        Ok((value, Vec::new()))
+    }
+    fn saves(&self) -> Saves {
+        Saves::nothing()
+    }
+    fn vjp(&self, _: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
+        Ok(vec![Some(Var::apply(Gather(self.labels.clone()), &[g])?)])
+    }
+}
+
+impl Var {
+    /// Log-probabilities of logits `(N, K)`.
+    pub fn log_softmax(&self) -> Result<Var> {
+        if self.dims().len() != 2 {
+            return Err(crate::error::shape("log_softmax", format!("expected (N, K), got {:?}", self.dims())));
+        }
+        Var::apply(LogSoftmax, &[self])
+    }
+    /// Probabilities of logits `(N, K)`.
+    pub fn softmax(&self) -> Result<Var> {
+        self.log_softmax()?.exp()
+    }
+    /// Entry `labels[n]` of every row: `(N, K)`, labels `(N,)` u32, to `(N,)`.
+    pub fn gather_labels(&self, labels: &Tensor) -> Result<Var> {
+        let labels: Vec<u32> = labels.to_vec1()?;
+        let &[n, k] = self.dims() else {
+            return Err(crate::error::shape("gather_labels", format!("expected (N, K), got {:?}", self.dims())));
+        };
+        if labels.len() != n || labels.iter().any(|&l| l as usize >= k) {
+            let worst = labels.iter().max().copied().unwrap_or(0);
+            return Err(crate::error::shape(
+                "gather_labels",
+                format!("{} labels up to {worst} for {n} rows of {k} classes", labels.len()),
+            ));
+        }
+        Var::apply(Gather(labels), &[self])
+    }
+    /// Cross-entropy per example, −log softmax(z)_y: `(N, K)`, labels `(N,)` u32, to `(N,)`.
+    pub fn cross_entropy(&self, labels: &Tensor) -> Result<Var> {
+        self.log_softmax()?.gather_labels(labels)?.neg()
+    }
+}
