@@ -1,7 +1,9 @@
 //! Training objectives: recipes, penalties that compose with them, and the step they see.
 
 use crate::attack::{Attack, lockstep};
-use crate::{Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, ThreatModel};
+use crate::{
+    Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, ThreatModel,
+};
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var, grad};
 use std::collections::BTreeMap;

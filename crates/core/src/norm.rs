@@ -1,0 +1,355 @@
+//! The norm's verbs: size, project, step, sample. All attacks are written with these.
+//!
+//! Rows (examples) are independent: the arithmetic of one row never depends on how many others there are.
+
+use crate::philox::Stream;
+use crate::{Error, Result, ThreatModel};
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::kernels::Real;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The norm that bounds a perturbation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norm {
+    /// max |δᵢ|.
+    Linf,
+    /// √Σ δᵢ².
+    L2,
+    /// Σ |δᵢ|.
+    L1,
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Norm::Linf => "linf",
+            Norm::L2 => "l2",
+            Norm::L1 => "l1",
+        })
+    }
+}
+
+impl FromStr for Norm {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "linf" => Ok(Norm::Linf),
+            "l2" => Ok(Norm::L2),
+            "l1" => Ok(Norm::L1),
+            other => Err(crate::registry::unknown("norm", other, ["linf", "l2", "l1"].into_iter())),
+        }
+    }
+}
+
+/// What happens to one row: clean pixels, a gradient (or nothing), and the row to be moved in place.
+type Row<'a, T> = &'a mut dyn FnMut(usize, &[T], &[T], &mut [T]);
+
+fn rows<T: Real>(x: &Tensor, x0: &Tensor, g: Option<&Tensor>, f: Row<'_, T>) -> Result<Tensor> {
+    let dims = x.dims().to_vec();
+    for t in [Some(x0), g].into_iter().flatten() {
+        if t.dims() != dims {
+            return Err(Error::value("a perturbation", format!("shapes differ: {dims:?} and {:?}", t.dims())));
+        }
+    }
+    let read = |t: &Tensor| -> Result<Vec<T>> { Ok(t.flatten_all()?.to_vec1()?) };
+    let (mut values, clean) = (read(x)?, read(x0)?);
+    let slope = g.map(read).transpose()?;
+    let width = values.len() / dims.first().copied().unwrap_or(1).max(1);
+    for (i, row) in values.chunks_exact_mut(width.max(1)).enumerate() {
+        let range = i * width..(i + 1) * width;
+        f(i, &clean[range.clone()], slope.as_ref().map_or(&[], |s| &s[range]), row);
+    }
+    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+macro_rules! for_pixels {
+    ($tensor:expr, $T:ident => $body:expr) => {
+        match $tensor.dtype() {
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            other => Err(Error::value("pixels", format!("must be f32 or f64, got {other:?}"))),
+        }
+    };
+}
+
+impl Norm {
+    /// The norm of a sequence.
+    pub fn of(self, values: impl Iterator<Item = f64>) -> f64 {
+        match self {
+            Norm::Linf => values.fold(0.0, |m, v| if v.abs() > m || v.is_nan() { v.abs() } else { m }),
+            Norm::L2 => values.map(|v| v * v).sum::<f64>().sqrt(),
+            Norm::L1 => values.map(f64::abs).sum(),
+        }
+    }
+
+    /// Size of every row of `delta (N, ..)`.
+    pub fn size(self, delta: &Tensor) -> Result<Vec<f64>> {
+        let rows: Vec<Vec<f64>> = delta.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2()?;
+        Ok(rows.into_iter().map(|r| self.of(r.into_iter())).collect())
+    }
+}
+
+impl ThreatModel {
+    /// Nearest point of ball, then box, of every row: `x`, `x0` are `(N, ..)`.
+    ///
+    /// Ball then box keeps both constraints, because x0 lies in the box: clamping moves every coordinate of δ towards 0.
+    pub fn project(&self, x: &Tensor, x0: &Tensor) -> Result<Tensor> {
+        for_pixels!(x, T => rows::<T>(x, x0, None, &mut |_, clean, _, row| self.project_row(clean, row)))
+    }
+
+    /// One attack step: x ← Π_box Π_ball(x + αₙ · s(gₙ)), s the steepest direction of the norm. `alpha`: one per row.
+    ///
+    /// sign(0) = 0; for L2 and L1 a row with a zero or non-finite gradient stays where it is; for L∞ a NaN entry does.
+    pub fn step(&self, x: &Tensor, x0: &Tensor, gradient: &Tensor, alpha: &[f64]) -> Result<Tensor> {
+        if alpha.len() != x.dim(0)? {
+            return Err(Error::value("alpha", format!("{} step sizes for {} rows", alpha.len(), x.dim(0)?)));
+        }
+        for_pixels!(x, T => rows::<T>(x, x0, Some(gradient), &mut |i, clean, g, row| {
+            self.ascend_row(g, alpha[i], row);
+            self.project_row(clean, row);
+        }))
+    }
+
+    /// A random point of the ball around each row of `x0 (N, ..)`, clamped to the box; row n draws from `streams[n]`.
+    ///
+    /// L∞: uniform in the cube. L2: normal direction, radius U(0,1)·ε. L1: uniform in the ball (exponential spacings
+    /// with random signs).
+    pub fn random_start(&self, x0: &Tensor, streams: &mut [Stream]) -> Result<Tensor> {
+        if streams.len() != x0.dim(0)? {
+            return Err(Error::value("streams", format!("{} streams for {} rows", streams.len(), x0.dim(0)?)));
+        }
+        for_pixels!(x0, T => rows::<T>(x0, x0, None, &mut |i, clean, _, row| {
+            let stream = &mut streams[i];
+            let delta = self.sample(row.len(), stream);
+            for (x, d) in row.iter_mut().zip(&delta) {
+                *x = T::of(x.wide() + d);
+            }
+            self.project_row(clean, row);
+        }))
+    }
+
+    fn sample(&self, n: usize, stream: &mut Stream) -> Vec<f64> {
+        match self.norm {
+            Norm::Linf => (0..n).map(|_| (2.0 * stream.uniform() - 1.0) * self.eps).collect(),
+            Norm::L2 => {
+                let z: Vec<f64> = (0..n).map(|_| stream.normal()).collect();
+                let size = Norm::L2.of(z.iter().copied()).max(f64::MIN_POSITIVE);
+                let radius = stream.uniform() * self.eps;
+                z.into_iter().map(|v| v / size * radius).collect()
+            }
+            Norm::L1 => {
+                // n + 1 exponentials divided by their sum are uniform spacings: the first n fill the simplex.
+                let e: Vec<f64> = (0..=n).map(|_| -libm::log(1.0 - stream.uniform())).collect();
+                let total: f64 = e.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+                e[..n]
+                    .iter()
+                    .map(|v| if stream.next_u32() & 1 == 0 { v / total * self.eps } else { -v / total * self.eps })
+                    .collect()
+            }
+        }
+    }
+
+    /// x ← x + α · s(g).
+    fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
+        let step = T::of(alpha);
+        match self.norm {
+            Norm::Linf => {
+                for (x, g) in row.iter_mut().zip(g) {
+                    if *g > T::zero() {
+                        *x = *x + step;
+                    } else if *g < T::zero() {
+                        *x = *x - step;
+                    }
+                }
+            }
+            Norm::L2 => {
+                let size = Norm::L2.of(g.iter().map(|v| v.wide()));
+                if size > 0.0 && size.is_finite() {
+                    for (x, g) in row.iter_mut().zip(g) {
+                        *x = T::of(x.wide() + alpha * (g.wide() / size));
+                    }
+                }
+            }
+            Norm::L1 => {
+                // All mass on the largest entry; ties share it.
+                let largest = Norm::Linf.of(g.iter().map(|v| v.wide()));
+                if largest > 0.0 && largest.is_finite() {
+                    let ties = g.iter().filter(|v| v.wide().abs() == largest).count() as f64;
+                    for (x, g) in row.iter_mut().zip(g).filter(|(_, g)| g.wide().abs() == largest) {
+                        *x = T::of(x.wide() + alpha / ties * g.wide().signum());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ball, then box.
+    fn project_row<T: Real>(&self, clean: &[T], row: &mut [T]) {
+        let (low, high) = (T::of(self.bounds.0), T::of(self.bounds.1));
+        match self.norm {
+            Norm::Linf => {
+                let eps = T::of(self.eps);
+                for (x, c) in row.iter_mut().zip(clean) {
+                    *x = clamp(*x, *c - eps, *c + eps);
+                }
+            }
+            Norm::L2 => {
+                let size = Norm::L2.of(row.iter().zip(clean).map(|(x, c)| x.wide() - c.wide()));
+                if size > self.eps {
+                    let shrink = self.eps / size;
+                    for (x, c) in row.iter_mut().zip(clean) {
+                        *x = T::of(c.wide() + (x.wide() - c.wide()) * shrink);
+                    }
+                }
+            }
+            Norm::L1 => {
+                let delta: Vec<f64> = row.iter().zip(clean).map(|(x, c)| x.wide() - c.wide()).collect();
+                if Norm::L1.of(delta.iter().copied()) > self.eps {
+                    let threshold = simplex_threshold(&delta, self.eps);
+                    for ((x, c), d) in row.iter_mut().zip(clean).zip(&delta) {
+                        *x = T::of(c.wide() + d.signum() * (d.abs() - threshold).max(0.0));
+                    }
+                }
+            }
+        }
+        for x in row.iter_mut() {
+            *x = clamp(*x, low, high);
+        }
+    }
+}
+
+/// Comparisons, not max and min: a NaN pixel stays a NaN and is caught by the referee.
+fn clamp<T: Real>(x: T, low: T, high: T) -> T {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}
+
+/// θ of the Euclidean projection onto the L1 ball: δ ← sign(δ) · max(|δ| − θ, 0) (Duchi et al. 2008).
+fn simplex_threshold(delta: &[f64], radius: f64) -> f64 {
+    let mut sizes: Vec<f64> = delta.iter().map(|d| d.abs()).collect();
+    sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+    let mut sum = 0.0;
+    let mut threshold = 0.0;
+    for (j, size) in sizes.iter().enumerate() {
+        sum += size;
+        let candidate = (sum - radius) / (j + 1) as f64;
+        if *size > candidate {
+            threshold = candidate;
+        }
+    }
+    threshold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Purpose};
+    use proptest::prelude::*;
+
+    fn tensor(v: &[f64], n: usize) -> Tensor {
+        Tensor::from_vec(v.to_vec(), (n, v.len() / n), &Device::Cpu).unwrap()
+    }
+    fn flat(t: &Tensor) -> Vec<f64> {
+        t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+    }
+    fn norms() -> impl Strategy<Value = Norm> {
+        prop_oneof![Just(Norm::Linf), Just(Norm::L2), Just(Norm::L1)]
+    }
+
+    proptest! {
+        #[test]
+        fn projection_is_feasible_idempotent_and_keeps_rows_apart(
+            norm in norms(), eps in 0.0f64..2.0,
+            clean in prop::collection::vec(0.0f64..1.0, 12), moved in prop::collection::vec(-3.0f64..3.0, 12),
+        ) {
+            let threat = ThreatModel::new(norm, eps);
+            let (x0, x) = (tensor(&clean, 3), tensor(&moved, 3));
+            let p = threat.project(&x, &x0).unwrap();
+            for size in norm.size(&(&p - &x0).unwrap()).unwrap() {
+                prop_assert!(size <= eps + 1e-9, "{size} > {eps}");
+            }
+            prop_assert!(flat(&p).iter().all(|v| (0.0..=1.0).contains(v)));
+            let again = threat.project(&p, &x0).unwrap();
+            prop_assert!(flat(&again).iter().zip(flat(&p)).all(|(a, b)| (a - b).abs() < 1e-9));
+            for i in 0..3 {
+                let alone = threat.project(&x.narrow(0, i, 1).unwrap(), &x0.narrow(0, i, 1).unwrap()).unwrap();
+                prop_assert_eq!(flat(&alone), flat(&p.narrow(0, i, 1).unwrap()));
+            }
+        }
+
+        /// No feasible point of the ball is nearer (in L2) than the projection: checked on a cloud of feasible points.
+        #[test]
+        fn ball_projection_is_the_nearest_point(
+            norm in norms(), eps in 0.05f64..1.0, d in prop::collection::vec(-2.0f64..2.0, 3), seed in 0u64..1000,
+        ) {
+            let wide = ThreatModel { norm, eps, bounds: (-1e9, 1e9) };
+            let x0 = tensor(&[0.0; 3], 1);
+            let p = flat(&wide.project(&tensor(&d, 1), &x0).unwrap());
+            let distance = |q: &[f64]| Norm::L2.of(q.iter().zip(&d).map(|(a, b)| a - b));
+            let mut stream = Key::new(seed, Purpose::Sample).stream(0, 0, 0);
+            for _ in 0..200 {
+                let q = wide.sample(3, &mut stream);
+                prop_assert!(distance(&p) <= distance(&q) + 1e-9);
+            }
+        }
+
+        #[test]
+        fn steps_stay_feasible_whatever_the_gradient(
+            norm in norms(), eps in 0.0f64..1.0, alpha in 0.0f64..2.0,
+            clean in prop::collection::vec(0.0f32..1.0, 6),
+            gradient in prop::collection::vec(prop_oneof![Just(0.0f32), Just(f32::NAN), Just(f32::INFINITY), -1.0f32..1.0], 6),
+        ) {
+            let threat = ThreatModel::new(norm, eps);
+            let x0 = Tensor::from_vec(clean, (2, 3), &Device::Cpu).unwrap();
+            let g = Tensor::from_vec(gradient, (2, 3), &Device::Cpu).unwrap();
+            let x = threat.step(&x0, &x0, &g, &[alpha, alpha]).unwrap();
+            for i in 0..2 {
+                prop_assert!(threat.check(&x.get(i).unwrap(), &x0.get(i).unwrap()).unwrap().is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn steepest_directions() {
+        let x0 = tensor(&[0.5; 3], 1);
+        let g = tensor(&[3.0, 0.0, -4.0], 1);
+        let step = |norm| {
+            let threat = ThreatModel { norm, eps: 10.0, bounds: (-9.0, 9.0) };
+            flat(&threat.step(&x0, &x0, &g, &[0.1]).unwrap()).iter().map(|x| (x - 0.5) * 10.0).collect::<Vec<_>>()
+        };
+        let close = |a: Vec<f64>, b: [f64; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(close(step(Norm::Linf), [1.0, 0.0, -1.0]));
+        assert!(close(step(Norm::L2), [0.6, 0.0, -0.8]));
+        assert!(close(step(Norm::L1), [0.0, 0.0, -1.0]));
+    }
+
+    #[test]
+    fn random_starts_fill_the_ball_and_depend_on_the_stream_alone() {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+            let threat = ThreatModel::new(norm, 0.3);
+            let x0 = tensor(&vec![0.5; 4000], 1000);
+            let key = Key::new(3, Purpose::AttackStart);
+            let mut streams: Vec<_> = (0..1000).map(|i| key.stream(i, 0, 0)).collect();
+            let all = threat.random_start(&x0, &mut streams).unwrap();
+            let sizes = norm.size(&(&all - &x0).unwrap()).unwrap();
+            let largest = sizes.iter().copied().fold(0.0, f64::max);
+            assert!(largest <= 0.3 + 1e-9 && largest > 0.25, "{norm}: {largest}");
+            let one = threat.random_start(&x0.narrow(0, 0, 1).unwrap(), &mut [key.stream(17, 0, 0)]).unwrap();
+            assert_eq!(flat(&one), flat(&all.narrow(0, 17, 1).unwrap()));
+        }
+    }
+}
