@@ -197,3 +197,27 @@ pub fn lockstep(
     let rows: Vec<Tensor> = ends.into_iter().flatten().collect();
     Ok(Tensor::stack(&rows, 0)?)
 }
+
+/// The predicted class (the first of equal maxima, as PyTorch's argmax), or `None` if a logit is not finite: a NaN is
+/// never a success.
+pub fn predicted(logits: &[f64]) -> Option<u32> {
+    if logits.is_empty() || logits.iter().any(|z| !z.is_finite()) {
+        return None;
+    }
+    let best = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+    Some(best as u32)
+}
+
+/// Margin z_y − max_{j≠y} z_j of one row of logits (NaN if a logit is).
+pub fn margin(logits: &[f64], label: u32) -> f64 {
+    if logits.iter().any(|z| z.is_nan()) {
+        return f64::NAN;
+    }
+    let others = logits.iter().enumerate().filter(|(i, _)| *i != label as usize).map(|(_, z)| *z);
+    logits[label as usize] - others.fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// Rows of `(N, K)` logits as f64.
+pub fn rows(logits: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(logits.to_dtype(candle_core::DType::F64)?.to_vec2()?)
+}
