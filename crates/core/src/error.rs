@@ -64,6 +64,14 @@ pub enum Error {
         /// Which constraint was broken, with the numbers.
         why: String,
     },
+    /// A record's file that is not what it should be.
+    #[error("record {path}: {why}")]
+    Record {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and the way out.
+        why: String,
+    },
     /// Anything a component wants to say in its own words.
     #[error("{0}")]
     Message(String),

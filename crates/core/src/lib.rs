@@ -17,6 +17,7 @@ pub mod params;
 pub mod philox;
 pub mod recipe;
 pub mod record;
+pub mod record_file;
 pub mod registry;
 pub mod schedule;
 pub mod statistics;

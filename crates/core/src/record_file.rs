@@ -1,0 +1,272 @@
+//! A record as files: `<row>-<seed>.json` and, beside it, `<row>-<seed>.verdicts.csv`.
+//!
+//! The JSON names the sha256 of the table of verdicts, so a copy that lost one of the two, or half of one, is noticed.
+//! Numbers come back exactly: both formats write the shortest decimal that reads as the same f64.
+
+use crate::checkpoint::{hex, write_atomically};
+use crate::record::{CleanVerdict, Fate, RECORD_FORMAT, Record, Verdict};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// What follows the record's name in the name of its table of verdicts.
+pub const VERDICTS: &str = ".verdicts.csv";
+
+/// The JSON file: the record and what its table of verdicts must be.
+#[derive(Serialize, Deserialize)]
+struct Sheet<R> {
+    #[serde(flatten)]
+    record: R,
+    verdicts_sha256: String,
+}
+
+/// A line of the table: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    cell: usize,
+    id: u64,
+    label: Option<u32>,
+    predicted: Option<u32>,
+    fate: Option<Fate>,
+    restart: Option<u32>,
+    steps: Option<u32>,
+    size: Option<f64>,
+    margin: f64,
+    forwards: Option<u32>,
+    backwards: Option<u32>,
+}
+
+/// `<row>-<seed>`: the name that a record's files share.
+///
+/// # Errors
+/// A row id that is no file name.
+pub fn stem(row: &str, seed: u64) -> Result<String> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.+=".contains(c);
+    if row.is_empty() || row.starts_with('.') || !row.chars().all(plain) {
+        return Err(Error::value(
+            "row id",
+            format!("names the record's files, so it may hold letters, digits and - _ . + = only, got {row:?}"),
+        ));
+    }
+    Ok(format!("{row}-{seed}"))
+}
+
+/// Writes a record's two files into `folder` (created if missing), each under a temporary name and renamed, the
+/// verdicts first. Returns the path of the JSON file.
+///
+/// # Errors
+/// [`Error::Io`] with the path; a row id that is no file name.
+pub fn write(folder: &Path, record: &Record) -> Result<PathBuf> {
+    let stem = stem(&record.row, record.seed)?;
+    let table = verdicts(record)?;
+    let verdicts_sha256 = format!("sha256:{}", hex(&Sha256::digest(&table)));
+    let mut json = serde_json::to_vec_pretty(&Sheet { record, verdicts_sha256 })
+        .map_err(|e| Error::Message(format!("record {stem}: {e}")))?;
+    json.push(b'\n');
+    let path = folder.join(format!("{stem}.json"));
+    write_atomically(&folder.join(format!("{stem}{VERDICTS}")), &table)?;
+    write_atomically(&path, &json)?;
+    Ok(path)
+}
+
+/// Reads a record: its JSON at `path` and the table of verdicts beside it.
+///
+/// # Errors
+/// [`Error::Io`] if a file cannot be read, [`Error::Record`] if it is not a record, is cut off, is of another format,
+/// or does not belong to the other file.
+pub fn read(path: &Path) -> Result<Record> {
+    let bytes = bytes_of(path)?;
+    let wrong = |why: String| Error::Record { path: path.display().to_string(), why };
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| {
+        wrong(if e.is_eof() { format!("it is cut off ({e}); {AGAIN}") } else { format!("it is not JSON ({e})") })
+    })?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format == u64::from(RECORD_FORMAT) && value.get("result").is_some() => {}
+        Some(format) if value.get("result").is_some() => {
+            return Err(wrong(format!(
+                "it has format {format}, this version of gauntlet reads format {RECORD_FORMAT}; {AGAIN}"
+            )));
+        }
+        _ => return Err(wrong("it is not a record of gauntlet; move it out of the folder".into())),
+    }
+    let Sheet { mut record, verdicts_sha256 } =
+        serde_json::from_value::<Sheet<Record>>(value).map_err(|e| wrong(format!("{e}; {AGAIN}")))?;
+    let beside = path.with_extension("").display().to_string() + VERDICTS;
+    let table = bytes_of(Path::new(&beside))?;
+    let sum = format!("sha256:{}", hex(&Sha256::digest(&table)));
+    if sum != verdicts_sha256 {
+        return Err(Error::Record {
+            path: beside,
+            why: format!("it is cut off or belongs to another record ({sum}, expected {verdicts_sha256}); {AGAIN}"),
+        });
+    }
+    fill(&mut record, &table).map_err(|why| Error::Record { path: beside, why: format!("{why}; {AGAIN}") })?;
+    Ok(record)
+}
+
+const AGAIN: &str = "copy it again or repeat the run";
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
+}
+
+fn verdicts(record: &Record) -> Result<Vec<u8>> {
+    let result = &record.result;
+    let clean = result.clean.iter().map(|v| Line {
+        cell: 0,
+        id: v.id,
+        label: Some(v.label),
+        predicted: Some(v.predicted),
+        fate: None,
+        restart: None,
+        steps: None,
+        size: None,
+        margin: v.margin,
+        forwards: None,
+        backwards: None,
+    });
+    let attacked = result.attacked.iter().enumerate().flat_map(|(k, cell)| {
+        cell.verdicts.iter().map(move |v| Line {
+            cell: k + 1,
+            id: v.id,
+            label: None,
+            predicted: None,
+            fate: Some(v.fate),
+            restart: Some(v.restart),
+            steps: Some(v.steps),
+            size: Some(v.size),
+            margin: v.margin,
+            forwards: Some(v.forwards),
+            backwards: Some(v.backwards),
+        })
+    });
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for line in clean.chain(attacked) {
+        out.serialize(line).map_err(|e| Error::Message(format!("verdicts of {}: {e}", record.row)))?;
+    }
+    out.into_inner().map_err(|e| Error::Message(format!("verdicts of {}: {e}", record.row)))
+}
+
+fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
+    for line in csv::Reader::from_reader(table).deserialize::<Line>() {
+        let l = line.map_err(|e| e.to_string())?;
+        if l.cell == 0 {
+            let (Some(label), Some(predicted)) = (l.label, l.predicted) else {
+                return Err(format!("example {} lacks its label or its prediction", l.id));
+            };
+            record.result.clean.push(CleanVerdict { id: l.id, label, predicted, margin: l.margin });
+            continue;
+        }
+        let (Some(fate), Some(restart), Some(steps), Some(size), Some(forwards), Some(backwards)) =
+            (l.fate, l.restart, l.steps, l.size, l.forwards, l.backwards)
+        else {
+            return Err(format!("example {} in cell {} lacks a column", l.id, l.cell));
+        };
+        let cells = record.result.attacked.len();
+        let cell = record
+            .result
+            .attacked
+            .get_mut(l.cell - 1)
+            .ok_or_else(|| format!("it has a cell {}, the record has {cells}", l.cell))?;
+        cell.verdicts.push(Verdict { id: l.id, fate, restart, steps, size, margin: l.margin, forwards, backwards });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance};
+    use crate::{Norm, Purpose};
+
+    fn record() -> Record {
+        let mut stream = crate::Key::new(7, Purpose::Sample).stream(0, 0, 0);
+        let mut any = || stream.normal() * 10f64.powi((stream.next_u32() % 60) as i32 - 30);
+        let clean = (0..50).map(|id| CleanVerdict { id, label: 3, predicted: id as u32 % 10, margin: any() }).collect();
+        let fates = [Fate::Wrong, Fate::Robust, Fate::Broken, Fate::Carried];
+        let mut cell = |eps: &str| Attacked {
+            attack: "pgd".into(),
+            parameters: serde_json::json!({"steps": 40, "alpha": any()}),
+            norm: Norm::Linf,
+            eps: eps.parse().unwrap(),
+            verdicts: (0..50)
+                .map(|id| Verdict {
+                    id,
+                    fate: fates[id as usize % 4],
+                    restart: 1,
+                    steps: 40,
+                    size: any().abs(),
+                    margin: any(),
+                    forwards: 41,
+                    backwards: 40,
+                })
+                .collect(),
+        };
+        let attacked = vec![cell("8/255"), cell("0.3")];
+        Record {
+            format: RECORD_FORMAT,
+            suite: "quickstart".into(),
+            row: "grad-norm".into(),
+            seed: 1,
+            failed: None,
+            result: Outcome {
+                configuration: serde_json::json!({"row": {"id": "grad-norm", "weight": 0.1}}),
+                data_sha256: "sha256:00".into(),
+                checkpoint_sha256: "sha256:01".into(),
+                curve: vec![Epoch {
+                    epoch: 1,
+                    terms: vec![("ce".into(), any())],
+                    clean_accuracy: 0.1 + 0.2,
+                    robust_accuracy: 1.0 / 3.0,
+                    gradient_l1: any(),
+                    gradient_l2: any(),
+                    monitored_on: "validation".into(),
+                }],
+                clean,
+                attacked,
+                flags: vec![Flag { name: "fgsm-beats-pgd".into(), detail: "fgsm 1.0, pgd 2.0".into() }],
+            },
+            provenance: Provenance { version: "0.1.0".into(), train_seconds: any(), ..Provenance::default() },
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(&folder.path().join("records"), &record()).unwrap();
+        assert!(path.ends_with("records/grad-norm-1.json"));
+        assert_eq!(read(&path).unwrap(), record());
+        let before = std::fs::read(&path).unwrap();
+        write(&folder.path().join("records"), &read(&path).unwrap()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), &record()).unwrap();
+        let table = folder.path().join("grad-norm-1.verdicts.csv");
+        let (json, csv) = (std::fs::read(&path).unwrap(), std::fs::read(&table).unwrap());
+        let message = || read(&path).unwrap_err().to_string();
+        std::fs::write(&path, &json[..json.len() / 2]).unwrap();
+        assert!(message().contains("it is cut off"), "{}", message());
+        std::fs::write(&path, "{\"a\": 1}").unwrap();
+        assert!(message().contains("not a record of gauntlet"), "{}", message());
+        std::fs::write(&path, String::from_utf8(json.clone()).unwrap().replace("\"format\": 1", "\"format\": 9"))
+            .unwrap();
+        assert!(message().contains("format 9"), "{}", message());
+        std::fs::write(&path, &json).unwrap();
+        std::fs::write(&table, &csv[..csv.len() - 20]).unwrap();
+        assert!(message().contains("verdicts.csv: it is cut off"), "{}", message());
+        std::fs::remove_file(&table).unwrap();
+        assert!(message().contains("cannot read") && message().contains("verdicts.csv"), "{}", message());
+    }
+
+    #[test]
+    fn a_row_that_is_no_file_name_is_refused() {
+        for row in ["", "../x", "a/b", ".hidden", "a b"] {
+            assert!(stem(row, 0).unwrap_err().to_string().contains("row id"), "{row}");
+        }
+    }
+}
