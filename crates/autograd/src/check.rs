@@ -76,7 +76,9 @@ pub fn along(f: &Function<'_>, at: &[Tensor], order: Order, probe: Probe) -> Res
     let analytic = {
         let vars: Vec<Var> = at.iter().map(|t| Var::leaf(t.clone())).collect();
         let (output, _) = scalar(f, &vars, order)?;
-        vars.iter().map(|v| gradient_or_zero(&output, v)).collect::<Result<Vec<_>>>()?
+        let found = gradients(&output, &vars, Graph::Free)?;
+        let or_zero = |(g, v): (Option<Var>, &Var)| Ok(g.map_or(v.tensor().zeros_like()?, |g| g.tensor().clone()));
+        found.into_iter().zip(&vars).map(or_zero).collect::<Result<Vec<_>>>()?
     };
     let mut pairs = Vec::new();
     let mut discarded = 0;
@@ -142,21 +144,33 @@ fn scalar(f: &Function<'_>, vars: &[Var], order: Order) -> Result<(Var, u64)> {
         return Ok((contracted, pieces));
     }
     let mut total = Var::constant(Tensor::new(0.0f64, &Device::Cpu)?);
-    for (i, v) in vars.iter().enumerate() {
-        match grad(&contracted, &[v], Graph::Keep) {
-            Ok(g) => total = total.add(&contract(&g[0], 0xd0 + i as u64)?)?,
-            Err(Error::Unreached { .. }) => {}
-            Err(e) => return Err(e),
+    for (i, g) in gradients(&contracted, vars, Graph::Keep)?.iter().enumerate() {
+        if let Some(g) = g {
+            total = total.add(&contract(g, 0xd0 + i as u64)?)?;
         }
     }
     Ok((total, pieces))
 }
 
-fn gradient_or_zero(output: &Var, v: &Var) -> Result<Tensor> {
-    match grad(output, &[v], Graph::Free) {
-        Ok(mut g) => Ok(g.swap_remove(0).tensor().clone()),
-        Err(Error::Unreached { .. }) => Ok(v.tensor().zeros_like()?),
-        Err(e) => Err(e),
+/// Gradients by all variables in one sweep; `None` where the output does not depend on one.
+fn gradients(output: &Var, vars: &[Var], graph: Graph) -> Result<Vec<Option<Var>>> {
+    let mut reached: Vec<usize> = (0..vars.len()).collect();
+    loop {
+        let wrt: Vec<&Var> = reached.iter().map(|i| &vars[*i]).collect();
+        match grad(output, &wrt, graph) {
+            Ok(found) => {
+                let mut all = vec![None; vars.len()];
+                for (i, g) in reached.iter().zip(found) {
+                    all[*i] = Some(g);
+                }
+                return Ok(all);
+            }
+            Err(Error::Unreached { positions }) => {
+                let gone: Vec<usize> = positions.iter().map(|p| reached[*p]).collect();
+                reached.retain(|i| !gone.contains(i));
+            }
+            Err(e) => return Err(e),
+        }
     }
 }
 

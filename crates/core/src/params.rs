@@ -144,6 +144,10 @@ impl Params {
     pub fn trained(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.vars.iter().filter(|(_, (_, trainable))| *trainable).map(|(name, (v, _))| (name.as_str(), v))
     }
+    /// From variables in order; `bool` says whether it is trained.
+    pub fn from_entries(entries: impl IntoIterator<Item = (String, Var, bool)>) -> Self {
+        Params { vars: entries.into_iter().map(|(name, var, trained)| (name, (var, trained))).collect() }
+    }
     /// The same values as constants.
     pub fn detached(&self) -> Params {
         Params { vars: self.vars.iter().map(|(n, (v, t))| (n.clone(), (v.detach(), *t))).collect() }

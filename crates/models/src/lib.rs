@@ -1,1 +1,27 @@
-//! models
+//! Architectures with PyTorch's parameter names. Inputs are pixels in [0,1]; normalisation is a layer inside the model.
+
+mod lenet_small;
+mod linear;
+mod madry_cnn;
+mod mlp;
+mod normalise;
+mod preactresnet18;
+mod settings;
+mod trades_smallcnn;
+
+pub use settings::Settings;
+
+use gauntlet_core::{Registry, Result};
+
+/// Registers every architecture of this crate.
+///
+/// # Errors
+/// A name that is taken.
+pub fn register(registry: &mut Registry) -> Result<()> {
+    registry.models.add(linear::SPEC)?;
+    registry.models.add(mlp::SPEC)?;
+    registry.models.add(lenet_small::SPEC)?;
+    registry.models.add(madry_cnn::SPEC)?;
+    registry.models.add(trades_smallcnn::SPEC)?;
+    registry.models.add(preactresnet18::SPEC)
+}

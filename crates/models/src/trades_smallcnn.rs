@@ -1,0 +1,78 @@
+//! The SmallCNN of TRADES on MNIST.
+
+use crate::normalise::{conv, linear, normalise};
+use crate::settings::{self, Settings};
+use gauntlet_autograd::Var;
+use gauntlet_core::registry::BuildModel;
+use gauntlet_core::{Init, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use std::sync::Arc;
+
+/// Registration.
+pub const SPEC: Spec<BuildModel> = Spec {
+    name: "trades-smallcnn",
+    summary: "four 3×3 convolutions and three linear layers with dropout, 312,202 parameters on MNIST",
+    formula: "conv3 32 – conv3 32 – pool2 – conv3 64 – conv3 64 – pool2 – fc 200 – dropout – fc 200 – fc K",
+    paper: "Zhang et al. 2019",
+    params: settings::PARAMS,
+    numerics: 1,
+    origin: "built-in",
+    build: |args, input, classes| {
+        Ok(Arc::new(SmallCnn(Settings::new("trades-smallcnn", args, input, classes)?.at_least(16)?)))
+    },
+};
+
+/// Chance that the dropout layer drops a unit.
+const DROP: f64 = 0.5;
+
+/// `feature_extractor.conv1..4`, `classifier.fc1..3`; He-initialised convolutions, the last layer starts at zero.
+struct SmallCnn(Settings);
+
+fn side(x: usize) -> usize {
+    ((x - 4) / 2 - 4) / 2
+}
+
+impl Network for SmallCnn {
+    fn info(&self) -> &ModelInfo {
+        &self.0.info
+    }
+    fn specs(&self) -> Vec<ParamSpec> {
+        let (c, h, w) = self.0.info.input;
+        let convs = [("conv1", c, 32), ("conv2", 32, 32), ("conv3", 32, 64), ("conv4", 64, 64)];
+        let mut specs: Vec<ParamSpec> = convs
+            .iter()
+            .flat_map(|(name, from, to)| {
+                let shape = [*to, *from, 3, 3];
+                // kaiming_normal_ in its default mode, fan_in; the biases keep PyTorch's default.
+                let own = (Init::HeNormal { fan: from * 9 }, Init::TorchDefault { fan_in: from * 9 });
+                self.0.layer(&format!("feature_extractor.{name}"), &shape, Some(own))
+            })
+            .collect();
+        specs.extend(self.0.layer("classifier.fc1", &[200, 64 * side(h) * side(w)], None));
+        specs.extend(self.0.layer("classifier.fc2", &[200, 200], None));
+        let zero = (Init::Constant(0.0), Init::Constant(0.0));
+        specs.extend(self.0.layer("classifier.fc3", &[self.0.info.classes, 200], Some(zero)));
+        specs
+    }
+    fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
+        let act = self.0.info.activation;
+        let block = |name: &str, x: &Var| act.apply(&conv(params, &format!("feature_extractor.{name}"), x, 1, 0)?);
+        let y = block("conv2", &block("conv1", &normalise(&self.0.info, x)?)?)?.max_pool2d(2, 2)?;
+        let y = block("conv4", &block("conv3", &y)?)?.max_pool2d(2, 2)?;
+        let y = act.apply(&linear(params, "classifier.fc1", &y.flatten()?)?)?;
+        let y = if pass.mode == Mode::Train { dropout(&y, pass)? } else { y };
+        let y = act.apply(&linear(params, "classifier.fc2", &y)?)?;
+        linear(params, "classifier.fc3", &y)
+    }
+}
+
+/// Keeps a unit with probability 1 − DROP and scales it up; the mask is drawn per example id.
+fn dropout(x: &Var, pass: &Pass<'_>) -> Result<Var> {
+    let width = x.tensor().elem_count() / pass.ids.len().max(1);
+    let mut mask = Vec::with_capacity(x.tensor().elem_count());
+    for id in pass.ids {
+        let mut stream = pass.key.stream(*id, 0, 0);
+        mask.extend((0..width).map(|_| if stream.uniform() < DROP { 0.0 } else { 1.0 / (1.0 - DROP) }));
+    }
+    let mask = candle_core::Tensor::from_vec(mask, x.dims(), x.device())?.to_dtype(x.dtype())?;
+    Ok(x.mul(&Var::constant(mask))?)
+}

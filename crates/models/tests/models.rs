@@ -1,0 +1,199 @@
+//! Every architecture: parameter counts, rows that do not depend on the batch, and gradient checks at both orders.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::check::{Order, Probe, along};
+use gauntlet_autograd::{Graph, Var, grad};
+use gauntlet_core::{Frozen, Key, Mode, Network, Pass, Purpose, Registry, Target, Weights};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+type Input = (usize, usize, usize);
+
+fn model(given: Value, input: Input) -> Arc<dyn Network> {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    let Value::Object(given) = given else { panic!("a table") };
+    registry.model(&given, input, 10).unwrap().0
+}
+
+fn weights(network: &dyn Network, dtype: DType) -> Weights {
+    Weights::init(&network.specs(), Key::new(7, Purpose::Init), dtype, &Device::Cpu).unwrap()
+}
+
+fn images(n: usize, (c, h, w): Input, dtype: DType) -> Tensor {
+    let values: Vec<f64> = (0..n as u64)
+        .flat_map(|i| {
+            let mut s = Key::new(1, Purpose::Sample).stream(i, 0, 0);
+            (0..c * h * w).map(move |_| s.uniform()).collect::<Vec<_>>()
+        })
+        .collect();
+    Tensor::from_vec(values, (n, c, h, w), &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+#[test]
+fn parameter_counts_are_the_published_ones() {
+    for (name, input, count) in [
+        ("linear", (1, 28, 28), 7_850),
+        ("mlp", (1, 28, 28), 814_090),
+        ("lenet-small", (1, 28, 28), 166_406),
+        ("madry-cnn", (1, 28, 28), 3_274_634),
+        ("trades-smallcnn", (1, 28, 28), 312_202),
+        ("preactresnet18", (3, 32, 32), 11_172_170),
+    ] {
+        let specs = model(json!({ "name": name }), input).specs();
+        let total: usize = specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
+        assert_eq!(total, count, "{name}");
+    }
+}
+
+#[test]
+fn an_example_does_not_depend_on_its_batch() {
+    let bits = |t: &Tensor| -> Vec<u32> {
+        t.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|v| v.to_bits()).collect()
+    };
+    for (name, input, sizes) in [
+        ("linear", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("mlp", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("lenet-small", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("madry-cnn", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("trades-smallcnn", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("preactresnet18", (3, 16, 16), vec![65, 1, 7, 26, 64]),
+    ] {
+        let network = model(json!({ "name": name }), input);
+        let target = Frozen::new(network.clone(), weights(&*network, DType::F32).constants());
+        let answer = |x: &Tensor| {
+            let linear = target.linearise(x).unwrap();
+            let n = x.dim(0).unwrap();
+            let cotangent =
+                Tensor::from_vec((0..n * 10).map(|i| (i % 10) as f32 - 4.5).collect(), (n, 10), &Device::Cpu).unwrap();
+            (linear.logits().clone(), linear.pull(&cotangent).unwrap())
+        };
+        let x = images(sizes[0], input, DType::F32);
+        let (logits, gradient) = answer(&x);
+        for n in &sizes[1..] {
+            let start = sizes[0] - n;
+            let (some_logits, some_gradient) = answer(&x.narrow(0, start, *n).unwrap());
+            assert!(bits(&some_logits) == bits(&logits.narrow(0, start, *n).unwrap()), "{name}: logits at N = {n}");
+            assert!(
+                bits(&some_gradient) == bits(&gradient.narrow(0, start, *n).unwrap()),
+                "{name}: gradient at N = {n}"
+            );
+        }
+    }
+}
+
+/// mean CE + ‖∇ₓℓ‖² of a whole model as a function of its parameters and the image, along random directions.
+fn checked(given: Value, input: Input, mode: Mode) {
+    let network = model(given.clone(), input);
+    let start = weights(&*network, DType::F64);
+    // Off the initialisers' zeros, so that no bias sits on a kink and the last layer lets gradients through.
+    let entries: Vec<(String, Tensor, bool)> = start
+        .iter()
+        .map(|(name, t, trainable)| {
+            let mut s = Key::new(3, Purpose::Init).named(name).stream(0, 0, 0);
+            let jitter: Vec<f64> = (0..t.elem_count()).map(|_| 0.03 * s.normal()).collect();
+            let jitter = Tensor::from_vec(jitter, t.dims(), &Device::Cpu).unwrap();
+            (name.to_string(), if trainable { (t + jitter).unwrap() } else { t.clone() }, trainable)
+        })
+        .collect();
+    let labels = Tensor::new(&[3u32, 8], &Device::Cpu).unwrap();
+    let trained: Vec<usize> = (0..entries.len()).filter(|i| entries[*i].2).collect();
+    let mut at: Vec<Tensor> = trained.iter().map(|i| entries[*i].1.clone()).collect();
+    at.push(images(2, input, DType::F64));
+    let loss = |vars: &[Var]| -> gauntlet_autograd::Result<Var> {
+        let mut params: Vec<(String, Var, bool)> =
+            entries.iter().map(|(n, t, tr)| (n.clone(), Var::constant(t.clone()), *tr)).collect();
+        for (var, i) in vars.iter().zip(&trained) {
+            params[*i].1 = var.clone();
+        }
+        let params = gauntlet_core::Params::from_entries(params);
+        let mut pass = Pass { mode, ids: &[0, 1], key: Key::new(5, Purpose::Dropout), stats: Vec::new() };
+        let x = &vars[vars.len() - 1];
+        let z = network.forward(&params, x, &mut pass).unwrap();
+        z.cross_entropy(&labels)
+    };
+    let probe = |h: f64| Probe { h, directions: Some(2), tolerance: 2e-5 };
+    let first = along(&loss, &at, Order::First, probe(1e-6)).unwrap_or_else(|e| panic!("{given} {mode:?}: {e}"));
+    let second = along(&loss, &at, Order::Second, probe(1e-6)).unwrap_or_else(|e| panic!("{given} {mode:?}: {e}"));
+    println!(
+        "{given} {mode:?}: first {:.1e}, second {:.1e}, {} directions, {} discarded at a kink",
+        first.worst, second.worst, second.compared, second.discarded
+    );
+}
+
+#[test]
+fn whole_models_agree_with_central_differences_at_both_orders() {
+    for activation in ["relu", "softplus", "gelu"] {
+        checked(json!({ "name": "linear", "mean": [0.5], "std": [0.25] }), (1, 8, 8), Mode::Train);
+        checked(json!({ "name": "mlp", "activation": activation }), (1, 4, 4), Mode::Train);
+        checked(json!({ "name": "lenet-small", "activation": activation }), (1, 8, 8), Mode::Train);
+        checked(json!({ "name": "madry-cnn", "activation": activation }), (1, 4, 4), Mode::Train);
+    }
+    checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train);
+    checked(json!({ "name": "trades-smallcnn", "activation": "relu" }), (1, 16, 16), Mode::Eval);
+}
+
+#[test]
+fn the_residual_network_agrees_with_central_differences() {
+    checked(json!({ "name": "preactresnet18", "activation": "softplus" }), (3, 8, 8), Mode::Eval);
+}
+
+#[test]
+fn batch_norm_returns_its_statistics_and_moves_nothing() {
+    let network = model(json!({ "name": "preactresnet18" }), (3, 16, 16));
+    let params = weights(&*network, DType::F32).leaves();
+    let x = Var::leaf(images(4, (3, 16, 16), DType::F32));
+    let ids = [0, 1, 2, 3];
+    let mut pass = Pass::train(&ids, Key::new(0, Purpose::Dropout));
+    let z = network.forward(&params, &x, &mut pass).unwrap();
+    assert_eq!(pass.stats.len(), 17);
+    assert_eq!(pass.stats[0].layer, "layer1.0.bn1");
+    let loss = z.cross_entropy(&Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap()).unwrap();
+    let leaves: Vec<&Var> = params.trained().map(|(_, v)| v).collect();
+    assert_eq!(grad(&loss, &leaves, Graph::Free).unwrap().len(), leaves.len());
+}
+
+#[test]
+fn dropout_is_keyed_by_the_example() {
+    let network = model(json!({ "name": "trades-smallcnn", "init": "torch" }), (1, 28, 28));
+    let params = weights(&*network, DType::F64).constants();
+    let x = images(3, (1, 28, 28), DType::F64);
+    let run = |rows: &[usize], key: u64| -> Vec<Vec<f64>> {
+        let index = Tensor::from_vec(rows.iter().map(|i| *i as u32).collect(), rows.len(), &Device::Cpu).unwrap();
+        let ids: Vec<u64> = rows.iter().map(|i| *i as u64).collect();
+        let mut pass = Pass::train(&ids, Key::new(key, Purpose::Dropout));
+        let z = network.forward(&params, &Var::constant(x.index_select(&index, 0).unwrap()), &mut pass).unwrap();
+        z.tensor().to_vec2().unwrap()
+    };
+    let (all, some, other) = (run(&[0, 1, 2], 1), run(&[2, 0], 1), run(&[0, 1, 2], 2));
+    assert_eq!((&some[0], &some[1]), (&all[2], &all[0]));
+    assert_ne!(all, other);
+}
+
+#[test]
+fn bad_settings_are_named() {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    let fail = |given: Value, input: Input| {
+        let Value::Object(given) = given else { panic!("a table") };
+        match registry.model(&given, input, 10) {
+            Ok(_) => panic!("{given:?} was accepted"),
+            Err(e) => e.to_string(),
+        }
+    };
+    assert!(fail(json!({ "name": "lenet-smal" }), (1, 28, 28)).contains("did you mean \"lenet-small\""));
+    assert!(
+        fail(json!({ "name": "linear", "activaton": "relu" }), (1, 28, 28)).contains("did you mean \"activation\"")
+    );
+    assert!(fail(json!({ "name": "linear", "activation": "rely" }), (1, 28, 28)).contains("did you mean \"relu\""));
+    assert!(fail(json!({ "name": "linear", "std": [0.0] }), (1, 28, 28)).contains("must be positive"));
+    assert!(fail(json!({ "name": "linear", "mean": [0.1, 0.2] }), (1, 28, 28)).contains("2 entries for 1 channels"));
+    assert!(fail(json!({ "name": "trades-smallcnn" }), (1, 8, 8)).contains("at least 16×16"));
+    let empty = registry.model(&Map::new(), (1, 28, 28), 10).err().unwrap().to_string();
+    assert!(empty.contains("needs a `name`"), "{empty}");
+    let network = model(json!({ "name": "linear" }), (1, 28, 28));
+    let params = weights(&*network, DType::F32).constants();
+    let wrong = network.forward(&params, &Var::constant(images(1, (3, 32, 32), DType::F32)), &mut Pass::eval(&[0]));
+    assert!(wrong.unwrap_err().to_string().contains("expects images (N, 1, 28, 28)"));
+}
