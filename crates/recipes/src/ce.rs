@@ -1,0 +1,52 @@
+//! Cross-entropy: ordinary training.
+
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term};
+use std::sync::Arc;
+
+/// L = mean ℓ, optionally with smoothed labels: (1 − s) · onehot + s/K.
+#[derive(Debug, Clone)]
+pub struct Ce {
+    /// s, in [0, 1).
+    pub smoothing: f64,
+}
+
+/// Registration.
+pub const SPEC: Spec<BuildRecipe> = Spec {
+    name: "ce",
+    summary: "ordinary training: mean cross-entropy",
+    formula: "mean ℓ,  ℓ = −log p_y  (smoothed: −Σ_k ((1−s)·[k=y] + s/K) log p_k)",
+    paper: "-",
+    params: &[ParamDoc {
+        name: "smoothing",
+        kind: "float",
+        default: "0.0",
+        unit: "",
+        doc: "label smoothing s in [0, 1), uniform over all classes",
+    }],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| {
+        let smoothing = args.f64_from("smoothing", 0.0)?;
+        if smoothing >= 1.0 {
+            return Err(Error::value("ce.smoothing", format!("must be below 1, got {smoothing}")));
+        }
+        Ok(Arc::new(Ce { smoothing }))
+    },
+};
+
+impl Recipe for Ce {
+    fn name(&self) -> &str {
+        "ce"
+    }
+    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
+        let x = step.input();
+        let ce = step.cross_entropy(&x)?;
+        if self.smoothing == 0.0 {
+            return Ok(vec![Term::new("ce", 1.0, ce)]);
+        }
+        let uniform = step.forward(&x)?.log_softmax()?.mean_per_example()?.neg()?;
+        let smooth = ce.affine(1.0 - self.smoothing, 0.0)?.add(&uniform.affine(self.smoothing, 0.0)?)?;
+        Ok(vec![Term::new("ce_smooth", 1.0, smooth), Term::logged("ce", &ce)])
+    }
+}

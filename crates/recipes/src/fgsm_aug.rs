@@ -1,0 +1,60 @@
+//! Training on clean and FGSM examples together.
+
+use crate::reading::{GRAPH, graph};
+use gauntlet_autograd::Graph;
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Eps, Error, ParamDoc, Recipe, Result, Spec, Step, Term};
+use std::sync::Arc;
+
+/// L = α · mean ℓ(x) + (1 − α) · mean ℓ(clip(x + ε · sign ∇ₓℓ)), Goodfellow, Shlens & Szegedy 2015.
+///
+/// The perturbation comes from the current weights. Cutting its graph changes nothing: sign has no derivative.
+#[derive(Debug, Clone)]
+pub struct FgsmAug {
+    /// ε in pixels.
+    pub eps: Eps,
+    /// Weight α of the clean loss.
+    pub alpha: f64,
+    /// Clamp to [0,1] (the paper does not).
+    pub clip: bool,
+    /// Bit for bit the same in both readings.
+    pub graph: Graph,
+}
+
+/// Registration.
+pub const SPEC: Spec<BuildRecipe> = Spec {
+    name: "fgsm-aug",
+    summary: "half clean, half FGSM examples",
+    formula: "α · mean ℓ(x) + (1−α) · mean ℓ(clip(x + ε · sign ∇ₓℓ))",
+    paper: "Goodfellow, Shlens & Szegedy 2015",
+    params: &[
+        ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the FGSM examples" },
+        ParamDoc { name: "alpha", kind: "float", default: "0.5", unit: "", doc: "weight of the clean loss, in [0, 1]" },
+        ParamDoc { name: "clip", kind: "bool", default: "true", unit: "", doc: "clamp the examples to [0, 1]" },
+        GRAPH,
+    ],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| {
+        let alpha = args.f64_from("alpha", 0.0)?;
+        if alpha > 1.0 {
+            return Err(Error::value("fgsm-aug.alpha", format!("must be at most 1, got {alpha}")));
+        }
+        Ok(Arc::new(FgsmAug { eps: args.eps("eps")?, alpha, clip: args.bool("clip")?, graph: graph(args)? }))
+    },
+};
+
+impl Recipe for FgsmAug {
+    fn name(&self) -> &str {
+        "fgsm-aug"
+    }
+    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
+        let x = step.input();
+        let ce = step.cross_entropy(&x)?;
+        let g = step.input_gradient(&ce, &x, self.graph)?;
+        let moved = x.add(&g.sign()?.affine(self.eps.value(), 0.0)?)?;
+        let x_adv = if self.clip { moved.clamp(0.0, 1.0)? } else { moved };
+        let adv_ce = step.cross_entropy(&x_adv)?;
+        Ok(vec![Term::new("ce", self.alpha, ce), Term::new("adv_ce", 1.0 - self.alpha, adv_ce)])
+    }
+}
