@@ -1,0 +1,177 @@
+//! A folder of records: what can be read, and what cannot, by name.
+
+use crate::{Error, Result};
+use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_core::{Error as CoreError, Record, record_file};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Name of the file that says which records a folder should hold, and in which order.
+pub const MANIFEST: &str = "manifest.json";
+
+/// One expected record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Row of the suite.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+}
+
+/// What a folder of records should hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name of the suite.
+    pub suite: String,
+    /// Its records, in the order of the suite.
+    pub records: Vec<Entry>,
+    /// The command that repeats them.
+    pub command: String,
+}
+
+/// The records of one suite, in order, and everything that was wrong with the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folder {
+    /// What was expected.
+    pub manifest: Manifest,
+    /// What was read, in the manifest's order.
+    pub records: Vec<Record>,
+    /// What is missing, damaged, foreign or double: one sentence each, naming the file.
+    pub problems: Vec<String>,
+}
+
+impl Folder {
+    /// Records that are already in memory, in their order.
+    pub fn of(suite: &str, command: &str, records: Vec<Record>) -> Folder {
+        let entries = records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect();
+        let manifest = Manifest { suite: suite.into(), records: entries, command: command.into() };
+        Folder { manifest, records, problems: Vec::new() }
+    }
+
+    /// Reads `path/*.json` (or `path/records/*.json`, where that exists) with their verdicts.
+    ///
+    /// # Errors
+    /// The folder cannot be listed, or holds no readable record at all. Any lesser damage is a problem of the folder.
+    pub fn read(path: &Path) -> Result<Folder> {
+        let inner = path.join("records");
+        let path = if inner.is_dir() { &inner } else { path };
+        let mut files = list(path)?;
+        files.sort();
+        let mut problems = Vec::new();
+        let mut read: Vec<(String, Record)> = Vec::new();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match record_file::read(&file) {
+                Err(error) => problems.push(error.to_string()),
+                Ok(record) => match read.iter().find(|(_, r)| (&r.row, r.seed) == (&record.row, record.seed)) {
+                    Some((first, _)) => problems.push(format!(
+                        "record {name}: row {:?}, seed {} is already in {first}; it is left out, remove one of them",
+                        record.row, record.seed
+                    )),
+                    None => read.push((name, record)),
+                },
+            }
+        }
+        let manifest = match manifest(path, &mut problems) {
+            Some(manifest) => manifest,
+            None => {
+                let Some((_, first)) = read.first() else {
+                    return Err(Error::Empty { path: path.display().to_string(), found: problems.into_iter().next() });
+                };
+                let entries = read.iter().map(|(_, r)| Entry { row: r.row.clone(), seed: r.seed }).collect();
+                Manifest {
+                    suite: first.suite.clone(),
+                    records: entries,
+                    command: format!("gauntlet run {}", first.suite),
+                }
+            }
+        };
+        let mut records = Vec::new();
+        for entry in &manifest.records {
+            let at = read.iter().position(|(_, r)| (&r.row, r.seed) == (&entry.row, entry.seed));
+            match at.map(|i| read.remove(i)) {
+                Some((_, record)) if record.suite == manifest.suite => records.push(record),
+                Some((name, record)) => problems.push(foreign(&name, &record, &manifest)),
+                None => {
+                    let name = record_file::stem(&entry.row, entry.seed)? + ".json";
+                    // A damaged file has already been named.
+                    if !problems.iter().any(|p| p.contains(name.trim_end_matches("json"))) {
+                        problems.push(format!("record {name}: missing; repeat the run: {}", manifest.command));
+                    }
+                }
+            }
+        }
+        problems.extend(read.iter().map(|(name, record)| foreign(name, record, &manifest)));
+        if records.is_empty() {
+            return Err(Error::Empty { path: path.display().to_string(), found: problems.into_iter().next() });
+        }
+        Ok(Folder { manifest, records, problems })
+    }
+
+    /// Writes the records, their verdicts and the manifest into `path`, and removes records that no longer belong.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut keep = vec![path.join(MANIFEST)];
+        for record in &self.records {
+            keep.push(record_file::write(path, record)?);
+        }
+        let mut json =
+            serde_json::to_vec_pretty(&self.manifest).map_err(|e| CoreError::Message(format!("{MANIFEST}: {e}")))?;
+        json.push(b'\n');
+        write_atomically(&path.join(MANIFEST), &json)?;
+        for stale in list(path)?.into_iter().filter(|f| !keep.contains(f)) {
+            // Only what reads as a record of this suite is ours to remove.
+            if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
+                let table = stale.with_extension("").display().to_string() + record_file::VERDICTS;
+                for file in [stale, PathBuf::from(table)] {
+                    std::fs::remove_file(&file).map_err(|source| CoreError::Io {
+                        action: "remove",
+                        path: file.display().to_string(),
+                        source,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn foreign(name: &str, record: &Record, manifest: &Manifest) -> String {
+    if record.suite == manifest.suite {
+        format!("record {name}: row {:?}, seed {} is not in {MANIFEST}; it is left out", record.row, record.seed)
+    } else {
+        format!(
+            "record {name}: it is of suite {:?}, this folder is of suite {:?}; it is left out, move it away",
+            record.suite, manifest.suite
+        )
+    }
+}
+
+fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| CoreError::Io { action: "list", path: path.display().to_string(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        if file.extension().is_some_and(|e| e == "json") && file.file_name().is_some_and(|n| n != MANIFEST) {
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+fn manifest(path: &Path, problems: &mut Vec<String>) -> Option<Manifest> {
+    let file = path.join(MANIFEST);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(e) => {
+            problems.push(format!("cannot read {}: {e}; rows are in alphabetical order", file.display()));
+            return None;
+        }
+    };
+    serde_json::from_str(&text)
+        .map_err(|e| problems.push(format!("{}: {e}; rows are in alphabetical order", file.display())))
+        .ok()
+}

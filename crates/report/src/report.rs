@@ -1,0 +1,178 @@
+//! The report: what tables and pages are made from.
+
+use crate::{Column, Count, Folder, Result, Summary, provenance, twins};
+use gauntlet_core::Record;
+use gauntlet_core::checkpoint::write_atomically;
+use std::path::{Path, PathBuf};
+
+/// A part of the suite that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Row of the suite.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything that a table needs, computed once from a folder of records.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Name of the suite.
+    pub suite: String,
+    /// Row ids in the suite's order.
+    pub rows: Vec<String>,
+    /// All seeds, ascending.
+    pub seeds: Vec<u64>,
+    /// Columns: clean, attacks × ε in the suite's order, worst cases.
+    pub columns: Vec<Column>,
+    /// Counts per row × seed × column, in that order.
+    pub counts: Vec<Count>,
+    /// Means over seeds.
+    pub summary: Summary,
+    /// Failed parts.
+    pub failures: Vec<Failure>,
+    /// What was wrong with the folder.
+    pub problems: Vec<String>,
+    /// The referee's flags and what the rows say about one another, one sentence each.
+    pub remarks: Vec<String>,
+    /// Label and value, one line each.
+    pub provenance: Vec<(String, String)>,
+}
+
+impl Report {
+    /// Computes the report of a folder.
+    ///
+    /// # Errors
+    /// An aggregation fails.
+    pub fn new(folder: &Folder) -> Result<Report> {
+        let records = &folder.records;
+        let mut rows: Vec<String> = Vec::new();
+        let mut seeds: Vec<u64> = Vec::new();
+        for record in records {
+            if !rows.contains(&record.row) {
+                rows.push(record.row.clone());
+            }
+            seeds.push(record.seed);
+        }
+        seeds.sort_unstable();
+        seeds.dedup();
+        let counts: Vec<Count> = records.iter().flat_map(Count::of).collect();
+        let columns = columns(&counts);
+        let summary = Summary::new(&rows, &columns, &counts)?;
+        let failures = records
+            .iter()
+            .filter_map(|r| Some(Failure { row: r.row.clone(), seed: r.seed, reason: r.failed.clone()? }))
+            .collect();
+        let mut problems = folder.problems.clone();
+        problems.extend(mixtures(records));
+        let mut remarks = twins::sentences(records);
+        for r in records {
+            remarks.extend(
+                r.result
+                    .flags
+                    .iter()
+                    .map(|f| format!("`{}`, seed {}: {} ({}).", r.row, r.seed, plain(&f.detail), f.name)),
+            );
+        }
+        Ok(Report {
+            suite: folder.manifest.suite.clone(),
+            provenance: provenance::lines(&folder.manifest, records, &seeds),
+            rows,
+            seeds,
+            columns,
+            counts,
+            summary,
+            failures,
+            problems,
+            remarks,
+        })
+    }
+
+    /// The count of one training in one column.
+    pub fn count(&self, row: &str, seed: u64, column: &Column) -> Option<&Count> {
+        self.counts.iter().find(|c| c.row == row && c.seed == seed && c.column == *column)
+    }
+
+    /// Whether any part of that row failed.
+    pub fn failed(&self, row: &str) -> bool {
+        self.failures.iter().any(|f| f.row == row)
+    }
+
+    /// Writes `table.csv`, `summary.csv` and `table.md` into `folder`. Returns their paths.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let files = [
+            ("table.csv", self.table_csv()?),
+            ("summary.csv", self.summary_csv()?),
+            ("table.md", self.markdown().into_bytes()),
+        ];
+        let mut written = Vec::new();
+        for (name, bytes) in files {
+            let path = folder.join(name);
+            write_atomically(&path, &bytes)?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+}
+
+/// A flag's sentence without its full stop: one is put behind it.
+fn plain(detail: &str) -> &str {
+    detail.trim_end_matches('.')
+}
+
+/// Clean, then attacks in order of first appearance, then worst cases by norm and ε.
+fn columns(counts: &[Count]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for count in counts {
+        if !columns.contains(&count.column) {
+            columns.push(count.column.clone());
+        }
+    }
+    columns.sort_by_key(|c| match c {
+        Column::Clean => (0, None),
+        Column::Attack { .. } => (1, None),
+        Column::Worst { norm, eps } => (2, Some((*norm, eps.clone()))),
+    });
+    columns
+}
+
+/// Records that should not stand in one table: another data set, other examples, another attack under the same label.
+fn mixtures(records: &[Record]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let measured: Vec<&Record> = records.iter().filter(|r| !r.result.clean.is_empty()).collect();
+    let Some(first) = measured.first() else { return problems };
+    let name = |r: &Record| format!("`{}`, seed {}", r.row, r.seed);
+    for r in &measured[1..] {
+        if r.result.data_sha256 != first.result.data_sha256 {
+            problems.push(format!(
+                "{} and {} were trained on different data; do not compare them",
+                name(r),
+                name(first)
+            ));
+        }
+        if !r.result.clean.iter().map(|v| v.id).eq(first.result.clean.iter().map(|v| v.id)) {
+            problems.push(format!("{} and {} were attacked on different examples", name(r), name(first)));
+        }
+        for cell in &r.result.attacked {
+            let same =
+                |c: &&gauntlet_core::Attacked| (&c.attack, c.norm, &c.eps) == (&cell.attack, cell.norm, &cell.eps);
+            if let Some(other) = first.result.attacked.iter().find(same)
+                && other.parameters != cell.parameters
+            {
+                problems.push(format!(
+                    "{} at ε = {} has other parameters for {} than for {}",
+                    cell.attack,
+                    cell.eps,
+                    name(r),
+                    name(first)
+                ));
+            }
+        }
+    }
+    problems
+}
