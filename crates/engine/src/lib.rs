@@ -1,1 +1,61 @@
-//! engine
+//! From a suite file to records: trainer, evaluator with its referee, suite runner, result store, resume.
+//!
+//! The engine knows no concrete attack, model or recipe: they reach it as trait objects of a
+//! [`gauntlet_core::Registry`]. Everything it does is repeatable: a record's `result` is a function of the suite, the
+//! data and the components' `numerics`, whatever the number of slots, the threads or the interruptions.
+
+mod attack_request;
+mod augmentation;
+mod claim;
+mod component;
+mod context;
+mod description;
+mod diagnostic;
+mod driver;
+mod error;
+mod evaluator;
+mod event;
+mod examples;
+mod fingerprint;
+mod flags;
+mod import;
+mod journal;
+mod monitor;
+mod plan;
+mod progress;
+mod provenance;
+mod referee;
+mod runner;
+mod store;
+mod suite;
+mod suite_file;
+mod toml_section;
+mod train_config;
+mod train_request;
+mod trainer;
+mod training_state;
+
+pub use attack_request::{AttackReport, AttackRequest, EpsReport, attack};
+pub use augmentation::Augmentation;
+pub use component::{Component, Kind};
+pub use context::{Context, Filters};
+pub use diagnostic::Diagnostic;
+pub use error::{Error, Result};
+pub use evaluator::{CleanPass, Cost, Evaluated, Evaluator, evaluate};
+pub use event::{Event, Events, Part};
+pub use examples::Examples;
+pub use fingerprint::{canonical, fingerprint};
+pub use monitor::Monitor;
+pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
+pub use provenance::{provenance, timestamp};
+pub use runner::run;
+pub use store::Store;
+pub use suite::{AttackEntry, Row, Selection, Suite};
+pub use train_config::TrainConfig;
+pub use train_request::{TrainReport, TrainRequest, train};
+pub use trainer::{Trained, TrainingJob};
+
+/// Raised by hand when the trainer's own numbers change; part of every training's key.
+pub const TRAINER_NUMERICS: u32 = 1;
+/// Raised by hand when the evaluator's own numbers change; part of every evaluation's key.
+pub const EVALUATOR_NUMERICS: u32 = 1;

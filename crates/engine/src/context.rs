@@ -1,0 +1,64 @@
+//! What a run works with, beside the suite.
+
+use crate::Store;
+use candle_core::DType;
+use gauntlet_core::Registry;
+use gauntlet_data::{Catalogue, LoadOptions};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Components, data, store and the switches of one process. Nothing here changes a number.
+pub struct Context<'a> {
+    /// Recipes, attacks, models.
+    pub registry: &'a Registry,
+    /// Data sets.
+    pub catalogue: &'a Catalogue,
+    /// Where results are kept.
+    pub store: Store,
+    /// How data sets are found.
+    pub data: LoadOptions,
+    /// Folders with committed records that may be imported, e.g. `reports/mnist-recipes/records`.
+    pub records: Vec<PathBuf>,
+    /// f32, or f64 for checks.
+    pub dtype: DType,
+    /// Threads, for the provenance only.
+    pub threads: usize,
+    /// Slots of an attack in flight; changes speed and memory, no result.
+    pub width: usize,
+    /// Set to stop at the next step; what is finished is saved.
+    pub interrupt: &'a AtomicBool,
+    /// Which rows and seeds to run.
+    pub only: Filters,
+}
+
+impl<'a> Context<'a> {
+    /// f32, 256 slots, every row, no committed records.
+    pub fn new(registry: &'a Registry, catalogue: &'a Catalogue, store: Store, interrupt: &'a AtomicBool) -> Self {
+        Context {
+            registry,
+            catalogue,
+            store,
+            data: LoadOptions::default(),
+            records: Vec::new(),
+            dtype: DType::F32,
+            threads: rayon::current_num_threads(),
+            width: 256,
+            interrupt,
+            only: Filters::default(),
+        }
+    }
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+}
+
+/// Which parts of a suite to run; empty lists mean all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Row ids, or names of recipes and penalties.
+    pub recipes: Vec<String>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+    /// Labels of attacks.
+    pub attacks: Vec<String>,
+}

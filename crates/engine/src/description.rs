@@ -1,0 +1,74 @@
+//! What the numbers of a training or an evaluation depend on: canonical JSON whose sha256 is the store's key.
+
+use crate::{AttackEntry, Component, EVALUATOR_NUMERICS, Row, Selection, TRAINER_NUMERICS, TrainConfig};
+use candle_core::DType;
+use serde_json::{Value, json};
+
+fn dtype_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "f64",
+        _ => "f32",
+    }
+}
+
+/// A training: decoded data, model, recipe, optimiser, schedule, batch, seed, device kind, dtype, numerics.
+pub(crate) fn training(
+    data_sha256: &str,
+    model: &Component,
+    row: &Row,
+    config: &TrainConfig,
+    seed: u64,
+    dtype: DType,
+) -> Value {
+    json!({
+        "data_sha256": data_sha256,
+        "model": model.describe(),
+        "recipe": row.describe(),
+        "train": config,
+        "seed": seed,
+        "device": "cpu",
+        "dtype": dtype_name(dtype),
+        "numerics": TRAINER_NUMERICS,
+    })
+}
+
+/// What all evaluations of one suite share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions<'a> {
+    pub(crate) data_sha256: &'a str,
+    pub(crate) examples: Selection,
+    pub(crate) attack_seed: u64,
+    pub(crate) carry: bool,
+    pub(crate) dtype: DType,
+}
+
+impl Conditions<'_> {
+    /// Part of a record's configuration, and of every evaluation's description.
+    pub(crate) fn describe(&self) -> Value {
+        json!({
+            "data_sha256": self.data_sha256,
+            "examples": self.examples,
+            "attack_seed": self.attack_seed,
+            "carry": self.carry,
+            "device": "cpu",
+            "dtype": dtype_name(self.dtype),
+            "numerics": EVALUATOR_NUMERICS,
+        })
+    }
+}
+
+/// An attack with its budgets, without its label: two suites that call it differently share the result.
+pub(crate) fn attack(entry: &AttackEntry) -> Value {
+    json!({ "attack": entry.attack.describe(), "norm": entry.norm, "eps": entry.eps })
+}
+
+/// An evaluation of a checkpoint; `attack` is null for the clean pass. The model stands beside the checkpoint because
+/// an activation or a normalisation is no weight.
+pub(crate) fn evaluation(conditions: &Value, model: &Value, checkpoint_sha256: &str, attack: &Value) -> Value {
+    json!({
+        "conditions": conditions,
+        "model": model,
+        "checkpoint_sha256": checkpoint_sha256,
+        "attack": attack,
+    })
+}

@@ -1,0 +1,279 @@
+//! The evaluator: clean pass, attacks, verdicts.
+
+use crate::driver::Drive;
+use crate::{AttackEntry, Error, Examples, Result, flags};
+use gauntlet_core::attack::{self, Clean};
+use gauntlet_core::record::{CleanVerdict, Fate, Outcome, RECORD_FORMAT};
+use gauntlet_core::{
+    Attack, Attacked, Eps, Flag, Key, Norm, Provenance, Purpose, Record, Registry, Target, ThreatModel, Verdict,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Images of a clean forward: bounds memory, changes no number.
+const CLEAN_CHUNK: usize = 256;
+
+/// Executed work in examples, padding and the referee's own forwards included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Forwards.
+    pub forwards: u64,
+    /// Backwards.
+    pub backwards: u64,
+}
+
+/// Every example before any attack.
+#[derive(Debug, Clone)]
+pub struct CleanPass {
+    /// One entry per example. A prediction of K, one past the last class, stands for logits that are not finite.
+    pub verdicts: Vec<CleanVerdict>,
+    /// Logits, in the same order.
+    pub logits: Vec<Vec<f64>>,
+}
+
+impl CleanPass {
+    /// The correctly classified examples, as attacks see them.
+    pub fn correct(&self) -> Vec<Clean> {
+        let all = self.verdicts.iter().zip(&self.logits).enumerate();
+        all.filter(|(_, (v, _))| v.predicted == v.label)
+            .map(|(index, (v, z))| Clean { index, id: v.id, label: v.label, logits: z.clone() })
+            .collect()
+    }
+    /// Correct ÷ all.
+    pub fn accuracy(&self) -> f64 {
+        let correct = self.verdicts.iter().filter(|v| v.predicted == v.label).count();
+        correct as f64 / self.verdicts.len().max(1) as f64
+    }
+}
+
+/// A model under test and the examples it is tested on.
+#[derive(Clone, Copy)]
+pub struct Evaluator<'a> {
+    /// The model, in eval mode.
+    pub target: &'a dyn Target,
+    /// The examples.
+    pub examples: &'a Examples,
+    /// Slots in flight; changes speed and memory, no result.
+    pub width: usize,
+    /// Seed of the attacks' randomness.
+    pub attack_seed: u64,
+    /// An example broken at a smaller ε counts as broken at the larger ones.
+    pub carry: bool,
+    /// Set to stop at the next step.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// Verdicts by (position of ε in the entry's list, index of the example).
+pub(crate) type Done = BTreeMap<(usize, usize), Verdict>;
+
+/// Whoever follows an attack; `eps` is a position in the entry's list.
+pub(crate) trait Watch {
+    /// An ε begins: `pending` of the `of` attacked examples have no verdict yet; `robust` of the others withstood.
+    fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _robust: usize) {}
+    /// Verdicts as they are given, with the index of the example.
+    fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict)]) -> Result<()> {
+        Ok(())
+    }
+    /// An ε is finished: all verdicts, in the order of the examples.
+    fn finished(&mut self, _eps: usize, _verdicts: &[Verdict]) {}
+}
+
+/// Nobody.
+impl Watch for () {}
+
+impl Evaluator<'_> {
+    /// Classifies every example.
+    ///
+    /// # Errors
+    /// A forward that fails; an example of another shape or a label the model has no class for; an interruption.
+    pub fn clean(&self, cost: &mut Cost) -> Result<CleanPass> {
+        let info = self.target.info();
+        let (n, c, h, w) = self.examples.pixels().dims4()?;
+        if (c, h, w) != info.input {
+            let (a, b) = (info.input, (c, h, w));
+            return Err(Error::message(format!(
+                "{} takes images of {a:?} (C, H, W), the examples are {b:?}",
+                info.name
+            )));
+        }
+        if let Some(bad) = self.examples.labels().iter().find(|y| **y as usize >= info.classes) {
+            let k = info.classes;
+            return Err(Error::message(format!("{} has {k} classes, an example has label {bad}", info.name)));
+        }
+        let (mut verdicts, mut logits) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for start in (0..n).step_by(CLEAN_CHUNK) {
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let x = self.examples.pixels().narrow(0, start, CLEAN_CHUNK.min(n - start))?;
+            for row in attack::rows(&self.target.logits(&x)?)? {
+                let i = verdicts.len();
+                let (id, label) = (self.examples.ids()[i], self.examples.labels()[i]);
+                let class = attack::predicted(&row);
+                let margin = if class.is_some() { attack::margin(&row, label) } else { f64::NAN };
+                let predicted = class.unwrap_or(info.classes as u32);
+                verdicts.push(CleanVerdict { id, label, predicted, margin });
+                logits.push(row);
+            }
+        }
+        cost.forwards += n as u64;
+        Ok(CleanPass { verdicts, logits })
+    }
+
+    /// Runs one attack at every ε, upward, on the examples that are classified correctly; one [`Attacked`] per ε, in
+    /// the entry's order.
+    ///
+    /// # Errors
+    /// An invalid proposal, a forward or backward that fails, an interruption.
+    pub fn attack(
+        &self,
+        entry: &AttackEntry,
+        attack: &dyn Attack,
+        clean: &CleanPass,
+        cost: &mut Cost,
+    ) -> Result<Vec<Attacked>> {
+        self.attack_with(entry, attack, clean, cost, &Done::new(), &mut ())
+    }
+
+    /// Like [`Evaluator::attack`], with verdicts that are known from before and someone who follows.
+    pub(crate) fn attack_with(
+        &self,
+        entry: &AttackEntry,
+        attack: &dyn Attack,
+        clean: &CleanPass,
+        cost: &mut Cost,
+        done: &Done,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<Attacked>> {
+        let mut upward: Vec<usize> = (0..entry.eps.len()).collect();
+        upward.sort_by(|a, b| entry.eps[*a].cmp(&entry.eps[*b]));
+        let correct = clean.correct();
+        let mut by_eps: BTreeMap<usize, Vec<Verdict>> = BTreeMap::new();
+        let mut fallen: BTreeMap<usize, Verdict> = BTreeMap::new();
+        for k in upward {
+            let mut verdicts: Vec<Verdict> = clean.verdicts.iter().map(wrong).collect();
+            for (index, verdict) in &fallen {
+                verdicts[*index] = Verdict { fate: Fate::Carried, forwards: 0, backwards: 0, ..verdict.clone() };
+            }
+            let mut pending = Vec::new();
+            for example in correct.iter().filter(|e| !fallen.contains_key(&e.index)) {
+                match done.get(&(k, example.index)) {
+                    Some(verdict) => verdicts[example.index] = verdict.clone(),
+                    None => pending.push(example.clone()),
+                }
+            }
+            let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
+            watch.started(k, pending.len(), correct.len(), robust);
+            let drive = self.drive(attack, entry.norm, &entry.eps[k]);
+            drive.run(&pending, cost, &mut |found| {
+                for (index, verdict) in found {
+                    verdicts[*index] = verdict.clone();
+                }
+                watch.judged(k, found)
+            })?;
+            watch.finished(k, &verdicts);
+            if self.carry {
+                let broken = verdicts.iter().enumerate().filter(|(_, v)| v.fate == Fate::Broken);
+                fallen.extend(broken.map(|(i, v)| (i, v.clone())));
+            }
+            by_eps.insert(k, verdicts);
+        }
+        let parameters = entry.attack.describe();
+        let attacked = by_eps.into_iter().map(|(k, verdicts)| Attacked {
+            attack: entry.label.clone(),
+            parameters: parameters.clone(),
+            norm: entry.norm,
+            eps: entry.eps[k].clone(),
+            verdicts,
+        });
+        Ok(attacked.collect())
+    }
+
+    fn drive<'b>(&'b self, attack: &'b dyn Attack, norm: Norm, eps: &Eps) -> Drive<'b> {
+        Drive {
+            target: self.target,
+            examples: self.examples,
+            attack,
+            threat: ThreatModel::new(norm, eps.value()),
+            key: Key::new(self.attack_seed, Purpose::AttackStart).named(attack.name()),
+            width: self.width,
+            interrupt: self.interrupt,
+        }
+    }
+}
+
+/// The verdict on an example that needs no attack.
+fn wrong(clean: &CleanVerdict) -> Verdict {
+    Verdict {
+        id: clean.id,
+        fate: Fate::Wrong,
+        restart: 0,
+        steps: 0,
+        size: 0.0,
+        margin: clean.margin,
+        forwards: 0,
+        backwards: 0,
+    }
+}
+
+/// Correct clean and under the attack ÷ all examples.
+pub(crate) fn robust_accuracy(verdicts: &[Verdict]) -> f64 {
+    let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
+    robust as f64 / verdicts.len().max(1) as f64
+}
+
+/// What a whole gauntlet found out about one target.
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    /// One entry per example.
+    pub clean: Vec<CleanVerdict>,
+    /// Attacks × ε.
+    pub attacked: Vec<Attacked>,
+    /// The referee's remarks.
+    pub flags: Vec<Flag>,
+    /// Executed work.
+    pub cost: Cost,
+}
+
+/// Runs attacks against any target, e.g. a model that lives in the caller's own program.
+///
+/// # Errors
+/// See [`Evaluator::attack`]; an attack whose arguments are wrong.
+pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &Registry) -> Result<Evaluated> {
+    let mut cost = Cost::default();
+    let clean = evaluator.clean(&mut cost)?;
+    let mut attacked = Vec::new();
+    for entry in attacks {
+        let (attack, _) = registry.attack(&entry.attack.given())?;
+        attacked.extend(evaluator.attack(entry, attack.as_ref(), &clean, &mut cost)?);
+    }
+    let flags = flags::raise(&clean.verdicts, &attacked);
+    Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
+}
+
+impl Evaluated {
+    /// As a record that reports can read: `row` names the model in tables.
+    pub fn record(self, suite: &str, row: &str, provenance: Provenance) -> Record {
+        Record {
+            format: RECORD_FORMAT,
+            suite: suite.to_string(),
+            row: row.to_string(),
+            seed: 0,
+            failed: None,
+            result: Outcome {
+                configuration: serde_json::json!({ "row": row }),
+                data_sha256: String::new(),
+                checkpoint_sha256: String::new(),
+                curve: Vec::new(),
+                clean: self.clean,
+                attacked: self.attacked,
+                flags: self.flags,
+            },
+            provenance: Provenance {
+                executed_forwards: self.cost.forwards,
+                executed_backwards: self.cost.backwards,
+                ..provenance
+            },
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Labelled images to be judged.
+
+use candle_core::{DType, Device, Tensor};
+use gauntlet_core::{Error, Result};
+use gauntlet_data::Split;
+
+/// Images in memory with labels and data set rows: what the evaluator attacks.
+#[derive(Debug, Clone)]
+pub struct Examples {
+    x: Tensor,
+    labels: Vec<u32>,
+    ids: Vec<u64>,
+}
+
+impl Examples {
+    /// From pixels `x (N, C, H, W)` in [0,1], labels and data set rows (what randomness is keyed by).
+    ///
+    /// # Errors
+    /// No examples, lengths that differ, an id given twice, pixels outside [0,1] (most often: a normalisation that
+    /// belongs inside the model).
+    pub fn new(x: Tensor, labels: Vec<u32>, ids: Vec<u64>) -> Result<Self> {
+        let (n, ..) = x.dims4()?;
+        if n == 0 {
+            return Err(Error::value("examples", "there are none"));
+        }
+        if labels.len() != n || ids.len() != n {
+            let why = format!("{n} images, {} labels, {} ids", labels.len(), ids.len());
+            return Err(Error::value("examples", why));
+        }
+        let mut sorted = ids.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|p| p[0] == p[1]) {
+            return Err(Error::value("examples", format!("id {} is given twice", pair[0])));
+        }
+        for i in 0..n {
+            let pixels: Vec<f64> = x.get(i)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+            if let Some(bad) = pixels.iter().find(|v| !(0.0..=1.0).contains(*v)) {
+                return Err(Error::value(
+                    "examples",
+                    format!("pixels must lie in [0,1], example {} has {bad}; normalise inside the model", ids[i]),
+                ));
+            }
+        }
+        Ok(Examples { x: x.contiguous()?, labels, ids })
+    }
+
+    /// Rows of a split.
+    ///
+    /// # Errors
+    /// An empty list; a row that the split does not have.
+    pub fn of_split(split: &Split, rows: &[usize], dtype: DType) -> Result<Self> {
+        let mut images = Vec::new();
+        let (mut labels, mut ids) = (Vec::new(), Vec::new());
+        for chunk in rows.chunks(1024) {
+            let batch = split.batch(chunk, dtype, &Device::Cpu).map_err(|e| Error::Message(e.to_string()))?;
+            images.push(batch.x);
+            labels.extend(batch.y.to_vec1::<u32>()?);
+            ids.extend(batch.ids);
+        }
+        if images.is_empty() {
+            return Err(Error::value("examples", "the split is empty"));
+        }
+        Examples::new(Tensor::cat(&images, 0)?, labels, ids)
+    }
+
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+    /// Never: there is at least one.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+    /// Pixels `(N, C, H, W)`.
+    pub fn pixels(&self) -> &Tensor {
+        &self.x
+    }
+    /// Pixels `(1, C, H, W)` of one example.
+    pub(crate) fn image(&self, index: usize) -> Result<Tensor> {
+        Ok(self.x.narrow(0, index, 1)?)
+    }
+    /// True labels.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    /// Data set rows.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+}

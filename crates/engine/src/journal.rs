@@ -1,0 +1,135 @@
+//! Verdicts on disk as they are given, so that a killed evaluation loses only the jobs in flight.
+
+use crate::evaluator::Done;
+use crate::{Error, Result};
+use gauntlet_core::Verdict;
+use gauntlet_core::record::Fate;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One line of the journal.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// Position of ε in the attack's list.
+    eps: usize,
+    /// Index of the example.
+    index: usize,
+    id: u64,
+    fate: Fate,
+    restart: u32,
+    steps: u32,
+    size: f64,
+    /// `null`: not finite.
+    margin: Option<f64>,
+    forwards: u32,
+    backwards: u32,
+}
+
+/// An append-only file of verdicts, one JSON object per line.
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the journal and returns what it holds. A line that was cut off by a kill, and whatever follows it, is
+    /// dropped; its example is judged again.
+    pub(crate) fn open(path: &Path) -> Result<(Journal, Done)> {
+        let text = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(Error::store("read", path, e)),
+        };
+        let mut done = Done::new();
+        let mut whole = 0;
+        for line in text.split_inclusive(|b| *b == b'\n') {
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            let Ok(l) = serde_json::from_slice::<Line>(line) else { break };
+            let verdict = Verdict {
+                id: l.id,
+                fate: l.fate,
+                restart: l.restart,
+                steps: l.steps,
+                size: l.size,
+                margin: l.margin.unwrap_or(f64::NAN),
+                forwards: l.forwards,
+                backwards: l.backwards,
+            };
+            done.insert((l.eps, l.index), verdict);
+            whole += line.len();
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .append(true)
+            .open(path)
+            .map_err(|e| Error::store("open", path, e))?;
+        file.set_len(whole as u64).map_err(|e| Error::store("write", path, e))?;
+        Ok((Journal { path: path.to_path_buf(), file }, done))
+    }
+
+    /// Appends verdicts.
+    pub(crate) fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict)]) -> Result<()> {
+        let mut text = String::new();
+        for (index, v) in verdicts {
+            let line = Line {
+                eps,
+                index: *index,
+                id: v.id,
+                fate: v.fate,
+                restart: v.restart,
+                steps: v.steps,
+                size: v.size,
+                margin: v.margin.is_finite().then_some(v.margin),
+                forwards: v.forwards,
+                backwards: v.backwards,
+            };
+            text += &serde_json::to_string(&line).map_err(|e| Error::message(format!("verdict: {e}")))?;
+            text.push('\n');
+        }
+        self.file.write_all(text.as_bytes()).map_err(|e| Error::store("write", &self.path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(id: u64) -> Verdict {
+        Verdict {
+            id,
+            fate: Fate::Broken,
+            restart: 1,
+            steps: 7,
+            size: 0.1 + 0.2,
+            margin: if id == 2 { f64::NAN } else { -1.0 / 3.0 },
+            forwards: 8,
+            backwards: 7,
+        }
+    }
+
+    #[test]
+    fn a_torn_line_is_dropped_wherever_it_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("partial.jsonl");
+        let (mut journal, done) = Journal::open(&path).unwrap();
+        assert!(done.is_empty());
+        journal.append(0, &[(0, verdict(0)), (1, verdict(1)), (2, verdict(2))]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let second = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(1).unwrap().0 + 1;
+        for cut in second..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let (mut journal, done) = Journal::open(&path).unwrap();
+            assert_eq!(done.len(), 2, "cut at {cut}");
+            assert_eq!(done[&(0, 1)], verdict(1));
+            journal.append(0, &[(2, verdict(2))]).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole);
+        }
+        let (_, done) = Journal::open(&path).unwrap();
+        assert!(done[&(0, 2)].margin.is_nan());
+    }
+}

@@ -1,0 +1,59 @@
+//! An attack's progress: verdicts to the journal, events to whoever wants to know.
+
+use crate::AttackEntry;
+use crate::Result;
+use crate::evaluator::{Watch, robust_accuracy};
+use crate::event::{Event, Events, Part};
+use crate::journal::Journal;
+use gauntlet_core::Verdict;
+use gauntlet_core::record::Fate;
+use std::time::Instant;
+
+pub(crate) struct Progress<'a> {
+    events: &'a dyn Events,
+    part: Part<'a>,
+    entry: &'a AttackEntry,
+    journal: Option<Journal>,
+    begun: Instant,
+    done: usize,
+    of: usize,
+    robust: usize,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(
+        events: &'a dyn Events,
+        part: Part<'a>,
+        entry: &'a AttackEntry,
+        journal: Option<Journal>,
+    ) -> Self {
+        Progress { events, part, entry, journal, begun: Instant::now(), done: 0, of: 0, robust: 0 }
+    }
+}
+
+impl Watch for Progress<'_> {
+    fn started(&mut self, eps: usize, pending: usize, of: usize, robust: usize) {
+        (self.begun, self.done, self.of, self.robust) = (Instant::now(), of - pending, of, robust);
+        let (norm, eps) = (self.entry.norm, &self.entry.eps[eps]);
+        self.events.event(&Event::EvaluationStarted { part: self.part, norm, eps, examples: of, pending });
+    }
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict)]) -> Result<()> {
+        if let Some(journal) = &mut self.journal {
+            journal.append(eps, verdicts)?;
+        }
+        self.done += verdicts.len();
+        self.robust += verdicts.iter().filter(|(_, v)| v.fate == Fate::Robust).count();
+        let (done, of, robust) = (self.done, self.of, self.robust);
+        self.events.event(&Event::Judged { part: self.part, done, of, robust });
+        Ok(())
+    }
+    fn finished(&mut self, eps: usize, verdicts: &[Verdict]) {
+        self.events.event(&Event::EvaluationDone {
+            part: self.part,
+            norm: self.entry.norm,
+            eps: &self.entry.eps[eps],
+            robust_accuracy: robust_accuracy(verdicts),
+            seconds: self.begun.elapsed().as_secs_f64(),
+        });
+    }
+}

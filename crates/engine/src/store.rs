@@ -1,0 +1,265 @@
+//! The result store: finished trainings and evaluations by key. Whatever is there is complete.
+
+use crate::claim::Claim;
+use crate::{Error, Result, fingerprint};
+use gauntlet_core::checkpoint::{self, hex, write_atomically};
+use gauntlet_core::record::{CleanVerdict, Epoch, Fate, Verdict};
+use gauntlet_core::{ModelInfo, Provenance, Weights};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// The folder `runs/`: `trainings/<key>/`, `evaluations/<key>/`, `suites/<name>.json`.
+///
+/// Any number of processes may share it. A key is the sha256 of a canonical description of everything that the numbers
+/// depend on; files are renamed into place when they are whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// `training.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrainingEntry {
+    pub(crate) description: Value,
+    pub(crate) checkpoint_sha256: String,
+    pub(crate) curve: Vec<Epoch>,
+    pub(crate) provenance: Provenance,
+}
+
+/// `evaluation.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EvaluationEntry {
+    pub(crate) description: Value,
+    pub(crate) verdicts_sha256: String,
+    pub(crate) provenance: Provenance,
+}
+
+/// A line of an attack's `verdicts.csv`.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// Position of ε in the attack's list.
+    eps: usize,
+    id: u64,
+    fate: Fate,
+    restart: u32,
+    steps: u32,
+    size: f64,
+    margin: f64,
+    forwards: u32,
+    backwards: u32,
+}
+
+impl Store {
+    /// A store below this folder; it is created when something is written.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Store { root: root.into() }
+    }
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The checkpoint of a training that is finished; it may be absent where only the record was imported.
+    pub fn checkpoint(&self, key: &str) -> PathBuf {
+        self.training(key).join("checkpoint.safetensors")
+    }
+    /// The file of a resolved suite.
+    pub fn suite(&self, name: &str) -> PathBuf {
+        self.root.join("suites").join(format!("{name}.json"))
+    }
+    pub(crate) fn training(&self, key: &str) -> PathBuf {
+        self.root.join("trainings").join(key)
+    }
+    pub(crate) fn evaluation(&self, key: &str) -> PathBuf {
+        self.root.join("evaluations").join(key)
+    }
+    pub(crate) fn state(&self, key: &str) -> PathBuf {
+        self.training(key).join("state.safetensors")
+    }
+    pub(crate) fn journal(&self, key: &str) -> PathBuf {
+        self.evaluation(key).join("partial.jsonl")
+    }
+    pub(crate) fn claim_training(&self, key: &str) -> Result<Option<Claim>> {
+        Claim::take(&self.training(key))
+    }
+    pub(crate) fn claim_evaluation(&self, key: &str) -> Result<Option<Claim>> {
+        Claim::take(&self.evaluation(key))
+    }
+
+    /// Writes something small, so that a store that cannot be written is noticed before hours of work.
+    pub(crate) fn put_suite(&self, name: &str, value: &Value) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::message(e.to_string()))?;
+        text.push(b'\n');
+        put(&self.suite(name), &text)
+    }
+
+    pub(crate) fn get_training(&self, key: &str) -> Result<Option<TrainingEntry>> {
+        let entry: Option<TrainingEntry> = get(&self.training(key).join("training.json"))?;
+        Ok(entry.filter(|e| fingerprint(&e.description) == key))
+    }
+
+    /// A finished training: the checkpoint first, `training.json`, which says that it is finished, last.
+    pub(crate) fn put_training(
+        &self,
+        key: &str,
+        entry: &TrainingEntry,
+        checkpoint: Option<(&Weights, &ModelInfo)>,
+    ) -> Result<()> {
+        if let Some((weights, info)) = checkpoint {
+            Error::stored(checkpoint::save(&self.checkpoint(key), weights, info))?;
+        }
+        put(&self.training(key).join("curve.csv"), &curve(&entry.curve)?)?;
+        put_json(&self.training(key).join("training.json"), entry)?;
+        let _ = std::fs::remove_file(self.state(key));
+        Ok(())
+    }
+
+    /// Verdicts on clean images.
+    pub(crate) fn get_clean(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<CleanVerdict>)>> {
+        self.get_table(key)
+    }
+    pub(crate) fn put_clean(
+        &self,
+        key: &str,
+        description: Value,
+        provenance: Provenance,
+        verdicts: &[CleanVerdict],
+    ) -> Result<EvaluationEntry> {
+        self.put_table(key, description, provenance, verdicts)
+    }
+
+    /// Verdicts under an attack, one list per ε in the order of the description.
+    pub(crate) fn get_attack(&self, key: &str, budgets: usize) -> Result<Option<(EvaluationEntry, Vec<Vec<Verdict>>)>> {
+        let Some((entry, lines)) = self.get_table::<Line>(key)? else { return Ok(None) };
+        let mut lists = vec![Vec::new(); budgets];
+        for l in lines {
+            let Some(list) = lists.get_mut(l.eps) else { return Ok(None) };
+            list.push(Verdict {
+                id: l.id,
+                fate: l.fate,
+                restart: l.restart,
+                steps: l.steps,
+                size: l.size,
+                margin: l.margin,
+                forwards: l.forwards,
+                backwards: l.backwards,
+            });
+        }
+        Ok(Some((entry, lists)))
+    }
+    pub(crate) fn put_attack(
+        &self,
+        key: &str,
+        description: Value,
+        provenance: Provenance,
+        lists: &[&[Verdict]],
+    ) -> Result<EvaluationEntry> {
+        let lines: Vec<Line> = lists
+            .iter()
+            .enumerate()
+            .flat_map(|(eps, list)| {
+                list.iter().map(move |v| Line {
+                    eps,
+                    id: v.id,
+                    fate: v.fate,
+                    restart: v.restart,
+                    steps: v.steps,
+                    size: v.size,
+                    margin: v.margin,
+                    forwards: v.forwards,
+                    backwards: v.backwards,
+                })
+            })
+            .collect();
+        let entry = self.put_table(key, description, provenance, &lines)?;
+        let _ = std::fs::remove_file(self.journal(key));
+        Ok(entry)
+    }
+
+    /// `evaluation.json` names the sha256 of its table: half of one is no result.
+    fn get_table<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<T>)>> {
+        let folder = self.evaluation(key);
+        let Some(entry) = get::<EvaluationEntry>(&folder.join("evaluation.json"))? else { return Ok(None) };
+        let table = match std::fs::read(folder.join("verdicts.csv")) {
+            Ok(table) => table,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::store("read", &folder.join("verdicts.csv"), e)),
+        };
+        if fingerprint(&entry.description) != key || sha256(&table) != entry.verdicts_sha256 {
+            return Ok(None);
+        }
+        let rows: Result<Vec<T>, csv::Error> = csv::Reader::from_reader(table.as_slice()).deserialize().collect();
+        Ok(rows.ok().map(|rows| (entry, rows)))
+    }
+
+    fn put_table<T: Serialize>(
+        &self,
+        key: &str,
+        description: Value,
+        provenance: Provenance,
+        rows: &[T],
+    ) -> Result<EvaluationEntry> {
+        let table = table(rows)?;
+        let entry = EvaluationEntry { description, verdicts_sha256: sha256(&table), provenance };
+        put(&self.evaluation(key).join("verdicts.csv"), &table)?;
+        put_json(&self.evaluation(key).join("evaluation.json"), &entry)?;
+        Ok(entry)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    Error::stored(write_atomically(path, bytes))
+}
+
+fn put_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::message(e.to_string()))?;
+    text.push(b'\n');
+    put(path, &text)
+}
+
+/// `None`: absent, or written by a version with other fields; it is then computed again.
+fn get<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::store("read", path, e)),
+    }
+}
+
+fn table<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        out.serialize(row).map_err(|e| Error::message(format!("verdicts: {e}")))?;
+    }
+    out.into_inner().map_err(|e| Error::message(format!("verdicts: {e}")))
+}
+
+/// The curve for people and plots: one line per epoch, one column per term.
+fn curve(epochs: &[Epoch]) -> Result<Vec<u8>> {
+    let wrong = |e: csv::Error| Error::message(format!("curve: {e}"));
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in epochs.iter().flat_map(|e| &e.terms) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let fixed = ["clean_accuracy", "robust_accuracy", "gradient_l1", "gradient_l2", "monitored_on"];
+    out.write_record(std::iter::once("epoch").chain(names.iter().copied()).chain(fixed)).map_err(wrong)?;
+    for e in epochs {
+        let term =
+            |name: &&str| e.terms.iter().find(|(n, _)| n == name).map(|(_, v)| v.to_string()).unwrap_or_default();
+        let mut row = vec![e.epoch.to_string()];
+        row.extend(names.iter().map(term));
+        row.extend([e.clean_accuracy, e.robust_accuracy, e.gradient_l1, e.gradient_l2].map(|v| v.to_string()));
+        row.push(e.monitored_on.clone());
+        out.write_record(&row).map_err(wrong)?;
+    }
+    out.into_inner().map_err(|e| Error::message(format!("curve: {e}")))
+}

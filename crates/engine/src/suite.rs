@@ -1,0 +1,160 @@
+//! A suite: what is trained on what, and what attacks it.
+
+use crate::{Component, Diagnostic, Kind, TrainConfig, suite_file};
+use gauntlet_core::recipe::Composed;
+use gauntlet_core::{Eps, Norm, Recipe, Registry};
+use gauntlet_data::Catalogue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// A suite file, resolved: every name looked up, every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    /// Version of the file format, 1.
+    pub format: u32,
+    /// Name of the suite, of its report's folder and of `runs/suites/<name>.json`.
+    pub name: String,
+    /// What readers of the report should know.
+    pub notes: Vec<String>,
+    /// Data set.
+    pub data: String,
+    /// Architecture of every row.
+    pub model: Component,
+    /// Training seeds; every row is trained once with each.
+    pub seeds: Vec<u64>,
+    /// How rows are trained.
+    pub train: TrainConfig,
+    /// Which test rows are attacked.
+    pub examples: Selection,
+    /// Seed of the attacks: the same for all rows, so that rows are paired.
+    pub attack_seed: u64,
+    /// An example broken at a smaller ε counts as broken at the larger ones and is not run again.
+    pub carry: bool,
+    /// Recipes, in the order of the tables.
+    pub rows: Vec<Row>,
+    /// Attacks, in the order of the tables.
+    pub attacks: Vec<AttackEntry>,
+}
+
+/// Which rows of the test split are attacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// All.
+    All,
+    /// The first n, as in the papers.
+    Take(usize),
+    /// n of them, drawn with the attack seed.
+    Sample(usize),
+}
+
+/// One row of the tables: a recipe with its hyper-parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Unique in the suite.
+    pub id: String,
+    /// Base recipe.
+    pub base: Component,
+    /// Penalties added to it.
+    pub penalties: Vec<Component>,
+    /// What readers of the report should know about it.
+    pub note: Option<String>,
+}
+
+/// One attack with its budgets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttackEntry {
+    /// Unique in the suite; heads the columns.
+    pub label: String,
+    /// The attack.
+    pub attack: Component,
+    /// Norm of the threat model.
+    pub norm: Norm,
+    /// Budgets, in the order of the tables.
+    pub eps: Vec<Eps>,
+}
+
+impl Suite {
+    /// Parses and resolves a suite file.
+    ///
+    /// `path` names the file in nothing but the suite's default name (its stem).
+    ///
+    /// # Errors
+    /// Every complaint, each with its place in `text`: syntax, unknown names and keys (with the nearest known one),
+    /// wrong types, values outside their domain, empty lists, ids that are given twice.
+    pub fn load(text: &str, path: &str, registry: &Registry, catalogue: &Catalogue) -> Result<Suite, Vec<Diagnostic>> {
+        suite_file::load(text, path, registry, catalogue)
+    }
+
+    /// The row of that id.
+    pub fn row(&self, id: &str) -> Option<&Row> {
+        self.rows.iter().find(|r| r.id == id)
+    }
+
+    /// Optimiser steps per epoch for a training split of `rows` rows.
+    pub fn steps_per_epoch(&self, rows: usize) -> u32 {
+        rows.saturating_sub(self.train.validation).div_ceil(self.train.batch.max(1)) as u32
+    }
+}
+
+impl Selection {
+    /// The rows of a split of `n` rows, in ascending order of their place in the selection.
+    pub fn indices(self, n: usize, seed: u64) -> Vec<usize> {
+        match self {
+            Selection::All => (0..n).collect(),
+            Selection::Take(k) => (0..n.min(k)).collect(),
+            Selection::Sample(k) => {
+                let mut all: Vec<usize> = (0..n).collect();
+                gauntlet_core::Key::new(seed, gauntlet_core::Purpose::Sample).stream(0, 0, 0).shuffle(&mut all);
+                all.truncate(k);
+                all.sort_unstable();
+                all
+            }
+        }
+    }
+}
+
+impl Row {
+    /// From the short form: the name of a base recipe, or of a penalty, which is then added to `ce`.
+    ///
+    /// # Errors
+    /// A name that is neither (with the nearest of both), an unknown or missing argument.
+    pub fn short(id: &str, registry: &Registry, given: &Map<String, Value>) -> gauntlet_core::Result<Row> {
+        let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+        let row = |base, penalties| Row { id: id.to_string(), base, penalties, note: None };
+        if registry.recipes.contains(name) {
+            return Ok(row(Component::resolve(Kind::Recipe, registry, given)?, vec![]));
+        }
+        if registry.penalties.contains(name) {
+            let base = Component::named(Kind::Recipe, registry, "ce")?;
+            return Ok(row(base, vec![Component::resolve(Kind::Penalty, registry, given)?]));
+        }
+        let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
+        Err(gauntlet_core::registry::unknown("recipe", name, known))
+    }
+
+    /// Builds the recipe.
+    ///
+    /// # Errors
+    /// An argument outside its domain.
+    pub fn build(&self, registry: &Registry) -> gauntlet_core::Result<Arc<dyn Recipe>> {
+        let (base, _) = registry.recipe(&self.base.given())?;
+        if self.penalties.is_empty() {
+            return Ok(base);
+        }
+        let penalties = self
+            .penalties
+            .iter()
+            .map(|p| Ok(registry.penalty(&p.given())?.0))
+            .collect::<gauntlet_core::Result<Vec<_>>>()?;
+        let names: Vec<&str> = std::iter::once(&self.base).chain(&self.penalties).map(|c| c.name.as_str()).collect();
+        Ok(Arc::new(Composed { base, penalties, name: names.join(" + ") }))
+    }
+
+    /// Base and penalties, without id and note: what a training's key holds.
+    pub fn describe(&self) -> Value {
+        let penalties: Vec<Value> = self.penalties.iter().map(Component::describe).collect();
+        json!({ "base": self.base.describe(), "penalties": penalties })
+    }
+}

@@ -1,0 +1,492 @@
+//! Reading a suite file: every complaint carries its place.
+
+use crate::suite::Selection;
+use crate::toml_section::{Complaints, Section, Table, json, text_of};
+use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Row, Suite, TrainConfig};
+use gauntlet_core::optimiser::Optimiser;
+use gauntlet_core::schedule::Schedule;
+use gauntlet_core::{Eps, Norm, Registry, registry};
+use gauntlet_data::Catalogue;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+const TOP: &[&str] = &[
+    "format",
+    "name",
+    "notes",
+    "data",
+    "model",
+    "seeds",
+    "train",
+    "take",
+    "sample",
+    "attack_seed",
+    "carry",
+    "row",
+    "attack",
+];
+const TRAIN: &[&str] =
+    &["epochs", "batch", "optimiser", "schedule", "augmentation", "validation", "clip", "monitor_eps"];
+const ROW: &[&str] = &["id", "recipe", "base", "penalties", "note"];
+/// Keys of an `[[attack]]` that are not the attack's own parameters.
+const ATTACK: &[&str] = &["name", "label", "norm", "eps"];
+
+pub(crate) fn load(
+    text: &str,
+    path: &str,
+    registry: &Registry,
+    catalogue: &Catalogue,
+) -> Result<Suite, Vec<Diagnostic>> {
+    let table = DeTable::parse(text).map_err(|e| {
+        let message = e.message().trim().replace('\n', ", ");
+        vec![match e.span() {
+            Some(span) => Diagnostic::at(span, message),
+            None => Diagnostic::whole(message),
+        }]
+    })?;
+    let mut reader = Reader { registry, catalogue, complaints: Complaints::default() };
+    let suite = reader.suite(&Section::top(table.get_ref()), path);
+    match (suite, reader.complaints.take()) {
+        (Some(suite), complaints) if complaints.is_empty() => Ok(suite),
+        (_, mut complaints) => {
+            complaints.sort_by_key(|d| d.span.as_ref().map_or(0, |s| s.start));
+            Err(complaints)
+        }
+    }
+}
+
+struct Reader<'a> {
+    registry: &'a Registry,
+    catalogue: &'a Catalogue,
+    complaints: Complaints,
+}
+
+impl Reader<'_> {
+    fn suite(&mut self, top: &Section<'_>, path: &str) -> Option<Suite> {
+        top.allow(TOP, &mut self.complaints);
+        let c = &mut self.complaints;
+        match top.whole("format", 1, c) {
+            None if top.get("format").is_none() => {
+                c.push(Diagnostic::whole("`format` is missing").hint("start the file with `format = 1`"));
+            }
+            Some(1) | None => {}
+            Some(n) => c.push(
+                Diagnostic::at(top.span_of("format"), format!("format {n} is not known"))
+                    .hint("this version reads format 1"),
+            ),
+        }
+        let stem = Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = if top.get("name").is_some() { top.str("name", c) } else { Some(stem) };
+        if let Some(name) = &name {
+            let fine = |ch: char| ch.is_ascii_alphanumeric() || "-_.".contains(ch);
+            if name.is_empty() || name.starts_with('.') || !name.chars().all(fine) {
+                c.push(
+                    Diagnostic::at(top.span_of("name"), format!("{name:?} cannot name a folder"))
+                        .hint("use letters, digits, `-`, `_` and `.`"),
+                );
+            }
+        }
+        let notes = if top.get("notes").is_some() { top.texts("notes", c) } else { Some(vec![]) };
+        let data = top.required_str("data", "the name of a data set", c);
+        let seeds = if top.get("seeds").is_some() { top.wholes("seeds", c) } else { Some(vec![0]) };
+        let take = top.whole("take", 1, c).map(|n| n as usize);
+        let sample = top.whole("sample", 1, c).map(|n| n as usize);
+        if top.get("take").is_some() && top.get("sample").is_some() {
+            c.push(Diagnostic::at(top.span_of("sample"), "`take` and `sample` exclude each other").hint("keep one"));
+        }
+        let examples = match (take, sample) {
+            (Some(n), _) => Selection::Take(n),
+            (_, Some(n)) => Selection::Sample(n),
+            _ => Selection::All,
+        };
+        let attack_seed = top.whole("attack_seed", 0, c).unwrap_or(0);
+        let carry = top.bool("carry", c).unwrap_or(false);
+        let shape = data.as_deref().and_then(|name| self.data(name, top));
+        let model = self.model(top, shape);
+        let rows = self.rows(top);
+        let attacks = self.attacks(top);
+        let train = self.train(top, &attacks);
+        Some(Suite {
+            format: 1,
+            name: name?,
+            notes: notes?,
+            data: data?,
+            model: model?,
+            seeds: seeds?,
+            train: train?,
+            examples,
+            attack_seed,
+            carry,
+            rows,
+            attacks,
+        })
+    }
+
+    fn model(&mut self, top: &Section<'_>, shape: Option<((usize, usize, usize), usize)>) -> Option<Component> {
+        let Some((_, value)) = top.get("model") else {
+            self.complaints.push(
+                Diagnostic::whole("`model` is missing").hint("such as `model = \"lenet-small\"`; gauntlet list models"),
+            );
+            return None;
+        };
+        let given = self.named(value, "a model")?;
+        let component = self.resolve(Kind::Model, value, &given)?;
+        if let Some((input, classes)) = shape {
+            let built = self.registry.model(&component.given(), input, classes);
+            if let Err(error) = built {
+                self.complaints.blame(value, &error, "gauntlet list models");
+                return None;
+            }
+        }
+        Some(component)
+    }
+
+    fn rows(&mut self, top: &Section<'_>) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for (table, span) in top.tables("row", "[[row]]", "give at least one recipe to train", &mut self.complaints) {
+            let section = Section::new("[[row]]", table, span);
+            if let Some(row) = self.row(&section) {
+                if rows.iter().any(|r| r.id == row.id) {
+                    let place = if section.get("id").is_some() { "id" } else { "recipe" };
+                    self.complaints.push(
+                        Diagnostic::at(section.span_of(place), format!("two rows are called {:?}", row.id))
+                            .hint("give each row an `id` of its own"),
+                    );
+                }
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn row(&mut self, section: &Section<'_>) -> Option<Row> {
+        section.allow(ROW, &mut self.complaints);
+        let note = section.str("note", &mut self.complaints);
+        let id = section.str("id", &mut self.complaints);
+        let mut row = match (section.get("recipe"), section.get("base")) {
+            (Some(_), Some((key, _))) => {
+                self.complaints.push(
+                    Diagnostic::at(key.span(), "`recipe` and `base` exclude each other")
+                        .hint("`recipe` is short for a base alone, or for `ce` and one penalty"),
+                );
+                return None;
+            }
+            (None, None) => {
+                self.complaints.push(
+                    Diagnostic::at(section.span(), "a row needs a recipe")
+                        .hint("such as `recipe = \"ce\"`, or `base = \"ce\"` with `penalties = [...]`"),
+                );
+                return None;
+            }
+            (Some((_, value)), None) => {
+                if let Some((key, _)) = section.get("penalties") {
+                    self.complaints.push(
+                        Diagnostic::at(key.span(), "`penalties` go with `base`, not with `recipe`")
+                            .hint("write `base = \"ce\"`"),
+                    );
+                }
+                let given = self.named(value, "a recipe")?;
+                let short = Row::short("", self.registry, &given);
+                short.map_err(|e| self.complaints.blame(value, &e, "gauntlet list recipes")).ok()?
+            }
+            (None, Some((_, value))) => {
+                let given = self.named(value, "a recipe")?;
+                let base = self.resolve(Kind::Recipe, value, &given);
+                let mut penalties = Vec::new();
+                for value in section.list("penalties", &mut self.complaints) {
+                    let given = self.named(value, "a penalty");
+                    penalties.push(given.and_then(|g| self.resolve(Kind::Penalty, value, &g)));
+                }
+                Row {
+                    id: String::new(),
+                    base: base?,
+                    penalties: penalties.into_iter().collect::<Option<_>>()?,
+                    note: None,
+                }
+            }
+        };
+        row.note = note;
+        row.id = id.unwrap_or_else(|| row.penalties.last().unwrap_or(&row.base).name.clone());
+        if let Err(error) = gauntlet_core::record_file::stem(&row.id, 0) {
+            self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
+        }
+        if let Err(error) = row.build(self.registry) {
+            // The penalties are the likelier culprits: the place is where the named parameter stands.
+            let value = ["recipe", "penalties", "base"].iter().find_map(|k| section.get(k)).map(|(_, v)| v)?;
+            self.complaints.blame(value, &error, "gauntlet list recipes");
+        }
+        Some(row)
+    }
+
+    fn attacks(&mut self, top: &Section<'_>) -> Vec<AttackEntry> {
+        let mut attacks: Vec<AttackEntry> = Vec::new();
+        for (table, span) in top.tables("attack", "[[attack]]", "give at least one attack", &mut self.complaints) {
+            let section = Section::new("[[attack]]", table, span);
+            let Some(entry) = self.attack(&section) else { continue };
+            if attacks.iter().any(|a| a.label == entry.label) {
+                let place = if section.get("label").is_some() { "label" } else { "name" };
+                self.complaints.push(
+                    Diagnostic::at(section.span_of(place), format!("two attacks are called {:?}", entry.label))
+                        .hint("give each a `label` of its own"),
+                );
+            }
+            attacks.push(entry);
+        }
+        attacks
+    }
+
+    fn attack(&mut self, section: &Section<'_>) -> Option<AttackEntry> {
+        let c = &mut self.complaints;
+        let name = section.required_str("name", "the attack's registered name", c);
+        let label = section.str("label", c).or_else(|| name.clone());
+        let norm = match section.str("norm", c) {
+            None => Some(Norm::Linf),
+            Some(text) => match text.parse::<Norm>() {
+                Ok(norm) => Some(norm),
+                Err(error) => {
+                    c.push(complaint(section.value_span("norm"), &error, ""));
+                    None
+                }
+            },
+        };
+        let eps = self.budgets(section);
+        let mut given: Map<String, Value> = section
+            .entries()
+            .filter(|(k, _)| !ATTACK.contains(&k.get_ref().as_ref()))
+            .map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())))
+            .collect();
+        given.insert("name".into(), Value::String(name?));
+        let resolved = Component::resolve(Kind::Attack, self.registry, &given)
+            .and_then(|component| Ok((self.registry.attack(&component.given())?.0, component)));
+        let (attack, component) = match resolved {
+            Ok(both) => both,
+            Err(error) => {
+                let hint = "gauntlet list attacks";
+                self.complaints.push(complaint(section.place_of(&error), &error, hint));
+                return None;
+            }
+        };
+        let norm = norm?;
+        if !attack.norms().contains(&norm) {
+            let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
+            self.complaints.push(
+                Diagnostic::at(section.value_span("norm"), format!("{} is not defined for {norm}", attack.name()))
+                    .hint(format!("it knows {}", known.join(", "))),
+            );
+            return None;
+        }
+        Some(AttackEntry { label: label?, attack: component, norm, eps: eps? })
+    }
+
+    fn budgets(&mut self, section: &Section<'_>) -> Option<Vec<Eps>> {
+        let Some((_, value)) = section.get("eps") else {
+            self.complaints.push(
+                Diagnostic::at(section.span(), "an attack needs budgets")
+                    .hint("such as `eps = [\"4/255\", \"8/255\"]`, in pixels of images in [0,1]"),
+            );
+            return None;
+        };
+        let values: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
+            DeValue::Array(list) => list.iter().collect(),
+            _ => vec![value],
+        };
+        if values.is_empty() {
+            self.complaints.push(
+                Diagnostic::at(value.span(), "the list of budgets is empty").hint("such as `eps = [\"0.1\", \"0.3\"]`"),
+            );
+            return None;
+        }
+        let mut eps: Vec<Option<Eps>> = Vec::new();
+        for value in values {
+            let parsed = self.eps(value);
+            if parsed.is_some() && eps.contains(&parsed) {
+                self.complaints.push(Diagnostic::at(value.span(), "this budget is listed twice").hint("remove one"));
+            }
+            eps.push(parsed);
+        }
+        eps.into_iter().collect()
+    }
+
+    fn eps(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Eps> {
+        let Some(text) = text_of(value.get_ref()) else {
+            self.complaints.push(Diagnostic::at(
+                value.span(),
+                format!("must be a length in pixels such as \"8/255\" or 0.3, got {}", value.get_ref().type_str()),
+            ));
+            return None;
+        };
+        match text.parse() {
+            Ok(eps) => Some(eps),
+            Err(error) => {
+                self.complaints.push(complaint(value.span(), &error, ""));
+                None
+            }
+        }
+    }
+
+    fn train(&mut self, top: &Section<'_>, attacks: &[AttackEntry]) -> Option<TrainConfig> {
+        let empty = DeTable::new();
+        let section = match top.get("train") {
+            None => Section::new("train", &empty, top.span()),
+            Some((_, value)) => match value.get_ref() {
+                DeValue::Table(table) => Section::new("train", table, value.span()),
+                other => {
+                    let found = other.type_str();
+                    self.complaints.push(Diagnostic::at(value.span(), format!("`train` must be a table, got {found}")));
+                    return None;
+                }
+            },
+        };
+        section.allow(TRAIN, &mut self.complaints);
+        let c = &mut self.complaints;
+        let epochs = if section.get("epochs").is_some() { section.whole("epochs", 1, c) } else { Some(5) };
+        let batch = if section.get("batch").is_some() { section.whole("batch", 1, c) } else { Some(128) };
+        let validation = match section.get("validation") {
+            Some(_) => section.whole("validation", 0, c),
+            None => Some(1000),
+        };
+        let clip = section.positive("clip", c);
+        let augmentation = match section.str("augmentation", c) {
+            None => Some(Augmentation::None),
+            Some(text) => match text.as_str() {
+                "none" => Some(Augmentation::None),
+                "crop-flip" => Some(Augmentation::CropFlip),
+                other => {
+                    let error = registry::unknown("augmentation", other, Augmentation::NAMES.into_iter());
+                    c.push(complaint(section.value_span("augmentation"), &error, "none or crop-flip"));
+                    None
+                }
+            },
+        };
+        let optimiser: Option<Optimiser> =
+            self.tagged(&section, "optimiser", r#"{"name":"adam","lr":0.001}"#, Optimiser::validate);
+        let schedule: Option<Schedule> =
+            self.tagged(&section, "schedule", r#"{"name":"constant"}"#, Schedule::validate);
+        let monitor_eps = match section.get("monitor_eps") {
+            Some((_, value)) => Some(self.eps(value)?),
+            None => None,
+        };
+        Some(TrainConfig {
+            epochs: epochs? as u32,
+            batch: batch? as usize,
+            optimiser: optimiser?,
+            schedule: schedule?,
+            augmentation: augmentation?,
+            validation: validation? as usize,
+            clip,
+            monitor: Monitor::of_suite(self.registry, attacks, monitor_eps)?,
+        })
+    }
+
+    /// An optimiser or a schedule: a name, or a table with a name, read by serde.
+    fn tagged<T: DeserializeOwned>(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        default: &str,
+        validate: fn(&T) -> Result<(), String>,
+    ) -> Option<T> {
+        let value = section.get(key).map(|(_, v)| v);
+        let given = match value {
+            None => serde_json::from_str(default).unwrap_or_default(),
+            Some(value) => Value::Object(self.named(value, key)?),
+        };
+        let span = value.map_or_else(|| section.span(), |v| v.span());
+        let parsed: T = match serde_json::from_value(given) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let said = error.to_string();
+                let quoted: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+                let unknown = said.starts_with("unknown");
+                let place = match (value, quoted.first()) {
+                    (Some(value), Some(word)) if unknown => crate::toml_section::find(value, word),
+                    _ => None,
+                };
+                let mut diagnostic = Diagnostic::at(place.unwrap_or(span), format!("{key}: {said}"));
+                if unknown && quoted.len() > 1 {
+                    let near = registry::unknown(key, quoted[0], quoted[1..].iter().copied());
+                    if let gauntlet_core::Error::Unknown { hint: Some(hint), .. } = near {
+                        diagnostic = diagnostic.hint(format!("did you mean {hint:?}?"));
+                    }
+                }
+                self.complaints.push(diagnostic);
+                return None;
+            }
+        };
+        if let Err(why) = validate(&parsed) {
+            let word = why.split(' ').next().unwrap_or_default().to_string();
+            let place = value.and_then(|v| crate::toml_section::value_of(v, &word)).unwrap_or(span);
+            self.complaints.push(Diagnostic::at(place, format!("{key}: {why}")));
+            return None;
+        }
+        Some(parsed)
+    }
+
+    /// A name, or a table with a `name`.
+    fn named(&mut self, value: &Spanned<DeValue<'_>>, what: &str) -> Option<Map<String, Value>> {
+        let wrong = match value.get_ref() {
+            DeValue::String(name) => return Some(Map::from_iter([("name".to_string(), name.to_string().into())])),
+            DeValue::Table(table) => match Table::get(table, "name").map(|(_, v)| v.get_ref()) {
+                Some(DeValue::String(_)) => {
+                    return Some(table.iter().map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref()))).collect());
+                }
+                _ => "a table without a `name`",
+            },
+            other => other.type_str(),
+        };
+        self.complaints
+            .push(Diagnostic::at(value.span(), format!("{what} must be a name or a table with a `name`, got {wrong}")));
+        None
+    }
+
+    fn resolve(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, given: &Map<String, Value>) -> Option<Component> {
+        let list = match kind {
+            Kind::Model => "gauntlet list models",
+            _ => "gauntlet list recipes",
+        };
+        match Component::resolve(kind, self.registry, given) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                self.complaints.blame(value, &error, list);
+                None
+            }
+        }
+    }
+}
+
+/// A complaint made of an error of core; `list` is where all names stand.
+pub(crate) fn complaint(span: Range<usize>, error: &gauntlet_core::Error, list: &str) -> Diagnostic {
+    match error {
+        gauntlet_core::Error::Unknown { kind, name, hint } => {
+            let near = hint.as_ref().map(|h| format!("did you mean {h:?}?"));
+            let parts: Vec<&str> =
+                [near.as_deref().unwrap_or(""), list].into_iter().filter(|p| !p.is_empty()).collect();
+            let diagnostic = Diagnostic::at(span, format!("unknown {kind} {name:?}"));
+            if parts.is_empty() { diagnostic } else { diagnostic.hint(parts.join(" ")) }
+        }
+        other => Diagnostic::at(span, other.to_string()),
+    }
+}
+
+impl Reader<'_> {
+    /// Shape (C, H, W) and number of classes of the data set.
+    fn data(&mut self, name: &str, top: &Section<'_>) -> Option<((usize, usize, usize), usize)> {
+        let span = top.value_span("data");
+        match self.catalogue.get(name) {
+            Ok(manifest) => Some((manifest.shape, manifest.classes.len())),
+            Err(gauntlet_data::Error::Unknown { name, hint }) => {
+                let error = gauntlet_core::Error::Unknown { kind: "data set".into(), name, hint };
+                self.complaints.push(complaint(span, &error, "gauntlet list datasets"));
+                None
+            }
+            Err(other) => {
+                self.complaints.push(Diagnostic::at(span, other.to_string()));
+                None
+            }
+        }
+    }
+}

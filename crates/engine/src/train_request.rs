@@ -1,0 +1,71 @@
+//! One training outside a suite: `gauntlet train`.
+
+use crate::runner::Desk;
+use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig};
+use gauntlet_core::record::Epoch;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// What is to be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainRequest {
+    /// Data set.
+    pub data: String,
+    /// Architecture: `name` and arguments.
+    pub model: Map<String, Value>,
+    /// Recipe in short form: the name of a base recipe or of a penalty on `ce`, and arguments.
+    pub recipe: Map<String, Value>,
+    /// Epochs, batch, optimiser, ...
+    pub train: TrainConfig,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// A finished training in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainReport {
+    /// Key in the store.
+    pub key: String,
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// sha256 of its tensors.
+    pub checkpoint_sha256: String,
+    /// Training curve.
+    pub curve: Vec<Epoch>,
+    /// Wall seconds of the training, when it was done.
+    pub seconds: f64,
+}
+
+/// Trains one model, or finds it in the store; resumes where an earlier call was interrupted.
+///
+/// # Errors
+/// Unknown names and wrong arguments; a loss that is not finite; [`Error::Interrupted`] after the state was saved; a
+/// training that another process works on.
+pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events) -> Result<TrainReport> {
+    let name = request.recipe.get("name").and_then(Value::as_str).unwrap_or("recipe").to_string();
+    let suite = Suite {
+        format: 1,
+        name: "train".into(),
+        notes: Vec::new(),
+        data: request.data.clone(),
+        model: Component::resolve(Kind::Model, context.registry, &request.model)?,
+        seeds: vec![request.seed],
+        train: request.train.clone(),
+        examples: Selection::All,
+        attack_seed: 0,
+        carry: false,
+        rows: vec![Row::short(&name, context.registry, &request.recipe)?],
+        attacks: Vec::new(),
+    };
+    let desk = Desk::open(&suite, context, events)?;
+    let (key, entry) = desk.checkpoint(&suite.rows[0], request.seed)?.ok_or_else(|| {
+        Error::message("another process is at this very training; wait for it, or give another seed or store")
+    })?;
+    Ok(TrainReport {
+        checkpoint: context.store.checkpoint(&key),
+        key,
+        checkpoint_sha256: entry.checkpoint_sha256,
+        curve: entry.curve,
+        seconds: entry.provenance.train_seconds,
+    })
+}

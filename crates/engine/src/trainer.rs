@@ -1,0 +1,321 @@
+//! The trainer: one recipe, one network, one seed.
+
+use crate::event::{Event, Events, Part};
+use crate::monitor::TRAIN_ROWS;
+use crate::training_state::{Progress, TrainingState};
+use crate::{Error, Examples, Result, TrainConfig};
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::grad_last;
+use gauntlet_core::optimiser::OptimiserState;
+use gauntlet_core::recipe::Position;
+use gauntlet_core::record::Epoch;
+use gauntlet_core::{
+    Batch, BatchStats, Frozen, Key, Loss, Network, Params, Purpose, Recipe, Registry, Setup, Step, Weights,
+};
+use gauntlet_data::Split;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the state is written between epochs.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Images in one batch of [`Setup::train`]; bounds memory.
+const SETUP_CHUNK: usize = 1024;
+
+/// A training: everything its numbers depend on, and the switches that change none.
+pub struct TrainingJob<'a> {
+    /// The model.
+    pub network: Arc<dyn Network>,
+    /// The objective.
+    pub recipe: Arc<dyn Recipe>,
+    /// Training split; its last `config.validation` rows are held out.
+    pub train: &'a Split,
+    /// Epochs, batch, optimiser, schedule, ...
+    pub config: &'a TrainConfig,
+    /// Seed of initial weights, order, augmentation and the recipe's draws.
+    pub seed: u64,
+    /// f32 or f64.
+    pub dtype: DType,
+    /// Where the monitor's attack comes from.
+    pub registry: &'a Registry,
+    /// Slots of the monitor.
+    pub width: usize,
+    /// Set to stop at the next step.
+    pub interrupt: &'a AtomicBool,
+    /// What events call this training.
+    pub part: Part<'a>,
+}
+
+/// A finished training.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The last epoch's weights.
+    pub weights: Weights,
+    /// One entry per epoch.
+    pub curve: Vec<Epoch>,
+    /// Wall seconds, all processes together.
+    pub seconds: f64,
+    /// How often it was taken up again.
+    pub resumed: u32,
+}
+
+/// What a step found out on its way.
+struct Stepped {
+    loss: f64,
+    terms: Vec<(String, f64)>,
+}
+
+impl TrainingJob<'_> {
+    /// Trains to the end. With `state = (file, key)`, goes on from that file if it is there, and keeps it up to date:
+    /// the result is the same, bit for bit, as without the interruption.
+    ///
+    /// # Errors
+    /// A loss, term or gradient that is not finite (with step, terms and a hint), parameters that the loss does not
+    /// reach (by name), [`Error::Interrupted`] after the state was saved.
+    pub fn run(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
+        let rows = self.rows()?;
+        let steps = rows.div_ceil(self.config.batch) as u32;
+        let mut current = self.open(state, rows, events)?;
+        let begun = Instant::now();
+        let earlier = current.progress.seconds;
+        let mut saved = Instant::now();
+        let mut shown = 0u64;
+        let from = (current.progress.epoch, current.progress.step);
+        events.event(&Event::TrainingStarted { part: self.part, epochs: self.config.epochs, steps, from });
+        let monitored = self.monitored(rows)?;
+        while current.progress.epoch < self.config.epochs {
+            let epoch = current.progress.epoch;
+            let order = self.order(rows, epoch);
+            while current.progress.step < steps {
+                if self.interrupt.load(Ordering::Relaxed) {
+                    current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+                    self.keep(state, &current)?;
+                    return Err(Error::Interrupted);
+                }
+                let step = current.progress.step;
+                let position = Position { epoch, epochs: self.config.epochs, step, steps };
+                let first = step as usize * self.config.batch;
+                let chosen = &order[first..rows.min(first + self.config.batch)];
+                let stepped = self.step(&mut current, chosen, position)?;
+                shown += chosen.len() as u64;
+                current.progress.step += 1;
+                events.event(&Event::Step {
+                    part: self.part,
+                    epoch,
+                    step,
+                    loss: stepped.loss,
+                    terms: &stepped.terms,
+                    rate: shown as f64 / begun.elapsed().as_secs_f64().max(1e-9),
+                });
+                if saved.elapsed() >= SAVE_EVERY {
+                    current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+                    self.keep(state, &current)?;
+                    saved = Instant::now();
+                }
+            }
+            current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+            let measured = match self.measure(&current, &monitored) {
+                Ok(measured) => measured,
+                Err(error) => {
+                    if matches!(error, Error::Interrupted) {
+                        self.keep(state, &current)?;
+                    }
+                    return Err(error);
+                }
+            };
+            events.event(&Event::EpochDone { part: self.part, epoch: &measured });
+            let progress = &mut current.progress;
+            progress.curve.push(measured);
+            (progress.epoch, progress.step, progress.seen) = (epoch + 1, 0, 0);
+            progress.sums.clear();
+            progress.seconds = earlier + begun.elapsed().as_secs_f64();
+            self.keep(state, &current)?;
+            saved = Instant::now();
+        }
+        let Progress { curve, seconds, resumed, .. } = current.progress;
+        Ok(Trained { weights: current.weights, curve, seconds, resumed })
+    }
+
+    /// Rows that are trained on: all but the held-out ones.
+    fn rows(&self) -> Result<usize> {
+        let all = self.train.len();
+        let rows = all.saturating_sub(self.config.validation);
+        if rows == 0 || self.config.batch == 0 {
+            return Err(Error::message(format!(
+                "nothing to train on: {all} training rows, {} held out for validation, batches of {}; \
+                 lower `validation`",
+                self.config.validation, self.config.batch
+            )));
+        }
+        Ok(rows)
+    }
+
+    fn monitored(&self, rows: usize) -> Result<Examples> {
+        let chosen: Vec<usize> = match self.config.validation {
+            0 => (0..rows.min(TRAIN_ROWS)).collect(),
+            _ => (rows..self.train.len()).collect(),
+        };
+        Ok(Examples::of_split(self.train, &chosen, self.dtype)?)
+    }
+
+    /// The state of a fresh training, or the saved one.
+    fn open(&self, state: Option<(&Path, &str)>, rows: usize, events: &dyn Events) -> Result<TrainingState> {
+        let specs = self.network.specs();
+        if let Some((path, key)) = state.filter(|(path, _)| path.exists()) {
+            match TrainingState::load(path, key, &specs) {
+                Ok(mut found) => {
+                    found.progress.resumed += 1;
+                    return Ok(found);
+                }
+                Err(Error::Damaged { path, why }) => {
+                    let text = format!("the saved state {path} is of no use ({why}); the training starts again");
+                    events.event(&Event::Note { part: self.part, text: &text });
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let weights = Weights::init(&specs, Key::new(self.seed, Purpose::Init), self.dtype, &Device::Cpu)?;
+        let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| {
+            for first in (0..rows).step_by(SETUP_CHUNK) {
+                let chosen: Vec<usize> = (first..rows.min(first + SETUP_CHUNK)).collect();
+                visit(&self.batch(&chosen)?)?;
+            }
+            Ok(())
+        };
+        let mut setup = Setup { train: &mut train, model: self.network.info(), seed: self.seed, dtype: self.dtype };
+        let memory = self.recipe.prepare(&mut setup)?;
+        Ok(TrainingState { weights, optimiser: OptimiserState::default(), memory, progress: Progress::default() })
+    }
+
+    fn keep(&self, state: Option<(&Path, &str)>, current: &TrainingState) -> Result<()> {
+        match state {
+            Some((path, key)) => current.save(path, key),
+            None => Ok(()),
+        }
+    }
+
+    fn order(&self, rows: usize, epoch: u32) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..rows).collect();
+        Key::new(self.seed, Purpose::Shuffle).stream(0, epoch, 0).shuffle(&mut order);
+        order
+    }
+
+    fn batch(&self, rows: &[usize]) -> gauntlet_core::Result<Batch> {
+        self.train
+            .batch(rows, self.dtype, &Device::Cpu)
+            .map_err(|e| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}")))
+    }
+
+    fn step(&self, current: &mut TrainingState, rows: &[usize], position: Position) -> Result<Stepped> {
+        let batch = self.config.augmentation.apply(self.batch(rows)?, self.seed, position.epoch)?;
+        let rate = self.config.schedule.lr(self.config.optimiser.lr(), position);
+        let mut last = Stepped { loss: f64::NAN, terms: Vec::new() };
+        for _ in 0..self.recipe.replays() {
+            let params = current.weights.leaves();
+            let network = self.network.clone();
+            let mut step = Step::new(network, &params, &batch, self.seed, position, &mut current.memory)?;
+            let loss = self.recipe.loss(&mut step)?;
+            let (stepped, sums) = self.read(&loss, position)?;
+            let gradients = self.gradients(loss, &params)?;
+            let stats = std::mem::take(&mut step.stats);
+            current.optimiser.step(&self.config.optimiser, &mut current.weights, &gradients, rate)?;
+            move_statistics(&mut current.weights, &stats)?;
+            self.recipe.after(&mut step)?;
+            for (name, sum) in sums {
+                match current.progress.sums.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, total)) => *total += sum,
+                    None => current.progress.sums.push((name, sum)),
+                }
+            }
+            current.progress.seen += rows.len() as u64;
+            last = stepped;
+        }
+        Ok(last)
+    }
+
+    /// Loss and terms on the host: what is logged, and the sums for the curve.
+    fn read(&self, loss: &Loss, position: Position) -> Result<(Stepped, Vec<(String, f64)>)> {
+        let total: f64 = loss.total.tensor().to_dtype(DType::F64)?.sum_all()?.to_scalar()?;
+        let (mut terms, mut sums) = (Vec::new(), Vec::new());
+        for (name, _, values) in &loss.terms {
+            let values: Vec<f64> = values.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+            let sum: f64 = values.iter().sum();
+            terms.push((name.to_string(), sum / values.len().max(1) as f64));
+            sums.push((name.to_string(), sum));
+        }
+        if !total.is_finite() || terms.iter().any(|(_, v)| !v.is_finite()) {
+            let shown: Vec<String> = loss
+                .terms
+                .iter()
+                .zip(&terms)
+                .map(|((name, weight, _), (_, mean))| format!("{name} = {mean} (weight {weight})"))
+                .collect();
+            return Err(Error::Core(gauntlet_core::Error::NotFinite {
+                what: format!("the loss of {}", self.recipe.name()),
+                why: format!(
+                    "step {} of epoch {}: total {total}, {}; a lower learning rate, a smaller weight or a ramp may help",
+                    position.step + 1,
+                    position.epoch + 1,
+                    shown.join(", ")
+                ),
+            }));
+        }
+        Ok((Stepped { loss: total, terms }, sums))
+    }
+
+    fn gradients<'p>(&self, loss: Loss, params: &'p Params) -> Result<Vec<(&'p str, Tensor)>> {
+        let (names, leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
+        let mut gradients = match grad_last(loss.total, &leaves) {
+            Ok(gradients) => gradients,
+            Err(gauntlet_autograd::Error::Unreached { positions }) => {
+                let lost: Vec<&str> = positions.iter().filter_map(|i| names.get(*i).copied()).collect();
+                return Err(Error::message(format!(
+                    "the loss of {} does not reach the parameters {}: they would never be trained; \
+                     was a value detached on the way?",
+                    self.recipe.name(),
+                    lost.join(", ")
+                )));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        if let Some(limit) = self.config.clip {
+            let mut squares = 0.0;
+            for g in &gradients {
+                let values: Vec<f64> = g.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+                squares += values.iter().map(|v| v * v).sum::<f64>();
+            }
+            if squares.sqrt() > limit {
+                let scale = limit / squares.sqrt();
+                gradients = gradients.iter().map(|g| g.affine(scale, 0.0)).collect::<Result<_, _>>()?;
+            }
+        }
+        Ok(names.into_iter().zip(gradients).collect())
+    }
+
+    fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
+        let target = Frozen::new(self.network.clone(), current.weights.constants());
+        let monitor = &self.config.monitor;
+        let measured = monitor.measure(self.registry, &target, examples, self.width, self.interrupt)?;
+        let progress = &current.progress;
+        let mean = |(name, sum): &(String, f64)| (name.clone(), sum / progress.seen.max(1) as f64);
+        Ok(Epoch {
+            epoch: progress.epoch + 1,
+            terms: progress.sums.iter().map(mean).collect(),
+            monitored_on: if self.config.validation == 0 { "train" } else { "validation" }.to_string(),
+            ..measured
+        })
+    }
+}
+
+/// running = (1 − m) · running + m · batch, in the order in which the batches were seen.
+fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
+    for seen in stats {
+        for (leaf, batch) in [("running_mean", &seen.mean), ("running_var", &seen.var)] {
+            let name = format!("{}.{leaf}", seen.layer);
+            let kept = weights.get(&name)?.affine(1.0 - seen.momentum, 0.0)?;
+            weights.set(&name, (kept + batch.affine(seen.momentum, 0.0)?)?)?;
+        }
+    }
+    Ok(())
+}

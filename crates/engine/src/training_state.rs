@@ -1,0 +1,102 @@
+//! Where a training stands: enough to go on as if nothing had happened.
+
+use crate::{Error, Result};
+use candle_core::Tensor;
+use gauntlet_core::checkpoint;
+use gauntlet_core::optimiser::OptimiserState;
+use gauntlet_core::record::Epoch;
+use gauntlet_core::{Memory, ParamSpec, Weights};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Weights, moments, memory and the position between two steps.
+#[derive(Debug, Clone)]
+pub(crate) struct TrainingState {
+    pub(crate) weights: Weights,
+    pub(crate) optimiser: OptimiserState,
+    pub(crate) memory: Memory,
+    pub(crate) progress: Progress,
+}
+
+/// The part of a state that is not tensors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Epoch of the next step, from 0.
+    pub(crate) epoch: u32,
+    /// The next step within it; equal to the steps of an epoch when only the monitor is left.
+    pub(crate) step: u32,
+    /// Sums over this epoch's examples of every named term.
+    pub(crate) sums: Vec<(String, f64)>,
+    /// Examples in the sums.
+    pub(crate) seen: u64,
+    /// Finished epochs.
+    pub(crate) curve: Vec<Epoch>,
+    /// Wall seconds so far.
+    pub(crate) seconds: f64,
+    /// How often the training was taken up again.
+    pub(crate) resumed: u32,
+}
+
+const ENTRY: &str = "gauntlet";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    key: String,
+    steps: u64,
+    progress: Progress,
+}
+
+impl TrainingState {
+    /// Writes the state of the training `key`, whole or not at all.
+    pub(crate) fn save(&self, path: &Path, key: &str) -> Result<()> {
+        let header = Header { key: key.into(), steps: self.optimiser.steps, progress: self.progress.clone() };
+        let text = serde_json::to_string(&header).map_err(|e| Error::message(format!("training state: {e}")))?;
+        let mut named: Vec<(String, &Tensor)> = Vec::new();
+        named.extend(self.weights.iter().map(|(n, t, _)| (format!("weight/{n}"), t)));
+        named.extend(self.optimiser.moments.iter().map(|(n, t)| (format!("moment/{n}"), t)));
+        named.extend(self.memory.iter().map(|(n, t)| (format!("memory/{n}"), t)));
+        let metadata = HashMap::from([(ENTRY.to_string(), text)]);
+        let bytes = checkpoint::to_bytes(named.iter().map(|(n, t)| (n.as_str(), *t)), metadata)?;
+        Error::stored(checkpoint::write_atomically(path, &bytes))
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the file is of another training or not whole; it can be deleted then.
+    pub(crate) fn load(path: &Path, key: &str, specs: &[ParamSpec]) -> Result<Self> {
+        let damaged = |why: String| Error::Damaged { path: path.display().to_string(), why };
+        let bytes = std::fs::read(path).map_err(|e| Error::store("read", path, e))?;
+        let (mut tensors, metadata) =
+            checkpoint::from_bytes(&path.display().to_string(), &bytes).map_err(|e| damaged(e.to_string()))?;
+        let text = metadata.get(ENTRY).ok_or_else(|| damaged("it is not a training state".into()))?;
+        let header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        if header.key != key {
+            return Err(damaged("it belongs to another training".into()));
+        }
+        let weights = specs
+            .iter()
+            .map(|spec| {
+                let tensor = tensors.remove(&format!("weight/{}", spec.name)).filter(|t| t.dims() == spec.shape);
+                let tensor =
+                    tensor.ok_or_else(|| damaged(format!("{:?} is missing or of another shape", spec.name)))?;
+                Ok((spec.name.clone(), tensor, spec.trainable))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut state = TrainingState {
+            weights: Weights::from_entries(weights),
+            optimiser: OptimiserState { steps: header.steps, ..OptimiserState::default() },
+            memory: Memory::new(),
+            progress: header.progress,
+        };
+        for (name, tensor) in tensors {
+            if let Some(name) = name.strip_prefix("moment/") {
+                state.optimiser.moments.insert(name.to_string(), tensor);
+            } else if let Some(name) = name.strip_prefix("memory/") {
+                state.memory.insert(name.to_string(), tensor);
+            }
+        }
+        Ok(state)
+    }
+}
