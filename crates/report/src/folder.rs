@@ -27,6 +27,9 @@ pub struct Manifest {
     pub records: Vec<Entry>,
     /// The command that repeats them.
     pub command: String,
+    /// What readers of the report should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The records of one suite, in order, and everything that was wrong with the rest.
@@ -44,7 +47,7 @@ impl Folder {
     /// Records that are already in memory, in their order.
     pub fn of(suite: &str, command: &str, records: Vec<Record>) -> Folder {
         let entries = records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect();
-        let manifest = Manifest { suite: suite.into(), records: entries, command: command.into() };
+        let manifest = Manifest { suite: suite.into(), records: entries, command: command.into(), notes: Vec::new() };
         Folder { manifest, records, problems: Vec::new() }
     }
 
@@ -83,6 +86,7 @@ impl Folder {
                     suite: first.suite.clone(),
                     records: entries,
                     command: format!("gauntlet run {}", first.suite),
+                    notes: Vec::new(),
                 }
             }
         };

@@ -21,6 +21,7 @@ impl Report {
             self.failures.iter().map(|f| format!("`{}`, seed {}: {}", f.row, f.seed, f.reason)),
         );
         section(&mut out, "Problems with the records", self.problems.iter().cloned());
+        section(&mut out, "Notes", self.notes.iter().cloned());
         section(&mut out, "Remarks", self.remarks.iter().cloned());
         section(&mut out, "Provenance", self.provenance.iter().map(|(k, v)| format!("{k}: {v}")));
         out

@@ -35,6 +35,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// What was wrong with the folder.
     pub problems: Vec<String>,
+    /// What readers should know: the suite's notes, then those of its rows.
+    pub notes: Vec<String>,
     /// The referee's flags and what the rows say about one another, one sentence each.
     pub remarks: Vec<String>,
     /// Label and value, one line each.
@@ -67,6 +69,12 @@ impl Report {
             .collect();
         let mut problems = folder.problems.clone();
         problems.extend(mixtures(records));
+        let mut notes = folder.manifest.notes.clone();
+        for row in &rows {
+            let note =
+                records.iter().filter(|r| r.row == *row).find_map(|r| r.result.configuration.get("note")?.as_str());
+            notes.extend(note.map(|note| format!("`{row}`: {note}")));
+        }
         let mut remarks = twins::sentences(records);
         for r in records {
             remarks.extend(
@@ -86,6 +94,7 @@ impl Report {
             summary,
             failures,
             problems,
+            notes,
             remarks,
         })
     }

@@ -4,7 +4,8 @@
 //! must equal its base, and here is where that is looked up instead of believed.
 
 use crate::{Column, Count};
-use gauntlet_core::Record;
+use gauntlet_core::record::CleanVerdict;
+use gauntlet_core::{Record, Verdict};
 use serde_json::Value;
 
 /// One sentence for every row with a cut penalty whose base is in the table too.
@@ -38,9 +39,11 @@ fn sentence(records: &[Record], cut: &[&Record], base: &str, kept: Option<&str>)
     let seeds = pairs.iter().map(|(c, _)| c.seed.to_string()).collect::<Vec<_>>().join(", ");
     let seeds = if pairs.len() == 1 { format!("seed {seeds}") } else { format!("seeds {seeds}") };
     let equal = |(a, b): &(&Record, &Record)| {
+        let cells = |r: &Record| r.result.attacked.iter().map(|c| c.verdicts.len()).collect::<Vec<_>>();
         a.result.checkpoint_sha256 == b.result.checkpoint_sha256
-            && a.result.clean == b.result.clean
-            && a.result.attacked == b.result.attacked
+            && a.result.clean.len() == b.result.clean.len()
+            && cells(a) == cells(b)
+            && differing(a, b) == 0
     };
     if !pairs.iter().all(equal) {
         let apart: Vec<String> = pairs
@@ -94,14 +97,20 @@ fn gains(records: &[Record], cut: &str, kept: &str) -> Vec<String> {
         .collect()
 }
 
-/// Examples whose clean prediction or verdict under an attack is not the same.
+/// Examples whose clean verdict or verdict under an attack is not the same, bit for bit (a NaN margin equals itself).
 fn differing(a: &Record, b: &Record) -> usize {
-    let clean = a.result.clean.iter().zip(&b.result.clean).filter(|(x, y)| x != y).count();
+    let clean = |v: &CleanVerdict| (v.id, v.label, v.predicted, v.margin.to_bits());
+    let bits =
+        |v: &Verdict| (v.id, v.fate, v.restart, v.steps, v.size.to_bits(), v.margin.to_bits(), v.forwards, v.backwards);
+    let before = a.result.clean.iter().zip(&b.result.clean).filter(|(v, w)| clean(v) != clean(w)).count();
     let cells = a.result.attacked.iter().zip(&b.result.attacked);
-    clean + cells.map(|(x, y)| x.verdicts.iter().zip(&y.verdicts).filter(|(v, w)| v != w).count()).sum::<usize>()
+    before
+        + cells
+            .map(|(x, y)| x.verdicts.iter().zip(&y.verdicts).filter(|(v, w)| bits(v) != bits(w)).count())
+            .sum::<usize>()
 }
 
-/// The configuration without what names the row and without `numerics`, which follow from the components.
+/// The configuration without what names or describes the row, and without `numerics`, which follow from the components.
 fn description(record: &Record) -> Value {
     strip(record.result.configuration.clone())
 }
@@ -109,7 +118,7 @@ fn description(record: &Record) -> Value {
 fn strip(mut value: Value) -> Value {
     match &mut value {
         Value::Object(map) => {
-            map.retain(|k, _| !["row", "id", "numerics"].contains(&k.as_str()));
+            map.retain(|k, _| !["note", "numerics"].contains(&k.as_str()));
             map.values_mut().for_each(|v| *v = strip(v.take()));
         }
         Value::Array(list) => list.iter_mut().for_each(|v| *v = strip(v.take())),
@@ -121,7 +130,7 @@ fn strip(mut value: Value) -> Value {
 /// For a configuration with a penalty on a cut graph: the same without that penalty, and the same with its graph kept.
 fn counterparts(configuration: &Value) -> Option<(Value, Value)> {
     let configuration = strip(configuration.clone());
-    let at = "/recipe/penalties";
+    let at = "/training/recipe/penalties";
     let penalties = configuration.pointer(at)?.as_array()?;
     let graph = |p: &Value| p.get("graph").or_else(|| p.pointer("/args/graph"))?.as_str().map(str::to_string);
     let is_cut = |p: &Value| graph(p).is_some_and(|g| g == "cut");

@@ -48,7 +48,10 @@ fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str, &s
         seed,
         failed: None,
         result: Outcome {
-            configuration: json!({"row": row, "seed": seed, "recipe": {"base": {"name": "ce"}, "penalties": penalties}}),
+            configuration: json!({
+                "note": format!("about {row}"),
+                "training": {"seed": seed, "recipe": {"base": {"name": "ce", "args": {}}, "penalties": penalties}},
+            }),
             data_sha256: "sha256:aa".into(),
             checkpoint_sha256: format!("sha256:{seed}"),
             curve: vec![],
@@ -77,7 +80,7 @@ const STURDY: &[(&str, &str, &str)] =
     &[("fgsm", "0.1", "WRRRRRRRRB"), ("pgd", "0.1", "WRRRRRRRBR"), ("pgd", "0.3", "WRRRRRBBBB")];
 
 fn penalty(graph: &str) -> serde_json::Value {
-    json!([{"name": "grad-norm", "args": {"weight": 10.0, "graph": graph}}])
+    json!([{"name": "grad-norm", "args": {"weight": 10.0, "graph": graph}, "numerics": {"penalty grad-norm": 1}}])
 }
 
 fn tiny() -> Vec<Record> {
@@ -108,8 +111,10 @@ fn the_worst_case_counts_examples_that_survive_every_attack() {
 fn the_markdown_is_exactly_this() {
     let mut records = tiny();
     records[0].result.flags.push(Flag { name: "large-steps".into(), detail: "step size 0.1 exceeds ε / 2.".into() });
+    let mut folder = Folder::of("tiny", "gauntlet run tiny", records);
+    folder.manifest.notes.push("Ten examples are no evaluation.".into());
     assert_eq!(
-        report(records).markdown(),
+        Report::new(&folder).unwrap().markdown(),
         "\
 # tiny
 
@@ -133,6 +138,13 @@ Accuracy in percent with Wilson's 95 % interval.
 | grad-norm | 1 | 10 | 90.0 (59.6–98.2) | 80.0 (49.0–94.3) | 80.0 (49.0–94.3) | 50.0 (23.7–76.3) | 70.0 (39.7–89.2) |
 | grad-norm-cut | 0 | 10 | 90.0 (59.6–98.2) | 50.0 (23.7–76.3) | 20.0 (5.7–51.0) | 0.0 (0.0–27.8) | 20.0 (5.7–51.0) |
 | grad-norm-cut | 1 | 10 | 90.0 (59.6–98.2) | 80.0 (49.0–94.3) | 80.0 (49.0–94.3) | 50.0 (23.7–76.3) | 70.0 (39.7–89.2) |
+
+## Notes
+
+- Ten examples are no evaluation.
+- `ce`: about ce
+- `grad-norm`: about grad-norm
+- `grad-norm-cut`: about grad-norm-cut
 
 ## Remarks
 
