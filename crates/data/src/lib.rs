@@ -1,1 +1,23 @@
-//! data
+//! Data sets: embedded glyphs, the Hugging Face hub, local files. Images are kept as u8 and handed out in [0,1].
+//!
+//! A data set is a manifest (`datasets/<name>.toml`); any image-classification parquet data set can be added by writing
+//! one, without code.
+
+mod catalogue;
+mod cifar;
+mod decode;
+mod error;
+mod glyphs;
+mod hub;
+mod idx;
+mod load;
+mod local;
+mod manifest;
+mod parquet_rows;
+mod split;
+
+pub use catalogue::Catalogue;
+pub use error::{Error, Result};
+pub use load::{LoadOptions, load};
+pub use manifest::{Manifest, Part, RemoteFile, Source};
+pub use split::{Dataset, Split};

@@ -1,0 +1,115 @@
+//! What can go wrong on the way from a manifest to pixels.
+
+/// Errors of loading data; each names the cause and the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No manifest of that name.
+    #[error("unknown data set {name:?}{}; `gauntlet list datasets` shows all, a file datasets/{name}.toml adds one",
+        hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The nearest known name.
+        hint: Option<String>,
+    },
+    /// A manifest that does not parse or does not make sense.
+    #[error("manifest {path}: {why}")]
+    Manifest {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The hub did not deliver.
+    #[error(
+        "cannot fetch {file} of {id} from {endpoint}: {why}; check the network or HF_ENDPOINT, or give local files with --data-dir"
+    )]
+    Hub {
+        /// Data set id on the hub.
+        id: String,
+        /// File within it.
+        file: String,
+        /// Endpoint asked.
+        endpoint: String,
+        /// The cause.
+        why: String,
+    },
+    /// A file whose sha256 is not the pinned one, twice.
+    #[error("{file} of {id} has sha256 {got}, the manifest pins {want} (downloaded twice); {way_out}")]
+    Sha {
+        /// Data set id on the hub.
+        id: String,
+        /// File within it.
+        file: String,
+        /// What came.
+        got: String,
+        /// What the manifest pins.
+        want: String,
+        /// What to do.
+        way_out: String,
+    },
+    /// Decoded pixels and labels that are not the pinned ones.
+    #[error(
+        "the {split} split of {name} decodes to {got}, the manifest pins {want}; the files are not the ones the manifest describes"
+    )]
+    Content {
+        /// Data set.
+        name: String,
+        /// `train` or `test`.
+        split: String,
+        /// What came.
+        got: String,
+        /// What the manifest pins.
+        want: String,
+    },
+    /// A local file that cannot be read.
+    #[error("cannot read {path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// The cause.
+        why: String,
+    },
+    /// No file of a known layout in `--data-dir`.
+    #[error("{folder} holds no files of {name}; looked for {looked_for}")]
+    NothingLocal {
+        /// The folder.
+        folder: String,
+        /// Data set.
+        name: String,
+        /// All layouts.
+        looked_for: String,
+    },
+    /// A row that is not what the manifest says.
+    #[error("{path}, row {row}: {why}")]
+    Row {
+        /// The file.
+        path: String,
+        /// Row within it, from 0.
+        row: usize,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// A split without a single example.
+    #[error("the {split} split of {name} is empty: an accuracy over 0 examples means nothing")]
+    Empty {
+        /// Data set.
+        name: String,
+        /// `train` or `test`.
+        split: String,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A row number outside a split, or another misuse.
+    #[error("{0}")]
+    Message(String),
+}
+
+/// Result with [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+pub(crate) fn file(path: &std::path::Path, why: impl ToString) -> Error {
+    Error::File { path: path.display().to_string(), why: why.to_string() }
+}

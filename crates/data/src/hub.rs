@@ -1,0 +1,143 @@
+//! Files from the Hugging Face hub: pinned revision, sha256 verified on every use, downloaded once more on a mismatch.
+
+use crate::{Error, LoadOptions, RemoteFile, Result};
+use gauntlet_core::checkpoint::hex;
+use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
+use hf_hub::{HFClient, HFClientSync, split_id};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The hub and where it is.
+pub(crate) struct Hub {
+    client: HFClientSync,
+    endpoint: String,
+}
+
+/// A client: the environment (HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN) unless the options say otherwise.
+pub(crate) fn connect(options: &LoadOptions) -> Result<Hub> {
+    let mut builder = HFClient::builder();
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.endpoint(endpoint.clone());
+    }
+    if let Some(cache) = &options.cache_dir {
+        builder = builder.cache_dir(cache.clone());
+    }
+    let fail = |e: hf_hub::HFError| Error::Message(format!("cannot set up the hub client: {e}"));
+    let inner = builder.build().map_err(fail)?;
+    let endpoint = inner.endpoint().to_string();
+    Ok(Hub { client: HFClientSync::from_inner(inner).map_err(fail)?, endpoint })
+}
+
+/// sha256 of a file, lower-case hexadecimal.
+fn sha256(path: &Path) -> Result<String> {
+    let fail = |e: std::io::Error| crate::error::file(path, e);
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer).map_err(fail)?;
+        if n == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(&buffer[..n]);
+    }
+}
+
+/// The sha256 that the cache's own blob name promises, where a file pins none.
+fn blob_name(path: &Path) -> Option<String> {
+    let blob = std::fs::canonicalize(path).ok()?;
+    let name = blob.file_name()?.to_str()?.to_string();
+    (name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())).then_some(name)
+}
+
+/// The verified local path of one file.
+///
+/// # Errors
+/// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice.
+pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, options: &LoadOptions) -> Result<PathBuf> {
+    let (owner, name) = split_id(id);
+    let Hub { client, endpoint } = hub;
+    let fail = |why: String| Error::Hub { id: id.into(), file: file.path.clone(), endpoint: endpoint.clone(), why };
+    let download = |again: bool| {
+        client
+            .dataset(owner, name)
+            .download_file()
+            .filename(file.path.clone())
+            .revision(revision.to_string())
+            .force_download(again)
+            .progress(Bar::new(&file.path, options.quiet))
+            .send()
+    };
+    let mut last = String::new();
+    for again in [false, true] {
+        let path = match download(again) {
+            Ok(path) => path,
+            // A body that breaks off is worth the second try; a refusal is answered in the same words again.
+            Err(e) => {
+                last = e.to_string();
+                if again {
+                    return Err(fail(last));
+                }
+                continue;
+            }
+        };
+        let got = sha256(&path)?;
+        let Some(want) = file.sha256.clone().or_else(|| blob_name(&path)) else { return Ok(path) };
+        if got == want {
+            return Ok(path);
+        }
+        // The client stores whatever came, error pages too, under the right name: it must not be served again.
+        let head = std::fs::read(&path)
+            .map(|b| String::from_utf8_lossy(&b[..b.len().min(120)]).into_owned())
+            .unwrap_or_default();
+        if let Ok(blob) = std::fs::canonicalize(&path) {
+            let _ = std::fs::remove_file(blob);
+        }
+        let _ = std::fs::remove_file(&path);
+        if again {
+            let printable = !head.is_empty() && head.chars().all(|c| !c.is_control() || c == '\n');
+            let way_out = if printable {
+                format!("the hub at {endpoint} answered {head:?} instead of the file: check access and HF_ENDPOINT")
+            } else {
+                "the connection or the hub corrupts it: try again, or give local files with --data-dir".to_string()
+            };
+            return Err(Error::Sha { id: id.into(), file: file.path.clone(), got, want, way_out });
+        }
+    }
+    Err(fail(last))
+}
+
+/// A progress bar on stderr, hidden where nobody looks.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(name: &str, quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(0), target).with_message(name.to_string());
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+        {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+}
+
+impl ProgressHandler for Bar {
+    fn on_progress(&self, event: &ProgressEvent) {
+        match event {
+            ProgressEvent::Download(DownloadEvent::Start { total_bytes, .. }) => self.0.set_length(*total_bytes),
+            ProgressEvent::Download(DownloadEvent::Progress { files }) => {
+                if let Some(f) = files.last() {
+                    self.0.set_position(f.bytes_completed);
+                }
+            }
+            ProgressEvent::Download(DownloadEvent::AggregateProgress { bytes_completed, .. }) => {
+                self.0.set_position(*bytes_completed);
+            }
+            ProgressEvent::Download(DownloadEvent::Complete) => self.0.finish_and_clear(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! From a manifest to a data set in memory.
+
+use crate::manifest::{Manifest, Part, Source};
+use crate::{Dataset, Error, Result, glyphs, hub, local};
+use std::path::PathBuf;
+
+/// Where to look and how loudly.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Local files instead of the hub.
+    pub data_dir: Option<PathBuf>,
+    /// Hub endpoint; `None`: HF_ENDPOINT, else the public hub.
+    pub endpoint: Option<String>,
+    /// Hub cache; `None`: HF_HUB_CACHE, HF_HOME, else the user's cache.
+    pub cache_dir: Option<PathBuf>,
+    /// No progress bars.
+    pub quiet: bool,
+}
+
+/// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
+///
+/// ```
+/// use gauntlet_data::{Catalogue, LoadOptions, load};
+/// let glyphs = load(&Catalogue::default().get("glyphs")?, &LoadOptions::default())?;
+/// assert_eq!((glyphs.train.len(), glyphs.test.len(), glyphs.shape), (10_000, 2_000, (1, 28, 28)));
+/// # Ok::<(), gauntlet_data::Error>(())
+/// ```
+///
+/// # Errors
+/// See [`Error`].
+pub fn load(manifest: &Manifest, options: &LoadOptions) -> Result<Dataset> {
+    let (train, test) = match (&manifest.source, &options.data_dir) {
+        (Source::Glyphs { seed, train, test }, _) => glyphs::draw(*seed, *train, *test)?,
+        (Source::Hub { .. }, Some(folder)) => local::load(manifest, folder)?,
+        (Source::Hub { id, revision, image, label }, None) => {
+            let hub = hub::connect(options)?;
+            let part = |split: &str, part: &Part| {
+                let paths = part
+                    .files
+                    .iter()
+                    .map(|f| hub::fetch(&hub, id, revision, f, options))
+                    .collect::<Result<Vec<_>>>()?;
+                local::files(manifest, split, &paths, image, label)
+            };
+            (part("train", &manifest.train)?, part("test", &manifest.test)?)
+        }
+    };
+    for (name, split, part) in [("train", &train, &manifest.train), ("test", &test, &manifest.test)] {
+        // Local files may be another encoding of the same data; their decoded content is pinned all the same.
+        if let Some(want) = &part.content {
+            let got = split.sha256();
+            if got != *want {
+                return Err(Error::Content {
+                    name: manifest.name.clone(),
+                    split: name.into(),
+                    got,
+                    want: want.clone(),
+                });
+            }
+        }
+    }
+    Ok(Dataset { name: manifest.name.clone(), train, test, classes: manifest.classes.clone(), shape: manifest.shape })
+}

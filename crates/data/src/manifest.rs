@@ -1,0 +1,125 @@
+//! Manifests: what a data set is and where its files are.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// One data set, as `datasets/<name>.toml` describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name in suite files.
+    pub name: String,
+    /// One line for `gauntlet list datasets`.
+    pub summary: String,
+    /// Where the images come from.
+    pub source: Source,
+    /// Channels, height, width.
+    pub shape: (usize, usize, usize),
+    /// Class names, in the order of the labels.
+    pub classes: Vec<String>,
+    /// Licence of the data.
+    pub licence: String,
+    /// Raised by hand when the decoded content changes.
+    #[serde(default = "one")]
+    pub numerics: u32,
+    /// Training split (absent for generated data).
+    #[serde(default)]
+    pub train: Part,
+    /// Test split (absent for generated data).
+    #[serde(default)]
+    pub test: Part,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Where the images come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// Parquet files of a data set on the hub.
+    Hub {
+        /// `owner/name`.
+        id: String,
+        /// Pinned revision: a commit, or a branch.
+        revision: String,
+        /// Column with the encoded images (a struct with `bytes`, or plain bytes).
+        #[serde(default = "image")]
+        image: String,
+        /// Column with the labels.
+        #[serde(default = "label")]
+        label: String,
+    },
+    /// Drawn by this program.
+    Glyphs {
+        /// Seed of the drawing.
+        seed: u64,
+        /// Training images.
+        train: usize,
+        /// Test images.
+        test: usize,
+    },
+}
+
+fn image() -> String {
+    "image".into()
+}
+fn label() -> String {
+    "label".into()
+}
+
+/// One split.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Files in order.
+    #[serde(default)]
+    pub files: Vec<RemoteFile>,
+    /// sha256 of the decoded split ([`crate::Split::sha256`]), where it is pinned.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// Only the first rows, where given.
+    #[serde(default)]
+    pub take: Option<usize>,
+}
+
+/// One file on the hub.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteFile {
+    /// Path in the repository.
+    pub path: String,
+    /// sha256 of its bytes, where it is pinned.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+impl Manifest {
+    /// Parses and checks a manifest; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] with the line for what does not parse (unknown keys too), or what does not make sense.
+    pub fn parse(path: &str, text: &str) -> Result<Self> {
+        let fail = |why: String| Error::Manifest { path: path.into(), why };
+        let manifest: Manifest = toml::from_str(text).map_err(|e| fail(e.to_string()))?;
+        let (c, h, w) = manifest.shape;
+        if !(c == 1 || c == 3) || h == 0 || w == 0 {
+            return Err(fail(format!("shape must be [1 or 3 channels, height, width], got [{c}, {h}, {w}]")));
+        }
+        if manifest.classes.len() < 2 {
+            return Err(fail(format!("needs at least two classes, got {}", manifest.classes.len())));
+        }
+        if let Source::Hub { id, .. } = &manifest.source {
+            if id.split('/').count() != 2 {
+                return Err(fail(format!("hub id must be owner/name, got {id:?}")));
+            }
+            for (split, part) in [("train", &manifest.train), ("test", &manifest.test)] {
+                if part.files.is_empty() {
+                    return Err(fail(format!("[{split}] lists no files")));
+                }
+            }
+        }
+        Ok(manifest)
+    }
+}
