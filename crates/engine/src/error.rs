@@ -13,7 +13,7 @@ pub enum Error {
     Core(#[from] gauntlet_core::Error),
     /// The data set.
     #[error(transparent)]
-    Data(#[from] gauntlet_data::Error),
+    Data(Box<gauntlet_data::Error>),
     /// A suite that cannot be resolved.
     #[error("suite {path}: {}", list(diagnostics))]
     Suite {
@@ -54,6 +54,11 @@ fn list(diagnostics: &[Diagnostic]) -> String {
 /// Result with [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl From<gauntlet_data::Error> for Error {
+    fn from(error: gauntlet_data::Error) -> Self {
+        Error::Data(Box::new(error))
+    }
+}
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Error::Core(error.into())

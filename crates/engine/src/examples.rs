@@ -32,12 +32,12 @@ impl Examples {
         if let Some(pair) = sorted.windows(2).find(|p| p[0] == p[1]) {
             return Err(Error::value("examples", format!("id {} is given twice", pair[0])));
         }
-        for i in 0..n {
+        for (i, id) in ids.iter().enumerate() {
             let pixels: Vec<f64> = x.get(i)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
             if let Some(bad) = pixels.iter().find(|v| !(0.0..=1.0).contains(*v)) {
                 return Err(Error::value(
                     "examples",
-                    format!("pixels must lie in [0,1], example {} has {bad}; normalise inside the model", ids[i]),
+                    format!("pixels must lie in [0,1], example {id} has {bad}; normalise inside the model"),
                 ));
             }
         }

@@ -478,8 +478,9 @@ impl Reader<'_> {
         let span = top.value_span("data");
         match self.catalogue.get(name) {
             Ok(manifest) => Some((manifest.shape, manifest.classes.len())),
-            Err(gauntlet_data::Error::Unknown { name, hint }) => {
-                let error = gauntlet_core::Error::Unknown { kind: "data set".into(), name, hint };
+            Err(_) if !self.catalogue.names().iter().any(|n| n == name) => {
+                let names = self.catalogue.names();
+                let error = registry::unknown("data set", name, names.iter().map(String::as_str));
                 self.complaints.push(complaint(span, &error, "gauntlet list datasets"));
                 None
             }

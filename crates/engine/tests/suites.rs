@@ -1,0 +1,192 @@
+//! Suite files: the committed ones resolve, and every mistake is found where it stands.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use gauntlet_core::{Norm, Registry};
+use gauntlet_data::Catalogue;
+use gauntlet_engine::{Augmentation, Diagnostic, Selection, Suite};
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    gauntlet_attacks::register(&mut registry).unwrap();
+    gauntlet_recipes::register(&mut registry).unwrap();
+    registry
+}
+fn load(text: &str) -> Result<Suite, Vec<Diagnostic>> {
+    Suite::load(text, "suites/mine.toml", &registry(), &Catalogue::new([]))
+}
+
+#[test]
+fn committed_suites_resolve() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../suites");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let suite = Suite::load(&text, &path.display().to_string(), &registry(), &Catalogue::new([]))
+            .unwrap_or_else(|d| panic!("{}: {d:?}", path.display()));
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), suite.name);
+        names.push(suite.name);
+    }
+    for needed in ["quickstart", "mnist-recipes", "fashion-recipes", "cifar10-short"] {
+        assert!(names.iter().any(|n| n == needed), "{needed} is missing in {names:?}");
+    }
+}
+
+const GOOD: &str = r#"format = 1
+name = "mine"
+data = "mnist"
+model = { name = "lenet-small", activation = "gelu" }
+seeds = [0, 1]
+take = 1000
+train = { epochs = 10, batch = 64, optimiser = { name = "sgd", lr = 0.1, momentum = 0.9 }, schedule = { name = "step", at = [5] }, augmentation = "crop-flip", validation = 0, clip = 1.0 }
+[[row]]
+recipe = "ce"
+[[row]]
+id = "gn"
+recipe = { name = "grad-norm", weight = 2 }
+[[row]]
+id = "both"
+base = { name = "fgsm-aug", eps = "0.3" }
+penalties = [{ name = "grad-norm", weight = 1.0, norm = "l1" }, "direction-matching"]
+note = "a note"
+[[attack]]
+name = "fgsm"
+eps = "8/255"
+[[attack]]
+name = "pgd"
+label = "pgd-l2"
+norm = "l2"
+eps = [0.5, 1]
+steps = 7
+"#;
+
+#[test]
+fn a_suite_is_resolved_with_every_default() {
+    let suite = load(GOOD).unwrap();
+    assert_eq!(
+        (suite.seeds.as_slice(), suite.examples, suite.attack_seed, suite.carry),
+        ([0, 1].as_slice(), Selection::Take(1000), 0, false)
+    );
+    assert_eq!(
+        (suite.train.epochs, suite.train.batch, suite.train.validation, suite.train.clip),
+        (10, 64, 0, Some(1.0))
+    );
+    assert_eq!(suite.train.augmentation, Augmentation::CropFlip);
+    let ids: Vec<&str> = suite.rows.iter().map(|r| r.id.as_str()).collect();
+    assert_eq!(ids, ["ce", "gn", "both"]);
+    assert_eq!(suite.rows[1].base.name, "ce");
+    assert_eq!(suite.rows[1].penalties[0].args["norm"], "l2sq");
+    assert_eq!(suite.rows[2].penalties.len(), 2);
+    let pgd = &suite.attacks[1];
+    assert_eq!((pgd.label.as_str(), pgd.norm), ("pgd-l2", Norm::L2));
+    assert_eq!(pgd.eps.iter().map(|e| e.to_string()).collect::<Vec<_>>(), ["0.5", "1"]);
+    assert_eq!((pgd.attack.args["steps"].clone(), pgd.attack.args["random_start"].clone()), (7.into(), true.into()));
+    assert_eq!(pgd.attack.args["objective"]["name"], "ce");
+    assert_eq!(pgd.attack.numerics.keys().collect::<Vec<_>>(), ["attack pgd", "objective ce"]);
+    // The middle (here the only) L∞ budget is monitored.
+    assert_eq!(suite.train.monitor.eps.to_string(), "8/255");
+    assert_eq!(
+        (suite.train.monitor.attack.name.as_str(), suite.train.monitor.attack.args["steps"].clone()),
+        ("pgd", 10.into())
+    );
+    let again: Suite = serde_json::from_str(&serde_json::to_string(&suite).unwrap()).unwrap();
+    assert_eq!(again, suite);
+}
+
+#[test]
+fn every_mistake_is_found_where_it_stands() {
+    // What is replaced in the good suite, by what, where the complaint must point, what message or hint must say.
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("format = 1", "format = 2", "format = 2", "format 2 is not known"),
+        ("format = 1\n", "", "", "`format` is missing"),
+        ("format = 1", "format = 1 1", "1\nname", "expected"),
+        ("data = \"mnist\"", "data = \"mnits\"", "\"mnits\"", "did you mean \"mnist\"?"),
+        ("data = \"mnist\"\n", "", "", "`data` is missing"),
+        ("seeds = [0, 1]", "seed = [0, 1]", "seed", "did you mean \"seeds\"?"),
+        ("seeds = [0, 1]", "seeds = []", "seeds = []", "`seeds` is empty"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "0]", "listed twice"),
+        ("seeds = [0, 1]", "seeds = [0, -1]", "-1", "whole numbers"),
+        ("seeds = [0, 1]", "seeds = \"0\"", "\"0\"", "must be a list"),
+        ("take = 1000", "take = 0", "0\ntrain", "a whole number of at least 1, got 0"),
+        ("take = 1000", "take = 10\nsample = 10", "sample = 10", "exclude each other"),
+        ("name = \"mine\"", "name = \"../x\"", "name = \"../x\"", "cannot name a folder"),
+        ("\"lenet-small\"", "\"lenet-smal\"", "\"lenet-smal\"", "did you mean \"lenet-small\"?"),
+        ("activation = \"gelu\"", "activation = \"gelo\"", "\"gelo\"", "did you mean \"gelu\"?"),
+        ("activation = \"gelu\"", "activaton = \"gelu\"", "activaton", "did you mean \"activation\"?"),
+        ("activation = \"gelu\"", "mean = [0.1, 0.2]", "[0.1, 0.2]", "2 entries for 1 channels"),
+        ("model = { name = \"lenet-small\", activation = \"gelu\" }", "model = 3", "3\nseeds", "a name or a table"),
+        ("epochs = 10", "epoch = 10", "epoch", "did you mean \"epochs\"?"),
+        ("epochs = 10", "epochs = 0", "0,", "at least 1"),
+        ("epochs = 10", "epochs = \"ten\"", "\"ten\"", "whole number"),
+        ("name = \"sgd\"", "name = \"sdg\"", "\"sdg\"", "did you mean \"sgd\"?"),
+        ("momentum = 0.9", "momentun = 0.9", "momentun", "did you mean \"momentum\"?"),
+        ("momentum = 0.9", "momentum = 1.5", "1.5", "momentum must lie in [0, 1)"),
+        ("lr = 0.1", "lr = -0.1", "-0.1", "lr must be positive"),
+        ("lr = 0.1, ", "", "{ name = \"sgd\"", "missing field `lr`"),
+        ("name = \"step\"", "name = \"stp\"", "\"stp\"", "did you mean \"step\"?"),
+        ("\"crop-flip\"", "\"flip\"", "\"flip\"", "none or crop-flip"),
+        ("clip = 1.0", "clip = 0", "0 }", "above 0"),
+        ("recipe = \"ce\"", "recipe = \"cee\"", "\"cee\"", "did you mean \"ce\"?"),
+        ("recipe = \"ce\"", "recipe = \"grad-nrm\"", "\"grad-nrm\"", "did you mean \"grad-norm\"?"),
+        ("recipe = \"ce\"\n", "", "[[row]]", "a row needs a recipe"),
+        ("recipe = \"ce\"", "recipe = \"ce\"\nbase = \"ce\"", "base", "exclude each other"),
+        ("recipe = \"ce\"", "recipe = \"ce\"\npenalties = []", "penalties", "go with `base`"),
+        ("recipe = \"ce\"", "recipe = \"grad-norm\"", "\"grad-norm\"\n[[row]]", "weight"),
+        ("id = \"gn\"", "id = \"ce\"", "id = \"ce\"", "two rows are called \"ce\""),
+        ("id = \"gn\"", "id = \"a/b\"", "id = \"a/b\"", "row id"),
+        ("id = \"gn\"", "identity = \"gn\"", "identity", "unknown key of [[row]]"),
+        ("weight = 2", "weigth = 2", "weigth", "did you mean \"weight\"?"),
+        ("weight = 2", "weight = \"two\"", "\"two\"", "grad-norm.weight"),
+        ("norm = \"l1\"", "norm = \"l3\"", "\"l3\"", "grad-norm.norm"),
+        ("eps = \"0.3\"", "eps = \"-0.3\"", "\"-0.3\"", "at least 0"),
+        (
+            "\"direction-matching\"",
+            "\"direction-matchng\"",
+            "\"direction-matchng\"",
+            "did you mean \"direction-matching\"?",
+        ),
+        ("eps = \"8/255\"", "eps = \"-8/255\"", "\"-8/255\"", "at least 0"),
+        ("eps = [0.5, 1]", "eps = [0.5, -1]", "-1", "at least 0"),
+        ("eps = [0.5, 1]", "eps = []", "[]", "the list of budgets is empty"),
+        ("eps = [0.5, 1]", "eps = [0.5, 0.5]", "0.5]", "listed twice"),
+        ("eps = [0.5, 1]", "eps = [true]", "true", "a length in pixels"),
+        ("eps = [0.5, 1]\n", "", "[[attack]]\nname = \"pgd\"", "an attack needs budgets"),
+        ("name = \"pgd\"", "name = \"pdg\"", "\"pdg\"", "did you mean \"pgd\"?"),
+        ("steps = 7", "step = 7", "step", "did you mean \"steps\"?"),
+        ("steps = 7", "steps = 0", "0\n", "at least 1"),
+        ("norm = \"l2\"", "norm = \"l22\"", "\"l22\"", "did you mean"),
+        ("label = \"pgd-l2\"", "label = \"fgsm\"", "label = \"fgsm\"", "two attacks are called \"fgsm\""),
+        ("label = \"pgd-l2\"", "label = 3", "3\nnorm", "must be a text"),
+    ];
+    for (from, to, place, say) in cases {
+        // Replaces the last occurrence, so that `norm` or `name` of the attack can be meant.
+        let at = GOOD.rfind(from).unwrap_or_else(|| panic!("{from} is not in the suite"));
+        let text = format!("{}{to}{}", &GOOD[..at], &GOOD[at + from.len()..]);
+        let complaints = load(&text).err().unwrap_or_else(|| panic!("{to:?} was accepted"));
+        let found = complaints.iter().find(|d| d.to_string().contains(say));
+        let found = found.unwrap_or_else(|| panic!("{from} -> {to}: none of {complaints:?} says {say:?}"));
+        match (&found.span, place.is_empty()) {
+            (None, true) => {}
+            (Some(span), false) => {
+                assert!(text[span.start..].starts_with(place), "{from} -> {to}: points at {:?}", &text[span.clone()]);
+            }
+            other => panic!("{from} -> {to}: span {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let text =
+        GOOD.replace("\"mnist\"", "\"mnits\"").replace("weight = 2", "weigth = 2").replace("steps = 7", "step = 7");
+    let lines: Vec<usize> = load(&text).unwrap_err().iter().map(|d| d.line_column(&text).unwrap().0).collect();
+    assert_eq!(lines, [3, 12, 27]);
+}
+
+#[test]
+fn an_attack_that_does_not_know_the_norm_is_refused() {
+    let text = GOOD.replace("name = \"pgd\"", "name = \"noise\"\nshape = \"sign\"").replace("steps = 7\n", "");
+    let complaints = load(&text).unwrap_err();
+    assert!(complaints[0].to_string().contains("noise is not defined for l2 (it knows linf)"), "{complaints:?}");
+}
