@@ -190,7 +190,7 @@ impl Reader<'_> {
                     );
                 }
                 let given = self.named(value, "a recipe")?;
-                let short = Row::short("", self.registry, &given);
+                let short = Row::short("", self.registry, &given).and_then(|row| row.build(self.registry).map(|_| row));
                 short.map_err(|e| self.complaints.blame(value, &e, "gauntlet list recipes")).ok()?
             }
             (None, Some((_, value))) => {
@@ -213,11 +213,6 @@ impl Reader<'_> {
         row.id = id.unwrap_or_else(|| row.penalties.last().unwrap_or(&row.base).name.clone());
         if let Err(error) = gauntlet_core::record_file::stem(&row.id, 0) {
             self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
-        }
-        if let Err(error) = row.build(self.registry) {
-            // The penalties are the likelier culprits: the place is where the named parameter stands.
-            let value = ["recipe", "penalties", "base"].iter().find_map(|k| section.get(k)).map(|(_, v)| v)?;
-            self.complaints.blame(value, &error, "gauntlet list recipes");
         }
         Some(row)
     }
@@ -448,13 +443,16 @@ impl Reader<'_> {
             Kind::Model => "gauntlet list models",
             _ => "gauntlet list recipes",
         };
-        match Component::resolve(kind, self.registry, given) {
-            Ok(component) => Some(component),
-            Err(error) => {
-                self.complaints.blame(value, &error, list);
-                None
+        // Building it too: a value outside its domain is a mistake of the file, not of the run.
+        let resolved = Component::resolve(kind, self.registry, given).and_then(|component| {
+            match kind {
+                Kind::Recipe => drop(self.registry.recipe(&component.given())?),
+                Kind::Penalty => drop(self.registry.penalty(&component.given())?),
+                _ => {}
             }
-        }
+            Ok(component)
+        });
+        resolved.map_err(|error| self.complaints.blame(value, &error, list)).ok()
     }
 }
 
