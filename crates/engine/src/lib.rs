@@ -48,7 +48,7 @@ pub use fingerprint::{canonical, fingerprint};
 pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
 pub use provenance::{provenance, timestamp};
-pub use runner::run;
+pub use runner::{run, run_on};
 pub use store::Store;
 pub use suite::{AttackEntry, Row, Selection, Suite};
 pub use train_config::TrainConfig;

@@ -1,6 +1,7 @@
 //! What a suite would do: its trainings and evaluations, and what the store has of them.
 
-use crate::{Context, Result, Suite, description, runner::Desk};
+use crate::runner::{Desk, load};
+use crate::{Context, Result, Suite, description};
 use gauntlet_core::{Eps, Norm};
 use serde::Serialize;
 
@@ -68,7 +69,7 @@ pub struct Plan {
 /// # Errors
 /// A data set that cannot be loaded; a store that cannot be read.
 pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
-    let desk = Desk::open(suite, context, &())?;
+    let desk = Desk::open(suite, load(suite, context)?, context, &())?;
     desk.import()?;
     let store = &context.store;
     let steps = u64::from(suite.steps_per_epoch(desk.data.train.len())) * u64::from(suite.train.epochs);

@@ -32,7 +32,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`Error::Interrupted`]; a data set that cannot be loaded; a store that cannot be written.
 pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
-    let desk = Desk::open(suite, context, events)?;
+    run_on(suite, load(suite, context)?, context, events)
+}
+
+/// Like [`run`], on images that live in the caller's own program; the suite's `data` is then only a name.
+///
+/// # Errors
+/// See [`run`].
+pub fn run_on(suite: &Suite, data: Dataset, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
+    let desk = Desk::open(suite, data, context, events)?;
     context.store.put_suite(&suite.name, &desk.manifest())?;
     desk.import()?;
     let mut waiting: Vec<(usize, &Row, u64)> =
@@ -59,6 +67,10 @@ pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<
     Ok(records.into_iter().map(|(_, record)| record).collect())
 }
 
+pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Dataset> {
+    Ok(gauntlet_data::load(&context.catalogue.get(&suite.data)?, &context.data)?)
+}
+
 /// One attempt at a part: done, or claimed by another process.
 enum Attempt<T> {
     Done(T),
@@ -79,8 +91,12 @@ pub(crate) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    pub(crate) fn open(suite: &'a Suite, context: &'a Context<'a>, events: &'a dyn Events) -> Result<Self> {
-        let data = gauntlet_data::load(&context.catalogue.get(&suite.data)?, &context.data)?;
+    pub(crate) fn open(
+        suite: &'a Suite,
+        data: Dataset,
+        context: &'a Context<'a>,
+        events: &'a dyn Events,
+    ) -> Result<Self> {
         let (train, test) = (data.train.len(), data.test.len());
         events.event(&Event::DataReady { data: &suite.data, train, test });
         let (network, _) = context.registry.model(&suite.model.given(), data.shape, data.classes.len())?;

@@ -1,6 +1,6 @@
 //! One training outside a suite: `gauntlet train`.
 
-use crate::runner::Desk;
+use crate::runner::{Desk, load};
 use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig};
 use gauntlet_core::record::Epoch;
 use serde_json::{Map, Value};
@@ -57,7 +57,7 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
         rows: vec![Row::short(&name, context.registry, &request.recipe)?],
         attacks: Vec::new(),
     };
-    let desk = Desk::open(&suite, context, events)?;
+    let desk = Desk::open(&suite, load(&suite, context)?, context, events)?;
     let (key, entry) = desk.checkpoint(&suite.rows[0], request.seed)?.ok_or_else(|| {
         Error::message("another process is at this very training; wait for it, or give another seed or store")
     })?;

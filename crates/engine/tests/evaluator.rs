@@ -1,0 +1,302 @@
+//! The evaluator: a verdict is a function of the example, and the referee believes nobody.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::{DType, Device, Tensor};
+use gauntlet_core::attack::{Open, Want};
+use gauntlet_core::record::Fate;
+use gauntlet_core::target::Linear;
+use gauntlet_core::{
+    Activation, Answer, Ask, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Outcome, Purpose, Registry,
+    Result, Slots, Target, Verdict, Weights,
+};
+use gauntlet_engine::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
+use serde_json::json;
+use std::sync::atomic::AtomicBool;
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    gauntlet_attacks::register(&mut registry).unwrap();
+    registry
+}
+
+/// Images whose label a random network mostly agrees with: labels are its own answers, a tenth is wrong.
+fn scene(model: &str, n: usize) -> (Frozen, Examples) {
+    let registry = registry();
+    let given = json!({ "name": model, "init": "he" }).as_object().unwrap().clone();
+    let (network, _) = registry.model(&given, (1, 8, 8), 5).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let target = Frozen::new(network, weights.constants());
+    let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
+    let pixels: Vec<f32> = (0..n * 64).map(|_| stream.uniform() as f32).collect();
+    let x = Tensor::from_vec(pixels, (n, 1, 8, 8), &Device::Cpu).unwrap();
+    let answers = gauntlet_core::attack::rows(&target.logits(&x).unwrap()).unwrap();
+    let labels = answers
+        .iter()
+        .enumerate()
+        .map(|(i, z)| {
+            let top = gauntlet_core::attack::predicted(z).unwrap();
+            if i % 10 == 3 { (top + 1) % 5 } else { top }
+        })
+        .collect();
+    (target, Examples::new(x, labels, (0..n as u64).map(|i| 100 + i).collect()).unwrap())
+}
+
+fn entry(name: &str, eps: &[&str], more: serde_json::Value) -> AttackEntry {
+    let mut given = more.as_object().unwrap().clone();
+    given.insert("name".into(), name.into());
+    AttackEntry {
+        label: name.into(),
+        attack: Component::resolve(Kind::Attack, &registry(), &given).unwrap(),
+        norm: Norm::Linf,
+        eps: eps.iter().map(|e| e.parse().unwrap()).collect(),
+    }
+}
+
+fn judge(target: &dyn Target, examples: &Examples, width: usize, carry: bool) -> Vec<Attacked> {
+    let evaluator = Evaluator { target, examples, width, attack_seed: 7, carry, interrupt: &GO_ON };
+    let attacks = [
+        entry("fgsm", &["0.05", "0.02"], json!({})),
+        entry("pgd", &["0.02", "0.05"], json!({ "steps": 7, "restarts": 3, "alpha": "eps/3" })),
+        entry("noise", &["0.05"], json!({ "draws": 5 })),
+        // Hardly more than noise: whether a restart helps is a matter of luck.
+        entry("pgd", &["0.05"], json!({ "steps": 1, "restarts": 6, "alpha": "eps/10" })),
+    ];
+    evaluate(&evaluator, &attacks, &registry()).unwrap().attacked
+}
+
+#[test]
+fn verdicts_do_not_depend_on_the_number_of_slots() {
+    for model in ["linear", "lenet-small"] {
+        let (target, examples) = scene(model, 70);
+        let all = judge(&target, &examples, 256, false);
+        let fates = |f: Fate| all.iter().flat_map(|a| &a.verdicts).filter(|v| v.fate == f).count();
+        assert!(fates(Fate::Broken) > 20 && fates(Fate::Robust) > 20, "{model}: the scene decides nothing");
+        assert_eq!(fates(Fate::Wrong), 7 * 6);
+        assert!(all[5].verdicts.iter().any(|v| v.restart > 0), "{model}: no restart ever helped");
+        for width in [1, 32] {
+            assert_eq!(judge(&target, &examples, width, false), all, "{model}, width {width}");
+        }
+    }
+}
+
+#[test]
+fn verdicts_do_not_depend_on_the_order_of_the_examples() {
+    let (target, examples) = scene("lenet-small", 40);
+    let order: Vec<u32> = (0..40u32).map(|i| (i * 17 + 5) % 40).collect();
+    let x = examples.pixels().index_select(&Tensor::new(order.as_slice(), &Device::Cpu).unwrap(), 0).unwrap();
+    let pick = |i: &u32| *i as usize;
+    let labels = order.iter().map(|i| examples.labels()[pick(i)]).collect();
+    let ids = order.iter().map(|i| examples.ids()[pick(i)]).collect();
+    let shuffled = Examples::new(x, labels, ids).unwrap();
+    let sorted = |mut cells: Vec<Attacked>| {
+        cells.iter_mut().for_each(|c| c.verdicts.sort_by_key(|v| v.id));
+        cells
+    };
+    assert_eq!(sorted(judge(&target, &shuffled, 16, false)), sorted(judge(&target, &examples, 16, false)));
+}
+
+#[test]
+fn costs_are_the_examples_own_jobs() {
+    let (target, examples) = scene("lenet-small", 40);
+    let all = judge(&target, &examples, 8, false);
+    for v in all[0].verdicts.iter().filter(|v| v.fate != Fate::Wrong) {
+        // FGSM: the gradient at the clean image, then the answer at the step's end.
+        assert_eq!((v.steps, v.forwards, v.backwards), (1, 2, 1));
+    }
+    for v in &all[2].verdicts {
+        match v.fate {
+            Fate::Robust => assert_eq!((v.forwards, v.backwards), (3 * 8, 3 * 7)),
+            Fate::Broken => {
+                assert_eq!((v.forwards, v.backwards), (v.restart * 8 + v.steps + 1, v.restart * 7 + v.steps))
+            }
+            _ => assert_eq!((v.forwards, v.backwards), (0, 0)),
+        }
+        assert!(v.size <= 0.02 + 1e-6);
+        assert_eq!(v.fate == Fate::Robust, v.margin > 0.0);
+    }
+}
+
+#[test]
+fn a_larger_budget_carries_what_a_smaller_one_broke() {
+    let (target, examples) = scene("lenet-small", 60);
+    let (plain, carried) = (judge(&target, &examples, 16, false), judge(&target, &examples, 16, true));
+    // fgsm lists 0.05 before 0.02: the run goes upward all the same, the cells stay in the entry's order.
+    for (large, small) in [(0, 1), (3, 2)] {
+        assert_eq!(carried[small], plain[small]);
+        let mut kept = 0;
+        for i in 0..60 {
+            let (before, after) = (&carried[small].verdicts[i], &carried[large].verdicts[i]);
+            if before.fate == Fate::Broken {
+                assert_eq!((after.fate, after.forwards, after.size), (Fate::Carried, 0, before.size));
+                kept += 1;
+            } else {
+                assert_eq!(after, &plain[large].verdicts[i]);
+            }
+        }
+        assert!(kept > 3, "{kept}");
+    }
+}
+
+/// Proposes whatever it is told to, and claims whatever it is told to.
+struct Liar {
+    proposal: fn(&Tensor) -> Tensor,
+    claims: bool,
+    wrong_slot: bool,
+}
+struct LiarSlots {
+    liar: Liar,
+    open: Open,
+    jobs: Vec<Option<(Job, Tensor)>>,
+}
+impl Attack for Liar {
+    fn name(&self) -> &str {
+        "liar"
+    }
+    fn norms(&self) -> &[Norm] {
+        &[Norm::Linf]
+    }
+    fn jobs(&self, clean: &Clean) -> Vec<Job> {
+        vec![Job { index: clean.index, id: clean.id, label: clean.label, restart: 0, target: None }]
+    }
+    fn open(&self, open: &Open) -> Result<Box<dyn Slots>> {
+        let liar = Liar { ..*self };
+        Ok(Box::new(LiarSlots { liar, open: *open, jobs: vec![None; open.width] }))
+    }
+}
+impl Slots for LiarSlots {
+    fn load(&mut self, slot: usize, job: &Job, x: &Tensor) -> Result<()> {
+        self.jobs[slot] = Some((job.clone(), x.squeeze(0)?));
+        Ok(())
+    }
+    fn shrink(&mut self, keep: &[usize]) -> Result<()> {
+        self.jobs = keep.iter().map(|k| self.jobs[*k].clone()).collect();
+        Ok(())
+    }
+    fn ask(&mut self) -> Result<Ask> {
+        let (c, h, w) = self.open.input;
+        let points = Tensor::zeros((self.jobs.len(), c, h, w), self.open.dtype, &Device::Cpu)?;
+        Ok(Ask { points, want: Want::Logits })
+    }
+    fn tell(&mut self, _: &Answer) -> Result<()> {
+        Ok(())
+    }
+    fn poll(&mut self) -> Result<Vec<(usize, Outcome)>> {
+        let width = self.jobs.len();
+        let ended = self.jobs.iter_mut().enumerate().filter_map(|(slot, job)| {
+            let (job, x) = job.take()?;
+            let x_adv = (self.liar.proposal)(&x);
+            let slot = if self.liar.wrong_slot { (slot + 1) % width } else { slot };
+            Some((slot, Outcome { job, x_adv, broken: self.liar.claims, steps: 1, forwards: 1, backwards: 0 }))
+        });
+        Ok(ended.collect())
+    }
+}
+
+fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: &Liar) -> gauntlet_engine::Result<Vec<Verdict>> {
+    let evaluator = Evaluator { target, examples, width: 4, attack_seed: 0, carry: false, interrupt: &GO_ON };
+    let mut cost = Cost::default();
+    let clean: CleanPass = evaluator.clean(&mut cost)?;
+    let attacked = evaluator.attack(&entry("fgsm", &[eps], json!({})), liar, &clean, &mut cost)?;
+    Ok(attacked.into_iter().next().unwrap().verdicts)
+}
+
+#[test]
+fn a_proposal_outside_the_rules_is_the_attacks_error() {
+    let (target, examples) = scene("linear", 12);
+    let cases: [(fn(&Tensor) -> Tensor, &str); 4] = [
+        (|x| x.affine(0.5, 0.0).unwrap(), "exceeds"),
+        (|x| x.affine(1.0, 0.05).unwrap(), "outside [0, 1]"),
+        (|x| x.affine(f64::NAN, 0.0).unwrap(), "NaN"),
+        (|x| x.flatten_all().unwrap(), "shape"),
+    ];
+    for (proposal, say) in cases {
+        let error = face(&target, &examples, "0.1", &Liar { proposal, claims: true, wrong_slot: false }).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("attack liar") && text.contains("example 1") && text.contains(say), "{text}");
+        assert!(matches!(error, Error::Core(gauntlet_core::Error::Proposal { .. })));
+    }
+    let error =
+        face(&target, &examples, "0.1", &Liar { proposal: Tensor::clone, claims: true, wrong_slot: true }).unwrap_err();
+    assert!(error.to_string().contains("attack liar") && error.to_string().contains("slot"), "{error}");
+}
+
+#[test]
+fn a_claim_counts_for_nothing() {
+    let (target, examples) = scene("linear", 12);
+    // The clean image is in every ball and classified correctly, whatever the attack says.
+    let verdicts =
+        face(&target, &examples, "0.1", &Liar { proposal: Tensor::clone, claims: true, wrong_slot: false }).unwrap();
+    assert!(verdicts.iter().all(|v| v.fate != Fate::Broken));
+    // An attack that does not notice its success has it all the same.
+    let nudge: fn(&Tensor) -> Tensor = |x| {
+        let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+        let moved = values.iter().enumerate().map(|(i, v)| if i % 2 == 0 { v - 0.45 } else { v + 0.45 });
+        let moved: Vec<f32> = moved.map(|v| v.clamp(0.0, 1.0)).collect();
+        Tensor::from_vec(moved, x.dims(), &Device::Cpu).unwrap()
+    };
+    let of = |claims| face(&target, &examples, "0.5", &Liar { proposal: nudge, claims, wrong_slot: false }).unwrap();
+    assert_eq!(of(true), of(false));
+    assert!(of(false).iter().any(|v| v.fate == Fate::Broken));
+}
+
+/// Answers NaN for every image with a pixel that is darker than those it knows.
+struct Broken {
+    info: ModelInfo,
+}
+impl Target for Broken {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+    fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        let rows: Vec<f32> = (0..x.dim(0)?)
+            .flat_map(|i| {
+                let darkest = x.get(i).unwrap().flatten_all().unwrap().min(0).unwrap().to_scalar::<f32>().unwrap();
+                if darkest < 0.45 { [f32::NAN, 0.0] } else { [1.0, 0.0] }
+            })
+            .collect();
+        Ok(Tensor::from_vec(rows, (x.dim(0)?, 2), &Device::Cpu)?)
+    }
+    fn linearise(&self, _: &Tensor) -> Result<Box<dyn Linear>> {
+        Err(gauntlet_core::Error::Message("it has no gradient".into()))
+    }
+}
+
+#[test]
+fn a_nan_is_never_a_success_and_never_unseen() {
+    let info = ModelInfo {
+        name: "broken".into(),
+        input: (1, 8, 8),
+        classes: 2,
+        activation: Activation::Relu,
+        mean: vec![],
+        std: vec![],
+        numerics: 1,
+    };
+    let x = Tensor::full(0.5f32, (6, 1, 8, 8), &Device::Cpu).unwrap();
+    let examples = Examples::new(x, vec![0; 6], (0..6).collect()).unwrap();
+    let target = Broken { info };
+    let darker = Liar { proposal: |x| x.affine(1.0, -0.1).unwrap(), claims: true, wrong_slot: false };
+    let verdicts = face(&target, &examples, "0.1", &darker).unwrap();
+    assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_nan()));
+    // Through the front door it is flagged.
+    let evaluator =
+        Evaluator { target: &target, examples: &examples, width: 4, attack_seed: 0, carry: false, interrupt: &GO_ON };
+    let found = evaluate(&evaluator, &[entry("noise", &["0.4"], json!({ "draws": 40, "shape": "sign" }))], &registry())
+        .unwrap();
+    assert!(found.flags.iter().any(|f| f.name == "logits-not-finite"), "{:?}", found.flags);
+    assert!(found.attacked[0].verdicts.iter().all(|v| v.fate == Fate::Robust));
+    let record = found.record("mine", "my-model", gauntlet_engine::provenance(1));
+    assert_eq!((record.result.clean.len(), record.row.as_str()), (6, "my-model"));
+}
+
+#[test]
+fn examples_must_be_pixels() {
+    let x = Tensor::full(1.5f32, (2, 1, 8, 8), &Device::Cpu).unwrap();
+    let error = Examples::new(x, vec![0, 0], vec![0, 1]).unwrap_err().to_string();
+    assert!(error.contains("[0,1]") && error.contains("inside the model"), "{error}");
+    let x = Tensor::full(0.5f32, (2, 1, 8, 8), &Device::Cpu).unwrap();
+    assert!(Examples::new(x, vec![0, 0], vec![1, 1]).unwrap_err().to_string().contains("twice"));
+}
