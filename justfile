@@ -1,0 +1,21 @@
+# The two commands of the README
+run *args:
+    cargo run --release -- {{args}}
+test:
+    cargo test --release
+
+# What CI runs
+ci:
+    bash .ci/run
+fmt:
+    cargo fmt --all
+lint:
+    cargo clippy --release --workspace --all-targets -- -D warnings
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+deny:
+    cargo deny --offline check bans licenses sources
+
+# Golden files from PyTorch (installs it into a virtual environment)
+parity:
+    bash scripts/parity/run.sh
