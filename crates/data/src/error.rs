@@ -110,6 +110,13 @@ pub enum Error {
 /// Result with [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    /// Whether the surroundings failed (network, disk) rather than what the user wrote.
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Error::Hub { .. } | Error::Sha { .. } | Error::File { .. })
+    }
+}
+
 pub(crate) fn file(path: &std::path::Path, why: impl ToString) -> Error {
     Error::File { path: path.display().to_string(), why: why.to_string() }
 }
