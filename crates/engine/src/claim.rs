@@ -12,6 +12,16 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// Claims a folder (created if missing) as soon as nobody else holds it: for writes that take no time.
+    pub(crate) fn wait(folder: &Path) -> Result<Claim> {
+        loop {
+            match Claim::take(folder)? {
+                Some(claim) => return Ok(claim),
+                None => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+    }
+
     /// Claims the folder of a key (created if missing); `None`: another process holds it.
     ///
     /// Where the file system knows no locks the claim is granted: files are renamed into place when complete, so doing

@@ -35,6 +35,7 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>) -> Result<()>
     if record.failed.is_some() || !wanted.contains(&key) || store.get_training(&key)?.is_some() {
         return Ok(());
     }
+    let Some(_claim) = store.claim_training(&key)? else { return Ok(()) };
     let place = |attack: &Value| {
         let d = description::evaluation(conditions, &training["model"], &result.checkpoint_sha256, attack);
         (fingerprint(&d), d)
@@ -49,7 +50,10 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>) -> Result<()>
         let lists: Vec<&[Verdict]> = cells.by_ref().take(budgets).map(|c| c.verdicts.as_slice()).collect();
         let (attack_key, description) = place(attack);
         let known: Option<(EvaluationEntry, _)> = store.get_attack(&attack_key, budgets)?;
-        if lists.len() == budgets && known.is_none() {
+        if lists.len() == budgets
+            && known.is_none()
+            && let Some(_claim) = store.claim_evaluation(&attack_key)?
+        {
             store.put_attack(&attack_key, description, record.provenance.clone(), &lists)?;
         }
     }

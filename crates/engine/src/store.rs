@@ -92,6 +92,8 @@ impl Store {
     pub(crate) fn put_suite(&self, name: &str, value: &Value) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::message(e.to_string()))?;
         text.push(b'\n');
+        // Everybody who runs this suite writes this file, and only one may at a time.
+        let _claim = Claim::wait(&self.root.join("suites"))?;
         put(&self.suite(name), &text)
     }
 
@@ -127,6 +129,7 @@ impl Store {
         provenance: Provenance,
         verdicts: &[CleanVerdict],
     ) -> Result<EvaluationEntry> {
+        let _claim = Claim::wait(&self.evaluation(key))?;
         self.put_table(key, description, provenance, verdicts)
     }
 

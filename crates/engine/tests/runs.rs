@@ -1,0 +1,467 @@
+//! Whole runs: the same records whatever happens on the way.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use gauntlet_core::record::Fate;
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Key, Memory, Purpose, Recipe, Record, Registry, Setup, Spec, Step, Term, record_file};
+use gauntlet_data::{Catalogue, Dataset, Split};
+use gauntlet_engine::{
+    AttackRequest, Context, Error, Event, Events, Selection, State, Store, Suite, TrainRequest, attack, plan, run_on,
+    train,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Cross-entropy that notes which training rows it was shown.
+struct Spy;
+static SHOWN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+impl Recipe for Spy {
+    fn name(&self) -> &str {
+        "spy"
+    }
+    fn prepare(&self, setup: &mut Setup<'_>) -> gauntlet_core::Result<Memory> {
+        (setup.train)(&mut |batch| {
+            SHOWN.lock().unwrap().extend(&batch.ids);
+            Ok(())
+        })?;
+        Ok(Memory::new())
+    }
+    fn terms(&self, step: &mut Step<'_>) -> gauntlet_core::Result<Vec<Term>> {
+        SHOWN.lock().unwrap().extend(step.ids());
+        let x = step.input();
+        Ok(vec![Term::new("ce", 1.0, step.cross_entropy(&x)?)])
+    }
+}
+/// Is not a number from its fourth step on.
+struct Explosive;
+impl Recipe for Explosive {
+    fn name(&self) -> &str {
+        "explosive"
+    }
+    fn terms(&self, step: &mut Step<'_>) -> gauntlet_core::Result<Vec<Term>> {
+        let x = step.input();
+        let scale = if step.position().step >= 3 { f64::NAN } else { 1.0 };
+        let ce = step.cross_entropy(&x)?;
+        Ok(vec![Term::new("ce", 1.0, ce.affine(scale, 0.0)?)])
+    }
+}
+/// Loses the parameters on the way.
+struct Detached;
+impl Recipe for Detached {
+    fn name(&self) -> &str {
+        "detached"
+    }
+    fn terms(&self, step: &mut Step<'_>) -> gauntlet_core::Result<Vec<Term>> {
+        let x = step.input();
+        Ok(vec![Term::new("ce", 1.0, step.cross_entropy(&x)?.detach())])
+    }
+}
+fn spec(name: &'static str, build: BuildRecipe) -> Spec<BuildRecipe> {
+    Spec { name, summary: "", formula: "", paper: "", params: &[], numerics: 1, origin: "test", build }
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    gauntlet_attacks::register(&mut registry).unwrap();
+    gauntlet_recipes::register(&mut registry).unwrap();
+    registry.recipes.add(spec("spy", |_, _| Ok(Arc::new(Spy)))).unwrap();
+    registry.recipes.add(spec("explosive", |_, _| Ok(Arc::new(Explosive)))).unwrap();
+    registry.recipes.add(spec("detached", |_, _| Ok(Arc::new(Detached)))).unwrap();
+    registry
+}
+
+const CLASSES: [&str; 3] = ["left", "right", "top"];
+
+/// Noisy 8×8 images with one bright half.
+fn split(seed: u64, n: usize) -> Split {
+    let mut pixels = Vec::new();
+    let mut labels = Vec::new();
+    for i in 0..n {
+        let mut stream = Key::new(seed, Purpose::Glyphs).stream(i as u64, 0, 0);
+        let label = stream.below(3);
+        for p in 0..64 {
+            let bright = [p % 8 < 4, p % 8 >= 4, p < 32][label as usize];
+            let value = stream.uniform() * 0.6 + if bright { 0.3 } else { 0.0 };
+            pixels.push((value * 255.0) as u8);
+        }
+        labels.push(label);
+    }
+    make_split(pixels, labels)
+}
+fn data(train: usize, test: usize) -> Dataset {
+    make_dataset(split(1, train), split(2, test))
+}
+fn make_split(pixels: Vec<u8>, labels: Vec<u32>) -> Split {
+    Split::new((1, 8, 8), pixels, labels).unwrap()
+}
+fn make_dataset(train: Split, test: Split) -> Dataset {
+    Dataset { name: "halves".into(), train, test, classes: CLASSES.map(String::from).to_vec(), shape: (1, 8, 8) }
+}
+
+const HEAD: &str = r#"format = 1
+name = "tiny"
+data = "glyphs"
+model = "lenet-small"
+take = 40
+train = { epochs = 2, batch = 32, validation = 60, optimiser = { name = "adam", lr = 0.01 } }
+"#;
+const ROWS: &str = r#"[[row]]
+recipe = "ce"
+[[row]]
+recipe = { name = "grad-norm", weight = 1.0 }
+[[row]]
+id = "cut"
+recipe = { name = "grad-norm", weight = 1.0, graph = "cut" }
+"#;
+const ATTACKS: &str = r#"[[attack]]
+name = "fgsm"
+eps = ["0.1", "0.2"]
+[[attack]]
+name = "pgd"
+eps = ["0.1", "0.2"]
+steps = 5
+restarts = 2
+"#;
+
+fn suite(text: &str) -> Suite {
+    Suite::load(text, "tiny.toml", &registry(), &Catalogue::default()).unwrap()
+}
+fn tiny() -> Suite {
+    suite(&[HEAD, ROWS, ATTACKS].concat())
+}
+
+/// Counts, and pulls the brake at a given step or verdict.
+#[derive(Default)]
+struct Watcher {
+    steps: AtomicUsize,
+    verdicts: AtomicUsize,
+    brake_at_step: Option<usize>,
+    brake_at_verdict: Option<usize>,
+    brake: AtomicBool,
+    lines: Mutex<Vec<String>>,
+}
+impl Events for Watcher {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Step { .. } => {
+                let n = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+                if self.brake_at_step.is_some_and(|k| n >= k) {
+                    self.brake.store(true, Ordering::Relaxed);
+                }
+            }
+            Event::Judged { .. } => {
+                let n = self.verdicts.fetch_add(1, Ordering::Relaxed) + 1;
+                if self.brake_at_verdict.is_some_and(|k| n >= k) {
+                    self.brake.store(true, Ordering::Relaxed);
+                }
+            }
+            Event::Failed { .. } | Event::Note { .. } | Event::Skipped { .. } | Event::TrainingStarted { .. } => {
+                self.lines.lock().unwrap().push(format!("{event:?}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn go(
+    suite: &Suite,
+    store: &Path,
+    watcher: &Watcher,
+    change: impl FnOnce(&mut Context<'_>),
+) -> gauntlet_engine::Result<Vec<Record>> {
+    go_on(suite, data(260, 50), store, watcher, change)
+}
+fn go_on(
+    suite: &Suite,
+    data: Dataset,
+    store: &Path,
+    watcher: &Watcher,
+    change: impl FnOnce(&mut Context<'_>),
+) -> gauntlet_engine::Result<Vec<Record>> {
+    let (registry, catalogue) = (registry(), Catalogue::default());
+    watcher.brake.store(false, Ordering::Relaxed);
+    let mut context = Context::new(&registry, &catalogue, Store::new(store), &watcher.brake);
+    context.width = 8;
+    change(&mut context);
+    run_on(suite, data, &context, watcher)
+}
+fn undisturbed(suite: &Suite) -> Vec<Record> {
+    let folder = tempfile::tempdir().unwrap();
+    go(suite, folder.path(), &Watcher::default(), |_| {}).unwrap()
+}
+/// What must repeat, as the bytes of its files.
+fn bytes(records: &[Record]) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |r: &Record| {
+        let still = Record { provenance: gauntlet_core::Provenance::default(), ..r.clone() };
+        let path = record_file::write(folder.path(), &still).unwrap();
+        [std::fs::read(&path).unwrap(), std::fs::read(path.with_extension("verdicts.csv")).unwrap()].concat()
+    };
+    records.iter().map(file).collect()
+}
+
+#[test]
+fn a_run_ends_in_records_that_hold_together() {
+    let records = undisturbed(&tiny());
+    assert_eq!(records.iter().map(|r| r.row.as_str()).collect::<Vec<_>>(), ["ce", "grad-norm", "cut"]);
+    for r in &records {
+        assert_eq!((r.failed.as_deref(), r.result.clean.len(), r.result.attacked.len()), (None, 40, 4));
+        assert_eq!(r.result.curve.len(), 2);
+        assert_eq!(r.result.curve[1].monitored_on, "validation");
+        let clean = r.result.clean.iter().filter(|v| v.label == v.predicted).count();
+        assert!(clean >= 30, "{}: {clean} of 40", r.row);
+        for cell in &r.result.attacked {
+            let wrong = cell.verdicts.iter().filter(|v| v.fate == Fate::Wrong).count();
+            assert_eq!(wrong, 40 - clean);
+        }
+        assert!(r.provenance.executed_backwards > 0 && r.provenance.train_seconds > 0.0);
+    }
+    // A penalty on a cut graph is a constant: the very same weights and verdicts.
+    assert_eq!(records[0].result.checkpoint_sha256, records[2].result.checkpoint_sha256);
+    assert_eq!(records[0].result.attacked, records[2].result.attacked);
+    assert_ne!(records[0].result.checkpoint_sha256, records[1].result.checkpoint_sha256);
+}
+
+#[test]
+fn slots_and_threads_change_no_byte() {
+    let wanted = bytes(&undisturbed(&tiny()));
+    for (width, threads) in [(1, 2), (256, 1), (3, 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let records = pool.install(|| go(&tiny(), folder.path(), &Watcher::default(), |c| c.width = width).unwrap());
+        assert!(bytes(&records) == wanted, "width {width}, {threads} threads");
+    }
+}
+
+#[test]
+fn the_second_run_is_read_from_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = go(&tiny(), folder.path(), &Watcher::default(), |_| {}).unwrap();
+    let watcher = Watcher::default();
+    let second = go(&tiny(), folder.path(), &watcher, |_| {}).unwrap();
+    assert_eq!(first, second);
+    assert_eq!((watcher.steps.load(Ordering::Relaxed), watcher.verdicts.load(Ordering::Relaxed)), (0, 0));
+    // Another test split asks for other evaluations, never for another training.
+    let records = go_on(&tiny(), data(260, 41), folder.path(), &watcher, |_| {}).unwrap();
+    assert_eq!(watcher.steps.load(Ordering::Relaxed), 0);
+    assert!(watcher.verdicts.load(Ordering::Relaxed) > 0);
+    assert_eq!(records[1].result.checkpoint_sha256, first[1].result.checkpoint_sha256);
+    assert!(folder.path().join("suites/tiny.json").exists());
+}
+
+#[test]
+fn a_training_interrupted_anywhere_ends_in_the_same_record() {
+    let head = HEAD.replace("validation", "augmentation = \"crop-flip\", validation");
+    let suite = suite(
+        &[&head, "[[row]]\nrecipe = { name = \"direction-matching\", direction = \"fixed\" }\n", ATTACKS].concat(),
+    );
+    let wanted = undisturbed(&suite);
+    // 7 steps an epoch: within it, at its end (the monitor is still to come), after every step.
+    for k in [1, 4, 7, 10] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut interruptions = 0;
+        let records = loop {
+            let watcher = Watcher { brake_at_step: Some(k), ..Watcher::default() };
+            match go(&suite, folder.path(), &watcher, |_| {}) {
+                Err(Error::Interrupted) => interruptions += 1,
+                other => break other.unwrap(),
+            }
+        };
+        assert!(interruptions >= 14 / (k + 1), "{k}: {interruptions}");
+        assert!(bytes(&records) == bytes(&wanted), "interrupted every {k} steps");
+        assert!(records[0].provenance.resumed >= 1);
+    }
+}
+
+#[test]
+fn an_evaluation_killed_anywhere_ends_in_the_same_record() {
+    let suite = suite(&[HEAD, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat());
+    let wanted = bytes(&undisturbed(&suite));
+    for k in [1, 2, 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut torn = 0;
+        let records = loop {
+            let watcher = Watcher { brake_at_verdict: Some(k), ..Watcher::default() };
+            match go(&suite, folder.path(), &watcher, |c| c.width = 3) {
+                Err(Error::Interrupted) => {}
+                other => break other.unwrap(),
+            }
+            // A kill in the middle of a write leaves half a line.
+            for entry in std::fs::read_dir(folder.path().join("evaluations")).unwrap() {
+                let path = entry.unwrap().path().join("partial.jsonl");
+                if let Ok(text) = std::fs::read(&path) {
+                    if torn < 6 && text.len() > 30 {
+                        std::fs::write(&path, &text[..text.len() - 9]).unwrap();
+                        torn += 1;
+                    }
+                }
+            }
+        };
+        assert!(torn > 0, "{k}: nothing was torn");
+        assert!(bytes(&records) == wanted, "killed every {k} verdicts");
+    }
+}
+
+#[test]
+fn a_damaged_state_starts_the_training_again() {
+    let suite = suite(&[HEAD, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = Watcher { brake_at_step: Some(9), ..Watcher::default() };
+    assert!(matches!(go(&suite, folder.path(), &watcher, |_| {}), Err(Error::Interrupted)));
+    let training = std::fs::read_dir(folder.path().join("trainings")).unwrap().next().unwrap().unwrap().path();
+    let state = training.join("state.safetensors");
+    let whole = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &whole[..whole.len() / 2]).unwrap();
+    let watcher = Watcher::default();
+    let records = go(&suite, folder.path(), &watcher, |_| {}).unwrap();
+    assert!(watcher.lines.lock().unwrap().iter().any(|l| l.contains("starts again")));
+    assert!(bytes(&records) == bytes(&undisturbed(&suite)));
+    assert!(!state.exists());
+}
+
+#[test]
+fn a_failed_part_leaves_the_rest_alone() {
+    let rows = "[[row]]\nrecipe = \"explosive\"\n[[row]]\nrecipe = \"detached\"\n[[row]]\nrecipe = \"ce\"\n";
+    let records = undisturbed(&suite(&[HEAD, rows, ATTACKS].concat()));
+    let reason = records[0].failed.as_deref().unwrap();
+    for say in ["the loss of explosive is not finite", "step 4 of epoch 1", "ce = NaN", "a lower learning rate"] {
+        assert!(reason.contains(say), "{reason}");
+    }
+    let reason = records[1].failed.as_deref().unwrap();
+    assert!(reason.contains("does not reach the parameters 0.weight, 0.bias"), "{reason}");
+    assert!(records[1].result.clean.is_empty());
+    assert_eq!((records[2].failed.as_deref(), records[2].result.attacked.len()), (None, 4));
+}
+
+#[test]
+fn held_out_rows_are_never_trained_on() {
+    let suite = suite(&[HEAD, "[[row]]\nrecipe = \"spy\"\n", ATTACKS].concat());
+    undisturbed(&suite);
+    let shown = SHOWN.lock().unwrap().clone();
+    assert_eq!(shown, (0..200).collect());
+    // With nothing held out, training rows are monitored and the curve says so.
+    let all = suite_of_everything();
+    let records = undisturbed(&all);
+    assert_eq!(records[0].result.curve[0].monitored_on, "train");
+}
+fn suite_of_everything() -> Suite {
+    let head = HEAD.replace("validation = 60", "validation = 0");
+    suite(&[&head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat())
+}
+
+#[test]
+fn a_store_that_cannot_be_written_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "a file").unwrap();
+    let error = go(&tiny(), &plain.join("runs"), &Watcher::default(), |_| {}).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Store { .. }), "{text}");
+    assert!(text.contains("plain") && text.contains("plain file; choose another folder"), "{text}");
+    assert_eq!(std::fs::read_to_string(&plain).unwrap(), "a file");
+}
+
+#[test]
+fn a_training_that_holds_out_everything_says_so() {
+    let head = HEAD.replace("validation = 60", "validation = 260");
+    let records = undisturbed(&suite(&[&head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat()));
+    let reason = records[0].failed.as_deref().unwrap();
+    assert!(reason.contains("nothing to train on") && reason.contains("lower `validation`"), "{reason}");
+}
+
+#[test]
+fn committed_records_are_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+    let records = go(&tiny(), &first, &Watcher::default(), |_| {}).unwrap();
+    let committed = folder.path().join("records");
+    for record in &records {
+        record_file::write(&committed, record).unwrap();
+    }
+    std::fs::write(committed.join("other.json"), "{}").unwrap();
+    let watcher = Watcher::default();
+    let imported = go(&tiny(), &second, &watcher, |c| c.records = vec![committed.clone()]).unwrap();
+    assert!(bytes(&imported) == bytes(&records));
+    assert_eq!((watcher.steps.load(Ordering::Relaxed), watcher.verdicts.load(Ordering::Relaxed)), (0, 0));
+    assert!(watcher.lines.lock().unwrap().iter().any(|l| l.contains("other.json")));
+    // A further attack needs the checkpoints, which are not committed: they are made again, the rest stays.
+    let more = suite(&[HEAD, ROWS, ATTACKS, "[[attack]]\nname = \"noise\"\neps = \"0.1\"\n"].concat());
+    let watcher = Watcher::default();
+    let extended = go(&more, &second, &watcher, |c| c.records = vec![committed.clone()]).unwrap();
+    // The cut row has the weights of `ce`: its evaluation is there when that of `ce` is done.
+    assert_eq!(watcher.steps.load(Ordering::Relaxed), 2 * 14);
+    assert_eq!(extended[0].result.checkpoint_sha256, records[0].result.checkpoint_sha256);
+    assert_eq!(extended[0].result.attacked[..4], records[0].result.attacked[..]);
+}
+
+#[test]
+fn two_processes_share_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (Watcher::default(), Watcher::default());
+    let (a, b) = std::thread::scope(|scope| {
+        let a = scope.spawn(|| go(&tiny(), folder.path(), &one, |_| {}).unwrap());
+        let b = scope.spawn(|| go(&tiny(), folder.path(), &two, |_| {}).unwrap());
+        (a.join().unwrap(), b.join().unwrap())
+    });
+    assert!(bytes(&a) == bytes(&b));
+    let steps = one.steps.load(Ordering::Relaxed) + two.steps.load(Ordering::Relaxed);
+    assert_eq!(steps, 3 * 14, "no step is taken twice");
+}
+
+#[test]
+fn filters_leave_the_rest_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = go(&tiny(), folder.path(), &Watcher::default(), |c| {
+        c.only.recipes = vec!["cut".into()];
+        c.only.attacks = vec!["fgsm".into()];
+    });
+    let records = records.unwrap();
+    assert_eq!((records.len(), records[0].row.as_str(), records[0].result.attacked.len()), (1, "cut", 2));
+}
+
+#[test]
+fn one_training_and_one_attack_outside_a_suite() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, catalogue) = (registry(), Catalogue::default());
+    let stop = AtomicBool::new(false);
+    let mut context = Context::new(&registry, &catalogue, Store::new(folder.path()), &stop);
+    context.data.quiet = true;
+    let object = |v: serde_json::Value| v.as_object().unwrap().clone();
+    let text = "format = 1\nname = \"one\"\ndata = \"glyphs\"\nmodel = \"linear\"\ntake = 30\ntrain = { epochs = 1, batch = 500, validation = 100 }\n[[row]]\nrecipe = \"ce\"\n[[attack]]\nname = \"fgsm\"\neps = \"0.1\"\n";
+    let suite = suite(text);
+    let before = plan(&suite, &context).unwrap();
+    assert_eq!((before.trainings[0].state, before.trainings[0].steps, before.examples), (State::Missing, 20, 30));
+    let request = TrainRequest {
+        data: "glyphs".into(),
+        model: object(json!({ "name": "linear" })),
+        recipe: object(json!({ "name": "ce" })),
+        train: suite.train.clone(),
+        seed: 0,
+    };
+    let trained = train(&request, &context, &()).unwrap();
+    // The suite's training is the same one.
+    assert_eq!(plan(&suite, &context).unwrap().trainings[0].state, State::Stored);
+    assert_eq!(trained.key, before.trainings[0].key);
+    let request = AttackRequest {
+        model: object(json!({ "name": "linear" })),
+        checkpoint: trained.checkpoint.clone(),
+        data: "glyphs".into(),
+        examples: Selection::Take(30),
+        attack: object(json!({ "name": "pgd", "steps": 5, "alpha": 0.02 })),
+        norm: gauntlet_core::Norm::Linf,
+        eps: vec!["0.02".parse().unwrap(), "0.1".parse().unwrap()],
+        seed: 0,
+    };
+    let report = attack(&request, &context, &()).unwrap();
+    assert_eq!((report.n, report.checkpoint_sha256), (30, trained.checkpoint_sha256));
+    assert_eq!(report.robust_accuracy, report.by_eps[0].robust_accuracy);
+    assert!(report.by_eps[1].robust_accuracy <= report.by_eps[0].robust_accuracy);
+    assert!(report.robust_accuracy <= report.clean_accuracy && report.forwards > 60 && report.backwards > 30);
+    let other = AttackRequest { model: object(json!({ "name": "mlp" })), ..request };
+    let error = attack(&other, &context, &()).unwrap_err().to_string();
+    assert!(error.contains("does not fit mlp") && error.contains("says it is a linear"), "{error}");
+}
