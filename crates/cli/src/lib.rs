@@ -1,1 +1,37 @@
-//! cli
+//! The command line `gauntlet`, and everything a plug-in needs.
+//!
+//! A binary with components of its own registers them and runs:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! fn main() -> ExitCode {
+//!     gauntlet::app().run()
+//! }
+//! ```
+//!
+//! with `.recipe(SPEC)`, `.penalty(SPEC)`, `.attack(SPEC)`, `.model(SPEC)` before `.run()`. The other crates are
+//! re-exported, so that this package is a plug-in's only dependency.
+
+mod app;
+mod arguments;
+mod commands;
+mod complaint;
+mod component;
+mod exit;
+mod interrupt;
+mod progress;
+mod session;
+mod suites;
+mod threads;
+
+pub use app::{App, app};
+pub use exit::Code;
+
+pub use gauntlet_attacks as attacks;
+pub use gauntlet_autograd as autograd;
+pub use gauntlet_core as core;
+pub use gauntlet_data as data;
+pub use gauntlet_engine as engine;
+pub use gauntlet_models as models;
+pub use gauntlet_recipes as recipes;
+pub use gauntlet_report as report;

@@ -23,6 +23,9 @@ impl Report {
                 let _ = writeln!(out, "{}", "─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
             }
         }
+        if !(self.failures.is_empty() && self.problems.is_empty() && self.remarks.is_empty()) {
+            out.push('\n');
+        }
         for f in &self.failures {
             let _ = writeln!(out, "{}", paint("31", format!("failed: {}, seed {}: {}", f.row, f.seed, f.reason)));
         }

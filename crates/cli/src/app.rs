@@ -1,0 +1,93 @@
+//! The application: built-in components, a plug-in's own, and the command line over them.
+
+use crate::arguments::{Cli, Command};
+use crate::exit::Failure;
+use crate::session::Session;
+use crate::{commands, threads};
+use clap::Parser;
+use gauntlet_core::registry::{BuildAttack, BuildModel, BuildPenalty, BuildRecipe};
+use gauntlet_core::{Registry, Result, Spec};
+use std::process::ExitCode;
+
+/// Components beside the built-in ones.
+#[derive(Default)]
+pub struct App {
+    recipes: Vec<Spec<BuildRecipe>>,
+    penalties: Vec<Spec<BuildPenalty>>,
+    attacks: Vec<Spec<BuildAttack>>,
+    models: Vec<Spec<BuildModel>>,
+}
+
+/// The application with the built-in components.
+pub fn app() -> App {
+    App::default()
+}
+
+impl App {
+    /// Adds a base recipe.
+    #[must_use]
+    pub fn recipe(mut self, spec: Spec<BuildRecipe>) -> Self {
+        self.recipes.push(spec);
+        self
+    }
+    /// Adds a penalty.
+    #[must_use]
+    pub fn penalty(mut self, spec: Spec<BuildPenalty>) -> Self {
+        self.penalties.push(spec);
+        self
+    }
+    /// Adds an attack.
+    #[must_use]
+    pub fn attack(mut self, spec: Spec<BuildAttack>) -> Self {
+        self.attacks.push(spec);
+        self
+    }
+    /// Adds an architecture.
+    #[must_use]
+    pub fn model(mut self, spec: Spec<BuildModel>) -> Self {
+        self.models.push(spec);
+        self
+    }
+
+    /// Built-in components first, then those that were added.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn registry(self) -> Result<Registry> {
+        let mut registry = Registry::default();
+        gauntlet_attacks::register(&mut registry)?;
+        gauntlet_models::register(&mut registry)?;
+        gauntlet_recipes::register(&mut registry)?;
+        self.recipes.into_iter().try_for_each(|s| registry.recipes.add(s))?;
+        self.penalties.into_iter().try_for_each(|s| registry.penalties.add(s))?;
+        self.attacks.into_iter().try_for_each(|s| registry.attacks.add(s))?;
+        self.models.into_iter().try_for_each(|s| registry.models.add(s))?;
+        Ok(registry)
+    }
+
+    /// Reads the command line, does what it says and returns the exit code.
+    pub fn run(self) -> ExitCode {
+        let cli = Cli::parse();
+        threads::limit(cli.global.threads);
+        let json = cli.global.json;
+        let done = self.registry().map_err(Failure::from).and_then(|registry| {
+            let session = Session::new(registry, cli.global)?;
+            match cli.command {
+                Command::Run(a) => commands::run::run(&session, &a),
+                Command::Train(a) => commands::train::train(&session, &a),
+                Command::Attack(a) => commands::attack::attack(&session, &a),
+                Command::Report(a) => commands::report::report(&session, &a),
+                Command::List(a) => commands::list::list(&session, &a),
+                Command::Check(a) => commands::check::check(&session, &a),
+                Command::Doctor(a) => commands::doctor::doctor(&session, &a),
+            }
+        });
+        match done {
+            Ok(code) => code.into(),
+            Err(failure) => {
+                failure.print(json);
+                failure.code.into()
+            }
+        }
+    }
+}

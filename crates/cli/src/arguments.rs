@@ -1,0 +1,227 @@
+//! The command line's grammar.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met, 2 user error, 3 environment (network, disk), \
+4 finished with failed parts, 130 interrupted and resumable, 101 a bug.";
+
+/// Trains image classifiers with different loss recipes, attacks each of them, and tabulates clean against attacked accuracy.
+#[derive(Debug, Parser)]
+#[command(name = "gauntlet", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command knows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Threads of tensor operations (default: all cores); no result depends on it
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print results to stdout as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress on stderr, only errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train, attack and report a suite; resumes where it was stopped
+    Run(Run),
+    /// Train one model
+    Train(Train),
+    /// Attack one checkpoint
+    Attack(Attack),
+    /// Make the tables again from a folder of records
+    Report(Report),
+    /// List what suite files can name
+    List(List),
+    /// Parse and resolve a suite; show what it would do and what the store already has
+    Check(Check),
+    /// Show the machine, the hub's cache, and a self-test of all derivatives
+    Doctor(Doctor),
+}
+
+/// How data sets are found.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// Folder with the data set's files (parquet, idx, CIFAR binary); nothing is downloaded then
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Which test rows are attacked.
+#[derive(Debug, Clone, Args)]
+#[group(multiple = false)]
+pub(crate) struct Examples {
+    /// Attack the first N test rows
+    #[arg(long, value_name = "N")]
+    pub(crate) take: Option<NonZeroUsize>,
+    /// Attack all test rows
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Suite file, or the name of a suite in ./suites or built in (gauntlet list suites)
+    pub(crate) suite: String,
+    /// Only these parts: row=ID, recipe=NAME or seed=N; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) only: Vec<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Result store
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Folder of the report (default: reports/<suite>)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) examples: Examples,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Recipe or penalty: a name or a table such as '{ name = "grad-norm", weight = 10.0 }'
+    #[arg(long)]
+    pub(crate) recipe: String,
+    /// Data set
+    #[arg(long)]
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) source: DataArgs,
+    /// Passes over the training rows
+    #[arg(long, default_value = "5")]
+    pub(crate) epochs: u32,
+    /// Examples per step
+    #[arg(long, default_value = "128")]
+    pub(crate) batch: usize,
+    /// Optimiser: a name or a table such as '{ name = "sgd", lr = 0.1, momentum = 0.9 }'
+    #[arg(long, default_value = "adam")]
+    pub(crate) optimiser: String,
+    /// Learning rate (default: the optimiser's table, else 0.001)
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) lr: Option<f64>,
+    /// Schedule: constant, cosine, triangular, or a table such as '{ name = "step", every = 10, factor = 0.1 }'
+    #[arg(long, default_value = "constant")]
+    pub(crate) schedule: String,
+    /// none or crop-flip
+    #[arg(long, default_value = "none")]
+    pub(crate) augmentation: String,
+    /// Training rows that are held out and monitored
+    #[arg(long, default_value = "1000")]
+    pub(crate) validation: usize,
+    /// Budget of the quick attack that accompanies the training
+    #[arg(long, default_value = "0.1")]
+    pub(crate) monitor_eps: String,
+    /// Training seed
+    #[arg(long, default_value = "0")]
+    pub(crate) seed: u64,
+    /// Result store: where the state of an interrupted training waits
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Where the checkpoint goes (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attack {
+    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Checkpoint (safetensors, PyTorch's parameter names)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+    /// Data set; its test split is attacked
+    #[arg(long)]
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) source: DataArgs,
+    #[command(flatten)]
+    pub(crate) examples: Examples,
+    /// Attack: a name or a table such as '{ name = "pgd", restarts = 5 }'
+    #[arg(long)]
+    pub(crate) attack: String,
+    /// linf, l2 or l1
+    #[arg(long, default_value = "linf")]
+    pub(crate) norm: String,
+    /// Budget in pixels of images in [0,1]: 0.3, 8/255; several with commas
+    #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true)]
+    pub(crate) eps: Vec<String>,
+    /// Step size
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) alpha: Option<String>,
+    /// Steps
+    #[arg(long)]
+    pub(crate) steps: Option<u32>,
+    /// Restarts
+    #[arg(long)]
+    pub(crate) restarts: Option<u32>,
+    /// What is ascended: ce, margin, dlr
+    #[arg(long)]
+    pub(crate) objective: Option<String>,
+    /// Seed of the attack
+    #[arg(long, default_value = "0")]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Folder of records, or of a report that holds `records`
+    pub(crate) records: PathBuf,
+    /// Folder of the tables (default: only print)
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to list
+    #[arg(value_enum)]
+    pub(crate) what: What,
+    /// With formula and every parameter
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Recipes and penalties.
+    Recipes,
+    /// Attacks.
+    Attacks,
+    /// Architectures.
+    Models,
+    /// Data sets.
+    Datasets,
+    /// Suites.
+    Suites,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Suite file or name
+    pub(crate) suite: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Result store
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    #[command(flatten)]
+    pub(crate) examples: Examples,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {}

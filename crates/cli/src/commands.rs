@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod attack;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod list;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod train;

@@ -1,0 +1,124 @@
+//! `gauntlet doctor`: the machine, the hub, and a self-test of every derivative.
+
+use crate::arguments::Doctor;
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use gauntlet_autograd::selftest::{TOLERANCE, cases};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// One operation's worst relative errors, or what went wrong.
+struct Check {
+    name: &'static str,
+    outcome: Result<(f64, f64), String>,
+}
+
+pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
+    let provenance = gauntlet_engine::provenance(rayon::current_num_threads());
+    let features = features();
+    let (endpoint, cache) = hub();
+    session.say("checking every operation's derivatives against central differences ...");
+    let checks: Vec<Check> = cases()
+        .map_err(gauntlet_core::Error::from)?
+        .iter()
+        .map(|case| Check {
+            name: case.name,
+            outcome: case.run().map(|(first, second)| (first.worst, second.worst)).map_err(|e| e.to_string()),
+        })
+        .collect();
+    let failed = checks.iter().filter(|c| c.outcome.is_err()).count();
+    let r = &session.registry;
+    let counts = [
+        ("recipes", r.recipes.iter().count()),
+        ("penalties", r.penalties.iter().count()),
+        ("attacks", r.attacks.iter().count()),
+        ("models", r.models.iter().count()),
+        ("data sets", session.catalogue.names().len()),
+    ];
+    let cached = match &cache {
+        Some(path) if path.is_dir() => "exists",
+        Some(_) => "empty",
+        None => "unknown: set HF_HOME",
+    };
+    let cache = cache.map(|p| p.display().to_string()).unwrap_or_default();
+    session.result(
+        || {
+            let list: Vec<Value> = checks
+                .iter()
+                .map(|c| match &c.outcome {
+                    Ok((first, second)) => json!({ "operation": c.name, "first_order": first, "second_order": second }),
+                    Err(error) => json!({ "operation": c.name, "error": error }),
+                })
+                .collect();
+            json!({
+                "version": provenance.version, "commit": provenance.commit, "cpu": provenance.cpu,
+                "device": provenance.device, "threads": provenance.threads, "cpu_features": features,
+                "hub_endpoint": endpoint, "hub_cache": cache,
+                "components": counts.iter().map(|(k, n)| (k.to_string(), Value::from(*n))).collect::<serde_json::Map<_, _>>(),
+                "derivatives": list, "tolerance": TOLERANCE, "failed": failed,
+            })
+        },
+        || {
+            let mut out = String::new();
+            let _ = writeln!(out, "gauntlet    {} (commit {})", provenance.version, provenance.commit);
+            let _ = writeln!(out, "CPU         {}, {} threads", provenance.cpu, provenance.threads);
+            let _ = writeln!(out, "features    {}", features.join(" "));
+            let _ = writeln!(out, "device      {}", provenance.device);
+            let _ = writeln!(out, "hub         {endpoint}, cache {cache} ({cached})");
+            let known = counts.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(out, "components  {known}");
+            let _ = writeln!(out, "\n{:<34}{:>12}{:>14}", "derivatives: worst relative error", "1st order", "2nd order");
+            for c in &checks {
+                match &c.outcome {
+                    Ok((first, second)) => {
+                        let _ = writeln!(out, "{:<34}{first:>12.1e}{second:>14.1e}", c.name);
+                    }
+                    Err(error) => {
+                        let _ = writeln!(out, "{:<34}FAILED: {error}", c.name);
+                    }
+                }
+            }
+            let verdict = if failed == 0 { "all agree".to_string() } else { format!("{failed} DO NOT agree") };
+            let _ = writeln!(out, "\n{} operations, tolerance {TOLERANCE:.0e}: {verdict}", checks.len());
+            out
+        },
+    )?;
+    if failed > 0 {
+        return Err(Failure::new(
+            Code::Environment,
+            format!(
+                "{failed} derivatives are wrong on this machine; results of it cannot be trusted, please report it"
+            ),
+        ));
+    }
+    Ok(Code::Done)
+}
+
+/// Where data sets are fetched from and kept, by the hub's own rules.
+fn hub() -> (String, Option<PathBuf>) {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let endpoint =
+        variable("HF_ENDPOINT").map_or("https://huggingface.co".into(), |v| v.to_string_lossy().into_owned());
+    let home = variable("HF_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("XDG_CACHE_HOME")?).join("huggingface")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/huggingface")));
+    let cache = variable("HF_HUB_CACHE").map(PathBuf::from).or_else(|| home.map(|h| h.join("hub")));
+    (endpoint, cache)
+}
+
+/// Instruction sets that the kernels choose by.
+fn features() -> Vec<&'static str> {
+    let mut found = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        macro_rules! look {
+            ($($name:tt),*) => { $(if std::arch::is_x86_feature_detected!($name) { found.push($name); })* };
+        }
+        look!("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni");
+    }
+    #[cfg(target_arch = "aarch64")]
+    found.push("neon");
+    found
+}

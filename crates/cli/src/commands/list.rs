@@ -1,0 +1,141 @@
+//! `gauntlet list`: what suite files can name.
+
+use crate::arguments::{List, What};
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use crate::suites;
+use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_data::Source;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// One line of a list.
+struct Item {
+    name: String,
+    /// `recipe`, `penalty`, ...: what kind of thing it is, where a list holds several.
+    kind: &'static str,
+    summary: String,
+    paper: String,
+    origin: String,
+    /// Label and text, for `--verbose`.
+    details: Vec<(&'static str, String)>,
+    params: &'static [ParamDoc],
+}
+
+pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure> {
+    let r = &session.registry;
+    let items: Vec<Item> = match arguments.what {
+        What::Recipes => {
+            let penalties = r.penalties.iter().map(|s| component("penalty", s));
+            r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
+        }
+        What::Attacks => r.attacks.iter().map(|s| component("attack", s)).collect(),
+        What::Models => r.models.iter().map(|s| component("model", s)).collect(),
+        What::Datasets => datasets(session)?,
+        What::Suites => suites::all().into_iter().map(suite).collect(),
+    };
+    session.result(|| items.iter().map(object).collect(), || text(&items, arguments.verbose))?;
+    Ok(Code::Done)
+}
+
+fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
+    Item {
+        name: spec.name.to_string(),
+        kind,
+        summary: spec.summary.to_string(),
+        paper: spec.paper.to_string(),
+        origin: spec.origin.to_string(),
+        details: vec![("formula", spec.formula.to_string()), ("numerics", spec.numerics.to_string())],
+        params: spec.params,
+    }
+}
+
+fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
+    let mut items = Vec::new();
+    for name in session.catalogue.names() {
+        let manifest = match session.catalogue.get(&name) {
+            Ok(manifest) => manifest,
+            // One broken manifest must not hide the others.
+            Err(error) => {
+                session.say(format!("warning: {error}"));
+                continue;
+            }
+        };
+        let (origin, revision) = match &manifest.source {
+            Source::Hub { id, revision, .. } => (format!("hub:{id}"), revision.clone()),
+            Source::Glyphs { .. } => ("drawn by gauntlet".to_string(), String::new()),
+        };
+        let (c, h, w) = manifest.shape;
+        let mut details = vec![
+            ("shape", format!("{c} × {h} × {w}")),
+            ("classes", manifest.classes.join(", ")),
+            ("licence", manifest.licence.clone()),
+        ];
+        if !revision.is_empty() {
+            details.push(("revision", revision));
+        }
+        let summary = manifest.summary;
+        items.push(Item { name, kind: "data set", summary, paper: String::new(), origin, details, params: &[] });
+    }
+    Ok(items)
+}
+
+fn suite((name, found): (String, suites::Found)) -> Item {
+    Item {
+        name,
+        kind: "suite",
+        summary: suites::summary(&found.text),
+        paper: String::new(),
+        origin: found.path,
+        details: Vec::new(),
+        params: &[],
+    }
+}
+
+fn object(item: &Item) -> Value {
+    let params: Vec<Value> = item
+        .params
+        .iter()
+        .map(|p| {
+            let default: Value = serde_json::from_str(p.default).unwrap_or(Value::Null);
+            json!({
+                "name": p.name, "type": p.kind, "default": default, "required": p.default.is_empty(),
+                "unit": p.unit, "doc": p.doc,
+            })
+        })
+        .collect();
+    let mut object = json!({
+        "name": item.name, "kind": item.kind, "summary": item.summary, "paper": item.paper, "origin": item.origin,
+        "parameters": params,
+    });
+    for (label, text) in &item.details {
+        object[*label] = text.as_str().into();
+    }
+    object
+}
+
+fn text(items: &[Item], verbose: bool) -> String {
+    let width = |f: &dyn Fn(&Item) -> usize| items.iter().map(f).max().unwrap_or(0);
+    let (name, kind) = (width(&|i| i.name.chars().count()), width(&|i| i.kind.len()));
+    let mixed = items.iter().any(|i| i.kind != items[0].kind);
+    let mut out = String::new();
+    for item in items {
+        let _ = write!(out, "{:name$}  ", item.name);
+        if mixed {
+            let _ = write!(out, "{:kind$}  ", item.kind);
+        }
+        let source = [&item.paper, &item.origin].into_iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>();
+        let _ = writeln!(out, "{} ({})", item.summary, source.join("; "));
+        if verbose {
+            for (label, text) in &item.details {
+                let _ = writeln!(out, "    {label}: {text}");
+            }
+            for p in item.params {
+                let default = if p.default.is_empty() { "required".to_string() } else { format!("= {}", p.default) };
+                let unit = if p.unit.is_empty() { String::new() } else { format!(", {}", p.unit) };
+                let _ = writeln!(out, "    {} {default} ({}{unit}): {}", p.name, p.kind, p.doc);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,96 @@
+//! `gauntlet train`: one model.
+
+use crate::arguments::Train;
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use crate::{component, interrupt};
+use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_core::{Eps, Error};
+use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failure> {
+    let request = TrainRequest {
+        data: arguments.data.clone(),
+        model: component::parse("model", &arguments.model)?,
+        recipe: component::parse("recipe", &arguments.recipe)?,
+        train: config(session, arguments)?,
+        seed: arguments.seed,
+    };
+    let interrupt = interrupt::flag();
+    let mut context = Context::new(&session.registry, &session.catalogue, Store::new(&arguments.runs), interrupt);
+    context.data = session.data(&arguments.source);
+    let progress = session.progress();
+    let report = gauntlet_engine::train(&request, &context, &progress);
+    progress.finish();
+    let report = report?;
+    let bytes = std::fs::read(&report.checkpoint).map_err(|source| Error::Io {
+        action: "read",
+        path: report.checkpoint.display().to_string(),
+        source,
+    })?;
+    write_atomically(&arguments.out, &bytes)?;
+    let last = report.curve.last();
+    session.result(
+        || {
+            json!({
+                "checkpoint": arguments.out.display().to_string(),
+                "checkpoint_sha256": report.checkpoint_sha256,
+                "key": report.key,
+                "seconds": report.seconds,
+                "curve": report.curve,
+            })
+        },
+        || {
+            let mut text = format!("{}  {}\n", arguments.out.display(), report.checkpoint_sha256);
+            if let Some(epoch) = last {
+                text += &format!(
+                    "after {} epochs: clean {:.1} %, attacked at ε = {} {:.1} % ({})\n",
+                    epoch.epoch,
+                    100.0 * epoch.clean_accuracy,
+                    arguments.monitor_eps,
+                    100.0 * epoch.robust_accuracy,
+                    epoch.monitored_on
+                );
+            }
+            text
+        },
+    )?;
+    Ok(Code::Done)
+}
+
+fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> {
+    for (flag, value) in [("epochs", arguments.epochs as usize), ("batch", arguments.batch)] {
+        if value == 0 {
+            return Err(Failure::user(format!("--{flag} must be at least 1, got 0")));
+        }
+    }
+    let mut optimiser = component::parse("optimiser", &arguments.optimiser)?;
+    if let Some(lr) = arguments.lr {
+        optimiser.insert("lr".into(), json!(lr));
+    } else if !optimiser.contains_key("lr") {
+        optimiser.insert("lr".into(), json!(1e-3));
+    }
+    let optimiser: gauntlet_core::optimiser::Optimiser = read("optimiser", optimiser.into())?;
+    optimiser.validate().map_err(|why| Failure::user(format!("--optimiser: {why}")))?;
+    let schedule: gauntlet_core::schedule::Schedule =
+        read("schedule", component::parse("schedule", &arguments.schedule)?.into())?;
+    schedule.validate().map_err(|why| Failure::user(format!("--schedule: {why}")))?;
+    let augmentation: Augmentation = read("augmentation", arguments.augmentation.as_str().into())?;
+    let eps: Eps = arguments.monitor_eps.parse().map_err(|e| Failure::user(format!("--monitor-eps: {e}")))?;
+    Ok(TrainConfig {
+        epochs: arguments.epochs,
+        batch: arguments.batch,
+        optimiser,
+        schedule,
+        augmentation,
+        validation: arguments.validation,
+        clip: None,
+        monitor: Monitor::at(&session.registry, eps)?,
+    })
+}
+
+fn read<T: DeserializeOwned>(flag: &str, value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value).map_err(|e| Failure::user(format!("--{flag}: {e}")))
+}

@@ -1,0 +1,133 @@
+//! Exit codes, and errors on their way to one.
+
+use gauntlet_core::Error as CoreError;
+use std::fmt::Write;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// What the process says to its caller. A panic, which is a bug, exits with 101.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// Everything was done.
+    Done = 0,
+    /// Finished, but an expectation was not met.
+    Expectation = 1,
+    /// The user's mistake: arguments, suite, checkpoint.
+    User = 2,
+    /// The environment's: network, disk, permissions.
+    Environment = 3,
+    /// Finished with failed parts.
+    Parts = 4,
+    /// Interrupted; the same command goes on.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> ExitCode {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// An error with its exit code and the text to print.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    /// Without `error: `.
+    pub(crate) message: String,
+    /// Already rendered, with `error: ` in it (a suite's diagnostics).
+    pub(crate) rendered: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Failure { code, message: message.into(), rendered: false }
+    }
+    pub(crate) fn user(message: impl Into<String>) -> Self {
+        Self::new(Code::User, message)
+    }
+
+    /// To stderr; with `--json` also an object to stdout, so that a caller never has to read prose.
+    pub(crate) fn print(&self, json: bool) {
+        if self.rendered {
+            eprintln!("{}", self.message);
+        } else if self.code == Code::Interrupted {
+            eprintln!("{}", self.message);
+        } else {
+            eprintln!("error: {}", self.message);
+        }
+        if json {
+            println!("{}", serde_json::json!({ "error": self.message, "exit_code": self.code as u8 }));
+        }
+    }
+}
+
+/// The message of an error and of its causes, where they say more than the message does.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            let _ = write!(text, "\n  caused by: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A path that does not exist is a typing error; anything else the file system says is its own trouble.
+fn code_of_io(error: &std::io::Error) -> Code {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::IsADirectory => Code::User,
+        _ => Code::Environment,
+    }
+}
+
+fn code_of_core(error: &CoreError) -> Code {
+    match error {
+        CoreError::Io { source, action: "read" | "list", .. } => code_of_io(source),
+        CoreError::Io { .. } => Code::Environment,
+        CoreError::NotFinite { .. } | CoreError::Proposal { .. } => Code::Parts,
+        _ => Code::User,
+    }
+}
+
+impl From<CoreError> for Failure {
+    fn from(error: CoreError) -> Self {
+        Failure::new(code_of_core(&error), chain(&error))
+    }
+}
+
+impl From<gauntlet_report::Error> for Failure {
+    fn from(error: gauntlet_report::Error) -> Self {
+        let code = match &error {
+            gauntlet_report::Error::Core(e) => code_of_core(e),
+            _ => Code::User,
+        };
+        Failure::new(code, chain(&error))
+    }
+}
+
+impl From<gauntlet_data::Error> for Failure {
+    fn from(error: gauntlet_data::Error) -> Self {
+        Failure::new(code_of_data(&error), chain(&error))
+    }
+}
+
+fn code_of_data(error: &gauntlet_data::Error) -> Code {
+    if error.is_environment() { Code::Environment } else { Code::User }
+}
+
+impl From<gauntlet_engine::Error> for Failure {
+    fn from(error: gauntlet_engine::Error) -> Self {
+        use gauntlet_engine::Error::{Core, Damaged, Data, Interrupted, Store};
+        let code = match &error {
+            Core(e) => code_of_core(e),
+            Data(e) => code_of_data(e),
+            Store { .. } | Damaged { .. } => Code::Environment,
+            Interrupted => Code::Interrupted,
+            _ => Code::User,
+        };
+        Failure::new(code, chain(&error))
+    }
+}

@@ -1,0 +1,67 @@
+//! What all commands share: components, data sets, how to talk.
+
+use crate::arguments::{DataArgs, Global};
+use crate::exit::Failure;
+use crate::progress::Progress;
+use gauntlet_core::Registry;
+use gauntlet_data::{Catalogue, LoadOptions};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+
+/// One process.
+pub(crate) struct Session {
+    pub(crate) registry: Registry,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) global: Global,
+}
+
+impl Session {
+    pub(crate) fn new(registry: Registry, global: Global) -> Result<Self, Failure> {
+        Ok(Session { registry, catalogue: Catalogue::default(), global })
+    }
+
+    /// Colour on stdout: a terminal, and NO_COLOR is not set.
+    pub(crate) fn colour_stdout(&self) -> bool {
+        std::io::stdout().is_terminal() && colours()
+    }
+    /// Colour on stderr.
+    pub(crate) fn colour_stderr(&self) -> bool {
+        std::io::stderr().is_terminal() && colours()
+    }
+
+    pub(crate) fn data(&self, from: &DataArgs) -> LoadOptions {
+        let bars = std::io::stderr().is_terminal() && !self.global.quiet;
+        LoadOptions { data_dir: from.data_dir.clone(), quiet: !bars, ..LoadOptions::default() }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.global.quiet, std::io::stderr().is_terminal() && colours())
+    }
+
+    /// A line for people, to stderr.
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
+        if !self.global.quiet {
+            eprintln!("{}", line.as_ref());
+        }
+    }
+
+    /// The result: `json` with `--json`, else `text`.
+    pub(crate) fn result(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        let mut out = if self.global.json { json().to_string() } else { text() };
+        if !out.ends_with('\n') {
+            out.push('\n');
+        }
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(()),
+            // `gauntlet list | head` is no failure.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err(Failure::new(crate::Code::Environment, format!("cannot write to stdout: {e}"))),
+        }
+    }
+}
+
+/// https://no-color.org: any value that is not empty switches colours off.
+fn colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}

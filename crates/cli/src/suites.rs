@@ -1,0 +1,111 @@
+//! Where suites are found: the given path, ./suites, the binary.
+
+use crate::complaint;
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use gauntlet_core::registry::unknown;
+use gauntlet_data::Catalogue;
+use gauntlet_engine::Suite;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Name and text of every file in `suites/` at build time.
+const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/suites.rs"));
+
+/// The folder of suites in the working directory.
+const FOLDER: &str = "suites";
+
+/// A suite's text and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) built_in: bool,
+}
+
+/// The suite that `given` names: a file, `suites/<given>.toml`, or a built-in one.
+pub(crate) fn find(given: &str) -> Result<Found, Failure> {
+    let path = Path::new(given);
+    let looks_like_a_file = given.ends_with(".toml") || given.contains(std::path::is_separator);
+    let mut candidates = vec![path.to_path_buf()];
+    if !looks_like_a_file {
+        candidates = vec![PathBuf::from(format!("{given}.toml")), Path::new(FOLDER).join(format!("{given}.toml"))];
+    }
+    for path in &candidates {
+        match std::fs::read_to_string(path) {
+            Ok(text) => return Ok(Found { path: path.display().to_string(), text, built_in: false }),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(Failure::new(Code::User, format!("cannot read suite {}: {e}", path.display()))),
+        }
+    }
+    let built_in = BUILT_IN.iter().find(|(name, _)| !looks_like_a_file && *name == given);
+    if let Some((name, text)) = built_in {
+        return Ok(Found { path: format!("{name}.toml"), text: text.to_string(), built_in: true });
+    }
+    if looks_like_a_file {
+        return Err(Failure::user(format!("suite {given} does not exist; gauntlet list suites shows those that do")));
+    }
+    let known = names();
+    let error = unknown("suite", given, known.iter().map(String::as_str));
+    Err(Failure::user(format!("{error}: no {given}.toml here or in ./suites, none built in; gauntlet list suites")))
+}
+
+/// Names of ./suites and of the built-in suites, each once, with where they are.
+pub(crate) fn all() -> Vec<(String, Found)> {
+    let mut suites: Vec<(String, Found)> = Vec::new();
+    let mut local: Vec<PathBuf> = std::fs::read_dir(FOLDER)
+        .map(|entries| {
+            entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|x| x == "toml")).collect()
+        })
+        .unwrap_or_default();
+    local.sort();
+    for path in local {
+        if let (Some(stem), Ok(text)) = (path.file_stem(), std::fs::read_to_string(&path)) {
+            suites.push((
+                stem.to_string_lossy().into_owned(),
+                Found { path: path.display().to_string(), text, built_in: false },
+            ));
+        }
+    }
+    for (name, text) in BUILT_IN {
+        if !suites.iter().any(|(n, _)| n == name) {
+            suites.push((name.to_string(), Found { path: "built in".into(), text: text.to_string(), built_in: true }));
+        }
+    }
+    suites
+}
+
+fn names() -> Vec<String> {
+    all().into_iter().map(|(name, _)| name).collect()
+}
+
+/// Finds and resolves a suite; every complaint about it is drawn. Its data set may have a manifest in a folder
+/// `datasets` beside the suite.
+pub(crate) fn load(session: &Session, given: &str) -> Result<(Suite, Catalogue), Failure> {
+    let found = find(given)?;
+    let mut catalogue = session.catalogue.clone();
+    if let Some(folder) = Path::new(&found.path).parent().filter(|_| !found.built_in) {
+        catalogue.add_folder(&folder.join("datasets"));
+    }
+    let suite = Suite::load(&found.text, &found.path, &session.registry, &catalogue)
+        .map_err(|complaints| complaint::failure(&found.path, &found.text, &complaints, session.colour_stderr()))?;
+    Ok((suite, catalogue))
+}
+
+/// One line about a suite: its first comment.
+pub(crate) fn summary(text: &str) -> String {
+    let comment = text.lines().find_map(|l| l.strip_prefix('#')).unwrap_or_default();
+    comment.trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_found_is_named() {
+        let message = |given: &str| find(given).unwrap_err().message;
+        assert!(message("nowhere/a.toml").contains("nowhere/a.toml does not exist"));
+        assert!(message("quikstart").contains("did you mean \"quickstart\""), "{}", message("quikstart"));
+    }
+}

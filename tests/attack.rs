@@ -1,0 +1,112 @@
+//! `gauntlet train` and `gauntlet attack`: the commands that other programs call.
+
+use crate::sandbox::Sandbox;
+use serde_json::Value;
+
+const ATTACK: &str = "attack --model lenet-small --checkpoint m.safetensors --data tiny --take 80 --seed 0 --threads 2";
+
+fn trained() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let train = "train --model lenet-small --recipe ce --data tiny --epochs 3 --batch 50 --lr 0.004 --validation 50";
+    let curve = sandbox.json(&format!("{train} --out m.safetensors"));
+    assert_eq!(curve["curve"].as_array().unwrap().len(), 3);
+    assert!(curve["checkpoint_sha256"].as_str().unwrap().starts_with("sha256:"));
+    sandbox
+}
+
+fn number(object: &Value, key: &str) -> f64 {
+    object[key].as_f64().unwrap_or_else(|| panic!("{key} of {object}"))
+}
+
+#[test]
+fn an_attack_prints_one_object_with_the_promised_keys() {
+    let sandbox = trained();
+    let pgd = sandbox.json(&format!("{ATTACK} --attack pgd --eps 0.05 --alpha 0.01 --steps 10"));
+    for key in ["clean_accuracy", "robust_accuracy", "n", "seconds", "forwards", "backwards"] {
+        assert!(pgd[key].is_number(), "{key} of {pgd}");
+    }
+    assert_eq!(number(&pgd, "n"), 80.0);
+    let (clean, robust) = (number(&pgd, "clean_accuracy"), number(&pgd, "robust_accuracy"));
+    assert!(clean > 0.3 && robust < clean, "{pgd}");
+    // At most a clean forward, ten steps, a last look and the referee's for each example.
+    assert!(number(&pgd, "forwards") >= 80.0 && number(&pgd, "backwards") <= 10.0 * 256.0 * 2.0, "{pgd}");
+    let again = sandbox.json(&format!("{ATTACK} --attack pgd --eps 0.05 --alpha 0.01 --steps 10"));
+    assert_eq!(again["robust_accuracy"], pgd["robust_accuracy"]);
+
+    // ε = 0 is no attack; fgsm is pgd with one step of ε from the clean image.
+    let nothing = sandbox.json(&format!("{ATTACK} --attack pgd --eps 0 --steps 3"));
+    assert_eq!(nothing["robust_accuracy"], nothing["clean_accuracy"]);
+    let fgsm = sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.02,0.05"));
+    let budgets: Vec<f64> = fgsm["by_eps"].as_array().unwrap().iter().map(|e| number(e, "robust_accuracy")).collect();
+    assert!(budgets.len() == 2 && budgets[1] <= budgets[0] && budgets[0] <= clean, "{fgsm}");
+    let text = sandbox.ok(&format!("{ATTACK} --attack fgsm --eps 0.05")).out;
+    assert!(text.contains("n = 80 test examples of tiny") && text.contains("fgsm linf ε = 0.05"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_attacked_is_refused_with_the_way_out() {
+    let sandbox = trained();
+    let says = |line: &str, code: i32, needles: &[&str]| {
+        sandbox.run(line).expect(code).says(needles);
+    };
+    let with =
+        |model: &str, rest: &str| format!("attack --model {model} --checkpoint m.safetensors --data tiny {rest}");
+    says(&with("lenet-small", "--attack pgd --eps -0.1"), 2, &["--eps", "must be at least 0", "\"-0.1\""]);
+    says(&with("lenet-small", "--attack pgd --eps eight"), 2, &["must be a number or a fraction", "\"8/255\""]);
+    says(&with("lenet-small", "--attack pdg --eps 0.1"), 2, &["unknown attack \"pdg\"", "did you mean \"pgd\"?"]);
+    says(&with("lenet-smal", "--attack pgd --eps 0.1"), 2, &["unknown model", "did you mean \"lenet-small\"?"]);
+    says(&with("lenet-small", "--attack fgsm --steps 3 --eps 0.1"), 2, &["parameter of fgsm", "\"steps\""]);
+    says(&with("lenet-small", "--attack pgd --steps 0 --eps 0.1"), 2, &["pgd.steps", "at least 1"]);
+    says(&with("lenet-small", "--attack pgd --alpha -1 --eps 0.1"), 2, &["must be at least 0", "\"-1\""]);
+    says(&with("lenet-small", "--attack pgd --norm l3 --eps 0.1"), 2, &["--norm", "unknown norm \"l3\""]);
+    says(
+        &with("mlp", "--attack pgd --eps 0.1"),
+        2,
+        &["m.safetensors", "it does not fit mlp", "says it is a lenet-small"],
+    );
+    let elsewhere = with("lenet-small", "--attack pgd --eps 0.1");
+    says(&elsewhere.replace("m.safe", "no.safe"), 2, &["cannot read no.safetensors", "No such file"]);
+    says(&elsewhere.replace("tiny", "tyni"), 2, &["tyni", "did you mean \"tiny\"?"]);
+
+    let whole = std::fs::read(sandbox.path("m.safetensors")).unwrap();
+    sandbox.write("m.safetensors", &whole[..whole.len() / 2]);
+    says(&elsewhere, 2, &["not a whole safetensors file", "copy or train it again"]);
+    sandbox.write("m.safetensors", poisoned(&sandbox, &whole));
+    says(&elsewhere, 2, &["contains NaN", "nothing can be measured"]);
+
+    let json = sandbox.run(&format!("{elsewhere} --json")).expect(2);
+    let object: Value = serde_json::from_str(&json.out).unwrap();
+    assert!(object["error"].as_str().unwrap().contains("contains NaN") && object["exit_code"] == 2, "{object}");
+}
+
+/// The checkpoint with one weight that is not a number.
+fn poisoned(sandbox: &Sandbox, whole: &[u8]) -> Vec<u8> {
+    let path = sandbox.path("m.safetensors").display().to_string();
+    let (mut tensors, metadata) = gauntlet::core::checkpoint::from_bytes(&path, whole).unwrap();
+    let bias = tensors.keys().find(|n| n.ends_with("bias")).unwrap().clone();
+    let nan = tensors[&bias].affine(0.0, f64::NAN).unwrap();
+    tensors.insert(bias, nan);
+    gauntlet::core::checkpoint::to_bytes(tensors.iter().map(|(n, t)| (n.as_str(), t)), metadata).unwrap()
+}
+
+#[test]
+fn a_training_that_is_done_is_found_again() {
+    let sandbox = Sandbox::new();
+    let line = "train --model linear --recipe grad-norm --data tiny --epochs 1 --validation 50 --out a.safetensors";
+    sandbox.run(line).expect(2).says(&["grad-norm.weight", "is required"]);
+    let table = r#""$GAUNTLET" train --model linear --data tiny --epochs 1 --validation 50 --out a.safetensors \
+        --recipe '{ name = "grad-norm", weight = 0.5 }' --optimiser '{ name = "sgd", lr = 0.1, momentum = 0.9 }'"#;
+    let first = sandbox.shell(table).expect(0);
+    let second = sandbox.shell(table).expect(0);
+    assert_eq!(first.out, second.out);
+    assert!(first.err.contains("epoch 1") && second.err.contains("in the store"), "{}", second.err);
+    let wrong = |flag: &str, needles: &[&str]| {
+        let line = format!("train --model linear --recipe ce --data tiny --out a.safetensors {flag}");
+        sandbox.run(&line).expect(2).says(needles);
+    };
+    wrong("--epochs 0", &["--epochs must be at least 1"]);
+    wrong("--lr -1", &["lr must be positive"]);
+    wrong("--optimiser sdg", &["--optimiser", "unknown variant `sdg`"]);
+    wrong("--validation 4000", &["validation", "400"]);
+    wrong("--recipe {", &["--recipe"]);
+}

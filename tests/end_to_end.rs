@@ -1,0 +1,10 @@
+//! End-to-end tests of the binary: one test program, since each links everything.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod arrows;
+mod attack;
+mod faults;
+mod interruptions;
+mod listings;
+mod sandbox;
+mod suite;

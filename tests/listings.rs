@@ -1,0 +1,74 @@
+//! `gauntlet list`, `doctor`, help and exit codes.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn everything_that_a_suite_can_name_is_listed() {
+    let sandbox = Sandbox::new();
+    let wanted: [(&str, &[&str]); 5] = [
+        ("recipes", &["ce", "grad-norm", "direction-matching", "fgsm-aug"]),
+        ("attacks", &["fgsm", "pgd", "noise"]),
+        ("models", &["linear", "mlp", "lenet-small", "madry-cnn", "trades-smallcnn", "preactresnet18"]),
+        ("datasets", &["glyphs", "mnist", "fashion-mnist", "cifar10", "tiny"]),
+        ("suites", &["quickstart", "mnist-recipes"]),
+    ];
+    for (what, names) in wanted {
+        let list = sandbox.json(&format!("list {what}"));
+        for name in names {
+            let item = list.as_array().unwrap().iter().find(|i| i["name"] == *name);
+            let item = item.unwrap_or_else(|| panic!("{name} is not among the {what}: {list}"));
+            assert!(!item["summary"].as_str().unwrap().is_empty() && item["origin"].is_string(), "{item}");
+        }
+        let text = sandbox.ok(&format!("list {what} --verbose")).out;
+        assert!(names.iter().all(|n| text.lines().any(|l| l.starts_with(&format!("{n} ")))), "{text}");
+    }
+    let pgd = sandbox.ok("list attacks --verbose").out;
+    assert!(pgd.contains("steps = 40 (int): steps per restart") && pgd.contains("Madry et al. 2018"), "{pgd}");
+    let suite = sandbox.json("list suites");
+    sandbox.write("suites/mine.toml", "# Mine alone.\nformat = 1\n");
+    let more = sandbox.json("list suites");
+    assert_eq!(more.as_array().unwrap().len(), suite.as_array().unwrap().len() + 1);
+    assert!(more.as_array().unwrap().iter().any(|s| s["name"] == "mine" && s["summary"] == "Mine alone."), "{more}");
+}
+
+#[test]
+fn every_built_in_suite_resolves() {
+    let sandbox = Sandbox::new();
+    let ours = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../suites")).unwrap().count();
+    let suites = sandbox.json("list suites");
+    assert_eq!(suites.as_array().unwrap().len(), ours);
+    for suite in suites.as_array().unwrap() {
+        let name = suite["name"].as_str().unwrap();
+        // Data that is not embedded cannot be had without a network: then that, and nothing else, is the complaint.
+        let done = sandbox.run(&format!("check {name} --data-dir nowhere"));
+        assert!(done.code == 0 || !done.err.contains("-->"), "{name}: {}", done.err);
+    }
+    assert!(sandbox.ok("check quickstart").out.contains("glyphs"));
+}
+
+#[test]
+fn the_doctor_checks_every_derivative() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.ok("doctor --threads 1").out;
+    assert!(text.contains("conv2d") && text.contains("all agree") && text.contains(", 1 threads"), "{text}");
+    assert!(text.contains("http://127.0.0.1:9"), "{text}");
+    let json = sandbox.json("doctor");
+    assert_eq!(json["failed"], 0);
+    let list = json["derivatives"].as_array().unwrap();
+    assert!(list.len() > 50 && list.iter().all(|d| d["first_order"].is_number() && d["second_order"].is_number()));
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_user_errors() {
+    let sandbox = Sandbox::new();
+    sandbox.run("").expect(2).says(&["Usage: gauntlet", "run", "attack"]);
+    sandbox.run("atack").expect(2).says(&["'atack'", "'attack'"]);
+    sandbox.run("run quikstart").expect(2).says(&["unknown suite \"quikstart\"", "did you mean \"quickstart\"?"]);
+    sandbox.run("run suites/nothing.toml").expect(2).says(&["suites/nothing.toml does not exist"]);
+    sandbox.run("run small.toml --threads 0").expect(2).says(&["--threads"]);
+    sandbox.run("run small.toml --take 5 --all").expect(2).says(&["cannot be used with"]);
+    sandbox.run("report nowhere").expect(2).says(&["cannot list nowhere"]);
+    sandbox.run("report datasets").expect(2).says(&["no records in datasets", "gauntlet run"]);
+    let help = sandbox.ok("--help").out;
+    assert!(help.contains("Exit codes: 0 done") && help.contains("130 interrupted"), "{help}");
+}

@@ -1,0 +1,101 @@
+//! A suite from data to tables, and again from the store, from records, on other threads.
+
+use crate::sandbox::{SUITE, Sandbox};
+use std::time::Instant;
+
+#[test]
+fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
+    let sandbox = Sandbox::new();
+    let begun = Instant::now();
+    let first = sandbox.ok("run small.toml");
+    let slow = begun.elapsed();
+    assert!(first.out.contains("worst case ε = 0.05") && first.out.contains("\nkept "), "{}", first.out);
+    assert!(first.out.contains("cut equals ce bit for bit"), "{}", first.out);
+    assert!(first.out.contains("with the graph kept the same penalty (kept) gives"), "{}", first.out);
+    assert!(first.err.contains("training ce, seed 0: epoch 2"), "{}", first.err);
+    for text in [&first.out, &first.err] {
+        assert!(!text.contains('\x1b') && !text.contains('\r'), "no terminal, no escapes: {text:?}");
+    }
+    let table = sandbox.read("reports/small/table.md");
+    assert!(
+        table.contains("| recipe | clean | fgsm ε = 0.05 |") && table.contains("`gauntlet run small.toml`"),
+        "{table}"
+    );
+    let csv = sandbox.read("reports/small/table.csv");
+    assert_eq!(csv.lines().count(), 1 + 3 * 5, "clean, three cells and a worst case for three rows: {csv}");
+
+    let begun = Instant::now();
+    let second = sandbox.ok("run small.toml");
+    let fast = begun.elapsed();
+    assert_eq!(second.out, first.out);
+    assert!(second.err.contains("ce, seed 0: in the store") && !second.err.contains("epoch"), "{}", second.err);
+    assert_eq!(sandbox.read("reports/small/table.md"), table);
+    assert!(fast < slow / 2 && fast.as_secs_f64() < 2.0, "{fast:?} after {slow:?}");
+
+    // The committed records are enough: without the store nothing is trained again.
+    std::fs::remove_dir_all(sandbox.path("runs")).unwrap();
+    let third = sandbox.ok("run small.toml");
+    assert!(!third.err.contains("epoch"), "{}", third.err);
+    assert_eq!(sandbox.read("reports/small/table.md"), table);
+    let results = sandbox.results("reports/small");
+    assert_eq!(results.len(), 3);
+
+    // And so are they for the tables alone.
+    let again = sandbox.ok("report reports/small -o again");
+    assert_eq!(sandbox.read("again/table.md"), table);
+    assert_eq!(sandbox.read("again/table.csv"), csv);
+    assert!(again.out.contains("written: again/table.md"), "{}", again.out);
+    let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
+    assert_eq!(cells.len(), 15);
+    assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));
+}
+
+#[test]
+fn records_do_not_depend_on_threads() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("run small.toml --threads 1 --runs one --out one-report --only row=kept");
+    sandbox.ok("run small.toml --threads 2 --runs two --out two-report --only row=kept");
+    let (one, two) = (sandbox.results("one-report"), sandbox.results("two-report"));
+    assert_eq!(one.len(), 1);
+    assert_eq!(one, two);
+}
+
+#[test]
+fn parts_of_a_suite_add_up_to_its_table() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.ok("run small.toml --only row=ce --quiet");
+    assert_eq!(first.err, "", "--quiet is silent");
+    assert!(!first.out.contains("kept"), "{}", first.out);
+    let both = sandbox.ok("run small.toml --only recipe=grad-norm");
+    assert!(both.out.contains("\nce ") && both.out.contains("\nkept ") && both.out.contains("\ncut "), "{}", both.out);
+    sandbox.run("run small.toml --only row=ec").expect(2).says(&["unknown row \"ec\"", "did you mean \"ce\"?"]);
+    sandbox.run("run small.toml --only seed=7").expect(2).says(&["seeds [0]"]);
+    sandbox.run("run small.toml --only colour=red").expect(2).says(&["row, recipe or seed"]);
+}
+
+#[test]
+fn a_part_that_fails_is_reported_and_the_rest_goes_on() {
+    let sandbox = Sandbox::new();
+    let broken = SUITE.replace("id = \"kept\"", "id = \"boom\"").replace("weight = 1.0 }", "weight = 1e60 }");
+    sandbox.write("broken.toml", broken);
+    let done = sandbox.run("run broken.toml").expect(4).says(&["failed: boom, seed 0", "is not finite", "step"]);
+    assert!(done.out.contains("boom †") && done.out.contains("failed: boom, seed 0"), "{}", done.out);
+    assert!(done.out.contains("\nce "), "{}", done.out);
+    let table = sandbox.read("reports/small/table.md");
+    assert!(table.contains("| boom † | failed |") && table.contains("## Failed"), "{table}");
+}
+
+#[test]
+fn check_tells_what_is_to_be_done() {
+    let sandbox = Sandbox::new();
+    let before = sandbox.ok("check small.toml");
+    assert!(before.out.contains("3 of 3 trainings and 6 of 6 evaluations are still to be done"), "{}", before.out);
+    assert!(before.out.contains("400 training images, 60 test images"), "{}", before.out);
+    assert!(!sandbox.path("reports").exists(), "check writes no report");
+    sandbox.ok("run small.toml --only row=ce");
+    let after = sandbox.json("check small.toml");
+    let states: Vec<&str> =
+        after["trainings"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["stored", "missing", "missing"]);
+    assert_eq!(after["suite"]["name"], "small");
+}
