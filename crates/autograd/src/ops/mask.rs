@@ -15,7 +15,7 @@ pub(crate) struct Mask {
 #[derive(Clone, Copy)]
 enum Condition {
     Positive,
-    AtMost(f64),
+    Below(f64),
 }
 
 impl Mask {
@@ -23,9 +23,9 @@ impl Mask {
     pub(crate) fn positive(of: &Tensor) -> Result<Self> {
         Ok(Mask { of: of.detach(), condition: Condition::Positive })
     }
-    /// Passes where `of` ≤ bound.
-    pub(crate) fn at_most(of: &Tensor, bound: f64) -> Result<Self> {
-        Ok(Mask { of: of.detach(), condition: Condition::AtMost(bound) })
+    /// Passes where `of` < bound.
+    pub(crate) fn below(of: &Tensor, bound: f64) -> Result<Self> {
+        Ok(Mask { of: of.detach(), condition: Condition::Below(bound) })
     }
 }
 
@@ -36,7 +36,7 @@ impl Op for Mask {
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let value = by_dtype!("mask", inputs[0], T => match self.condition {
             Condition::Positive => masked::<T>(inputs[0], &self.of, |m| m > 0.0),
-            Condition::AtMost(bound) => masked::<T>(inputs[0], &self.of, move |m| m <= bound as T),
+            Condition::Below(bound) => masked::<T>(inputs[0], &self.of, move |m| m < bound as T),
         })?;
         Ok((value, Vec::new()))
     }

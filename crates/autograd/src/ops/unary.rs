@@ -126,7 +126,7 @@ impl Op for Unary {
                 let x = saved.input(0)?;
                 let s = x.sigmoid()?;
                 let slope = s.mul(&s.affine(-1.0, 1.0)?)?;
-                slope.mask(Mask::at_most(x.tensor(), SOFTPLUS_LINEAR)?)?
+                slope.mask(Mask::below(x.tensor(), SOFTPLUS_LINEAR)?)?
             }
             NormalCdf => density(&saved.input(0)?)?,
             Gelu => {

@@ -1,0 +1,18 @@
+"""Loads FOLDER/ours.safetensors strictly into the PyTorch module and writes it back as FOLDER/theirs.safetensors."""
+import sys
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import networks
+
+folder = sys.argv[1]
+state = load_file(f"{folder}/ours.safetensors")
+net = networks.build("lenet-small", "relu")
+net.load_state_dict(state, strict=True)
+net.eval()
+with torch.no_grad():
+    z = net(torch.rand(4, 1, 28, 28))
+assert z.shape == (4, 10) and torch.isfinite(z).all()
+save_file(net.state_dict(), f"{folder}/theirs.safetensors")
+print("PyTorch loads", sorted(state))

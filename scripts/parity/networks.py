@@ -1,0 +1,96 @@
+"""The architectures as PyTorch modules, with the parameter names that gauntlet's checkpoints carry."""
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+ACTIVATIONS = {"relu": nn.ReLU, "softplus": nn.Softplus, "gelu": nn.GELU}
+
+
+def linear(act):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def mlp(act):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 1024), act(), nn.Linear(1024, 10))
+
+
+def lenet_small(act):
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=2, padding=1), act(), nn.Conv2d(16, 32, 4, stride=2, padding=1), act(),
+        nn.Flatten(), nn.Linear(32 * 7 * 7, 100), act(), nn.Linear(100, 10),
+    )
+
+
+class MadryCnn(nn.Module):
+    def __init__(self, act):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 32, 5, padding=2), nn.Conv2d(32, 64, 5, padding=2)
+        self.fc1, self.fc2, self.act = nn.Linear(64 * 7 * 7, 1024), nn.Linear(1024, 10), act()
+
+    def forward(self, x):
+        x = F.max_pool2d(self.act(self.conv1(x)), 2)
+        x = F.max_pool2d(self.act(self.conv2(x)), 2)
+        return self.fc2(self.act(self.fc1(x.flatten(1))))
+
+
+class SmallCnn(nn.Module):
+    """Dropout left out: parity is taken in eval mode."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.feature_extractor = nn.ModuleDict({
+            "conv1": nn.Conv2d(1, 32, 3), "conv2": nn.Conv2d(32, 32, 3),
+            "conv3": nn.Conv2d(32, 64, 3), "conv4": nn.Conv2d(64, 64, 3),
+        })
+        self.classifier = nn.ModuleDict({
+            "fc1": nn.Linear(64 * 4 * 4, 200), "fc2": nn.Linear(200, 200), "fc3": nn.Linear(200, 10),
+        })
+        self.act = act()
+
+    def forward(self, x):
+        f, c, act = self.feature_extractor, self.classifier, self.act
+        x = F.max_pool2d(act(f["conv2"](act(f["conv1"](x)))), 2)
+        x = F.max_pool2d(act(f["conv4"](act(f["conv3"](x)))), 2)
+        return c["fc3"](act(c["fc2"](act(c["fc1"](x.flatten(1))))))
+
+
+class Block(nn.Module):
+    def __init__(self, cin, cout, stride, act):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(cin), nn.Conv2d(cin, cout, 3, stride=stride, padding=1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(cout), nn.Conv2d(cout, cout, 3, padding=1, bias=False)
+        self.act = act
+        if stride != 1 or cin != cout:
+            self.shortcut = nn.Sequential(nn.Conv2d(cin, cout, 1, stride=stride, bias=False))
+
+    def forward(self, x):
+        shortcut = self.shortcut(x) if hasattr(self, "shortcut") else x
+        y = self.conv1(self.act(self.bn1(x)))
+        return self.conv2(self.act(self.bn2(y))) + shortcut
+
+
+class PreActResNet18(nn.Module):
+    def __init__(self, act):
+        super().__init__()
+        self.act = act()
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        widths = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)]
+        for i, (cin, cout, stride) in enumerate(widths, 1):
+            blocks = nn.Sequential(Block(cin, cout, stride, self.act), Block(cout, cout, 1, self.act))
+            setattr(self, f"layer{i}", blocks)
+        self.bn, self.linear = nn.BatchNorm2d(512), nn.Linear(512, 10)
+
+    def forward(self, x):
+        y = self.layer4(self.layer3(self.layer2(self.layer1(self.conv1(x)))))
+        y = self.act(self.bn(y))
+        return self.linear(y.mean((2, 3)))
+
+
+BUILD = {
+    "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
+    "preactresnet18": PreActResNet18,
+}
+
+
+def build(name, activation):
+    return BUILD[name](ACTIVATIONS[activation])

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Golden values from PyTorch in f64: `run.sh` writes tests/golden/parity, `run.sh --check` compares with what is there.
+set -euo pipefail
+cd "$(dirname "$0")"
+python="$(bash setup.sh)"
+exec "$python" golden.py ../../tests/golden/parity "$@"
