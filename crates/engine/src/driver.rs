@@ -10,6 +10,9 @@ use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel, Verdict};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Takes verdicts as they are given, with the index of the example.
+pub(crate) type Found<'f> = &'f mut dyn FnMut(&[(usize, Verdict)]) -> Result<()>;
+
 /// One attack at one ε on the examples that need it.
 pub(crate) struct Drive<'a> {
     pub(crate) target: &'a dyn Target,
@@ -34,12 +37,7 @@ struct Runner {
 
 impl Drive<'_> {
     /// Runs until every listed example has a verdict; `found` takes each as it is given, with the example's index.
-    pub(crate) fn run(
-        &self,
-        pending: &[Clean],
-        cost: &mut Cost,
-        found: &mut dyn FnMut(&[(usize, Verdict)]) -> Result<()>,
-    ) -> Result<()> {
+    pub(crate) fn run(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
         let mut runners: Vec<Option<Runner>> = (0..self.examples.len()).map(|_| None).collect();
         let mut queue: VecDeque<usize> = VecDeque::new();
         for clean in pending {

@@ -1,8 +1,19 @@
-//! Labelled images to be judged.
+//! Labelled images: to train on, and to be judged.
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::{Error, Result};
 use gauntlet_data::Split;
+
+/// A training and a test split, as a suite uses them.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// What is trained on (and, at its end, held out).
+    pub train: Split,
+    /// What is attacked.
+    pub test: Split,
+    /// Class names, in the order of the labels.
+    pub classes: Vec<String>,
+}
 
 /// Images in memory with labels and data set rows: what the evaluator attacks.
 #[derive(Debug, Clone)]

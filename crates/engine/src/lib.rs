@@ -43,7 +43,7 @@ pub use diagnostic::Diagnostic;
 pub use error::{Error, Result};
 pub use evaluator::{CleanPass, Cost, Evaluated, Evaluator, evaluate};
 pub use event::{Event, Events, Part};
-pub use examples::Examples;
+pub use examples::{Examples, Images};
 pub use fingerprint::{canonical, fingerprint};
 pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};

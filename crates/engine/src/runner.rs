@@ -7,13 +7,12 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::{
-    AttackEntry, Context, Error, Examples, Result, Row, Suite, Trained, TrainingJob, fingerprint, flags, import,
-    provenance,
+    AttackEntry, Context, Error, Examples, Images, Result, Row, Suite, Trained, TrainingJob, fingerprint, flags,
+    import, provenance,
 };
 use gauntlet_core::checkpoint;
 use gauntlet_core::record::{Outcome, RECORD_FORMAT};
 use gauntlet_core::{Attacked, Frozen, Network, Provenance, Record, Verdict, Weights};
-use gauntlet_data::Dataset;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -39,7 +38,7 @@ pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<
 ///
 /// # Errors
 /// See [`run`].
-pub fn run_on(suite: &Suite, data: Dataset, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
+pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
     let desk = Desk::open(suite, data, context, events)?;
     context.store.put_suite(&suite.name, &desk.manifest())?;
     desk.import()?;
@@ -67,8 +66,9 @@ pub fn run_on(suite: &Suite, data: Dataset, context: &Context<'_>, events: &dyn 
     Ok(records.into_iter().map(|(_, record)| record).collect())
 }
 
-pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Dataset> {
-    Ok(gauntlet_data::load(&context.catalogue.get(&suite.data)?, &context.data)?)
+pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Images> {
+    let data = gauntlet_data::load(&context.catalogue.get(&suite.data)?, &context.data)?;
+    Ok(Images { train: data.train, test: data.test, classes: data.classes })
 }
 
 /// One attempt at a part: done, or claimed by another process.
@@ -82,7 +82,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) suite: &'a Suite,
     pub(crate) context: &'a Context<'a>,
     pub(crate) events: &'a dyn Events,
-    pub(crate) data: Dataset,
+    pub(crate) data: Images,
     pub(crate) network: Arc<dyn Network>,
     train_sha256: String,
     conditions: Value,
@@ -93,13 +93,13 @@ pub(crate) struct Desk<'a> {
 impl<'a> Desk<'a> {
     pub(crate) fn open(
         suite: &'a Suite,
-        data: Dataset,
+        data: Images,
         context: &'a Context<'a>,
         events: &'a dyn Events,
     ) -> Result<Self> {
         let (train, test) = (data.train.len(), data.test.len());
         events.event(&Event::DataReady { data: &suite.data, train, test });
-        let (network, _) = context.registry.model(&suite.model.given(), data.shape, data.classes.len())?;
+        let (network, _) = context.registry.model(&suite.model.given(), data.train.shape(), data.classes.len())?;
         let conditions = Conditions {
             data_sha256: &data.test.sha256(),
             examples: suite.examples,

@@ -319,3 +319,24 @@ fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_statistics_move_once_per_batch_seen() {
+        let t = |v: [f64; 2]| Tensor::new(&v, &Device::Cpu).unwrap();
+        let entries = [("bn.running_mean", t([0.0, 1.0])), ("bn.running_var", t([1.0, 1.0]))];
+        let mut weights = Weights::from_entries(entries.map(|(n, t)| (n.to_string(), t, false)));
+        let seen = |mean, var| BatchStats { layer: "bn".into(), mean: t(mean), var: t(var), momentum: 0.1 };
+        move_statistics(&mut weights, &[seen([1.0, 1.0], [2.0, 0.0]), seen([3.0, 1.0], [1.0, 1.0])]).unwrap();
+        let read = |name: &str| weights.get(name).unwrap().to_vec1::<f64>().unwrap();
+        let close = |a: Vec<f64>, b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        // 0.9 · (0.9 · 0 + 0.1 · 1) + 0.1 · 3, and so on.
+        assert!(close(read("bn.running_mean"), [0.39, 1.0]));
+        assert!(close(read("bn.running_var"), [0.9 * 1.1 + 0.1, 0.9 * 0.9 + 0.1]));
+        let other = BatchStats { layer: "bn2".into(), ..seen([0.0, 0.0], [1.0, 1.0]) };
+        assert!(move_statistics(&mut weights, &[other]).unwrap_err().to_string().contains("bn2.running_mean"));
+    }
+}

@@ -140,9 +140,11 @@ fn a_larger_budget_carries_what_a_smaller_one_broke() {
     }
 }
 
+type Proposal = fn(&Tensor) -> Tensor;
+
 /// Proposes whatever it is told to, and claims whatever it is told to.
 struct Liar {
-    proposal: fn(&Tensor) -> Tensor,
+    proposal: Proposal,
     claims: bool,
     wrong_slot: bool,
 }
@@ -206,7 +208,7 @@ fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: &Liar) -> gau
 #[test]
 fn a_proposal_outside_the_rules_is_the_attacks_error() {
     let (target, examples) = scene("linear", 12);
-    let cases: [(fn(&Tensor) -> Tensor, &str); 4] = [
+    let cases: [(Proposal, &str); 4] = [
         (|x| x.affine(0.5, 0.0).unwrap(), "exceeds"),
         (|x| x.affine(1.0, 0.05).unwrap(), "outside [0, 1]"),
         (|x| x.affine(f64::NAN, 0.0).unwrap(), "NaN"),

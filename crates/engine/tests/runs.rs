@@ -1,13 +1,14 @@
 //! Whole runs: the same records whatever happens on the way.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+use candle_core::{DType, Device};
 use gauntlet_core::record::Fate;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Key, Memory, Purpose, Recipe, Record, Registry, Setup, Spec, Step, Term, record_file};
-use gauntlet_data::{Catalogue, Dataset, Split};
+use gauntlet_core::{Key, Memory, Purpose, Recipe, Record, Registry, Setup, Spec, Step, Term, Weights, record_file};
+use gauntlet_data::{Catalogue, Split};
 use gauntlet_engine::{
-    AttackRequest, Context, Error, Event, Events, Selection, State, Store, Suite, TrainRequest, attack, plan, run_on,
-    train,
+    AttackRequest, Context, Error, Event, Events, Images, Part, Selection, State, Store, Suite, TrainRequest,
+    TrainingJob, attack, plan, run_on, train,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -90,18 +91,11 @@ fn split(seed: u64, n: usize) -> Split {
         }
         labels.push(label);
     }
-    make_split(pixels, labels)
-}
-fn data(train: usize, test: usize) -> Dataset {
-    make_dataset(split(1, train), split(2, test))
-}
-fn make_split(pixels: Vec<u8>, labels: Vec<u32>) -> Split {
     Split::new((1, 8, 8), pixels, labels).unwrap()
 }
-fn make_dataset(train: Split, test: Split) -> Dataset {
-    Dataset { name: "halves".into(), train, test, classes: CLASSES.map(String::from).to_vec(), shape: (1, 8, 8) }
+fn data(train: usize, test: usize) -> Images {
+    Images { train: split(1, train), test: split(2, test), classes: CLASSES.map(String::from).to_vec() }
 }
-
 const HEAD: &str = r#"format = 1
 name = "tiny"
 data = "glyphs"
@@ -177,7 +171,7 @@ fn go(
 }
 fn go_on(
     suite: &Suite,
-    data: Dataset,
+    data: Images,
     store: &Path,
     watcher: &Watcher,
     change: impl FnOnce(&mut Context<'_>),
@@ -293,11 +287,10 @@ fn an_evaluation_killed_anywhere_ends_in_the_same_record() {
             // A kill in the middle of a write leaves half a line.
             for entry in std::fs::read_dir(folder.path().join("evaluations")).unwrap() {
                 let path = entry.unwrap().path().join("partial.jsonl");
-                if let Ok(text) = std::fs::read(&path) {
-                    if torn < 6 && text.len() > 30 {
-                        std::fs::write(&path, &text[..text.len() - 9]).unwrap();
-                        torn += 1;
-                    }
+                let text = std::fs::read(&path).unwrap_or_default();
+                if torn < 6 && text.len() > 30 {
+                    std::fs::write(&path, &text[..text.len() - 9]).unwrap();
+                    torn += 1;
                 }
             }
         };
@@ -351,6 +344,39 @@ fn held_out_rows_are_never_trained_on() {
 fn suite_of_everything() -> Suite {
     let head = HEAD.replace("validation = 60", "validation = 0");
     suite(&[&head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat())
+}
+
+#[test]
+fn clipped_gradients_move_the_weights_no_further_than_they_may() {
+    let head = HEAD.replace("name = \"adam\", lr = 0.01", "name = \"sgd\", lr = 0.5");
+    let clipped = head.replace("epochs = 2", "epochs = 1, clip = 1e-3");
+    let moved = |head: &str| {
+        let suite = suite(&[head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat());
+        let (registry, stop, images) = (registry(), AtomicBool::new(false), data(260, 50));
+        let (network, _) = registry.model(&suite.model.given(), (1, 8, 8), 3).unwrap();
+        let job = TrainingJob {
+            network: network.clone(),
+            recipe: suite.rows[0].build(&registry).unwrap(),
+            train: &images.train,
+            config: &suite.train,
+            seed: 5,
+            dtype: DType::F32,
+            registry: &registry,
+            width: 16,
+            interrupt: &stop,
+            part: Part { row: "ce", seed: 5, attack: None },
+        };
+        let end = job.run(None, &()).unwrap().weights;
+        let start = Weights::init(&network.specs(), Key::new(5, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+        let squares = start.iter().map(|(name, t, _)| {
+            let d: Vec<f32> = t.sub(end.get(name).unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            d.iter().map(|v| f64::from(v * v)).sum::<f64>()
+        });
+        squares.sum::<f64>().sqrt()
+    };
+    let (free, held) = (moved(&head), moved(&clipped));
+    // Seven steps of 0.5 · 10⁻³ each at most.
+    assert!(held > 1e-4 && held <= 7.0 * 0.5e-3 * 1.001 && free > 10.0 * held, "{held} {free}");
 }
 
 #[test]
