@@ -125,10 +125,10 @@ impl Slots for NoiseSlots {
     fn tell(&mut self, answer: &Answer) -> Result<()> {
         let logits = attack::rows(&answer.logits)?;
         let next = self.x.copy()?;
-        for slot in 0..self.jobs.len() {
+        for (slot, logits) in logits.iter().enumerate() {
             let Some((job, draw)) = self.jobs[slot].clone() else { continue };
             let tried = draw + 1;
-            let broken = !self.open.lockstep && attack::predicted(&logits[slot]).is_some_and(|p| p != job.label);
+            let broken = !self.open.lockstep && attack::predicted(logits).is_some_and(|p| p != job.label);
             if broken || tried == self.noise.draws {
                 let x_adv = self.x.get(slot)?.copy()?;
                 self.jobs[slot] = None;

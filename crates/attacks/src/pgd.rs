@@ -180,9 +180,9 @@ impl Slots for PgdSlots {
         let logits = attack::rows(&answer.logits)?;
         let here = self.x.clone();
         if !self.open.lockstep {
-            for slot in 0..self.jobs.len() {
+            for (slot, logits) in logits.iter().enumerate() {
                 let Some((job, taken)) = &self.jobs[slot] else { continue };
-                let broken = attack::predicted(&logits[slot]).is_some_and(|p| p != job.label);
+                let broken = attack::predicted(logits).is_some_and(|p| p != job.label);
                 if broken || *taken == self.steps {
                     let forwards = taken + 1;
                     self.end(slot, &here.get(slot)?, broken, forwards)?;

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Writes bytes to a temporary name beside `path`, syncs and renames: readers see the old file or the new one, whole.
 ///
@@ -23,7 +25,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         })?;
     }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.partial", std::process::id()));
+    // Unique among threads, processes and hosts that share the folder.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    name.push(format!(".{}-{}-{nanos}.partial", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
     let partial = path.with_file_name(name);
     let written = std::fs::File::create(&partial).and_then(|mut f| {
         f.write_all(bytes)?;

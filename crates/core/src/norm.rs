@@ -165,9 +165,9 @@ impl ThreatModel {
             Norm::Linf => {
                 for (x, g) in row.iter_mut().zip(g) {
                     if *g > T::zero() {
-                        *x = *x + step;
+                        *x += step;
                     } else if *g < T::zero() {
-                        *x = *x - step;
+                        *x -= step;
                     }
                 }
             }

@@ -196,7 +196,7 @@ fn update<T: Real>(
                         if *nesterov { g + mu * b[i] } else { b[i] }
                     }
                 };
-                *p = *p - lr * d;
+                *p -= lr * d;
             }
         }
         Optimiser::Adam { beta1, beta2, eps, weight_decay, .. }
@@ -212,14 +212,14 @@ fn update<T: Real>(
             };
             for (i, p) in p.iter_mut().enumerate() {
                 let g = if decoupled {
-                    *p = *p * shrink;
+                    *p *= shrink;
                     g[i]
                 } else {
                     g[i] + decay * *p
                 };
                 m[i] = b1 * m[i] + k1 * g;
                 v[i] = b2 * v[i] + k2 * g * g;
-                *p = *p - size * m[i] / (v[i].sqrt() / root + eps);
+                *p -= size * m[i] / (v[i].sqrt() / root + eps);
             }
         }
     }

@@ -12,10 +12,13 @@ use std::sync::Arc;
 /// Named tensors that a recipe keeps between steps (class means, fixed directions); they are checkpointed.
 pub type Memory = BTreeMap<String, Tensor>;
 
+/// One passage over the training set: calls what it is given with every batch, in order.
+pub type Passage<'a> = dyn FnMut(&mut dyn FnMut(&Batch) -> Result<()>) -> Result<()> + 'a;
+
 /// What a recipe may look at before the first step.
 pub struct Setup<'a> {
     /// Every training image in order, in batches.
-    pub train: &'a mut dyn FnMut(&mut dyn FnMut(&Batch) -> Result<()>) -> Result<()>,
+    pub train: &'a mut Passage<'a>,
     /// The model to be trained.
     pub model: &'a ModelInfo,
     /// The training's seed.

@@ -13,7 +13,6 @@ pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
 ///
 /// `load_dir` of candle-datasets is right (its `load`, from the hub, transposes every image and is not used); it hands
 /// out pixel / 255, which times 255 is the pixel again after rounding.
-#[expect(clippy::type_complexity, reason = "two splits of pixels and labels")]
 pub(crate) fn read(folder: &Path) -> Result<[(Vec<u8>, Vec<u32>); 2]> {
     let set = candle_datasets::vision::cifar::load_dir(folder)
         .map_err(|e| crate::error::file(folder, format!("the CIFAR-10 binary files cannot be read: {e}")))?;
