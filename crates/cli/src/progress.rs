@@ -1,7 +1,8 @@
 //! Events of a run as progress bars on a terminal, or as lines where there is none.
 
 use gauntlet_engine::{Event, Events, Part};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -36,9 +37,13 @@ impl Progress {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(8));
-        let template = format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
+        let template =
+            format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {unit}, {{rate}} {unit}/s, {{eta}} left {{wide_msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style);
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{:.1}", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate));
         }
         bar.set_prefix(name);
         bar.set_position(at);

@@ -30,12 +30,11 @@ impl Session {
     }
 
     pub(crate) fn data(&self, from: &DataArgs) -> LoadOptions {
-        let bars = std::io::stderr().is_terminal() && !self.global.quiet;
-        LoadOptions { data_dir: from.data_dir.clone(), quiet: !bars, ..LoadOptions::default() }
+        LoadOptions { data_dir: from.data_dir.clone(), quiet: self.global.quiet || !bars(), ..LoadOptions::default() }
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        Progress::new(self.global.quiet, std::io::stderr().is_terminal() && colours())
+        Progress::new(self.global.quiet, bars())
     }
 
     /// A line for people, to stderr.
@@ -63,5 +62,14 @@ impl Session {
 
 /// https://no-color.org: any value that is not empty switches colours off.
 fn colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && !dumb()
+}
+
+/// Bars move the cursor; a file or a dumb terminal gets lines.
+fn bars() -> bool {
+    std::io::stderr().is_terminal() && !dumb()
+}
+
+fn dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|t| t == "dumb")
 }

@@ -106,7 +106,7 @@ impl Count {
             let robust: Vec<bool> = cell.verdicts.iter().map(|v| v.fate == Fate::Robust).collect();
             let column = Column::Attack { attack: cell.attack.clone(), norm: cell.norm, eps: cell.eps.clone() };
             counts.push(count(column, robust.iter().filter(|r| **r).count()));
-            match worst.iter_mut().find(|(norm, eps, ..)| (*norm, &*eps) == (cell.norm, &cell.eps)) {
+            match worst.iter_mut().find(|w| (w.0, &w.1) == (cell.norm, &cell.eps)) {
                 Some((.., attacks, all)) => {
                     *attacks += 1;
                     all.iter_mut().zip(&robust).for_each(|(a, r)| *a &= r);

@@ -164,6 +164,17 @@ fn mixtures(records: &[Record]) -> Vec<String> {
                 name(first)
             ));
         }
+        // What a suite sets for all its rows: a difference means that records of two versions of it have met.
+        let parts = [
+            ("/training/model", "model"),
+            ("/training/train", "training settings"),
+            ("/evaluation", "conditions of attack"),
+        ];
+        for (pointer, what) in parts {
+            if r.result.configuration.pointer(pointer) != first.result.configuration.pointer(pointer) {
+                problems.push(format!("{} and {} have different {what}; repeat the older one", name(r), name(first)));
+            }
+        }
         if !r.result.clean.iter().map(|v| v.id).eq(first.result.clean.iter().map(|v| v.id)) {
             problems.push(format!("{} and {} were attacked on different examples", name(r), name(first)));
         }

@@ -30,7 +30,7 @@ impl Report {
             let _ = writeln!(out, "{}", paint("31", format!("failed: {}, seed {}: {}", f.row, f.seed, f.reason)));
         }
         for problem in &self.problems {
-            let _ = writeln!(out, "{}", paint("33", format!("problem: {problem}")));
+            let _ = writeln!(out, "{}", paint("33", format!("problem: {}", problem.replace('`', ""))));
         }
         for remark in &self.remarks {
             let _ = writeln!(out, "{}", remark.replace('`', ""));

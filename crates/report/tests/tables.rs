@@ -285,8 +285,10 @@ fn records_that_do_not_belong_together_are_reported() {
     records[1].result.data_sha256 = "sha256:bb".into();
     records[2].result.clean[0].id = 77;
     records[3].result.attacked[0].parameters = json!({"steps": 3});
+    records[4].result.configuration["training"]["train"] = json!({"epochs": 99});
     let problems = report(records).problems;
-    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert!(problems[3].contains("`grad-norm-cut`, seed 0 and `ce`, seed 0 have different training settings"));
     assert!(problems[0].contains("different data") && problems[1].contains("different examples"));
     assert!(problems[2].contains("fgsm at ε = 0.1 has other parameters"), "{problems:#?}");
 }

@@ -124,7 +124,8 @@ fn text(items: &[Item], verbose: bool) -> String {
         if mixed {
             let _ = write!(out, "{:kind$}  ", item.kind);
         }
-        let source = [&item.paper, &item.origin].into_iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>();
+        let source = [item.paper.as_str(), &item.origin].into_iter().filter(|s| !["", "-"].contains(s));
+        let source: Vec<&str> = source.collect();
         let _ = writeln!(out, "{} ({})", item.summary, source.join("; "));
         if verbose {
             for (label, text) in &item.details {

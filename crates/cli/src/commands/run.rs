@@ -24,8 +24,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let progress = session.progress();
     let records = gauntlet_engine::run(&suite, &context, &progress);
     progress.finish();
-    let records = records?;
-    let records = if arguments.only.is_empty() { records } else { with_the_rest(&whole, records, &folder) };
+    let records = merge(&whole, records?, &folder);
     let folder_of = Folder { manifest: manifest(&suite, &records, arguments), records, problems: Vec::new() };
     folder_of.write(&folder)?;
     let report = Report::new(&folder_of)?;
@@ -96,13 +95,21 @@ fn narrow(suite: &Suite, only: &[String]) -> Result<Suite, Failure> {
 }
 
 /// The new records and, of the suite's other parts, those that the report already has: `--only` adds to a table.
-fn with_the_rest(suite: &Suite, new: Vec<Record>, folder: &Path) -> Vec<Record> {
+///
+/// A record that came out as it stands in the report already is kept as it stands: its provenance tells where its
+/// numbers were made, and a report that is run again does not change.
+fn merge(suite: &Suite, new: Vec<Record>, folder: &Path) -> Vec<Record> {
     let old = Folder::read(folder).map(|f| f.records).unwrap_or_default();
     let mut all: Vec<Record> = Vec::new();
     for row in &suite.rows {
         for seed in &suite.seeds {
             let is = |r: &&Record| r.row == row.id && r.seed == *seed;
-            all.extend(new.iter().find(is).or_else(|| old.iter().find(is)).cloned());
+            let (made, kept) = (new.iter().find(is), old.iter().find(is));
+            let same = |a: &Record, b: &Record| (&a.suite, &a.failed, &a.result) == (&b.suite, &b.failed, &b.result);
+            all.extend(match (made, kept) {
+                (Some(made), Some(kept)) if same(made, kept) => Some(kept.clone()),
+                (made, kept) => made.or(kept).cloned(),
+            });
         }
     }
     all
