@@ -45,6 +45,13 @@ impl Failure {
     pub(crate) fn user(message: impl Into<String>) -> Self {
         Self::new(Code::User, message)
     }
+    /// A flag with a value outside its domain.
+    pub(crate) fn flag(flag: &str, error: CoreError) -> Self {
+        match error {
+            CoreError::Value { why, .. } => Self::user(format!("--{flag} {why}")),
+            other => Self::user(format!("--{flag}: {other}")),
+        }
+    }
 
     /// To stderr; with `--json` also an object to stdout, so that a caller never has to read prose.
     pub(crate) fn print(&self, json: bool) {

@@ -7,6 +7,7 @@ use gauntlet_core::Registry;
 use gauntlet_data::{Catalogue, LoadOptions};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 /// One process.
 pub(crate) struct Session {
@@ -35,6 +36,14 @@ impl Session {
 
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(self.global.quiet, bars())
+    }
+
+    /// Creates a folder of results, before the work whose results it is to hold.
+    pub(crate) fn create(&self, folder: &Path) -> Result<(), Failure> {
+        std::fs::create_dir_all(folder).map_err(|source| {
+            let path = folder.display().to_string();
+            gauntlet_core::Error::Io { action: "create", path, source }.into()
+        })
     }
 
     /// A line for people, to stderr.

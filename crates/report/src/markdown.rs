@@ -31,8 +31,8 @@ impl Report {
     pub(crate) fn caption(&self) -> String {
         let (few, many) = self.counts.iter().fold((u64::MAX, 0), |(a, b), c| (a.min(c.n), b.max(c.n)));
         let n = match (few, many) {
-            (_, 0) => "no example".to_string(),
-            (1, 1) => "n = 1 example".into(),
+            (_, 0) => return "Nothing was measured.".into(),
+            (1, 1) => "n = 1 example".to_string(),
             (a, b) if a == b => format!("n = {a} examples"),
             (a, b) => format!("n = {a} to {b} examples"),
         };

@@ -218,6 +218,10 @@ fn a_failed_part_is_shown_as_failed() {
     let plain = report.terminal(false);
     assert!(plain.contains("failed: grad-norm, seed 0: loss is not finite") && !plain.contains('\x1b'), "{plain}");
     assert!(report.terminal(true).contains("\x1b[31mfailed: grad-norm"));
+    let mut nothing = tiny().split_off(5);
+    nothing[0].result.clean.clear();
+    nothing[0].failed = Some("a full disk".into());
+    assert!(self::report(nothing).markdown().starts_with("# tiny\n\nNothing was measured.\n"));
 }
 
 #[test]

@@ -14,12 +14,9 @@ use std::fmt::Write;
 const USUAL: usize = 1000;
 
 pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result<Code, Failure> {
-    let eps: Vec<Eps> = arguments
-        .eps
-        .iter()
-        .map(|e| e.parse().map_err(|e| Failure::user(format!("--eps: {e}"))))
-        .collect::<Result<_, _>>()?;
-    let norm: Norm = arguments.norm.parse().map_err(|e| Failure::user(format!("--norm: {e}")))?;
+    let eps: Vec<Eps> =
+        arguments.eps.iter().map(|e| e.parse().map_err(|e| Failure::flag("eps", e))).collect::<Result<_, _>>()?;
+    let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
     let examples = match (arguments.examples.all, arguments.examples.take) {
         (true, _) => Selection::All,
         (false, take) => Selection::Take(take.map_or(USUAL, |n| n.get())),

@@ -21,6 +21,9 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
     let interrupt = interrupt::flag();
     let mut context = Context::new(&session.registry, &session.catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.source);
+    if let Some(folder) = arguments.out.parent().filter(|f| !f.as_os_str().is_empty()) {
+        session.create(folder)?;
+    }
     let progress = session.progress();
     let report = gauntlet_engine::train(&request, &context, &progress);
     progress.finish();
@@ -78,7 +81,7 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
         read("schedule", component::parse("schedule", &arguments.schedule)?.into())?;
     schedule.validate().map_err(|why| Failure::user(format!("--schedule: {why}")))?;
     let augmentation: Augmentation = read("augmentation", arguments.augmentation.as_str().into())?;
-    let eps: Eps = arguments.monitor_eps.parse().map_err(|e| Failure::user(format!("--monitor-eps: {e}")))?;
+    let eps: Eps = arguments.monitor_eps.parse().map_err(|e| Failure::flag("monitor-eps", e))?;
     Ok(TrainConfig {
         epochs: arguments.epochs,
         batch: arguments.batch,
