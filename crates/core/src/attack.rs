@@ -158,7 +158,7 @@ pub fn answer(target: &dyn Target, ask: &Ask) -> Result<Answer> {
 /// Runs the first job of every example of a batch in step and returns the last iterates `(N, C, H, W)`.
 ///
 /// For attacks inside recipes: every example takes every step, so that train-mode batch norm sees the whole batch.
-/// `x (N, C, H, W)` in [0,1], `labels (N,)`, `ids` data set rows.
+/// `x (N, C, H, W)` in `[0, 1]`, `labels (N,)`, `ids` data set rows.
 pub fn lockstep(
     attack: &dyn Attack,
     target: &dyn Target,

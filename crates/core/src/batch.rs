@@ -5,7 +5,7 @@ use candle_core::Tensor;
 /// Labelled images with the data set rows they came from.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Pixels in [0,1], `(N, C, H, W)`, f32 or f64.
+    /// Pixels in `[0, 1]`, `(N, C, H, W)`, f32 or f64.
     pub x: Tensor,
     /// Labels, `(N,)`, u32.
     pub y: Tensor,

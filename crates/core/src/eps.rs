@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// A length in pixels (of images in [0,1]) that prints as it was written: `8/255`, `0.3`.
+/// A length in pixels (of images in `[0, 1]`) that prints as it was written: `8/255`, `0.3`.
 ///
 /// ```
 /// let eps: gauntlet_core::Eps = "8/255".parse()?;

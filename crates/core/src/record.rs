@@ -86,9 +86,9 @@ pub struct Epoch {
     pub epoch: u32,
     /// Mean of every named term over the epoch's examples, in order.
     pub terms: Vec<(String, f64)>,
-    /// Clean accuracy on the monitored examples, in [0,1].
+    /// Clean accuracy on the monitored examples, in `[0, 1]`.
     pub clean_accuracy: f64,
-    /// Accuracy on them under the quick attack, in [0,1].
+    /// Accuracy on them under the quick attack, in `[0, 1]`.
     pub robust_accuracy: f64,
     /// Mean ‖∇ₓℓ‖₁ on them, pixel units.
     pub gradient_l1: f64,

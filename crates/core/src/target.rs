@@ -19,7 +19,7 @@ pub trait Target: Send + Sync {
 pub trait Linear {
     /// Logits `(N, K)` of this forward.
     fn logits(&self) -> &Tensor;
-    /// Σₖ cotangent[n,k] · ∂logits[n,k]/∂x, shape of x. `cotangent` is `(N, K)`.
+    /// `Σₖ cotangent[n,k] · ∂logits[n,k]/∂x`, shape of x. `cotangent` is `(N, K)`.
     fn pull(&self, cotangent: &Tensor) -> Result<Tensor>;
 }
 

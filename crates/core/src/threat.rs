@@ -15,7 +15,7 @@ pub struct ThreatModel {
 }
 
 impl ThreatModel {
-    /// A ball of radius `eps` in images of [0,1].
+    /// A ball of radius `eps` in images of `[0, 1]`.
     pub fn new(norm: Norm, eps: f64) -> Self {
         ThreatModel { norm, eps, bounds: (0.0, 1.0) }
     }

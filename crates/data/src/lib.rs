@@ -1,4 +1,4 @@
-//! Data sets: embedded glyphs, the Hugging Face hub, local files. Images are kept as u8 and handed out in [0,1].
+//! Data sets: embedded glyphs, the Hugging Face hub, local files. Images are kept as u8 and handed out in `[0, 1]`.
 //!
 //! A data set is a manifest (`datasets/<name>.toml`); any image-classification parquet data set can be added by writing
 //! one, without code.

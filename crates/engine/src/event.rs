@@ -99,7 +99,7 @@ pub enum Event<'a> {
         norm: Norm,
         /// Budget.
         eps: &'a Eps,
-        /// Correct clean and under the attack, over all examples, in [0,1].
+        /// Correct clean and under the attack, over all examples, in `[0, 1]`.
         robust_accuracy: f64,
         /// Wall seconds in this process.
         seconds: f64,

@@ -24,10 +24,10 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// From pixels `x (N, C, H, W)` in [0,1], labels and data set rows (what randomness is keyed by).
+    /// From pixels `x (N, C, H, W)` in `[0, 1]`, labels and data set rows (what randomness is keyed by).
     ///
     /// # Errors
-    /// No examples, lengths that differ, an id given twice, pixels outside [0,1] (most often: a normalisation that
+    /// No examples, lengths that differ, an id given twice, pixels outside `[0, 1]` (most often: a normalisation that
     /// belongs inside the model).
     pub fn new(x: Tensor, labels: Vec<u32>, ids: Vec<u64>) -> Result<Self> {
         let (n, ..) = x.dims4()?;

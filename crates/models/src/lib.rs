@@ -1,4 +1,4 @@
-//! Architectures with PyTorch's parameter names. Inputs are pixels in [0,1]; normalisation is a layer inside the model.
+//! Architectures with PyTorch's parameter names. Inputs are pixels in `[0, 1]`; normalisation is a layer inside the model.
 
 mod lenet_small;
 mod linear;

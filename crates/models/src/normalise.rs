@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use gauntlet_core::{Error, ModelInfo, Params, Result};
 
-/// (x − mean) / std per channel; `x (N, C, H, W)` in [0,1]. Also checks the input's shape.
+/// (x − mean) / std per channel; `x (N, C, H, W)` in `[0, 1]`. Also checks the input's shape.
 pub(crate) fn normalise(info: &ModelInfo, x: &Var) -> Result<Var> {
     let (c, h, w) = info.input;
     if x.dims().len() != 4 || x.dims()[1..] != [c, h, w] {

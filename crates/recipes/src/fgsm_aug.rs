@@ -15,7 +15,7 @@ pub struct FgsmAug {
     pub eps: Eps,
     /// Weight α of the clean loss.
     pub alpha: f64,
-    /// Clamp to [0,1] (the paper does not).
+    /// Clamp to `[0, 1]` (the paper does not).
     pub clip: bool,
     /// Bit for bit the same in both readings.
     pub graph: Graph,

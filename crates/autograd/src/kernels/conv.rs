@@ -1,6 +1,6 @@
 //! Convolutions as im2col and matrix products over blocks of images.
 //!
-//! The block holds about [`COLUMNS`] output positions, so that small images do not make small products; its size depends
+//! The block holds about 256 output positions, so that small images do not make small products; its size depends
 //! on the layer alone and the last block is padded, so an image's result does not depend on the batch.
 
 use super::matmul::{Mat, gemm_into};

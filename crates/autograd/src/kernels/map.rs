@@ -51,7 +51,7 @@ pub fn map2<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, f: impl Fn(T, T) 
     from_vec(out, a.dims())
 }
 
-/// Per-channel map: out[n,c,..] = f(x[n,c,..], p[c], q[c]); `x` is `(N, C, ..)`, `p` and `q` are `(C,)`.
+/// Per-channel map: `out[n,c,..] = f(x[n,c,..], p[c], q[c])`; `x` is `(N, C, ..)`, `p` and `q` are `(C,)`.
 pub fn map_channels<T: Real>(
     op: &'static str,
     a: &Tensor,

@@ -1,7 +1,7 @@
 //! Matrix products whose rows do not depend on how many rows there are.
 //!
 //! A GEMM library chooses its kernels and its blocking of k by shape, so the bits of one row can change with the number
-//! of rows. Every product here is therefore made of calls of constant shape: blocks of [`ROWS`] rows, the last one
+//! of rows. Every product here is therefore made of calls of constant shape: blocks of `ROWS` rows, the last one
 //! padded with zeros.
 
 use super::{Real, dense, from_vec, view};

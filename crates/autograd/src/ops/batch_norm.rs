@@ -6,7 +6,7 @@ use crate::kernels::{Real, by_dtype, from_vec, view};
 use crate::{Error, Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
-/// y[n,c] = x[n,c] · scale[c] + shift[c].
+/// `y[n,c] = x[n,c] · scale[c] + shift[c]`.
 struct ChannelAffine;
 
 impl Op for ChannelAffine {
@@ -97,7 +97,7 @@ impl Op for BatchNorm {
 }
 
 impl Var {
-    /// x[n,c] · scale[c] + shift[c]: `(N, C, ..)`, `(C,)`, `(C,)`.
+    /// `x[n,c] · scale[c] + shift[c]`: `(N, C, ..)`, `(C,)`, `(C,)`.
     pub fn channel_affine(&self, scale: &Var, shift: &Var) -> Result<Var> {
         Var::apply(ChannelAffine, &[self, scale, shift])
     }
