@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// log-probability should move along τ.
 ///
 /// ∇ₓ log p_y = −∇ₓℓ, so the gradient of the base's own forward serves. Ganz et al. 2023 (PAG) with other targets. A
-/// row whose gradient or target is zero counts 0, has no gradient, stays in the denominator, and is counted in the
+/// row whose gradient or target is negligible (below 10⁻¹⁸) counts 0, has no gradient, stays in the denominator, and is counted in the
 /// logged term `dropped`.
 #[derive(Debug, Clone)]
 pub struct DirectionMatching {
@@ -49,7 +49,7 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
         ParamDoc { name: "weight", kind: "float", default: "1.0", unit: "", doc: "weight of the penalty" },
         GRAPH,
     ],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| {
         let direction = match args.choice("direction", &["class-mean", "fixed"])? {
@@ -122,12 +122,8 @@ impl Penalty for DirectionMatching {
         let climb = step.input_gradient(&ce, &x, self.graph)?.neg()?; // ∇ₓ log p_y
         let tau = self.targets(step, &x)?;
         let cos = climb.cosine_per_example(&tau)?;
-        let zero = |v: &Var| -> Result<Vec<bool>> {
-            let norms: Vec<f64> = v.detach().norm_l2_per_example()?.tensor().to_dtype(DType::F64)?.to_vec1()?;
-            Ok(norms.iter().map(|n| *n == 0.0).collect())
-        };
-        let dropped: Vec<f64> =
-            zero(&climb)?.iter().zip(zero(&tau)?).map(|(a, b)| f64::from(u8::from(*a || b))).collect();
+        let (gone, aimless) = (climb.negligible_per_example()?, tau.negligible_per_example()?);
+        let dropped: Vec<f64> = gone.iter().zip(&aimless).map(|(a, b)| f64::from(u8::from(*a || *b))).collect();
         let n = dropped.len();
         let dropped = Var::constant(Tensor::from_vec(dropped, n, &Device::Cpu)?.to_dtype(x.dtype())?);
         let kept = dropped.affine(-1.0, 1.0)?;
