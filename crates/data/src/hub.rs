@@ -1,9 +1,10 @@
 //! Files from the Hugging Face hub: pinned revision, sha256 verified on every use, downloaded once more on a mismatch.
 
+use crate::plain_get::PlainGet;
 use crate::{Error, LoadOptions, RemoteFile, Result};
 use gauntlet_core::checkpoint::hex;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
-use hf_hub::{HFClient, HFClientSync, split_id};
+use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Hub {
     client: HFClientSync,
     endpoint: String,
+    cache: PathBuf,
 }
 
 /// A client: the environment (HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN) unless the options say otherwise.
@@ -27,7 +29,8 @@ pub(crate) fn connect(options: &LoadOptions) -> Result<Hub> {
     let fail = |e: hf_hub::HFError| Error::Message(format!("cannot set up the hub client: {e}"));
     let inner = builder.build().map_err(fail)?;
     let endpoint = inner.endpoint().to_string();
-    Ok(Hub { client: HFClientSync::from_inner(inner).map_err(fail)?, endpoint })
+    let cache = inner.cache_dir().to_path_buf();
+    Ok(Hub { client: HFClientSync::from_inner(inner).map_err(fail)?, endpoint, cache })
 }
 
 /// sha256 of a file, lower-case hexadecimal.
@@ -58,7 +61,7 @@ fn blob_name(path: &Path) -> Option<String> {
 /// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice.
 pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, options: &LoadOptions) -> Result<PathBuf> {
     let (owner, name) = split_id(id);
-    let Hub { client, endpoint } = hub;
+    let Hub { client, endpoint, cache } = hub;
     let fail = |why: String| Error::Hub { id: id.into(), file: file.path.clone(), endpoint: endpoint.clone(), why };
     let download = |again: bool| {
         client
@@ -77,10 +80,16 @@ pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, opti
             // A body that breaks off is worth the second try; a refusal is answered in the same words again.
             Err(e) => {
                 last = e.to_string();
-                if again {
-                    return Err(fail(last));
+                // Where the hub announces xet and that protocol does not get through, plain HTTP may.
+                let unreachable = matches!(&e, HFError::Request { source, .. } if source.is_connect());
+                let bar = Bar::new(&file.path, options.quiet);
+                let plain = PlainGet { endpoint, repo: id, revision, file: &file.path, cache };
+                match if unreachable { Ok(None) } else { plain.fetch(&bar.0) } {
+                    Ok(Some(path)) => path,
+                    Ok(None) | Err(_) if !again => continue,
+                    Ok(None) => return Err(fail(last)),
+                    Err(why) => return Err(fail(format!("{last}; by plain GET: {why}"))),
                 }
-                continue;
             }
         };
         let got = sha256(&path)?;

@@ -14,6 +14,7 @@ mod load;
 mod local;
 mod manifest;
 mod parquet_rows;
+mod plain_get;
 mod split;
 
 pub use catalogue::Catalogue;

@@ -61,6 +61,8 @@ enum Fault {
     Truncate,
     /// One flipped byte.
     Corrupt,
+    /// No fault of the body, but every file is announced as stored in xet, which this hub does not speak.
+    Xet,
 }
 
 struct Hub {
@@ -115,7 +117,10 @@ fn answer(
     let Some(bytes) = files.get(&name) else {
         return reply("404 Not Found", "X-Error-Code: EntryNotFound\r\n", b"Entry not found", 15);
     };
-    let tag = format!("ETag: \"{0}\"\r\nX-Linked-ETag: \"{0}\"\r\nX-Linked-Size: {1}\r\n", sha(bytes), bytes.len());
+    let mut tag = format!("ETag: \"{0}\"\r\nX-Linked-ETag: \"{0}\"\r\nX-Linked-Size: {1}\r\n", sha(bytes), bytes.len());
+    if fault == Fault::Xet && !path.starts_with("/cdn/") {
+        tag += &format!("X-Xet-Hash: {}\r\n", sha(bytes));
+    }
     if let Some(base) = redirect.filter(|_| !path.starts_with("/cdn/")) {
         return reply("302 Found", &format!("{tag}Location: {base}/cdn/{name}\r\n"), b"", 0);
     }
@@ -195,6 +200,19 @@ fn redirects_are_followed() {
     let (files, cache) = (tiny(), tempfile::tempdir().unwrap());
     let hub = serve(files.clone(), Fault::None, 0, true);
     check(&load(&manifest(&files, |t| t), &options(&hub, cache.path())).unwrap());
+}
+
+#[test]
+fn where_xet_does_not_get_through_plain_http_does() {
+    for redirect in [false, true] {
+        let (files, cache) = (tiny(), tempfile::tempdir().unwrap());
+        let hub = serve(files.clone(), Fault::Xet, 0, redirect);
+        check(&load(&manifest(&files, |t| t), &options(&hub, cache.path())).unwrap());
+        assert_eq!(hub.gets.load(Ordering::SeqCst), 2);
+        // The cache is laid out as hf-hub does it: it serves the next load without the hub.
+        let gone = LoadOptions { endpoint: Some("http://127.0.0.1:9".into()), ..options(&hub, cache.path()) };
+        check(&load(&manifest(&files, |t| t), &gone).unwrap());
+    }
 }
 
 #[test]
