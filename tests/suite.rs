@@ -39,6 +39,11 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert_eq!(sandbox.results("reports/small").len(), 3);
 
+    // Unless they are not to be believed: then everything is done again, with the same results.
+    let fourth = sandbox.ok("run small.toml --fresh --runs new --out mine");
+    assert!(fourth.err.contains("training ce, seed 0: epoch 2"), "{}", fourth.err);
+    assert_eq!(sandbox.results("mine"), sandbox.results("reports/small"));
+
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");
     assert_eq!(sandbox.read("again/table.md"), table);

@@ -84,6 +84,9 @@ pub(crate) struct Run {
     /// Folder of the report (default: reports/<suite>)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Do not take committed records of reports/<suite> for done: train and attack here
+    #[arg(long)]
+    pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) examples: Examples,
 }

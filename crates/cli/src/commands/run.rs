@@ -20,7 +20,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let interrupt = interrupt::flag();
     let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.data);
-    context.records = committed(&suite, &folder);
+    context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
     session.create(&folder)?;
     let progress = session.progress();
     let records = gauntlet_engine::run(&suite, &context, &progress);
