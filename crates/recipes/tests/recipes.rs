@@ -143,7 +143,10 @@ fn the_parameter_gradient_is_the_central_difference_of_the_loss() {
         // FGSM's sign jumps where a gradient crosses zero: a small step keeps the signs.
         let probe = Probe { h: 1e-6, directions: Some(3), tolerance: 2e-5 };
         let report = along(&f, &at, Order::First, probe).unwrap_or_else(|e| panic!("{given}: {e}"));
-        println!("{given}: worst {:.1e} over {} directions", report.worst, report.compared);
+        // Once more: the second derivative by the parameters, the network's third for a penalty on its gradient.
+        let second = along(&f, &at, Order::Second, Probe { directions: Some(1), ..probe })
+            .unwrap_or_else(|e| panic!("{given}, second order: {e}"));
+        println!("{given}: worst {:.1e} at first, {:.1e} at second order", report.worst, second.worst);
     }
 }
 
