@@ -8,6 +8,7 @@ use std::sync::Arc;
 /// Which values a vjp reads; everything else is dropped as soon as the operation is recorded.
 #[derive(Debug, Clone)]
 pub struct Saves {
+    /// `None`: all.
     inputs: Option<Vec<usize>>,
     output: bool,
 }
@@ -28,6 +29,10 @@ impl Saves {
     /// The output, no input.
     pub fn output() -> Self {
         Saves { inputs: Some(Vec::new()), output: true }
+    }
+    /// These inputs and the output.
+    pub fn inputs_and_output(positions: &[usize]) -> Self {
+        Saves { inputs: Some(positions.to_vec()), output: true }
     }
     pub(crate) fn keeps_input(&self, i: usize) -> bool {
         self.inputs.as_ref().is_none_or(|kept| kept.contains(&i))

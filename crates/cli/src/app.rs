@@ -79,6 +79,7 @@ impl App {
                 Command::Report(a) => commands::report::report(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),
                 Command::Check(a) => commands::check::check(&session, &a),
+                Command::Bench(a) => commands::bench::bench(&session, &a),
                 Command::Doctor(a) => commands::doctor::doctor(&session, &a),
             }
         });

@@ -45,6 +45,8 @@ pub(crate) enum Command {
     List(List),
     /// Parse and resolve a suite; show what it would do and what the store already has
     Check(Check),
+    /// Measure the speed of training steps, attacks and kernels
+    Bench(Bench),
     /// Show the machine, the hub's cache, and a self-test of all derivatives
     Doctor(Doctor),
 }
@@ -228,3 +230,75 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: BenchWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchWhat {
+    /// Whole training steps, optimiser included, on random images; or parts of one
+    Step(BenchStep),
+    /// One attack on test images
+    Attack(BenchAttack),
+    /// Every kernel of the built-in architectures, against the measured peak
+    Ops(BenchOps),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchStep {
+    /// Architecture: a name or a table
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Recipe or penalty: a name or a table; or forward, input-gradient, attack (a PGD step on a frozen model)
+    #[arg(long)]
+    pub(crate) recipe: String,
+    /// Examples per step
+    #[arg(long, default_value = "128")]
+    pub(crate) batch: NonZeroUsize,
+    /// Height and width of the images (default: 28, one channel; preactresnet18: 32, three channels)
+    #[arg(long)]
+    pub(crate) side: Option<NonZeroUsize>,
+    /// f32 or f64
+    #[arg(long, default_value = "f32")]
+    pub(crate) dtype: String,
+    /// Seconds to measure for, after two steps of warming up
+    #[arg(long, default_value = "2", allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchAttack {
+    /// Architecture: a name or a table
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Checkpoint (default: untrained weights)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Data set; its test split is attacked
+    #[arg(long)]
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) source: DataArgs,
+    /// Attack the first N test rows
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) take: NonZeroUsize,
+    /// Attack: a name or a table such as '{ name = "pgd", steps = 40 }'
+    #[arg(long)]
+    pub(crate) attack: String,
+    /// linf, l2 or l1
+    #[arg(long, default_value = "linf")]
+    pub(crate) norm: String,
+    /// Budget in pixels of images in [0,1]: 0.3, 8/255
+    #[arg(long, default_value = "0.3", allow_hyphen_values = true)]
+    pub(crate) eps: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOps {
+    /// Examples (preactresnet18: a quarter of it)
+    #[arg(long, default_value = "128")]
+    pub(crate) batch: NonZeroUsize,
+}

@@ -279,6 +279,12 @@ impl<'a> Step<'a> {
         Ok(loss)
     }
 
+    /// Lets go of the forwards and losses that are kept for sharing, so that the last sweep can free them as it goes.
+    pub fn forget(&mut self) {
+        self.forwards.clear();
+        self.losses.clear();
+    }
+
     /// ∂(Σₙ values(n))/∂x, shape of x: per-example gradients (the sum scales nothing). `Graph::Keep` makes it
     /// differentiable by the parameters (double backpropagation); `Graph::Free` is the popular cut reading.
     pub fn input_gradient(&self, values: &Var, x: &Var, graph: Graph) -> Result<Var> {

@@ -4,9 +4,10 @@ use crate::evaluator::{Cost, Done, robust_accuracy};
 use crate::event::{Event, Events, Part};
 use crate::progress::Progress;
 use crate::{AttackEntry, Component, Context, Evaluator, Examples, Kind, Result, Selection, flags};
+use candle_core::Device;
 use gauntlet_core::checkpoint;
 use gauntlet_core::record::CleanVerdict;
-use gauntlet_core::{Attacked, Eps, Flag, Frozen, Norm};
+use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Weights};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use std::time::Instant;
 pub struct AttackRequest {
     /// Architecture: `name` and arguments.
     pub model: Map<String, Value>,
-    /// Weights, safetensors.
-    pub checkpoint: PathBuf,
+    /// Weights, safetensors; without, the initial ones of seed 0 (for measuring speed).
+    pub checkpoint: Option<PathBuf>,
     /// Data set; its test split is attacked.
     pub data: String,
     /// Which test rows.
@@ -90,7 +91,13 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     }
     let manifest = context.catalogue.get(&request.data)?;
     let (network, _) = context.registry.model(&request.model, manifest.shape, manifest.classes.len())?;
-    let (weights, notes) = checkpoint::load(&request.checkpoint, &network.specs(), network.info(), context.dtype)?;
+    let (weights, notes) = match &request.checkpoint {
+        Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
+        None => {
+            let key = Key::new(0, Purpose::Init);
+            (Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?, vec!["the weights are untrained".into()])
+        }
+    };
     let data = gauntlet_data::load(&manifest, &context.data)?;
     events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
     let rows = request.examples.indices(data.test.len(), request.seed);

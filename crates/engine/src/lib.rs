@@ -34,6 +34,7 @@ mod train_config;
 mod train_request;
 mod trainer;
 mod training_state;
+mod training_step;
 
 pub use attack_request::{AttackReport, AttackRequest, EpsReport, attack};
 pub use augmentation::Augmentation;
@@ -54,6 +55,7 @@ pub use suite::{AttackEntry, Row, Selection, Suite};
 pub use train_config::TrainConfig;
 pub use train_request::{TrainReport, TrainRequest, train};
 pub use trainer::{Trained, TrainingJob};
+pub use training_step::{Stepped, TrainingStep};
 
 /// Raised by hand when the trainer's own numbers change; part of every training's key.
 pub const TRAINER_NUMERICS: u32 = 1;

@@ -3,15 +3,13 @@
 use crate::event::{Event, Events, Part};
 use crate::monitor::TRAIN_ROWS;
 use crate::training_state::{Progress, TrainingState};
+use crate::training_step::{Stepped, TrainingStep};
 use crate::{Error, Examples, Result, TrainConfig};
-use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::grad_last;
+use candle_core::{DType, Device};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::record::Epoch;
-use gauntlet_core::{
-    Batch, BatchStats, Frozen, Key, Loss, Network, Params, Purpose, Recipe, Registry, Setup, Step, Weights,
-};
+use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Weights};
 use gauntlet_data::Split;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,12 +56,6 @@ pub struct Trained {
     pub seconds: f64,
     /// How often it was taken up again.
     pub resumed: u32,
-}
-
-/// What a step found out on its way.
-struct Stepped {
-    loss: f64,
-    terms: Vec<(String, f64)>,
 }
 
 impl TrainingJob<'_> {
@@ -211,86 +203,25 @@ impl TrainingJob<'_> {
         let batch = self.config.augmentation.apply(self.batch(rows)?, self.seed, position.epoch)?;
         let rate = self.config.schedule.lr(self.config.optimiser.lr(), position);
         let mut last = Stepped { loss: f64::NAN, terms: Vec::new() };
+        let step = TrainingStep {
+            network: &self.network,
+            recipe: &*self.recipe,
+            optimiser: &self.config.optimiser,
+            clip: self.config.clip,
+        };
         for _ in 0..self.recipe.replays() {
-            let params = current.weights.leaves();
-            let network = self.network.clone();
-            let mut step = Step::new(network, &params, &batch, self.seed, position, &mut current.memory)?;
-            let loss = self.recipe.loss(&mut step)?;
-            let (stepped, sums) = self.read(&loss, position)?;
-            let gradients = self.gradients(loss, &params)?;
-            let stats = std::mem::take(&mut step.stats);
-            current.optimiser.step(&self.config.optimiser, &mut current.weights, &gradients, rate)?;
-            move_statistics(&mut current.weights, &stats)?;
-            self.recipe.after(&mut step)?;
-            for (name, sum) in sums {
-                match current.progress.sums.iter_mut().find(|(known, _)| *known == name) {
+            let TrainingState { weights, optimiser, memory, .. } = current;
+            last = step.take(weights, optimiser, memory, &batch, (self.seed, position, rate))?;
+            for (name, mean) in &last.terms {
+                let sum = mean * rows.len() as f64;
+                match current.progress.sums.iter_mut().find(|(known, _)| known == name) {
                     Some((_, total)) => *total += sum,
-                    None => current.progress.sums.push((name, sum)),
+                    None => current.progress.sums.push((name.clone(), sum)),
                 }
             }
             current.progress.seen += rows.len() as u64;
-            last = stepped;
         }
         Ok(last)
-    }
-
-    /// Loss and terms on the host: what is logged, and the sums for the curve.
-    fn read(&self, loss: &Loss, position: Position) -> Result<(Stepped, Vec<(String, f64)>)> {
-        let total: f64 = loss.total.tensor().to_dtype(DType::F64)?.sum_all()?.to_scalar()?;
-        let (mut terms, mut sums) = (Vec::new(), Vec::new());
-        for (name, _, values) in &loss.terms {
-            let values: Vec<f64> = values.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-            let sum: f64 = values.iter().sum();
-            terms.push((name.to_string(), sum / values.len().max(1) as f64));
-            sums.push((name.to_string(), sum));
-        }
-        if !total.is_finite() || terms.iter().any(|(_, v)| !v.is_finite()) {
-            let shown: Vec<String> = loss
-                .terms
-                .iter()
-                .zip(&terms)
-                .map(|((name, weight, _), (_, mean))| format!("{name} = {mean} (weight {weight})"))
-                .collect();
-            return Err(Error::Core(gauntlet_core::Error::NotFinite {
-                what: format!("the loss of {}", self.recipe.name()),
-                why: format!(
-                    "step {} of epoch {}: total {total}, {}; a lower learning rate, a smaller weight or a ramp may help",
-                    position.step + 1,
-                    position.epoch + 1,
-                    shown.join(", ")
-                ),
-            }));
-        }
-        Ok((Stepped { loss: total, terms }, sums))
-    }
-
-    fn gradients<'p>(&self, loss: Loss, params: &'p Params) -> Result<Vec<(&'p str, Tensor)>> {
-        let (names, leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
-        let mut gradients = match grad_last(loss.total, &leaves) {
-            Ok(gradients) => gradients,
-            Err(gauntlet_autograd::Error::Unreached { positions }) => {
-                let lost: Vec<&str> = positions.iter().filter_map(|i| names.get(*i).copied()).collect();
-                return Err(Error::message(format!(
-                    "the loss of {} does not reach the parameters {}: they would never be trained; \
-                     was a value detached on the way?",
-                    self.recipe.name(),
-                    lost.join(", ")
-                )));
-            }
-            Err(other) => return Err(other.into()),
-        };
-        if let Some(limit) = self.config.clip {
-            let mut squares = 0.0;
-            for g in &gradients {
-                let values: Vec<f64> = g.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-                squares += values.iter().map(|v| v * v).sum::<f64>();
-            }
-            if squares.sqrt() > limit {
-                let scale = limit / squares.sqrt();
-                gradients = gradients.iter().map(|g| g.affine(scale, 0.0)).collect::<Result<_, _>>()?;
-            }
-        }
-        Ok(names.into_iter().zip(gradients).collect())
     }
 
     fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
@@ -305,38 +236,5 @@ impl TrainingJob<'_> {
             monitored_on: if self.config.validation == 0 { "train" } else { "validation" }.to_string(),
             ..measured
         })
-    }
-}
-
-/// running = (1 − m) · running + m · batch, in the order in which the batches were seen.
-fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
-    for seen in stats {
-        for (leaf, batch) in [("running_mean", &seen.mean), ("running_var", &seen.var)] {
-            let name = format!("{}.{leaf}", seen.layer);
-            let kept = weights.get(&name)?.affine(1.0 - seen.momentum, 0.0)?;
-            weights.set(&name, (kept + batch.affine(seen.momentum, 0.0)?)?)?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn running_statistics_move_once_per_batch_seen() {
-        let t = |v: [f64; 2]| Tensor::new(&v, &Device::Cpu).unwrap();
-        let entries = [("bn.running_mean", t([0.0, 1.0])), ("bn.running_var", t([1.0, 1.0]))];
-        let mut weights = Weights::from_entries(entries.map(|(n, t)| (n.to_string(), t, false)));
-        let seen = |mean, var| BatchStats { layer: "bn".into(), mean: t(mean), var: t(var), momentum: 0.1 };
-        move_statistics(&mut weights, &[seen([1.0, 1.0], [2.0, 0.0]), seen([3.0, 1.0], [1.0, 1.0])]).unwrap();
-        let read = |name: &str| weights.get(name).unwrap().to_vec1::<f64>().unwrap();
-        let close = |a: Vec<f64>, b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
-        // 0.9 · (0.9 · 0 + 0.1 · 1) + 0.1 · 3, and so on.
-        assert!(close(read("bn.running_mean"), [0.39, 1.0]));
-        assert!(close(read("bn.running_var"), [0.9 * 1.1 + 0.1, 0.9 * 0.9 + 0.1]));
-        let other = BatchStats { layer: "bn2".into(), ..seen([0.0, 0.0], [1.0, 1.0]) };
-        assert!(move_statistics(&mut weights, &[other]).unwrap_err().to_string().contains("bn2.running_mean"));
     }
 }

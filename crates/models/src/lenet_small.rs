@@ -1,6 +1,6 @@
 //! The small strided LeNet of fast adversarial training on MNIST.
 
-use crate::normalise::{conv, linear, normalise};
+use crate::normalise::{conv_act, linear, linear_act, normalise};
 use crate::settings::{self, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
@@ -37,9 +37,9 @@ impl Network for LenetSmall {
     }
     fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
         let act = self.0.info.activation;
-        let y = act.apply(&conv(params, "0", &normalise(&self.0.info, x)?, 2, 1)?)?;
-        let y = act.apply(&conv(params, "2", &y, 2, 1)?)?;
-        let y = act.apply(&linear(params, "5", &y.flatten()?)?)?;
+        let y = conv_act(params, "0", &normalise(&self.0.info, x)?, (2, 1), act)?;
+        let y = conv_act(params, "2", &y, (2, 1), act)?;
+        let y = linear_act(params, "5", &y.flatten()?, act)?;
         linear(params, "7", &y)
     }
 }

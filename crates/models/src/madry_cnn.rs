@@ -1,6 +1,6 @@
 //! The convolutional network of the MNIST challenge.
 
-use crate::normalise::{conv, linear, normalise};
+use crate::normalise::{conv_act_pool, linear, linear_act, normalise};
 use crate::settings::{self, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
@@ -42,9 +42,9 @@ impl Network for MadryCnn {
     }
     fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
         let act = self.0.info.activation;
-        let y = act.apply(&conv(params, "conv1", &normalise(&self.0.info, x)?, 1, 2)?)?.max_pool2d(2, 2)?;
-        let y = act.apply(&conv(params, "conv2", &y, 1, 2)?)?.max_pool2d(2, 2)?;
-        let y = act.apply(&linear(params, "fc1", &y.flatten()?)?)?;
+        let y = conv_act_pool(params, "conv1", &normalise(&self.0.info, x)?, 2, act)?;
+        let y = conv_act_pool(params, "conv2", &y, 2, act)?;
+        let y = linear_act(params, "fc1", &y.flatten()?, act)?;
         linear(params, "fc2", &y)
     }
 }

@@ -1,6 +1,6 @@
 //! A fully connected network with one hidden layer.
 
-use crate::normalise::{linear, normalise};
+use crate::normalise::{linear, linear_act, normalise};
 use crate::settings::{self, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
@@ -35,7 +35,7 @@ impl Network for Mlp {
         specs
     }
     fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        let h = linear(params, "1", &normalise(&self.0.info, x)?.flatten()?)?;
-        linear(params, "3", &self.0.info.activation.apply(&h)?)
+        let h = linear_act(params, "1", &normalise(&self.0.info, x)?.flatten()?, self.0.info.activation)?;
+        linear(params, "3", &h)
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
-use gauntlet_core::{Error, ModelInfo, Params, Result};
+use gauntlet_core::{Activation, Error, ModelInfo, Params, Result};
 
 /// (x − mean) / std per channel; `x (N, C, H, W)` in `[0, 1]`. Also checks the input's shape.
 pub(crate) fn normalise(info: &ModelInfo, x: &Var) -> Result<Var> {
@@ -25,6 +25,44 @@ pub(crate) fn normalise(info: &ModelInfo, x: &Var) -> Result<Var> {
 /// x · Wᵀ + b with the parameters of layer `name`.
 pub(crate) fn linear(params: &Params, name: &str, x: &Var) -> Result<Var> {
     Ok(x.linear(params.get(&format!("{name}.weight"))?, Some(params.get(&format!("{name}.bias"))?))?)
+}
+
+/// The activation of [`linear`], in one pass where the activation is a rectifier.
+pub(crate) fn linear_act(params: &Params, name: &str, x: &Var, act: Activation) -> Result<Var> {
+    match act {
+        Activation::Relu => {
+            Ok(x.linear_relu(params.get(&format!("{name}.weight"))?, params.get(&format!("{name}.bias"))?)?)
+        }
+        other => other.apply(&linear(params, name, x)?),
+    }
+}
+
+/// The activation of [`conv`], in one pass where the activation is a rectifier.
+pub(crate) fn conv_act(
+    params: &Params,
+    name: &str,
+    x: &Var,
+    (stride, padding): (usize, usize),
+    act: Activation,
+) -> Result<Var> {
+    match act {
+        Activation::Relu => {
+            let bias = params.get(&format!("{name}.bias"))?;
+            Ok(x.conv2d_relu(params.get(&format!("{name}.weight"))?, Some(bias), stride, padding)?)
+        }
+        other => other.apply(&conv(params, name, x, stride, padding)?),
+    }
+}
+
+/// Convolution of stride 1, activation, 2×2 maxima.
+///
+/// A rectifier commutes with the maximum, value and subgradient, so it is applied to the quarter that is left.
+pub(crate) fn conv_act_pool(params: &Params, name: &str, x: &Var, padding: usize, act: Activation) -> Result<Var> {
+    let y = conv(params, name, x, 1, padding)?;
+    match act {
+        Activation::Relu => Ok(y.max_pool2d(2, 2)?.relu()?),
+        other => Ok(other.apply(&y)?.max_pool2d(2, 2)?),
+    }
 }
 
 /// Convolution with the parameters of layer `name`.

@@ -1,6 +1,6 @@
 //! The SmallCNN of TRADES on MNIST.
 
-use crate::normalise::{conv, linear, normalise};
+use crate::normalise::{conv_act, conv_act_pool, linear, linear_act, normalise};
 use crate::settings::{self, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
@@ -55,12 +55,14 @@ impl Network for SmallCnn {
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let act = self.0.info.activation;
-        let block = |name: &str, x: &Var| act.apply(&conv(params, &format!("feature_extractor.{name}"), x, 1, 0)?);
-        let y = block("conv2", &block("conv1", &normalise(&self.0.info, x)?)?)?.max_pool2d(2, 2)?;
-        let y = block("conv4", &block("conv3", &y)?)?.max_pool2d(2, 2)?;
-        let y = act.apply(&linear(params, "classifier.fc1", &y.flatten()?)?)?;
+        let name = |layer: &str| format!("feature_extractor.{layer}");
+        let y = conv_act(params, &name("conv1"), &normalise(&self.0.info, x)?, (1, 0), act)?;
+        let y = conv_act_pool(params, &name("conv2"), &y, 0, act)?;
+        let y = conv_act(params, &name("conv3"), &y, (1, 0), act)?;
+        let y = conv_act_pool(params, &name("conv4"), &y, 0, act)?;
+        let y = linear_act(params, "classifier.fc1", &y.flatten()?, act)?;
         let y = if pass.mode == Mode::Train { dropout(&y, pass)? } else { y };
-        let y = act.apply(&linear(params, "classifier.fc2", &y)?)?;
+        let y = linear_act(params, "classifier.fc2", &y, act)?;
         linear(params, "classifier.fc3", &y)
     }
 }

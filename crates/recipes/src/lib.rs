@@ -6,12 +6,14 @@ mod ce;
 mod direction_matching;
 mod fgsm_aug;
 mod grad_norm;
+mod pgd_at;
 mod reading;
 
 pub use ce::Ce;
 pub use direction_matching::{Direction, DirectionMatching};
 pub use fgsm_aug::FgsmAug;
 pub use grad_norm::{GradNorm, GradientNorm};
+pub use pgd_at::PgdAt;
 
 use gauntlet_core::{Registry, Result};
 
@@ -22,6 +24,7 @@ use gauntlet_core::{Registry, Result};
 pub fn register(registry: &mut Registry) -> Result<()> {
     registry.recipes.add(ce::SPEC)?;
     registry.recipes.add(fgsm_aug::SPEC)?;
+    registry.recipes.add(pgd_at::SPEC)?;
     registry.penalties.add(grad_norm::SPEC)?;
     registry.penalties.add(direction_matching::SPEC)
 }

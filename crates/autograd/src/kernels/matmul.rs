@@ -1,78 +1,65 @@
 //! Matrix products whose rows do not depend on how many rows there are.
 //!
-//! A GEMM library chooses its kernels and its blocking of k by shape, so the bits of one row can change with the number
-//! of rows. Every product here is therefore made of calls of constant shape: blocks of `ROWS` rows, the last one
-//! padded with zeros.
+//! Every element is one chain of fused multiply-adds over k, whatever the tile that computed it: a row's bits do not
+//! change with the number of rows, of threads, or with the width of the CPU's vectors.
 
-use super::{Real, dense, from_vec, view};
+use super::scratch::{Shared, scratch, unwritten};
+use super::simd::Isa;
+use super::tile::{FAR, Far};
+use super::transpose::{Epilogue, rectified, transpose};
+use super::{Real, dense, from_vec, view, work};
 use crate::Result;
 use candle_core::Tensor;
-use gemm::Parallelism;
 use rayon::prelude::*;
 
-/// Rows per call.
-pub const ROWS: usize = 32;
-/// Columns per call of a product that contracts over the batch.
-const COLUMNS: usize = 256;
+/// Steps of k whose panel of the right operand is packed at a time.
+const DEPTH: usize = 512;
+/// Rows of one task at most.
+const ROWS: usize = 256;
 
-/// A matrix in memory: element (i, j) at `i · rs + j · cs`.
+/// A strip of output columns: where it starts and how many vectors it holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panel {
+    pub(crate) start: usize,
+    pub(crate) vectors: usize,
+}
+
+/// Covers n columns with panels of two vectors, the last of one where that is enough; and the padded width.
+pub(crate) fn panels(n: usize, lanes: usize) -> (Vec<Panel>, usize) {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while start < n {
+        let vectors = if n - start > lanes { 2 } else { 1 };
+        found.push(Panel { start, vectors });
+        start += vectors * lanes;
+    }
+    (found, start)
+}
+
+/// Splits `n` into the fewest parts of at most `most`, as equal as can be.
+pub(crate) fn even_parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let parts = n.div_ceil(most.max(1));
+    let (each, more) = if parts == 0 { (0, 0) } else { (n / parts, n % parts) };
+    (0..parts).map(move |i| (i * each + i.min(more), each + usize::from(i < more)))
+}
+
+/// The right operand: `(K, N)`, or `(N, K)` when `transposed`; row major.
 #[derive(Clone, Copy)]
-pub(crate) struct Mat<'a, T> {
-    pub(crate) data: &'a [T],
-    pub(crate) rs: usize,
-    pub(crate) cs: usize,
+struct Right<'a, T> {
+    data: &'a [T],
+    ld: usize,
+    transposed: bool,
 }
 
-impl<T> Mat<'_, T> {
-    fn fits(&self, rows: usize, columns: usize) -> bool {
-        rows == 0 || columns == 0 || (rows - 1) * self.rs + (columns - 1) * self.cs < self.data.len()
-    }
-}
-
-/// out (m × n, row major with row stride `out_rs`) = a (m × k) · b (k × n), plus what is in `out` if `accumulate`.
-#[expect(unsafe_code, reason = "gemm takes pointers; bounds are asserted right here")]
-pub(crate) fn gemm_into<T: Real>(
-    (m, n, k): (usize, usize, usize),
-    a: Mat<'_, T>,
-    b: Mat<'_, T>,
-    out: &mut [T],
-    out_rs: usize,
-    accumulate: bool,
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(a.fits(m, k) && b.fits(k, n), "gemm operand out of bounds");
-    assert!((m - 1) * out_rs + n <= out.len() && (m == 1 || out_rs >= n), "gemm result out of bounds");
-    // SAFETY: all three operands were just checked to lie inside their slices, `out` is exclusively borrowed and its
-    // rows do not overlap.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            out_rs as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a.cs as isize,
-            a.rs as isize,
-            b.data.as_ptr(),
-            b.cs as isize,
-            b.rs as isize,
-            T::one(),
-            T::one(),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
-/// C = op(A) · op(B) for matrices; `ta`, `tb` transpose. The rows of C are a batch unless `ta`.
-pub fn matmul<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, ta: bool, tb: bool) -> Result<Tensor> {
+/// C = op(A) · op(B) (+ bias per column, rectified) for matrices; `ta`, `tb` transpose.
+pub fn matmul<T: Real>(
+    op: &'static str,
+    a: &Tensor,
+    b: &Tensor,
+    (ta, tb): (bool, bool),
+    bias: Option<&Tensor>,
+    relu: bool,
+) -> Result<Tensor> {
     let ((ar, ac), (br, bc)) = (a.dims2()?, b.dims2()?);
     let (m, k) = if ta { (ac, ar) } else { (ar, ac) };
     let (k2, n) = if tb { (bc, br) } else { (br, bc) };
@@ -82,49 +69,159 @@ pub fn matmul<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, ta: bool, tb: b
             format!("cannot multiply {m}×{k} by {k2}×{n} (from {:?} and {:?})", a.dims(), b.dims()),
         ));
     }
-    let (a, b) = (dense(a)?, dense(b)?);
-    let (x, y) = (view::<T>(op, &a)?, view::<T>(op, &b)?);
-    let (x, y): (&[T], &[T]) = (&x, &y);
-    let left = if ta { Mat { data: x, rs: 1, cs: ac } } else { Mat { data: x, rs: ac, cs: 1 } };
-    let right = if tb { Mat { data: y, rs: 1, cs: bc } } else { Mat { data: y, rs: bc, cs: 1 } };
-    let mut out = vec![T::zero(); m * n];
-    if m == 0 || n == 0 || k == 0 {
-        return from_vec(out, &[m, n]);
+    if let Some(bias) = bias.filter(|bias| bias.dims() != [n]) {
+        return Err(crate::error::shape(op, format!("bias {:?} for {n} columns", bias.dims())));
     }
-    if ta {
-        // Contracts over the batch: m and n are dimensions of weights; one task per block of columns.
-        let blocks: Vec<(usize, Vec<T>)> = (0..n.div_ceil(COLUMNS))
-            .into_par_iter()
-            .map(|block| {
-                let start = block * COLUMNS;
-                let width = COLUMNS.min(n - start);
-                let mut part = vec![T::zero(); m * width];
-                let right = Mat { data: &right.data[start * right.cs..], ..right };
-                gemm_into((m, width, k), left, right, &mut part, width, false);
-                (start, part)
-            })
-            .collect();
-        for (start, part) in blocks {
-            let width = part.len() / m;
-            for (row, part) in out.chunks_exact_mut(n).zip(part.chunks_exact(width)) {
-                row[start..start + width].copy_from_slice(part);
+    work::count(m * n * k);
+    let (a, b, bias) = (dense(a)?, dense(b)?, bias.map(dense).transpose()?);
+    let (x, y) = (view::<T>(op, &a)?, view::<T>(op, &b)?);
+    let bias = bias.as_ref().map(|b| view::<T>(op, b)).transpose()?;
+    let (x, bias): (&[T], Option<&[T]>) = (&x, bias.as_deref());
+    let right = Right { data: &y, ld: bc, transposed: tb };
+    let strides = if ta { (1, ac) } else { (ac, 1) };
+    let mut out = unwritten(m * n);
+    product(Isa::best(), (m, n, k), (x, strides), right, Epilogue { bias, relu }, &mut out);
+    from_vec(out, &[m, n])
+}
+
+/// `a` is read at `i · strides.0 + k · strides.1`.
+#[expect(unsafe_code, reason = "tiles take pointers; bounds are asserted right here")]
+fn product<T: Real>(
+    isa: Isa,
+    (m, n, k): (usize, usize, usize),
+    (a, (a_row, a_k)): (&[T], (usize, usize)),
+    right: Right<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    out: &mut [T],
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(k == 0 || (m - 1) * a_row + (k - 1) * a_k < a.len(), "left operand out of bounds");
+    assert!(right.data.len() == n * k && out.len() == m * n, "right operand or result out of bounds");
+    let lanes = T::lanes(isa);
+    let (panels, _) = panels(n, lanes);
+    // More tasks than panels only where panels alone do not feed every thread.
+    let threads = rayon::current_num_threads();
+    let split = (2 * threads).div_ceil(panels.len()).min(m.div_ceil(64));
+    let blocks: Vec<(usize, usize)> = even_parts(m, m.div_ceil(split).min(ROWS)).collect();
+    let shared = Shared::new(out);
+    let tasks = panels.len() * blocks.len();
+    let body = |task: usize| {
+        let (panel, (row, rows)) = (panels[task / blocks.len()], blocks[task % blocks.len()]);
+        let width = panel.vectors * lanes;
+        let used = width.min(n - panel.start);
+        scratch::<T, _>(rows * width, |c| {
+            if k == 0 {
+                c.fill(T::zero());
             }
-        }
-    } else {
-        out.par_chunks_mut(ROWS * n).enumerate().for_each(|(block, out)| {
-            let rows = out.len() / n;
-            let start = block * ROWS;
-            if rows == ROWS {
-                let left = Mat { data: &left.data[start * left.rs..], ..left };
-                gemm_into((ROWS, n, k), left, right, out, n, false);
-            } else {
-                let mut padded = vec![T::zero(); ROWS * k];
-                padded[..rows * k].copy_from_slice(&left.data[start * k..(start + rows) * k]);
-                let mut part = vec![T::zero(); ROWS * n];
-                gemm_into((ROWS, n, k), Mat { data: &padded, rs: k, cs: 1 }, right, &mut part, n, false);
-                out.copy_from_slice(&part[..rows * n]);
+            scratch::<T, _>(DEPTH.min(k) * width, |b| {
+                for (from, depth) in even_parts(k, DEPTH) {
+                    pack(isa, right, (from, depth), (panel.start, used, width), b);
+                    for (i, p) in even_parts(rows, FAR) {
+                        let mut offsets = [0; FAR];
+                        for (j, o) in offsets[..p].iter_mut().enumerate() {
+                            *o = j * a_row;
+                        }
+                        let tile = Far {
+                            counts: [1, 1, depth],
+                            // SAFETY: row + i + p ≤ m and from + depth ≤ k, asserted above to lie inside.
+                            a: unsafe { a.as_ptr().add((row + i) * a_row + from * a_k) },
+                            rows: offsets,
+                            steps: [0, 0, a_k],
+                            b: b.as_ptr(),
+                            b_step: width,
+                            c: c[i * width..].as_mut_ptr(),
+                            c_step: width,
+                            accumulate: from > 0,
+                        };
+                        // SAFETY: `b` holds depth × width, `c` rows × width elements.
+                        unsafe { T::far(isa, p, panel.vectors)(&tile) };
+                    }
+                }
+            });
+            for (i, from) in c.chunks_exact(width).enumerate() {
+                // SAFETY: tasks own disjoint columns or rows.
+                let to = unsafe { shared.part((row + i) * n + panel.start, used) };
+                match (epilogue.bias, epilogue.relu) {
+                    (None, false) => to.copy_from_slice(&from[..used]),
+                    (bias, relu) => {
+                        for (j, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                            let y = bias.map_or(*from, |b| *from + b[panel.start + j]);
+                            *to = if relu { rectified(y) } else { y };
+                        }
+                    }
+                }
             }
         });
+    };
+    if tasks == 1 || m * n * k < 1 << 16 {
+        (0..tasks).for_each(body);
+    } else {
+        (0..tasks).into_par_iter().with_max_len(1).for_each(body);
     }
-    from_vec(out, &[m, n])
+}
+
+/// Packs `depth` steps of a panel as `[k][width]`, columns past `used` zero.
+fn pack<T: Real>(
+    isa: Isa,
+    right: Right<'_, T>,
+    (from, depth): (usize, usize),
+    (start, used, width): (usize, usize, usize),
+    to: &mut [T],
+) {
+    if right.transposed {
+        let source = &right.data[start * right.ld + from..];
+        transpose(isa, (used, depth), (source, right.ld), (to, width), Epilogue::NONE);
+        if used < width {
+            to[..depth * width].chunks_exact_mut(width).for_each(|row| row[used..].fill(T::zero()));
+        }
+    } else {
+        for (k, row) in to[..depth * width].chunks_exact_mut(width).enumerate() {
+            row[..used].copy_from_slice(&right.data[(from + k) * right.ld + start..][..used]);
+            row[used..].fill(T::zero());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, seed: u32) -> Vec<f32> {
+        let mut s = seed;
+        (0..n)
+            .map(|_| {
+                s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (s >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_instruction_set_and_shape_gives_the_chain_of_fused_multiply_adds() {
+        for (m, n, k) in [(1, 1, 1), (7, 33, 5), (20, 50, 1030), (3, 16, 600), (130, 10, 40)] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let mut want = vec![0.0f32; m * n];
+            for i in 0..m {
+                for j in 0..n {
+                    want[i * n + j] = (0..k).fold(0.0f32, |s, l| a[i * k + l].mul_add(b[l * n + j], s));
+                }
+            }
+            for isa in Isa::available() {
+                for (ta, tb) in [(false, false), (true, false), (false, true)] {
+                    let flip = |x: &[f32], r: usize, c: usize| -> Vec<f32> {
+                        (0..c).flat_map(|j| (0..r).map(move |i| (i, j))).map(|(i, j)| x[i * c + j]).collect()
+                    };
+                    let left = if ta { flip(&a, m, k) } else { a.clone() };
+                    let data = if tb { flip(&b, k, n) } else { b.clone() };
+                    let right = Right { data: &data, ld: if tb { k } else { n }, transposed: tb };
+                    let mut out = vec![0.0; m * n];
+                    let strides = if ta { (1, m) } else { (k, 1) };
+                    product(isa, (m, n, k), (&left, strides), right, Epilogue::NONE, &mut out);
+                    assert!(out == want, "{isa:?} {m}×{n}×{k} {ta} {tb}");
+                }
+            }
+        }
+    }
 }

@@ -2,14 +2,19 @@
 //!
 //! Two promises hold throughout. Work is split into chunks that do not depend on the number of threads, so results do
 //! not either. And where a batch is one of the dimensions, the arithmetic of one example does not depend on how many
-//! others there are: matrix products are called with constant block sizes, the last block padded with zeros.
+//! others there are: an output element is one chain of fused multiply-adds, whatever tile computed it.
 
 pub mod conv;
 pub mod map;
 pub mod matmul;
 pub mod pool;
 pub mod reduce;
+mod scratch;
+mod simd;
 mod slice;
+mod tile;
+mod transpose;
+pub mod work;
 
 pub use slice::{Real, View, by_dtype_names};
 pub(crate) use slice::{by_dtype, dense, from_vec, view};

@@ -1,5 +1,6 @@
 //! Matrix products: with and without transposes they are each other's derivatives.
 
+use super::mask::{Mask, piece_hash};
 use crate::kernels::{by_dtype, matmul};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
@@ -20,7 +21,7 @@ impl Op for Product {
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let (ta, tb) = (matches!(self, Product::Left), matches!(self, Product::Right));
-        let value = by_dtype!("matmul", inputs[0], T => matmul::matmul::<T>("matmul", inputs[0], inputs[1], ta, tb))?;
+        let value = by_dtype!("matmul", inputs[0], T => matmul::matmul::<T>("matmul", inputs[0], inputs[1], (ta, tb), None, false))?;
         Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {
@@ -43,6 +44,43 @@ impl Op for Product {
     }
 }
 
+/// x · Wᵀ + b, rectified if asked, in one pass over the result. Inputs x, W, b.
+struct Affine {
+    relu: bool,
+}
+
+impl Op for Affine {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        let (x, w, b) = (inputs[0], inputs[1], inputs[2]);
+        let value =
+            by_dtype!("linear", x, T => matmul::matmul::<T>("linear", x, w, (false, true), Some(b), self.relu))?;
+        Ok((value, Vec::new()))
+    }
+    fn saves(&self) -> Saves {
+        if self.relu { Saves::inputs_and_output(&[0, 1]) } else { Saves::inputs(&[0, 1]) }
+    }
+    fn vjp(&self, saved: &Saved<'_>, g: &Var, needed: &[bool]) -> Result<Vec<Option<Var>>> {
+        let masked;
+        let g = if self.relu {
+            masked = g.mask(Mask::positive(saved.output()?.tensor())?)?;
+            &masked
+        } else {
+            g
+        };
+        Ok(vec![
+            needed[0].then(|| product(Product::Plain, g, &saved.input(1)?)).transpose()?,
+            needed[1].then(|| product(Product::Left, g, &saved.input(0)?)).transpose()?,
+            needed[2].then(|| g.sum_channels()).transpose()?,
+        ])
+    }
+    fn pieces(&self, output: Option<&Tensor>, _: &[Tensor]) -> Result<Option<u64>> {
+        output.filter(|_| self.relu).map(|y| piece_hash(&y.sign()?)).transpose()
+    }
+}
+
 fn product(kind: Product, a: &Var, b: &Var) -> Result<Var> {
     Var::apply(kind, &[a, b])
 }
@@ -54,10 +92,13 @@ impl Var {
     }
     /// x · weightᵀ + bias: `(N, in)`, `(out, in)`, `(out,)` to `(N, out)`.
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
-        let y = product(Product::Right, self, weight)?;
         match bias {
-            None => Ok(y),
-            Some(b) => y.add(&b.broadcast_channels(y.dims())?),
+            None => product(Product::Right, self, weight),
+            Some(b) => Var::apply(Affine { relu: false }, &[self, weight, b]),
         }
+    }
+    /// max(0, x · weightᵀ + bias), in one pass over the result.
+    pub fn linear_relu(&self, weight: &Var, bias: &Var) -> Result<Var> {
+        Var::apply(Affine { relu: true }, &[self, weight, bias])
     }
 }

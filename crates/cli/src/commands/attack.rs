@@ -23,7 +23,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     };
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: arguments.checkpoint.clone(),
+        checkpoint: Some(arguments.checkpoint.clone()),
         data: arguments.data.clone(),
         examples,
         attack: given(arguments)?,
@@ -61,10 +61,10 @@ fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
     Ok(given)
 }
 
-fn object(request: &AttackRequest, report: &AttackReport) -> Value {
+pub(super) fn object(request: &AttackRequest, report: &AttackReport) -> Value {
     let mut object = json!({
         "model": request.model["name"],
-        "checkpoint": request.checkpoint.display().to_string(),
+        "checkpoint": request.checkpoint.as_ref().map(|f| f.display().to_string()),
         "data": request.data,
         "attack": report.attacked.first().map(|a| a.parameters.clone()),
         "norm": request.norm,
@@ -77,7 +77,7 @@ fn object(request: &AttackRequest, report: &AttackReport) -> Value {
     object
 }
 
-fn text(request: &AttackRequest, report: &AttackReport) -> String {
+pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     let n = report.n;
     let mut out = format!("n = {n} test examples of {}\n", request.data);
     let interval = |accuracy: f64| {

@@ -1,0 +1,60 @@
+//! `gauntlet bench`: how fast this machine is at what gauntlet does.
+
+mod attack;
+mod ops;
+mod step;
+
+use crate::arguments::{Bench, BenchWhat};
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use std::time::Instant;
+
+pub(crate) fn bench(session: &Session, arguments: &Bench) -> Result<Code, Failure> {
+    match &arguments.what {
+        BenchWhat::Step(a) => step::step(session, a),
+        BenchWhat::Attack(a) => attack::attack(session, a),
+        BenchWhat::Ops(a) => ops::ops(session, a),
+    }
+}
+
+/// Times in milliseconds, sorted.
+struct Times(Vec<f64>);
+
+impl Times {
+    /// Calls `f` at least `least` times and for `seconds`.
+    fn measure(least: usize, seconds: f64, mut f: impl FnMut() -> Result<(), Failure>) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        let mut times = Vec::new();
+        while times.len() < least || begun.elapsed().as_secs_f64() < seconds {
+            let start = Instant::now();
+            f()?;
+            times.push(1e3 * start.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(Times(times))
+    }
+    fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+    fn min(&self) -> f64 {
+        self.0[0]
+    }
+}
+
+/// The largest resident set of this process so far, in MiB, where the system tells.
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+/// GFLOP/s of a large matrix product, the best of several: what the rest is held against.
+fn peak() -> Result<f64, Failure> {
+    use candle_core::{Device, Tensor};
+    use gauntlet_autograd::Var;
+    const SIDE: usize = 1536;
+    let tensor = || Ok::<_, gauntlet_core::Error>(Var::constant(Tensor::rand(0f32, 1f32, (SIDE, SIDE), &Device::Cpu)?));
+    let (a, b) = (tensor()?, tensor()?);
+    let best = Times::measure(5, 1.0, || a.matmul(&b).map(drop).map_err(|e| gauntlet_core::Error::from(e).into()))?;
+    Ok(2e-6 * (SIDE as f64).powi(3) / best.min())
+}

@@ -1,0 +1,179 @@
+//! `gauntlet bench step`: whole training steps on random images, and the parts that have a name.
+
+use super::{Times, peak, peak_rss_mb};
+use crate::arguments::BenchStep;
+use crate::component;
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::kernels::work;
+use gauntlet_core::optimiser::{Optimiser, OptimiserState};
+use gauntlet_core::recipe::{Composed, Memory, Position};
+use gauntlet_core::{
+    Batch, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
+};
+use gauntlet_engine::TrainingStep;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+const CLASSES: usize = 10;
+const EPS: f64 = 0.1;
+const ALPHA: f64 = 0.01;
+const HERE: Position = Position { epoch: 0, epochs: 1, step: 0, steps: 1 };
+
+/// What a bare name stands for where a parameter has no default.
+fn usual(given: &mut Map<String, Value>) {
+    let defaults = match given.get("name").and_then(Value::as_str) {
+        Some("grad-norm") => json!({ "weight": 0.1 }),
+        Some("direction-matching") => json!({ "weight": 0.1, "direction": "fixed" }),
+        Some("fgsm-aug") => json!({ "eps": "0.1" }),
+        Some("pgd-at") => json!({ "eps": "0.1", "alpha": "0.01", "steps": 10 }),
+        _ => return,
+    };
+    if let (1, Value::Object(defaults)) = (given.len(), defaults) {
+        given.extend(defaults);
+    }
+}
+
+/// A recipe, or `ce` with a penalty.
+fn recipe(registry: &Registry, text: &str) -> Result<Arc<dyn Recipe>, Failure> {
+    let mut given = component::parse("recipe", text)?;
+    usual(&mut given);
+    let name = given.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
+    if !registry.penalties.contains(&name) {
+        return Ok(registry.recipe(&given)?.0);
+    }
+    let ce = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
+    let (base, _) = registry.recipe(&ce)?;
+    Ok(Arc::new(Composed { base, penalties: vec![registry.penalty(&given)?.0], name }))
+}
+
+/// Everything a step needs.
+struct Bench {
+    network: Arc<dyn Network>,
+    weights: Weights,
+    batch: Batch,
+}
+
+impl Bench {
+    fn new(session: &Session, arguments: &BenchStep) -> Result<Self, Failure> {
+        let dtype = match arguments.dtype.as_str() {
+            "f32" => DType::F32,
+            "f64" => DType::F64,
+            other => return Err(Failure::user(format!("--dtype must be f32 or f64, got {other:?}"))),
+        };
+        let given = component::parse("model", &arguments.model)?;
+        let (channels, side) = match given.get("name").and_then(Value::as_str) {
+            Some("preactresnet18") => (3, 32),
+            _ => (1, 28),
+        };
+        let side = arguments.side.map_or(side, |s| s.get());
+        let (network, _) = session.registry.model(&given, (channels, side, side), CLASSES)?;
+        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)
+            .map_err(gauntlet_core::Error::from)?;
+        let n = arguments.batch.get();
+        let make = || -> Result<Batch, gauntlet_core::Error> {
+            let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
+            let pixels: Vec<f64> = (0..n * channels * side * side).map(|_| stream.uniform()).collect();
+            Ok(Batch {
+                x: Tensor::from_vec(pixels, (n, channels, side, side), &Device::Cpu)?.to_dtype(dtype)?,
+                y: Tensor::from_vec((0..n as u32).map(|i| i % CLASSES as u32).collect(), n, &Device::Cpu)?,
+                ids: (0..n as u64).collect(),
+            })
+        };
+        Ok(Bench { network, weights, batch: make()? })
+    }
+
+    /// The step as a closure.
+    fn step<'a>(
+        &'a mut self,
+        registry: &Registry,
+        name: &'a str,
+    ) -> Result<Box<dyn FnMut() -> Result<(), Failure> + 'a>, Failure> {
+        let Bench { network, weights, batch } = self;
+        let frozen = Frozen::new(network.clone(), weights.constants());
+        if name == "forward" {
+            return Ok(Box::new(move || Ok(frozen.logits(&batch.x).map(drop)?)));
+        }
+        if name == "input-gradient" || name == "attack" {
+            let given = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
+            let (objective, _) = registry.objective(&given)?;
+            let threat = ThreatModel::new(Norm::Linf, EPS);
+            let goal = Goal { labels: batch.y.clone(), targets: None, reference: None };
+            let clean = batch.x.clone();
+            let mut x = clean.clone();
+            let alpha = vec![ALPHA; batch.ids.len()];
+            return Ok(Box::new(move || {
+                let linear = frozen.linearise(&x)?;
+                let (_, slope) = objective.ascend(linear.logits(), &goal)?;
+                let gradient = linear.pull(&slope)?;
+                if name == "attack" {
+                    x = threat.step(&x, &clean, &gradient, &alpha)?;
+                }
+                Ok(())
+            }));
+        }
+        let recipe = recipe(registry, name)?;
+        let mut memory = {
+            let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(batch);
+            let mut setup = Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype() };
+            recipe.prepare(&mut setup)?
+        };
+        let optimiser = match network.info().name.as_str() {
+            "preactresnet18" => Optimiser::Sgd { lr: 0.01, momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
+            _ => Optimiser::Adam { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
+        };
+        let mut state = OptimiserState::default();
+        Ok(Box::new(move || {
+            let step = TrainingStep { network, recipe: &*recipe, optimiser: &optimiser, clip: None };
+            let memory: &mut Memory = &mut memory;
+            step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
+            Ok(())
+        }))
+    }
+}
+
+pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Failure> {
+    if !(arguments.seconds >= 0.0 && arguments.seconds.is_finite()) {
+        return Err(Failure::user(format!("--seconds must be at least 0, got {}", arguments.seconds)));
+    }
+    let mut bench = Bench::new(session, arguments)?;
+    let model = bench.network.info().name.clone();
+    let mut step = bench.step(&session.registry, &arguments.recipe)?;
+    step()?;
+    let before = work::flops();
+    step()?;
+    let gflop = (work::flops() - before) as f64 / 1e9;
+    let times = Times::measure(3, arguments.seconds, &mut step)?;
+    let rss = peak_rss_mb();
+    let peak = peak()?;
+    let rate = gflop / times.median() * 1e3;
+    session.result(
+        || {
+            json!({
+                "model": model, "recipe": arguments.recipe, "batch": arguments.batch, "dtype": arguments.dtype,
+                "threads": rayon::current_num_threads(), "ms_median": times.median(), "ms_min": times.min(),
+                "n": times.0.len(), "peak_rss_mb": rss, "gflop": gflop, "gflop_per_s": rate,
+                "peak_gflop_per_s": peak,
+            })
+        },
+        || {
+            format!(
+                "{model} {}, batch {}, {} threads: {:.2} ms (median of {}, least {:.2}), {:.1} GFLOP, {:.0} GFLOP/s, \
+                 {:.0} % of a matrix product's {:.0}, {:.0} MiB at most\n",
+                arguments.recipe,
+                arguments.batch,
+                rayon::current_num_threads(),
+                times.median(),
+                times.0.len(),
+                times.min(),
+                gflop,
+                rate,
+                100.0 * rate / peak,
+                peak,
+                rss.unwrap_or(f64::NAN),
+            )
+        },
+    )?;
+    Ok(Code::Done)
+}

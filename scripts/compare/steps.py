@@ -1,0 +1,132 @@
+"""The steps that gauntlet is compared on, as a PyTorch user would write them: eager mode, fused optimisers, only the
+gradients that are needed.
+
+    steps.py                     reads requests (one JSON object per line) on stdin, answers on stdout
+    steps.py '{"model": ...}'    answers one request and ends (peak memory of a step needs a process of its own)
+
+A request: model, recipe (or "attack", the bare attack step), batch, threads, seconds (time to spend measuring),
+dtype ("f32").
+"""
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
+import networks  # noqa: E402
+
+EPS, ALPHA, STEPS = 0.1, 0.01, 10
+
+
+class TrainingCnn(networks.SmallCnn):
+    """trades-smallcnn with the dropout that training has."""
+
+    def forward(self, x):
+        f, c, act = self.feature_extractor, self.classifier, self.act
+        x = F.max_pool2d(act(f["conv2"](act(f["conv1"](x)))), 2)
+        x = F.max_pool2d(act(f["conv4"](act(f["conv3"](x)))), 2)
+        x = F.dropout(act(c["fc1"](x.flatten(1))), 0.5, self.training)
+        return c["fc3"](act(c["fc2"](x)))
+
+
+def build(name, dropout):
+    if name == "trades-smallcnn" and dropout:
+        return TrainingCnn(networks.ACTIVATIONS["relu"])
+    return networks.build(name, "relu")
+
+
+class Step:
+    """A model, its optimiser and a batch."""
+
+    def __init__(self, request):
+        torch.manual_seed(0)
+        name, n = request["model"], request["batch"]
+        self.recipe = request["recipe"]
+        self.net = build(name, dropout=True)
+        side = request.get("side") or (32 if name == "preactresnet18" else 28)
+        channels = 3 if name == "preactresnet18" else 1
+        self.x = torch.rand(n, channels, side, side)
+        self.y = torch.arange(n) % 10
+        self.tau = torch.randn(n, channels, side, side)
+        if self.recipe == "attack":
+            self.net.eval().requires_grad_(False)
+            self.x0 = self.x.clone()
+        elif name == "preactresnet18":
+            self.optimiser = torch.optim.SGD(
+                self.net.parameters(), 0.01, momentum=0.9, weight_decay=5e-4, fused=True)
+        else:
+            self.optimiser = torch.optim.Adam(self.net.parameters(), 1e-4, fused=True)
+
+    def ascend(self, x, x0):
+        """One step of PGD."""
+        x = x.detach().requires_grad_()
+        g = torch.autograd.grad(F.cross_entropy(self.net(x), self.y, reduction="sum"), x)[0]
+        with torch.no_grad():
+            x = x + ALPHA * g.sign()
+            return torch.min(torch.max(x, x0 - EPS), x0 + EPS).clamp_(0, 1)
+
+    def loss(self):
+        net, x, y = self.net, self.x, self.y
+        if self.recipe == "ce":
+            return F.cross_entropy(net(x), y)
+        if self.recipe in ("grad-norm", "direction-matching"):
+            x = x.detach().requires_grad_()
+            ce = F.cross_entropy(net(x), y, reduction="sum")
+            g = torch.autograd.grad(ce, x, create_graph=True)[0]
+            if self.recipe == "grad-norm":
+                penalty = g.square().flatten(1).sum(1).mean()
+            else:
+                penalty = (1 - F.cosine_similarity(-g.flatten(1), self.tau.flatten(1))).mean()
+            return ce / len(y) + 0.1 * penalty
+        if self.recipe == "fgsm-aug":
+            x = x.detach().requires_grad_()
+            ce = F.cross_entropy(net(x), y)
+            g = torch.autograd.grad(ce, x, retain_graph=True)[0]
+            with torch.no_grad():
+                x_adv = (x + EPS * g.sign()).clamp_(0, 1)
+            return 0.5 * ce + 0.5 * F.cross_entropy(net(x_adv), y)
+        if self.recipe == "pgd-at":
+            x_adv = (x + torch.empty_like(x).uniform_(-EPS, EPS)).clamp_(0, 1)
+            for _ in range(STEPS):
+                x_adv = self.ascend(x_adv, x)
+            return F.cross_entropy(net(x_adv), y)
+        raise SystemExit(f"no such recipe: {self.recipe}")
+
+    def run(self):
+        if self.recipe == "attack":
+            self.x = self.ascend(self.x, self.x0)
+            return
+        self.optimiser.zero_grad()
+        self.loss().backward()
+        self.optimiser.step()
+
+
+def measure(request):
+    torch.set_num_threads(request["threads"])
+    step = Step(request)
+    for _ in range(2):
+        step.run()
+    times, start = [], time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < request["seconds"]:
+        begin = time.perf_counter()
+        step.run()
+        times.append(1e3 * (time.perf_counter() - begin))
+    times.sort()
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"ms_median": times[len(times) // 2], "ms_min": times[0], "n": len(times), "peak_rss_mb": rss}
+
+
+def main():
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(json.loads(sys.argv[1]))))
+        return
+    print(json.dumps({"torch": torch.__version__, "mkldnn": torch.backends.mkldnn.is_available()}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(json.loads(line))), flush=True)
+
+
+main()
