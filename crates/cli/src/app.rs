@@ -72,7 +72,8 @@ impl App {
         let json = cli.global.json;
         let done = self.registry().map_err(Failure::from).and_then(|registry| {
             let session = Session::new(registry, cli.global)?;
-            match cli.command {
+            // On a thread of the pool: from outside, every tensor operation would wake it and wait for it.
+            rayon::scope(|_| match cli.command {
                 Command::Run(a) => commands::run::run(&session, &a),
                 Command::Train(a) => commands::train::train(&session, &a),
                 Command::Attack(a) => commands::attack::attack(&session, &a),
@@ -81,7 +82,7 @@ impl App {
                 Command::Check(a) => commands::check::check(&session, &a),
                 Command::Bench(a) => commands::bench::bench(&session, &a),
                 Command::Doctor(a) => commands::doctor::doctor(&session, &a),
-            }
+            })
         });
         match done {
             Ok(code) => code.into(),

@@ -5,10 +5,11 @@
 use crate::philox::Stream;
 use crate::{Error, Result, ThreatModel};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{self, Real};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 /// The norm that bounds a perturbation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,26 +45,47 @@ impl FromStr for Norm {
     }
 }
 
-/// What happens to one row: clean pixels, a gradient (or nothing), and the row to be moved in place.
-type Row<'a, T> = &'a mut dyn FnMut(usize, &[T], &[T], &mut [T]);
-
-fn rows<T: Real>(x: &Tensor, x0: &Tensor, g: Option<&Tensor>, f: Row<'_, T>) -> Result<Tensor> {
+/// Applies `f` to every row: its number, clean pixels, the gradient (or nothing), and the row to be moved in place.
+fn rows<T: Real>(
+    x: &Tensor,
+    x0: &Tensor,
+    g: Option<&Tensor>,
+    f: impl Fn(usize, &[T], &[T], &mut [T]) + Sync,
+) -> Result<Tensor> {
     let dims = x.dims().to_vec();
     for t in [Some(x0), g].into_iter().flatten() {
         if t.dims() != dims {
             return Err(Error::value("a perturbation", format!("shapes differ: {dims:?} and {:?}", t.dims())));
         }
     }
-    let read = |t: &Tensor| -> Result<Vec<T>> { Ok(t.flatten_all()?.to_vec1()?) };
-    let (mut values, clean) = (read(x)?, read(x0)?);
-    let slope = g.map(read).transpose()?;
-    let width = values.len() / dims.first().copied().unwrap_or(1).max(1);
-    for (i, row) in values.chunks_exact_mut(width.max(1)).enumerate() {
-        let range = i * width..(i + 1) * width;
-        f(i, &clean[range.clone()], slope.as_ref().map_or(&[], |s| &s[range]), row);
-    }
+    let (x, x0, g) = (x.contiguous()?, x0.contiguous()?, g.map(Tensor::contiguous).transpose()?);
+    let (start, clean) = (kernels::values::<T>(&x)?, kernels::values::<T>(&x0)?);
+    let slope = g.as_ref().map(kernels::values::<T>).transpose()?;
+    let (start, clean, slope): (&[T], &[T], Option<&[T]>) = (&start, &clean, slope.as_deref());
+    let width = start.len() / dims.first().copied().unwrap_or(1).max(1);
+    // Whole rows per task.
+    let chunk = (ELEMENTS / width.max(1)).max(1) * width.max(1);
+    let each = |first: usize, clean: &[T], slope: &[T], to: &mut [T]| {
+        for (i, row) in to.chunks_exact_mut(width.max(1)).enumerate() {
+            let range = i * width..(i + 1) * width;
+            f(first / width + i, &clean[range.clone()], slope.get(range).unwrap_or_default(), row);
+        }
+    };
+    let [values] = match slope {
+        None => kernels::pass([start, clean], chunk, |first, [start, clean], [to]| {
+            to.copy_from_slice(start);
+            each(first, clean, &[], to);
+        }),
+        Some(slope) => kernels::pass([start, clean, slope], chunk, |first, [start, clean, slope], [to]| {
+            to.copy_from_slice(start);
+            each(first, clean, slope, to);
+        }),
+    };
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
 }
+
+/// Elements per task.
+const ELEMENTS: usize = 1 << 14;
 
 macro_rules! for_pixels {
     ($tensor:expr, $T:ident => $body:expr) => {
@@ -103,7 +125,7 @@ impl ThreatModel {
     ///
     /// Ball then box keeps both constraints, because x0 lies in the box: clamping moves every coordinate of δ towards 0.
     pub fn project(&self, x: &Tensor, x0: &Tensor) -> Result<Tensor> {
-        for_pixels!(x, T => rows::<T>(x, x0, None, &mut |_, clean, _, row| self.project_row(clean, row)))
+        for_pixels!(x, T => rows::<T>(x, x0, None, |_, clean, _, row| self.project_row(clean, row)))
     }
 
     /// One attack step: x ← Π_box Π_ball(x + αₙ · s(gₙ)), s the steepest direction of the norm. `alpha`: one per row.
@@ -113,7 +135,7 @@ impl ThreatModel {
         if alpha.len() != x.dim(0)? {
             return Err(Error::value("alpha", format!("{} step sizes for {} rows", alpha.len(), x.dim(0)?)));
         }
-        for_pixels!(x, T => rows::<T>(x, x0, Some(gradient), &mut |i, clean, g, row| {
+        for_pixels!(x, T => rows::<T>(x, x0, Some(gradient), |i, clean, g, row| {
             self.ascend_row(g, alpha[i], row);
             self.project_row(clean, row);
         }))
@@ -127,9 +149,11 @@ impl ThreatModel {
         if streams.len() != x0.dim(0)? {
             return Err(Error::value("streams", format!("{} streams for {} rows", streams.len(), x0.dim(0)?)));
         }
-        for_pixels!(x0, T => rows::<T>(x0, x0, None, &mut |i, clean, _, row| {
-            let stream = &mut streams[i];
-            let delta = self.sample(row.len(), stream);
+        let streams: Vec<Mutex<&mut Stream>> = streams.iter_mut().map(Mutex::new).collect();
+        for_pixels!(x0, T => rows::<T>(x0, x0, None, |i, clean, _, row| {
+            // Every row has its own stream; a lock that panicked elsewhere still guards a usable one.
+            let mut stream = streams[i].lock().unwrap_or_else(PoisonError::into_inner);
+            let delta = self.sample(row.len(), &mut stream);
             for (x, d) in row.iter_mut().zip(&delta) {
                 *x = T::of(x.wide() + d);
             }
@@ -164,11 +188,9 @@ impl ThreatModel {
         match self.norm {
             Norm::Linf => {
                 for (x, g) in row.iter_mut().zip(g) {
-                    if *g > T::zero() {
-                        *x += step;
-                    } else if *g < T::zero() {
-                        *x -= step;
-                    }
+                    let up = if *g > T::zero() { step } else { T::zero() };
+                    let down = if *g < T::zero() { step } else { T::zero() };
+                    *x = *x + up - down;
                 }
             }
             Norm::L2 => {

@@ -2,9 +2,10 @@
 
 use crate::{Error, Result, Weights};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{self, Real};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An optimiser and its hyper-parameters, as written in suite files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,6 +162,10 @@ impl OptimiserState {
     }
 }
 
+/// Elements per task.
+const CHUNK: usize = 1 << 15;
+
+/// New values of a parameter and its moments, in one pass over memory.
 fn update<T: Real>(
     how: &Optimiser,
     name: &str,
@@ -171,60 +176,91 @@ fn update<T: Real>(
     t: u64,
 ) -> Result<(Tensor, Vec<Tensor>)> {
     let dims = p.dims().to_vec();
-    let read = |x: &Tensor| -> Result<Vec<T>> { Ok(x.flatten_all()?.to_vec1()?) };
-    let (mut p, g) = (read(p)?, read(gradient)?);
-    if let Some(bad) = g.iter().find(|g| !g.is_finite()) {
-        return Err(Error::NotFinite {
-            what: format!("the gradient of {name:?}"),
-            why: format!("an entry is {bad}; a smaller learning rate, a smaller penalty weight or a ramp may help"),
-        });
-    }
-    let mut moments =
-        old.iter().map(|m| m.map_or_else(|| Ok(vec![T::zero(); p.len()]), read)).collect::<Result<Vec<Vec<T>>>>()?;
-    let first = old.first().is_some_and(|m| m.is_none());
+    let first = old.first().is_some_and(Option::is_none);
+    let zeros = if first { Some(p.zeros_like()?) } else { None };
+    let old: Vec<&Tensor> = old.iter().filter_map(|m| m.or(zeros.as_ref())).collect();
+    let inputs: Vec<Tensor> =
+        [p, gradient].into_iter().chain(old.iter().copied()).map(Tensor::contiguous).collect::<Result<_, _>>()?;
+    let views: Vec<_> = inputs.iter().map(kernels::values::<T>).collect::<Result<_, _>>()?;
+    let [p, g, moments @ ..] = views.as_slice() else {
+        return Err(Error::Message("an optimiser reads a parameter and its gradient".into()));
+    };
+    let (p, g): (&[T], &[T]) = (p, g);
+    let bad = AtomicBool::new(false);
     let c = T::of;
-    match how {
-        Optimiser::Sgd { momentum, nesterov, weight_decay, .. } => {
-            let (mu, decay, lr) = (c(*momentum), c(*weight_decay), c(lr));
-            for (i, p) in p.iter_mut().enumerate() {
-                let g = g[i] + decay * *p;
-                let d = match moments.first_mut() {
-                    None => g,
-                    Some(b) => {
-                        // PyTorch's buffer starts as the first gradient, not as zero.
-                        b[i] = if first { g } else { mu * b[i] + g };
-                        if *nesterov { g + mu * b[i] } else { b[i] }
-                    }
-                };
-                *p -= lr * d;
-            }
+    let (moved, new) = match (how, moments) {
+        (Optimiser::Sgd { weight_decay, .. }, []) => {
+            let (decay, lr) = (c(*weight_decay), c(lr));
+            let [moved] = kernels::pass([p, g], CHUNK, |_, [p, g], [to]| {
+                watch(g, &bad);
+                for (to, (p, g)) in to.iter_mut().zip(p.iter().zip(g)) {
+                    *to = *p - lr * (*g + decay * *p);
+                }
+            });
+            (moved, Vec::new())
         }
-        Optimiser::Adam { beta1, beta2, eps, weight_decay, .. }
-        | Optimiser::AdamW { beta1, beta2, eps, weight_decay, .. } => {
+        (Optimiser::Sgd { momentum, nesterov, weight_decay, .. }, [b]) => {
+            let (mu, decay, lr, nesterov) = (c(*momentum), c(*weight_decay), c(lr), *nesterov);
+            let [moved, buffer] = kernels::pass([p, g, b], CHUNK, |_, [p, g, b], [to, buffer]| {
+                watch(g, &bad);
+                for (((to, next), (p, g)), b) in to.iter_mut().zip(buffer).zip(p.iter().zip(g)).zip(b) {
+                    let g = *g + decay * *p;
+                    // PyTorch's buffer starts as the first gradient, not as zero.
+                    *next = if first { g } else { mu * *b + g };
+                    *to = *p - lr * if nesterov { g + mu * *next } else { *next };
+                }
+            });
+            (moved, vec![buffer])
+        }
+        (
+            Optimiser::Adam { beta1, beta2, eps, weight_decay, .. }
+            | Optimiser::AdamW { beta1, beta2, eps, weight_decay, .. },
+            [m, v],
+        ) => {
             let decoupled = matches!(how, Optimiser::AdamW { .. });
             let (b1, b2) = (c(*beta1), c(*beta2));
             let (k1, k2) = (c(1.0 - beta1), c(1.0 - beta2));
             let size = c(lr / (1.0 - beta1.powf(t as f64)));
             let root = c((1.0 - beta2.powf(t as f64)).sqrt());
             let (eps, decay, shrink) = (c(*eps), c(*weight_decay), c(1.0 - lr * weight_decay));
-            let [m, v] = moments.as_mut_slice() else {
-                return Err(Error::Message("adam keeps two moments".into()));
-            };
-            for (i, p) in p.iter_mut().enumerate() {
-                let g = if decoupled {
-                    *p *= shrink;
-                    g[i]
-                } else {
-                    g[i] + decay * *p
-                };
-                m[i] = b1 * m[i] + k1 * g;
-                v[i] = b2 * v[i] + k2 * g * g;
-                *p -= size * m[i] / (v[i].sqrt() / root + eps);
-            }
+            let [moved, m, v] = kernels::pass([p, g, m, v], CHUNK, |_, [p, g, m, v], [to, next_m, next_v]| {
+                watch(g, &bad);
+                for ((((to, next_m), next_v), (p, g)), (m, v)) in
+                    to.iter_mut().zip(next_m).zip(next_v).zip(p.iter().zip(g)).zip(m.iter().zip(v))
+                {
+                    let (p, g) = if decoupled { (*p * shrink, *g) } else { (*p, *g + decay * *p) };
+                    *next_m = b1 * *m + k1 * g;
+                    *next_v = b2 * *v + k2 * g * g;
+                    *to = p - size * *next_m / (next_v.sqrt() / root + eps);
+                }
+            });
+            (moved, vec![m, v])
         }
+        _ => return Err(Error::Message("moments of another optimiser".into())),
+    };
+    if bad.load(Ordering::Relaxed) {
+        let entry = g.iter().find(|g| !g.is_finite()).map_or(f64::NAN, |g| g.wide());
+        return Err(Error::NotFinite {
+            what: format!("the gradient of {name:?}"),
+            why: format!("an entry is {entry}; a smaller learning rate, a smaller penalty weight or a ramp may help"),
+        });
     }
     let back = |v: Vec<T>| Ok::<_, Error>(Tensor::from_vec(v, dims.as_slice(), &Device::Cpu)?);
-    Ok((back(p)?, moments.into_iter().map(back).collect::<Result<_>>()?))
+    Ok((back(moved)?, new.into_iter().map(back).collect::<Result<_>>()?))
+}
+
+/// Remembers whether an entry was not finite. A sum of zeros times entries, so that it vectorises.
+#[inline(always)]
+fn watch<T: Real>(g: &[T], bad: &AtomicBool) {
+    let mut lanes = [T::zero(); 16];
+    for entries in g.chunks(16) {
+        for (lane, g) in lanes.iter_mut().zip(entries) {
+            *lane += *g * T::zero();
+        }
+    }
+    if lanes.iter().any(|l| !l.is_finite()) {
+        bad.store(true, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! Elementwise maps over one, two or three tensors of one shape, in one pass over memory.
 
+use super::scratch::{Shared, unwritten};
+use super::simd::{Isa, on};
 use super::{CHUNK, Real, dense, from_vec, view};
 use crate::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 fn run<T: Real>(n: usize, body: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
-    let mut out = vec![T::zero(); n];
+    let mut out = unwritten(n);
+    let isa = Isa::best();
     if n <= CHUNK {
-        body(0, &mut out);
+        on(isa, || body(0, &mut out));
     } else {
-        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| body(i * CHUNK, chunk));
+        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| on(isa, || body(i * CHUNK, chunk)));
     }
     out
 }
@@ -20,12 +23,15 @@ pub fn map1<T: Real>(op: &'static str, a: &Tensor, f: impl Fn(T) -> T + Sync) ->
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
     let x: &[T] = &x;
-    let out = run(x.len(), |start, chunk| {
-        let x = &x[start..start + chunk.len()];
-        for (o, x) in chunk.iter_mut().zip(x) {
-            *o = f(*x);
-        }
-    });
+    let out = run(
+        x.len(),
+        |start, chunk| {
+            let x = &x[start..start + chunk.len()];
+            for (o, x) in chunk.iter_mut().zip(x) {
+                *o = f(*x);
+            }
+        },
+    );
     from_vec(out, a.dims())
 }
 
@@ -42,12 +48,15 @@ pub fn map2<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, f: impl Fn(T, T) 
     let (a, b) = (dense(a)?, dense(b)?);
     let (x, y) = (view::<T>(op, &a)?, view::<T>(op, &b)?);
     let (x, y): (&[T], &[T]) = (&x, &y);
-    let out = run(x.len(), |start, chunk| {
-        let (x, y) = (&x[start..start + chunk.len()], &y[start..start + chunk.len()]);
-        for ((o, x), y) in chunk.iter_mut().zip(x).zip(y) {
-            *o = f(*x, *y);
-        }
-    });
+    let out = run(
+        x.len(),
+        |start, chunk| {
+            let (x, y) = (&x[start..start + chunk.len()], &y[start..start + chunk.len()]);
+            for ((o, x), y) in chunk.iter_mut().zip(x).zip(y) {
+                *o = f(*x, *y);
+            }
+        },
+    );
     from_vec(out, a.dims())
 }
 
@@ -71,18 +80,51 @@ pub fn map_channels<T: Real>(
     let (x, p, q): (&[T], &[T], &[T]) = (&x, &p, &q);
     let channels = dims[1];
     let area: usize = dims[2..].iter().product();
-    let mut out = vec![T::zero(); x.len()];
+    let mut out = unwritten(x.len());
     let image = channels * area;
+    let isa = Isa::best();
     if image > 0 {
-        out.par_chunks_mut(image).zip(x.par_chunks(image)).for_each(|(out, x)| {
-            for c in 0..channels {
-                let (p, q) = (p[c], q[c]);
-                let range = c * area..(c + 1) * area;
-                for (o, x) in out[range.clone()].iter_mut().zip(&x[range]) {
-                    *o = f(*x, p, q);
+        out.par_chunks_mut(image).zip(x.par_chunks(image)).with_min_len(1 + 4096 / image).for_each(|(out, x)| {
+            on(isa, || {
+                for c in 0..channels {
+                    let (p, q) = (p[c], q[c]);
+                    let range = c * area..(c + 1) * area;
+                    for (o, x) in out[range.clone()].iter_mut().zip(&x[range]) {
+                        *o = f(*x, p, q);
+                    }
                 }
-            }
+            });
         });
     }
     from_vec(out, &dims)
+}
+
+/// One pass over I inputs of one length that writes O outputs, in chunks that do not depend on the number of threads.
+///
+/// `f` is told where a chunk starts and writes every element of its output chunks.
+///
+/// # Panics
+/// If the inputs differ in length: a mistake of the caller.
+pub fn pass<T: Real, const I: usize, const O: usize>(
+    inputs: [&[T]; I],
+    chunk: usize,
+    f: impl Fn(usize, [&[T]; I], [&mut [T]; O]) + Sync,
+) -> [Vec<T>; O] {
+    let n = inputs.first().map_or(0, |x| x.len());
+    assert!(inputs.iter().all(|x| x.len() == n), "inputs of one length");
+    let mut outputs: [Vec<T>; O] = std::array::from_fn(|_| unwritten(n));
+    let shared = outputs.each_mut().map(|v| Shared::new(v));
+    let isa = Isa::best();
+    let body = |i: usize| {
+        let range = i * chunk..n.min((i + 1) * chunk);
+        // SAFETY: chunks do not overlap.
+        #[expect(unsafe_code, reason = "disjoint parts of several results")]
+        let to = shared.each_ref().map(|s| unsafe { s.part(range.start, range.len()) });
+        on(isa, || f(range.start, inputs.map(|x| &x[range.clone()]), to));
+    };
+    match n.div_ceil(chunk) {
+        chunks @ 0..=1 => (0..chunks).for_each(body),
+        chunks => (0..chunks).into_par_iter().for_each(body),
+    }
+    outputs
 }

@@ -78,18 +78,16 @@ pub fn matmul<T: Real>(
     let bias = bias.as_ref().map(|b| view::<T>(op, b)).transpose()?;
     let (x, bias): (&[T], Option<&[T]>) = (&x, bias.as_deref());
     let right = Right { data: &y, ld: bc, transposed: tb };
-    let strides = if ta { (1, ac) } else { (ac, 1) };
     let mut out = unwritten(m * n);
-    product(Isa::best(), (m, n, k), (x, strides), right, Epilogue { bias, relu }, &mut out);
+    product(Isa::best(), (m, n, k), (x, ta), right, Epilogue { bias, relu }, &mut out);
     from_vec(out, &[m, n])
 }
 
-/// `a` is read at `i · strides.0 + k · strides.1`.
 #[expect(unsafe_code, reason = "tiles take pointers; bounds are asserted right here")]
 fn product<T: Real>(
     isa: Isa,
     (m, n, k): (usize, usize, usize),
-    (a, (a_row, a_k)): (&[T], (usize, usize)),
+    (a, transposed): (&[T], bool),
     right: Right<'_, T>,
     epilogue: Epilogue<'_, T>,
     out: &mut [T],
@@ -97,7 +95,14 @@ fn product<T: Real>(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(k == 0 || (m - 1) * a_row + (k - 1) * a_k < a.len(), "left operand out of bounds");
+    if transposed {
+        // Rows of large strides would fight for the same cache lines.
+        return scratch::<T, _>(m * k, |rows| {
+            transpose(isa, (k, m), (a, m), (rows, k), Epilogue::NONE);
+            product(isa, (m, n, k), (rows, false), right, epilogue, out);
+        });
+    }
+    assert!(a.len() == m * k, "left operand out of bounds");
     assert!(right.data.len() == n * k && out.len() == m * n, "right operand or result out of bounds");
     let lanes = T::lanes(isa);
     let (panels, _) = panels(n, lanes);
@@ -121,14 +126,14 @@ fn product<T: Real>(
                     for (i, p) in even_parts(rows, FAR) {
                         let mut offsets = [0; FAR];
                         for (j, o) in offsets[..p].iter_mut().enumerate() {
-                            *o = j * a_row;
+                            *o = j * k;
                         }
                         let tile = Far {
                             counts: [1, 1, depth],
                             // SAFETY: row + i + p ≤ m and from + depth ≤ k, asserted above to lie inside.
-                            a: unsafe { a.as_ptr().add((row + i) * a_row + from * a_k) },
+                            a: unsafe { a.as_ptr().add((row + i) * k + from) },
                             rows: offsets,
-                            steps: [0, 0, a_k],
+                            steps: [0, 0, 1],
                             b: b.as_ptr(),
                             b_step: width,
                             c: c[i * width..].as_mut_ptr(),
@@ -217,8 +222,7 @@ mod tests {
                     let data = if tb { flip(&b, k, n) } else { b.clone() };
                     let right = Right { data: &data, ld: if tb { k } else { n }, transposed: tb };
                     let mut out = vec![0.0; m * n];
-                    let strides = if ta { (1, m) } else { (k, 1) };
-                    product(isa, (m, n, k), (&left, strides), right, Epilogue::NONE, &mut out);
+                    product(isa, (m, n, k), (&left, ta), right, Epilogue::NONE, &mut out);
                     assert!(out == want, "{isa:?} {m}×{n}×{k} {ta} {tb}");
                 }
             }

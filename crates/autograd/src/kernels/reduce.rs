@@ -1,5 +1,6 @@
 //! Sums: over everything, over rows, over all but the channel. Accumulated in f64 in chunks that depend on shapes only.
 
+use super::simd::{Isa, on};
 use super::{CHUNK, Real, dense, from_vec, view};
 use crate::Result;
 use candle_core::Tensor;
@@ -7,6 +8,11 @@ use rayon::prelude::*;
 
 /// Sum in f64 with eight independent lanes (so that it vectorises), lanes added in order.
 pub(crate) fn sum_slice<T: Real>(x: &[T]) -> f64 {
+    on(Isa::best(), || lanes_of(x))
+}
+
+#[inline(always)]
+fn lanes_of<T: Real>(x: &[T]) -> f64 {
     let mut lanes = [0.0f64; 8];
     let whole = x.chunks_exact(8);
     let rest = whole.remainder();

@@ -101,6 +101,14 @@ pub(crate) fn view<'a, T: Real>(op: &'static str, tensor: &'a Tensor) -> Result<
     Ok(View { storage: Box::new(storage), start, end, element: PhantomData })
 }
 
+/// The values of a contiguous CPU tensor.
+///
+/// # Errors
+/// Another dtype or device, or strides.
+pub fn values<T: Real>(tensor: &Tensor) -> Result<View<'_, T>> {
+    view("values", tensor)
+}
+
 /// A tensor from computed values.
 pub(crate) fn from_vec<T: Real>(values: Vec<T>, dims: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)

@@ -1,8 +1,8 @@
 //! Batch normalisation. Train mode returns its batch statistics beside the output: nothing moves by itself.
 
+use crate::kernels::batch_norm::{gradients, normalise};
+use crate::kernels::by_dtype;
 use crate::kernels::map::map_channels;
-use crate::kernels::reduce::sum_channels;
-use crate::kernels::{Real, by_dtype, from_vec, view};
 use crate::{Error, Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
@@ -35,33 +35,13 @@ struct BatchNorm {
     eps: f64,
 }
 
-fn normalise<T: Real>(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, Tensor, Tensor)> {
-    let op = "batch_norm";
-    let m = (x.elem_count() / x.dim(1)?.max(1)) as f64;
-    let mean: Vec<f64> = view::<T>(op, &sum_channels::<T>(op, x)?)?.iter().map(|s| s.wide() / m).collect();
-    let minus = from_vec(mean.iter().map(|v| T::of(-v)).collect(), &[mean.len()])?;
-    let zero = minus.zeros_like()?;
-    let squares = map_channels(op, x, &minus, &zero, |x: T, minus: T, _| (x + minus) * (x + minus))?;
-    let inverse: Vec<f64> =
-        view::<T>(op, &sum_channels::<T>(op, &squares)?)?.iter().map(|s| 1.0 / (s.wide() / m + eps).sqrt()).collect();
-    let (gamma, beta) = (view::<T>(op, gamma)?, view::<T>(op, beta)?);
-    let scale: Vec<T> = gamma.iter().zip(&inverse).map(|(g, i)| T::of(g.wide() * i)).collect();
-    let shift: Vec<T> = beta.iter().zip(&scale).zip(&mean).map(|((b, s), m)| T::of(b.wide() - s.wide() * m)).collect();
-    let c = scale.len();
-    let y = map_channels(op, x, &from_vec(scale, &[c])?, &from_vec(shift, &[c])?, |x: T, a: T, b: T| x * a + b)?;
-    let mean = from_vec(mean.into_iter().map(T::of).collect(), &[c])?;
-    let inverse = from_vec(inverse.into_iter().map(T::of).collect(), &[c])?;
-    Ok((y, mean, inverse))
-}
-
 impl Op for BatchNorm {
     fn name(&self) -> &'static str {
         "batch_norm"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let (gamma, beta) = (inputs[1].contiguous()?, inputs[2].contiguous()?);
         let (y, mean, inverse) =
-            by_dtype!("batch_norm", inputs[0], T => normalise::<T>(inputs[0], &gamma, &beta, self.eps))?;
+            by_dtype!("batch_norm", inputs[0], T => normalise::<T>(inputs[0], inputs[1], inputs[2], self.eps))?;
         Ok((y, vec![mean, inverse]))
     }
     fn saves(&self) -> Saves {
@@ -72,15 +52,16 @@ impl Op for BatchNorm {
         let dims = x.dims().to_vec();
         let m = (x.tensor().elem_count() / dims[1].max(1)) as f64;
         let mean_of = |v: &Var| v.sum_channels()?.affine(1.0 / m, 0.0);
+        if !saved.keeps_graph() {
+            let (gamma, stats) = (saved.input(1)?, (saved.aux(0), saved.aux(1)));
+            let (dx, dgamma, dbeta) = by_dtype!("batch_norm", x.tensor(), T =>
+                gradients::<T>(x.tensor(), gamma.tensor(), stats, g.tensor()))?;
+            return Ok([dx, dgamma, dbeta].into_iter().map(|t| Some(Var::constant(t))).collect());
+        }
         // To be differentiated again, mean and 1/σ must remember that they came from x.
-        let (mean, inverse) = if saved.keeps_graph() {
-            let mean = mean_of(&x)?;
-            let centred = x.sub(&mean.broadcast_channels(&dims)?)?;
-            let inverse = mean_of(&centred.sqr()?)?.affine(1.0, self.eps)?.sqrt()?.recip()?;
-            (mean, inverse)
-        } else {
-            (Var::constant(saved.aux(0).clone()), Var::constant(saved.aux(1).clone()))
-        };
+        let mean = mean_of(&x)?;
+        let centred = x.sub(&mean.broadcast_channels(&dims)?)?;
+        let inverse = mean_of(&centred.sqr()?)?.affine(1.0, self.eps)?.sqrt()?.recip()?;
         let normalised = x.channel_affine(&inverse, &mean.mul(&inverse)?.neg()?)?;
         let dgamma = g.mul(&normalised)?.sum_channels()?;
         let dbeta = g.sum_channels()?;

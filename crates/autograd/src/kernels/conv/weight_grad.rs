@@ -46,16 +46,18 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, x: &[T], d: &[T], out: &mu
     let taps = taps(g, &window);
     let (image, turned) = (g.image(), area * padded);
     let block = (BLOCK / (cut.max(image) + turned)).clamp(1, IMAGES);
-    let groups = g.n.div_ceil(IMAGES);
+    let part = k * padded;
+    // Large sums cost more than they compute: they take more images each.
+    let members = if part > 1 << 19 { 4 * IMAGES } else { IMAGES };
+    let groups = g.n.div_ceil(members);
     // Panels are shared out only where groups alone do not feed every thread.
     let wanted = rayon::current_num_threads().div_ceil(groups).min(panels.len());
     let strips: Vec<(usize, usize)> = even_parts(panels.len(), panels.len().div_ceil(wanted)).collect();
-    let part = k * padded;
     scratch::<T, _>(groups * part, |sums| {
         let shared = Shared::new(sums);
         (0..groups * strips.len()).into_par_iter().with_max_len(1).for_each(|task| {
             let (group, (strip, count)) = (task / strips.len(), strips[task % strips.len()]);
-            let images = group * IMAGES..((group + 1) * IMAGES).min(g.n);
+            let images = group * members..((group + 1) * members).min(g.n);
             let sum = shared.pointer(group * part, part); // groups do not overlap, strips write disjoint columns
             let mine = &panels[strip..strip + count];
             let (start, end) = (mine[0].start, mine[count - 1].start + mine[count - 1].vectors * lanes);

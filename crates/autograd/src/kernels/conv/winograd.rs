@@ -350,12 +350,13 @@ pub(super) fn pays<T: Real>(g: &Geometry) -> bool {
         && g.n > 0
 }
 
-/// Calls a function with the form that suits a geometry.
+/// Calls a function with the form that suits a geometry, whatever the batch: large tiles save more multiplications, but
+/// their weights weigh twice as much, which small images do not earn back.
 macro_rules! with_form {
     ($g:expr, $function:ident($($arg:expr),*)) => {
         if $g.kh == 5 {
             $function::<TwoOfFive, 6, 2, 5>($($arg),*)
-        } else if $g.oh.min($g.ow) >= 4 {
+        } else if $g.oh * $g.ow >= 36 {
             $function::<FourOfThree, 6, 4, 3>($($arg),*)
         } else {
             $function::<TwoOfThree, 4, 2, 3>($($arg),*)
@@ -612,8 +613,10 @@ fn correlate<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
     let (ld, area, seen) = (g.c.next_multiple_of(lanes), g.area(), g.h * g.w);
     let tiling = Tiling::new(g, T, M);
     let positions = T * T;
-    let groups = g.n.div_ceil(IMAGES);
     let part = positions * g.c * padded;
+    // Large sums cost more than they compute: they take more images each.
+    let members = if part > 1 << 20 { 4 * IMAGES } else { IMAGES };
+    let groups = g.n.div_ceil(members);
     let wanted = rayon::current_num_threads().div_ceil(groups).min(panels.len());
     let strips: Vec<(usize, usize)> = even_parts(panels.len(), panels.len().div_ceil(wanted)).collect();
     // Sums are read and written once per block: large ones want more tiles.
@@ -623,7 +626,7 @@ fn correlate<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
         let shared = Shared::new(sums);
         (0..groups * strips.len()).into_par_iter().with_max_len(1).for_each(|task| {
             let (group, (strip, number)) = (task / strips.len(), strips[task % strips.len()]);
-            let members = group * IMAGES..((group + 1) * IMAGES).min(g.n);
+            let members = group * members..((group + 1) * members).min(g.n);
             let sum = shared.pointer(group * part, part); // groups do not overlap, strips write disjoint columns
             let mine = &panels[strip..strip + number];
             let (start, end) = (mine[0].start, mine[number - 1].start + mine[number - 1].vectors * lanes);
