@@ -267,6 +267,12 @@ pub(crate) struct BenchStep {
     /// Seconds to measure for, after two steps of warming up
     #[arg(long, default_value = "2", allow_negative_numbers = true)]
     pub(crate) seconds: f64,
+    /// Steps to measure at least
+    #[arg(long, default_value = "3")]
+    pub(crate) least: NonZeroUsize,
+    /// After the first result, measure again for every line on stdin: two programs can take turns
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
 #[derive(Debug, Args)]

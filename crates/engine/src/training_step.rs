@@ -129,6 +129,7 @@ fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     #[test]
     fn running_statistics_move_once_per_batch_seen() {

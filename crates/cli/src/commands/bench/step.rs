@@ -144,9 +144,25 @@ pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Fai
     let before = work::flops();
     step()?;
     let gflop = (work::flops() - before) as f64 / 1e9;
-    let times = Times::measure(3, arguments.seconds, &mut step)?;
-    let rss = peak_rss_mb();
     let peak = peak()?;
+    let mut lines = std::io::stdin().lines();
+    loop {
+        let times = Times::measure(arguments.least.get(), arguments.seconds, &mut step)?;
+        say(session, arguments, &model, &times, (gflop, peak))?;
+        if !arguments.again || !matches!(lines.next(), Some(Ok(_))) {
+            return Ok(Code::Done);
+        }
+    }
+}
+
+fn say(
+    session: &Session,
+    arguments: &BenchStep,
+    model: &str,
+    times: &Times,
+    (gflop, peak): (f64, f64),
+) -> Result<(), Failure> {
+    let rss = peak_rss_mb();
     let rate = gflop / times.median() * 1e3;
     session.result(
         || {
@@ -174,6 +190,5 @@ pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Fai
                 rss.unwrap_or(f64::NAN),
             )
         },
-    )?;
-    Ok(Code::Done)
+    )
 }
