@@ -163,7 +163,7 @@ impl OptimiserState {
 }
 
 /// Elements per task.
-const CHUNK: usize = 1 << 15;
+const CHUNK: usize = 1 << 13;
 
 /// New values of a parameter and its moments, in one pass over memory.
 fn update<T: Real>(
@@ -221,7 +221,7 @@ fn update<T: Real>(
             let (b1, b2) = (c(*beta1), c(*beta2));
             let (k1, k2) = (c(1.0 - beta1), c(1.0 - beta2));
             let size = c(lr / (1.0 - beta1.powf(t as f64)));
-            let root = c((1.0 - beta2.powf(t as f64)).sqrt());
+            let root = c(1.0 / (1.0 - beta2.powf(t as f64)).sqrt());
             let (eps, decay, shrink) = (c(*eps), c(*weight_decay), c(1.0 - lr * weight_decay));
             let [moved, m, v] = kernels::pass([p, g, m, v], CHUNK, |_, [p, g, m, v], [to, next_m, next_v]| {
                 watch(g, &bad);
@@ -231,7 +231,7 @@ fn update<T: Real>(
                     let (p, g) = if decoupled { (*p * shrink, *g) } else { (*p, *g + decay * *p) };
                     *next_m = b1 * *m + k1 * g;
                     *next_v = b2 * *v + k2 * g * g;
-                    *to = p - size * *next_m / (next_v.sqrt() / root + eps);
+                    *to = p - size * *next_m / (next_v.sqrt() * root + eps);
                 }
             });
             (moved, vec![m, v])

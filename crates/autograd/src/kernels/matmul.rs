@@ -14,6 +14,8 @@ use rayon::prelude::*;
 
 /// Steps of k whose panel of the right operand is packed at a time.
 const DEPTH: usize = 512;
+/// Steps of k up to which a right operand that is not transposed is read in place.
+const UNPACKED: usize = 128;
 /// Rows of one task at most.
 const ROWS: usize = 256;
 
@@ -116,46 +118,66 @@ fn product<T: Real>(
         let (panel, (row, rows)) = (panels[task / blocks.len()], blocks[task % blocks.len()]);
         let width = panel.vectors * lanes;
         let used = width.min(n - panel.start);
-        scratch::<T, _>(rows * width, |c| {
-            if k == 0 {
-                c.fill(T::zero());
-            }
-            scratch::<T, _>(DEPTH.min(k) * width, |b| {
+        // A full panel is written where it belongs, a narrow one beside and then copied.
+        let beside = if used < width { rows * width } else { 0 };
+        scratch::<T, _>(beside, |side| {
+            let (c, c_step) = if used < width {
+                (side.as_mut_ptr(), width)
+            } else {
+                (shared.pointer(row * n + panel.start, (rows - 1) * n + used), n)
+            };
+            // Few rows of the right operand stay where they are; many would be on as many pages.
+            let packed = right.transposed || used < width || k > UNPACKED;
+            scratch::<T, _>(if packed { DEPTH.min(k) * width } else { 0 }, |b| {
+                if k == 0 {
+                    // SAFETY: rows of `used` elements from `c` on are this task's.
+                    (0..rows).for_each(|i| unsafe { c.add(i * c_step).write_bytes(0, used) });
+                }
                 for (from, depth) in even_parts(k, DEPTH) {
-                    pack(isa, right, (from, depth), (panel.start, used, width), b);
+                    let (b, b_step) = if packed {
+                        pack(isa, right, (from, depth), (panel.start, used, width), b);
+                        (b.as_ptr(), width)
+                    } else {
+                        (right.data[from * right.ld + panel.start..].as_ptr(), right.ld)
+                    };
                     for (i, p) in even_parts(rows, FAR) {
                         let mut offsets = [0; FAR];
                         for (j, o) in offsets[..p].iter_mut().enumerate() {
                             *o = j * k;
                         }
-                        let tile = Far {
-                            counts: [1, 1, depth],
-                            // SAFETY: row + i + p ≤ m and from + depth ≤ k, asserted above to lie inside.
-                            a: unsafe { a.as_ptr().add((row + i) * k + from) },
-                            rows: offsets,
-                            steps: [0, 0, 1],
-                            b: b.as_ptr(),
-                            b_step: width,
-                            c: c[i * width..].as_mut_ptr(),
-                            c_step: width,
-                            accumulate: from > 0,
-                        };
-                        // SAFETY: `b` holds depth × width, `c` rows × width elements.
-                        unsafe { T::far(isa, p, panel.vectors)(&tile) };
+                        // SAFETY: row + i + p ≤ m and from + depth ≤ k, asserted above to lie inside; `b` holds depth
+                        // rows of a panel, `c` this task's rows.
+                        unsafe {
+                            let tile = Far {
+                                counts: [1, 1, depth],
+                                a: a.as_ptr().add((row + i) * k + from),
+                                rows: offsets,
+                                steps: [0, 0, 1],
+                                b,
+                                b_step,
+                                c: c.add(i * c_step),
+                                c_step,
+                                accumulate: from > 0,
+                            };
+                            T::far(isa, p, panel.vectors)(&tile);
+                        }
                     }
                 }
             });
-            for (i, from) in c.chunks_exact(width).enumerate() {
+            if used == width && epilogue.bias.is_none() && !epilogue.relu {
+                return;
+            }
+            for i in 0..rows {
                 // SAFETY: tasks own disjoint columns or rows.
                 let to = unsafe { shared.part((row + i) * n + panel.start, used) };
-                match (epilogue.bias, epilogue.relu) {
-                    (None, false) => to.copy_from_slice(&from[..used]),
-                    (bias, relu) => {
-                        for (j, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                            let y = bias.map_or(*from, |b| *from + b[panel.start + j]);
-                            *to = if relu { rectified(y) } else { y };
-                        }
-                    }
+                if used < width {
+                    to.copy_from_slice(&side[i * width..][..used]);
+                }
+                if let Some(bias) = epilogue.bias {
+                    to.iter_mut().zip(&bias[panel.start..]).for_each(|(y, b)| *y += *b);
+                }
+                if epilogue.relu {
+                    to.iter_mut().for_each(|y| *y = rectified(*y));
                 }
             }
         });

@@ -47,7 +47,7 @@ impl<T: Real> Sweep<'_, T> {
         let (channels, padded) = self.out;
         let cut = if self.window.whole() { 0 } else { self.channels * self.window.area() };
         let produced = self.area * padded;
-        let block = (BLOCK / (cut.max(image) + produced).max(1)).clamp(1, n.div_ceil(2 * threads).max(1));
+        let block = (BLOCK / (cut.max(image) + produced).max(1)).clamp(1, n.div_ceil(4 * threads).max(1));
         // Panels are shared out only where images alone do not feed every thread.
         let strips: Vec<(usize, usize)> = if n >= threads {
             vec![(0, self.panels.len())]

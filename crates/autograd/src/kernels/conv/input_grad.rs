@@ -1,10 +1,10 @@
 //! dx = the adjoint of x ↦ x ⋆ w.
 
 use super::super::Real;
-use super::super::matmul::panels;
-use super::super::scratch::scratch;
+use super::super::matmul::{Panel, panels};
+use super::super::scratch::{Shared, scratch};
 use super::super::simd::Isa;
-use super::super::transpose::Epilogue;
+use super::super::transpose::{Epilogue, transpose};
 use super::Geometry;
 use super::forward::{Part, Sweep, pack};
 use super::plan::{Grid, Plan, Window};
@@ -59,10 +59,8 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out
                     let (o, t) = (i / (ys.len() * xs.len()), i % (ys.len() * xs.len()));
                     (o, t / xs.len(), t % xs.len())
                 };
-                pack(isa, &panels, (g.c, k), mine, |c, i| {
-                    let (o, ty, tx) = split(i);
-                    weight[((o * g.c + c) * g.kh + ys[ty]) * g.kw + xs[tx]]
-                });
+                let inner: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * g.kw + x)).collect();
+                pack_taps(isa, g, &panels, &inner, weight, mine);
                 let taps = (0..k).map(|i| {
                     let (o, ty, tx) = split(i);
                     (o * window.area() + (base_y - ty + top) * window.width + (base_x - tx + left)) as u32
@@ -90,6 +88,31 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out
             zero: empty,
         };
         sweep.run(isa, g.n, d, Epilogue::NONE, out);
+    });
+}
+
+/// Packs the chosen taps of all kernels, `[panel][(o, tap)][width]` along input channels.
+fn pack_taps<T: Real>(isa: Isa, g: &Geometry, panels: &[Panel], chosen: &[usize], weight: &[T], to: &mut [T]) {
+    let (lanes, all, k) = (T::lanes(isa), g.kh * g.kw, g.o * chosen.len());
+    let padded = panels.iter().map(|p| p.vectors * lanes).sum::<usize>();
+    let shared = Shared::new(to);
+    (0..g.o).into_par_iter().with_min_len((1 << 14) / (all * g.c) + 1).for_each(|o| {
+        scratch::<T, _>(all * padded, |turned| {
+            if padded > g.c {
+                turned.fill(T::zero());
+            }
+            let kernels = &weight[o * g.c * all..(o + 1) * g.c * all];
+            transpose(isa, (g.c, all), (kernels, all), (turned, padded), Epilogue::NONE);
+            for panel in panels {
+                let width = panel.vectors * lanes;
+                for (i, tap) in chosen.iter().enumerate() {
+                    // SAFETY: every (panel, o, tap) has its own `width` elements.
+                    #[expect(unsafe_code, reason = "disjoint parts of one buffer")]
+                    let to = unsafe { shared.part(panel.start * k + (o * chosen.len() + i) * width, width) };
+                    to.copy_from_slice(&turned[tap * padded + panel.start..][..width]);
+                }
+            }
+        });
     });
 }
 

@@ -106,16 +106,15 @@ impl Window {
     pub(super) fn cut<T: Real>(&self, image: &[T], to: &mut [T]) {
         let from = self.left.min(self.width);
         let until = (self.left + self.w).min(self.width);
+        // One large fill is cheaper than many small ones.
+        to.fill(T::zero());
+        if from == until {
+            return;
+        }
         for (plane, to) in image.chunks_exact(self.h * self.w).zip(to.chunks_exact_mut(self.area())) {
-            for (y, to) in to.chunks_exact_mut(self.width).enumerate() {
-                if y < self.top || y >= self.top + self.h || from == until {
-                    to.fill(T::zero());
-                    continue;
-                }
-                let line = &plane[(y - self.top) * self.w..][..self.w];
-                to[..from].fill(T::zero());
+            let lines = to.chunks_exact_mut(self.width).skip(self.top);
+            for (line, to) in plane.chunks_exact(self.w).zip(lines) {
                 to[from..until].copy_from_slice(&line[..until - from]);
-                to[until..].fill(T::zero());
             }
         }
     }

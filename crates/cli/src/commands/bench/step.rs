@@ -144,14 +144,16 @@ pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Fai
     let before = work::flops();
     step()?;
     let gflop = (work::flops() - before) as f64 / 1e9;
+    let mut times = Times::measure(arguments.least.get(), arguments.seconds, &mut step)?;
+    let rss = peak_rss_mb(); // before the peak's own matrices
     let peak = peak()?;
     let mut lines = std::io::stdin().lines();
     loop {
-        let times = Times::measure(arguments.least.get(), arguments.seconds, &mut step)?;
-        say(session, arguments, &model, &times, (gflop, peak))?;
+        say(session, arguments, &model, &times, (gflop, peak, rss))?;
         if !arguments.again || !matches!(lines.next(), Some(Ok(_))) {
             return Ok(Code::Done);
         }
+        times = Times::measure(arguments.least.get(), arguments.seconds, &mut step)?;
     }
 }
 
@@ -160,9 +162,8 @@ fn say(
     arguments: &BenchStep,
     model: &str,
     times: &Times,
-    (gflop, peak): (f64, f64),
+    (gflop, peak, rss): (f64, f64, Option<f64>),
 ) -> Result<(), Failure> {
-    let rss = peak_rss_mb();
     let rate = gflop / times.median() * 1e3;
     session.result(
         || {
