@@ -1,5 +1,6 @@
-//! Sums: over everything, over rows, over all but the channel. Accumulated in f64 in chunks that depend on shapes only.
+//! Sums and their adjoints, repetitions: over everything, over rows, over all but the channel. Accumulated in f64 in chunks that depend on shapes only.
 
+use super::scratch::unwritten;
 use super::simd::{Isa, on};
 use super::{CHUNK, Real, dense, from_vec, view};
 use crate::Result;
@@ -84,4 +85,33 @@ pub fn sum_channels<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
             .collect()
     };
     from_vec(sums, &[channels])
+}
+
+/// Repeats `(N,)` along all other dimensions of `dims`: the adjoint of [`sum_rows`].
+pub fn repeat_rows<T: Real>(op: &'static str, a: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    repeat::<T>(op, a, dims, dims.first().copied().unwrap_or(1), 1)
+}
+
+/// Repeats `(C,)` to `dims = (N, C, ..)`: the adjoint of [`sum_channels`].
+pub fn repeat_channels<T: Real>(op: &'static str, a: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    repeat::<T>(op, a, dims, dims[1], dims[0])
+}
+
+/// `count` values, each along a stretch of its own, all of that `times` over.
+fn repeat<T: Real>(op: &'static str, a: &Tensor, dims: &[usize], count: usize, times: usize) -> Result<Tensor> {
+    let a = dense(a)?;
+    let x = view::<T>(op, &a)?;
+    let x: &[T] = &x;
+    let total: usize = dims.iter().product();
+    let mut out = unwritten(total);
+    let stretch = total / (count * times).max(1);
+    if stretch == 1 {
+        out.chunks_exact_mut(count).for_each(|row| row.copy_from_slice(x));
+    } else if stretch > 0 {
+        out.par_chunks_mut(stretch)
+            .enumerate()
+            .with_min_len(1 + 4096 / stretch)
+            .for_each(|(i, to)| to.fill(x[i % count]));
+    }
+    from_vec(out, dims)
 }

@@ -12,7 +12,19 @@ impl Op for BroadcastTo {
         "broadcast_to"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        Ok((inputs[0].broadcast_as(self.0.as_slice())?.contiguous()?, Vec::new()))
+        let (x, to) = (inputs[0], &self.0);
+        let from = x.dims();
+        let ones = |dims: &[usize]| dims.iter().all(|d| *d == 1);
+        let checked = x.broadcast_as(to.as_slice())?; // refuses what does not fit
+        let value = if ones(from) || (from.len() == to.len() && from[0] == to[0] && ones(&from[1..])) {
+            let single = if ones(from) { &[x.elem_count()] } else { &from[..1] };
+            let dims: Vec<usize> = if ones(from) { vec![1, to.iter().product()] } else { to.clone() };
+            let flat = x.reshape(single)?;
+            by_dtype!("broadcast_to", x, T => reduce::repeat_rows::<T>("broadcast_to", &flat, &dims))?.reshape(to.as_slice())?
+        } else {
+            checked.contiguous()?
+        };
+        Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
@@ -80,9 +92,8 @@ impl Op for BroadcastChannels {
         "broadcast_channels"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let mut dims = vec![1; self.0.len()];
-        dims[1] = self.0[1];
-        Ok((inputs[0].reshape(dims)?.broadcast_as(self.0.as_slice())?.contiguous()?, Vec::new()))
+        let value = by_dtype!(self.name(), inputs[0], T => reduce::repeat_channels::<T>(self.name(), inputs[0], &self.0))?;
+        Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
