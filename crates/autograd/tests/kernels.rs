@@ -109,6 +109,36 @@ fn kinks_follow_pytorch() {
     assert!(flat(nan.relu().unwrap().tensor())[0].is_nan(), "a NaN does not become a harmless zero");
 }
 
+/// Large enough for the algorithms with fewer multiplications: outputs, input gradients, and weight gradients.
+fn wide(x: &Tensor) -> (Vec<Vec<u64>>, Vec<u64>) {
+    let n = x.dim(0).unwrap();
+    let p = |dims: &[usize], seed| Var::leaf((pseudo(dims, seed) * 0.2).unwrap().to_dtype(DType::F32).unwrap());
+    let x = Var::leaf(x.clone());
+    let (a, b, c) = (p(&[32, 16, 5, 5], 1), p(&[40, 32, 3, 3], 2), p(&[16, 40, 3, 3], 3));
+    let y = x.conv2d_relu(&a, Some(&p(&[32], 4)), 1, 2).unwrap().conv2d(&b, None, 1, 0).unwrap();
+    let y = y.max_pool2d(2, 2).unwrap().conv2d(&c, None, 1, 1).unwrap();
+    let loss = y.sqr().unwrap().sum_per_example().unwrap();
+    let g = grad(&loss, &[&x, &a, &b, &c], Graph::Free).unwrap();
+    let bits = |t: &Tensor| flat(t).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let row = |i: usize| [bits(&y.tensor().get(i).unwrap()), bits(&g[0].tensor().get(i).unwrap())].concat();
+    ((0..n).map(row).collect(), g[1..].iter().flat_map(|g| bits(g.tensor())).collect())
+}
+
+#[test]
+fn fewer_multiplications_keep_both_promises() {
+    let x = pseudo(&[70, 16, 12, 12], 3).to_dtype(DType::F32).unwrap();
+    let run = |threads, x: &Tensor| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| wide(x));
+    let (rows, weights) = run(2, &x);
+    for threads in [1, 3, 4] {
+        let (again, same) = run(threads, &x);
+        assert!(again == rows && same == weights, "{threads} threads");
+    }
+    for (start, n) in [(0, 1), (69, 1), (3, 5), (20, 33)] {
+        let (some, _) = run(4, &x.narrow(0, start, n).unwrap());
+        assert!(some[..] == rows[start..start + n], "rows {start} to {}", start + n);
+    }
+}
+
 /// A network with every batch kernel: logits and input gradients.
 fn network(x: &Tensor) -> Vec<Vec<u8>> {
     let dtype = x.dtype();

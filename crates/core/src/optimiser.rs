@@ -163,7 +163,7 @@ impl OptimiserState {
 }
 
 /// Elements per task.
-const CHUNK: usize = 1 << 13;
+const CHUNK: usize = 1 << 14;
 
 /// New values of a parameter and its moments, in one pass over memory.
 fn update<T: Real>(

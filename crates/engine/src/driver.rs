@@ -4,6 +4,7 @@
 use crate::evaluator::Cost;
 use crate::referee::{self, Judgement};
 use crate::{Error, Examples, Result};
+use gauntlet_autograd::kernels::awake;
 use gauntlet_core::attack::{self, Open, Outcome, Want};
 use gauntlet_core::record::Fate;
 use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel, Verdict};
@@ -38,6 +39,10 @@ struct Runner {
 impl Drive<'_> {
     /// Runs until every listed example has a verdict; `found` takes each as it is given, with the example's index.
     pub(crate) fn run(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
+        awake(|| self.attend(pending, cost, found))
+    }
+
+    fn attend(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
         let mut runners: Vec<Option<Runner>> = (0..self.examples.len()).map(|_| None).collect();
         let mut queue: VecDeque<usize> = VecDeque::new();
         for clean in pending {

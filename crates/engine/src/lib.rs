@@ -58,6 +58,6 @@ pub use trainer::{Trained, TrainingJob};
 pub use training_step::{Stepped, TrainingStep};
 
 /// Raised by hand when the trainer's own numbers change; part of every training's key.
-pub const TRAINER_NUMERICS: u32 = 1;
+pub const TRAINER_NUMERICS: u32 = 2;
 /// Raised by hand when the evaluator's own numbers change; part of every evaluation's key.
-pub const EVALUATOR_NUMERICS: u32 = 1;
+pub const EVALUATOR_NUMERICS: u32 = 2;

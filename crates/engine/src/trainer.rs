@@ -6,6 +6,7 @@ use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Stepped, TrainingStep};
 use crate::{Error, Examples, Result, TrainConfig};
 use candle_core::{DType, Device};
+use gauntlet_autograd::kernels::awake;
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::record::Epoch;
@@ -66,6 +67,10 @@ impl TrainingJob<'_> {
     /// A loss, term or gradient that is not finite (with step, terms and a hint), parameters that the loss does not
     /// reach (by name), [`Error::Interrupted`] after the state was saved.
     pub fn run(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
+        awake(|| self.train(state, events))
+    }
+
+    fn train(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
         let rows = self.rows()?;
         let steps = rows.div_ceil(self.config.batch) as u32;
         let mut current = self.open(state, rows, events)?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 fn run<T: Real>(n: usize, body: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
     let mut out = unwritten(n);
     let isa = Isa::best();
-    if n <= CHUNK {
+    if n <= 4 * CHUNK {
         on(isa, || body(0, &mut out));
     } else {
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| on(isa, || body(i * CHUNK, chunk)));

@@ -16,6 +16,8 @@ use rayon::prelude::*;
 const DEPTH: usize = 512;
 /// Steps of k up to which a right operand that is not transposed is read in place.
 const UNPACKED: usize = 128;
+/// Multiplications up to which waking another thread costs more than it saves.
+const SMALL: usize = 1 << 20;
 /// Rows of one task at most.
 const ROWS: usize = 256;
 
@@ -110,7 +112,7 @@ fn product<T: Real>(
     let (panels, _) = panels(n, lanes);
     // More tasks than panels only where panels alone do not feed every thread.
     let threads = rayon::current_num_threads();
-    let split = (2 * threads).div_ceil(panels.len()).min(m.div_ceil(64));
+    let split = (4 * threads).div_ceil(panels.len()).min(m.div_ceil(64));
     let blocks: Vec<(usize, usize)> = even_parts(m, m.div_ceil(split).min(ROWS)).collect();
     let shared = Shared::new(out);
     let tasks = panels.len() * blocks.len();
@@ -182,7 +184,7 @@ fn product<T: Real>(
             }
         });
     };
-    if tasks == 1 || m * n * k < 1 << 16 {
+    if tasks == 1 || m * n * k < SMALL {
         (0..tasks).for_each(body);
     } else {
         (0..tasks).into_par_iter().with_max_len(1).for_each(body);

@@ -4,6 +4,7 @@
 //! not either. And where a batch is one of the dimensions, the arithmetic of one example does not depend on how many
 //! others there are: an output element is one chain of fused multiply-adds, whatever tile computed it.
 
+mod awake;
 pub mod batch_norm;
 pub mod conv;
 pub mod map;
@@ -17,6 +18,7 @@ mod tile;
 mod transpose;
 pub mod work;
 
+pub use awake::awake;
 pub use map::pass;
 pub use slice::{Real, View, by_dtype_names, values};
 pub(crate) use slice::{by_dtype, dense, from_vec, view};

@@ -7,6 +7,9 @@ use crate::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+/// Elements up to which waking another thread costs more than it saves.
+const SMALL: usize = 1 << 17;
+
 /// Sum in f64 with eight independent lanes (so that it vectorises), lanes added in order.
 pub(crate) fn sum_slice<T: Real>(x: &[T]) -> f64 {
     on(Isa::best(), || lanes_of(x))
@@ -73,6 +76,7 @@ pub fn sum_channels<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
     } else {
         (0..channels)
             .into_par_iter()
+            .with_min_len(SMALL / (n * area).max(1) + 1)
             .map(|c| {
                 let total: f64 = (0..n)
                     .map(|i| {

@@ -7,6 +7,7 @@ mod step;
 use crate::arguments::{Bench, BenchWhat};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
+use gauntlet_autograd::kernels::awake;
 use std::time::Instant;
 
 pub(crate) fn bench(session: &Session, arguments: &Bench) -> Result<Code, Failure> {
@@ -22,16 +23,22 @@ struct Times(Vec<f64>);
 
 impl Times {
     /// Calls `f` at least `least` times and for `seconds`.
-    fn measure(least: usize, seconds: f64, mut f: impl FnMut() -> Result<(), Failure>) -> Result<Self, Failure> {
-        let begun = Instant::now();
-        let mut times = Vec::new();
-        while times.len() < least || begun.elapsed().as_secs_f64() < seconds {
-            let start = Instant::now();
-            f()?;
-            times.push(1e3 * start.elapsed().as_secs_f64());
-        }
-        times.sort_by(f64::total_cmp);
-        Ok(Times(times))
+    fn measure(
+        least: usize,
+        seconds: f64,
+        mut f: impl FnMut() -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        awake(|| {
+            let begun = Instant::now();
+            let mut times = Vec::new();
+            while times.len() < least || begun.elapsed().as_secs_f64() < seconds {
+                let start = Instant::now();
+                f()?;
+                times.push(1e3 * start.elapsed().as_secs_f64());
+            }
+            times.sort_by(f64::total_cmp);
+            Ok(Times(times))
+        })
     }
     fn median(&self) -> f64 {
         self.0[self.0.len() / 2]

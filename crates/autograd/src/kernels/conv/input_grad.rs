@@ -11,12 +11,15 @@ use super::plan::{Grid, Plan, Window};
 use super::winograd;
 use rayon::prelude::*;
 
+/// Taps of all channels up to which vectors run along taps: more channels fill vectors of their own.
+const COLUMNS: usize = 32;
+
 /// `out (N, C, H, W)` of the cotangent `d (N, O, OH, OW)` and `weight (O, C, KH, KW)`.
 pub(super) fn input_grad<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out: &mut [T]) {
     if out.is_empty() {
         return;
     }
-    if g.k() <= 2 * T::lanes(isa) {
+    if g.k() <= COLUMNS {
         return columns(isa, g, d, weight, out);
     }
     if g.stride == 1 && g.padding < g.kh && winograd::pays::<T>(g) {

@@ -60,3 +60,117 @@ pub fn conv2d_weight_grad<T: Real>(g: &Geometry, x: &Tensor, cotangent: &Tensor)
     weight_grad::weight_grad(Isa::best(), g, &x, &d, &mut out);
     from_vec(out, &[g.o, g.c, g.kh, g.kw])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, seed: u32) -> Vec<f64> {
+        let mut s = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        (0..n)
+            .map(|_| {
+                s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                f64::from(s >> 8) / f64::from(1 << 23) - 1.0
+            })
+            .collect()
+    }
+
+    fn to<T: Real>(x: &[f64]) -> Vec<T> {
+        x.iter().map(|x| T::of(*x)).collect()
+    }
+
+    /// channels, height, width, output channels, kernel, stride, padding
+    type Shape = (usize, usize, usize, usize, usize, usize, usize);
+
+    fn geometry(n: usize, (c, h, w, o, k, stride, padding): Shape) -> Geometry {
+        Geometry::new("test", &[n, c, h, w], &[o, c, k, k], stride, padding).unwrap()
+    }
+
+    /// Forward, input gradient and weight gradient.
+    fn all<T: Real>(isa: Isa, g: &Geometry, winograd: bool) -> [Vec<T>; 3] {
+        let x: Vec<T> = to(&numbers(g.n * g.image(), 1));
+        let w: Vec<T> = to(&numbers(g.o * g.k(), 2));
+        let d: Vec<T> = to(&numbers(g.n * g.o * g.area(), 3));
+        let mut out = [vec![T::zero(); d.len()], vec![T::zero(); x.len()], vec![T::zero(); w.len()]];
+        let [y, dx, dw] = &mut out;
+        if winograd {
+            forward::forward(isa, g, &x, &w, Epilogue::NONE, y);
+            input_grad::input_grad(isa, g, &d, &w, dx);
+            weight_grad::weight_grad(isa, g, &x, &d, dw);
+        } else {
+            forward::direct(isa, g, &x, &w, Epilogue::NONE, y);
+            input_grad::direct(isa, g, &d, &w, dx);
+            weight_grad::direct(isa, g, &x, &d, dw);
+        }
+        out
+    }
+
+    const SHAPES: [Shape; 11] = [
+        (1, 9, 7, 5, 4, 2, 1),
+        (3, 8, 8, 20, 3, 1, 1),
+        (17, 6, 5, 3, 3, 2, 1),
+        (2, 5, 5, 33, 1, 1, 0),
+        (2, 7, 9, 3, 1, 2, 0),
+        (2, 11, 10, 4, 3, 3, 2),
+        (4, 3, 3, 2, 3, 1, 0),
+        (16, 14, 14, 18, 5, 1, 2),
+        (18, 10, 9, 16, 3, 1, 0),
+        (16, 4, 4, 20, 3, 1, 1),
+        (1, 4, 4, 2, 4, 3, 3),
+    ];
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        for shape in SHAPES {
+            let g = geometry(3, shape);
+            let reference = (all::<f32>(Isa::Portable, &g, true), all::<f64>(Isa::Portable, &g, true));
+            for isa in Isa::available() {
+                assert!(all::<f32>(isa, &g, true) == reference.0, "{isa:?} f32 {shape:?}");
+                assert!(all::<f64>(isa, &g, true) == reference.1, "{isa:?} f64 {shape:?}");
+            }
+        }
+    }
+
+    /// ⟨x ⋆ w, d⟩ = ⟨x, dx⟩ = ⟨w, dw⟩: the three maps are each other's adjoints.
+    #[test]
+    fn the_three_maps_are_adjoint() {
+        for shape in SHAPES {
+            for n in [1, 5] {
+                let g = geometry(n, shape);
+                let [y, dx, dw] = all::<f64>(Isa::best(), &g, true);
+                let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                let (x, w, d) = (numbers(dx.len(), 1), numbers(dw.len(), 2), numbers(y.len(), 3));
+                let scale = y.len() as f64 * g.k() as f64;
+                let (a, b, c) = (dot(&y, &d), dot(&x, &dx), dot(&w, &dw));
+                assert!((a - b).abs() < 1e-13 * scale && (a - c).abs() < 1e-13 * scale, "{shape:?}: {a} {b} {c}");
+            }
+        }
+    }
+
+    /// Errors against f64, as shares of the result's root mean square: the direct sum's, and what fewer
+    /// multiplications cost beside it (DESIGN.md, "Kernels").
+    #[test]
+    fn fewer_multiplications_cost_a_known_accuracy() {
+        let shapes = [
+            (64, 16, 16, 64, 3, 1, 1), // 4×4 outputs of 3×3
+            (64, 4, 4, 64, 3, 1, 1),   // 2×2 outputs of 3×3
+            (32, 14, 14, 64, 5, 1, 2), // 2×2 outputs of 5×5
+        ];
+        for shape in shapes {
+            let g = geometry(4, shape);
+            assert!(winograd::pays::<f32>(&g));
+            let exact = all::<f64>(Isa::best(), &g, false);
+            let (direct, fewer) = (all::<f32>(Isa::best(), &g, false), all::<f32>(Isa::best(), &g, true));
+            for (i, exact) in exact.iter().enumerate() {
+                let rms = (exact.iter().map(|y| y * y).sum::<f64>() / exact.len() as f64).sqrt();
+                let worst = |got: &[f32]| {
+                    got.iter().zip(exact).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / rms
+                };
+                println!("{shape:?} map {i}: direct {:.1e}, fewer multiplications {:.1e}", worst(&direct[i]), worst(&fewer[i]));
+                assert!(worst(&direct[i]) < 2e-5, "{shape:?} {i}: direct {:e}", worst(&direct[i]));
+                assert!(worst(&fewer[i]) < 1e-4, "{shape:?} {i}: {:e}", worst(&fewer[i]));
+                assert!(fewer[i] != direct[i], "{shape:?} {i}: the other algorithm did not run");
+            }
+        }
+    }
+}

@@ -111,11 +111,28 @@ impl Window {
         if from == until {
             return;
         }
+        // Lines are short, and a copy of known length needs no call.
+        macro_rules! known {
+            ($($length:literal)*) => {
+                match until - from {
+                    $($length => self.lines::<T>(image, to, |line, to| {
+                        if let (Some(line), Some(to)) =
+                            (line.first_chunk::<$length>(), to[from..].first_chunk_mut::<$length>())
+                        {
+                            *to = *line;
+                        }
+                    }),)*
+                    length => self.lines(image, to, |line, to| to[from..until].copy_from_slice(&line[..length])),
+                }
+            };
+        }
+        known!(4 5 6 7 8 10 12 14 16 26 28 32);
+    }
+    #[inline(always)]
+    fn lines<T: Real>(&self, image: &[T], to: &mut [T], copy: impl Fn(&[T], &mut [T])) {
         for (plane, to) in image.chunks_exact(self.h * self.w).zip(to.chunks_exact_mut(self.area())) {
             let lines = to.chunks_exact_mut(self.width).skip(self.top);
-            for (line, to) in plane.chunks_exact(self.w).zip(lines) {
-                to[from..until].copy_from_slice(&line[..until - from]);
-            }
+            plane.chunks_exact(self.w).zip(lines).for_each(|(line, to)| copy(line, to));
         }
     }
 }
