@@ -3,6 +3,7 @@
 
 mod arrows;
 mod attack;
+mod bench;
 mod faults;
 mod interruptions;
 mod listings;

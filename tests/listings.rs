@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 fn everything_that_a_suite_can_name_is_listed() {
     let sandbox = Sandbox::new();
     let wanted: [(&str, &[&str]); 5] = [
-        ("recipes", &["ce", "grad-norm", "direction-matching", "fgsm-aug"]),
+        ("recipes", &["ce", "grad-norm", "direction-matching", "fgsm-aug", "pgd-at"]),
         ("attacks", &["fgsm", "pgd", "noise"]),
         ("models", &["linear", "mlp", "lenet-small", "madry-cnn", "trades-smallcnn", "preactresnet18"]),
         ("datasets", &["glyphs", "mnist", "fashion-mnist", "cifar10", "tiny"]),

@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OUT = ROOT / "reports" / "performance"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 GAUNTLET = TARGET / "release" / "gauntlet"
 MODELS = {"lenet-small": 128, "madry-cnn": 128, "trades-smallcnn": 128, "preactresnet18": 32}
@@ -61,10 +60,10 @@ class Worker:
         self.process.wait()
 
 
-def gauntlet(model, recipe, batch, threads, seconds, least):
+def gauntlet(model, recipe, batch, threads, seconds, least, *more):
     return Worker([
         GAUNTLET, "--threads", threads, "--json", "bench", "step", "--model", model, "--recipe", recipe,
-        "--batch", batch, "--seconds", seconds, "--least", least, "--again",
+        "--batch", batch, "--seconds", seconds, "--least", least, "--again", *more,
     ])
 
 
@@ -131,11 +130,10 @@ def cpu():
     return platform.processor()
 
 
-def write(cells, versions, shares):
-    OUT.mkdir(parents=True, exist_ok=True)
+def write(out, cells, versions, shares):
     order = lambda c: (list(MODELS).index(c["model"]), int(c["threads"]), RECIPES.index(c["recipe"]))
     cells = sorted(cells, key=order)
-    with open(OUT / "table.csv", "w", newline="") as f:
+    with open(out / "table.csv", "w", newline="") as f:
         writer = csv.DictWriter(f, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(cells)
@@ -166,7 +164,7 @@ def write(cells, versions, shares):
              "| model | forward | input gradient | training step | double backprop |", "|---|---|---|---|---|"]
     text += shares
     text += ["", "Repeat with `scripts/compare/run.sh`."]
-    (OUT / "table.md").write_text("\n".join(text) + "\n")
+    (out / "table.md").write_text("\n".join(text) + "\n")
 
 
 def scaling(options, versions):
@@ -182,10 +180,9 @@ def scaling(options, versions):
             batch, extra = arguments(point)
             found = []
             for threads in [1, 2]:
-                runs = [json.loads(shell(
-                    str(GAUNTLET), "--threads", str(threads), "--json", "bench", "step", "--model", model,
-                    "--recipe", "ce", "--batch", str(batch), "--seconds", str(options.seconds), *extra))["ms_median"]
-                    for _ in range(3)]
+                worker = gauntlet(model, "ce", batch, threads, options.seconds, 3, *extra)
+                runs = [worker.read()["ms_median"]] + [worker.ask("")["ms_median"] for _ in range(2)]
+                worker.close()
                 found.append(median(runs))
             a, b = found
             text.append(f"| {point} | {a:.2f} | {1e3 * a / batch:.0f} | {b:.2f} | {1e3 * b / batch:.0f} | {a / b:.2f} |")
@@ -196,7 +193,7 @@ def scaling(options, versions):
     table("batch", "preactresnet18", [8, 16, 32, 64], lambda n: (n, []))
     for model in ["madry-cnn", "trades-smallcnn"]:
         table("image side", model, [28, 56, 112], lambda s: (32, ["--side", str(s)]))
-    (OUT / "scaling.md").write_text("\n".join(text))
+    (options.out / "scaling.md").write_text("\n".join(text))
 
 
 def main():
@@ -207,7 +204,9 @@ def main():
     parser.add_argument("--alternations", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--scaling", action="store_true", help="only the table of costs against batch and area")
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "performance")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     torch = Worker([sys.executable, ROOT / "scripts/compare/steps.py"])
     version = torch.read()["torch"]
     commit = shell("git", "rev-parse", "--short", "HEAD")
@@ -218,8 +217,8 @@ def main():
         torch.close()
         return scaling(options, versions)
     cells = {}
-    if (OUT / "table.csv").exists():
-        with open(OUT / "table.csv") as f:
+    if (options.out / "table.csv").exists():
+        with open(options.out / "table.csv") as f:
             cells = {(c["model"], c["recipe"], int(c["threads"])): c for c in csv.DictReader(f)}
     for model in options.models:
         for threads in options.threads:
@@ -230,8 +229,8 @@ def main():
                                ("model", "threads", "recipe", "torch_ms", "gauntlet_ms", "ratio", "ratio_low",
                                 "passes", "torch_rss_mb", "gauntlet_rss_mb", "floor_share")), flush=True)
     torch.close()
-    options.models = list(MODELS)
-    write(cells.values(), versions, parts(options, 1))
+    options.models = [m for m in MODELS if any(model == m for model, _, _ in cells)]
+    write(options.out, cells.values(), versions, parts(options, 1))
 
 
 main()

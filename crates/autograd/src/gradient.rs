@@ -1,8 +1,10 @@
 //! The reverse sweep.
 
+use crate::kernels::map::add_into;
 use crate::var::Node;
 use crate::{Error, Result, Saved, Var};
 use candle_core::Tensor;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -54,6 +56,24 @@ pub(crate) fn ancestors(root: &Arc<Node>) -> Vec<Arc<Node>> {
     found
 }
 
+/// A gradient in the making. The first contribution *is* the gradient: nothing is added to zeros.
+struct Sum {
+    value: Var,
+    /// Whether the buffer was made here: a first contribution may be somebody else's (the vjp of add returns its argument).
+    ours: bool,
+}
+
+impl Sum {
+    fn add(&mut self, contribution: &Var, graph: Graph) -> Result<()> {
+        if self.ours && graph == Graph::Free {
+            return add_into(self.value.tensor(), contribution.tensor());
+        }
+        self.value = self.value.add(contribution)?;
+        self.ours = true;
+        Ok(())
+    }
+}
+
 fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
     let mut nodes = root.as_ref().map(ancestors).unwrap_or_default();
     let targets: HashSet<u64> = wrt.iter().filter_map(|v| v.id()).collect();
@@ -71,15 +91,15 @@ fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) ->
         return Err(Error::Unreached { positions: missing });
     }
     let Some(root) = root else { return Ok(Vec::new()) };
-    let mut gradients: HashMap<u64, Var> = HashMap::new();
-    gradients.insert(root.id, Var::constant(output.ones_like()?));
+    let mut gradients: HashMap<u64, Sum> = HashMap::new();
+    gradients.insert(root.id, Sum { value: Var::constant(output.ones_like()?), ours: false });
     drop((root, output));
     let mut found: HashMap<u64, Var> = HashMap::new();
     while let Some(node) = nodes.pop() {
         if !leads.contains(&node.id) {
             continue;
         }
-        let Some(gradient) = gradients.remove(&node.id) else { continue };
+        let Some(Sum { value: gradient, .. }) = gradients.remove(&node.id) else { continue };
         if targets.contains(&node.id) {
             found.insert(node.id, gradient.clone());
         }
@@ -99,11 +119,12 @@ fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) ->
                     format!("its vjp returned {:?} for an input of {:?}", contribution.dims(), edge.dims),
                 ));
             }
-            // The first contribution is the gradient; nothing is added to zeros.
-            match gradients.remove(&input.id) {
-                None => gradients.insert(input.id, contribution),
-                Some(sum) => gradients.insert(input.id, sum.add(&contribution)?),
-            };
+            match gradients.entry(input.id) {
+                Entry::Vacant(place) => {
+                    place.insert(Sum { value: contribution, ours: false });
+                }
+                Entry::Occupied(mut place) => place.get_mut().add(&contribution, graph)?,
+            }
         }
     }
     // A derivative that is zero everywhere (a sign on the way) leaves no contribution.
@@ -143,6 +164,19 @@ mod tests {
             want = want * f64::from(k) / 0.7;
         }
         assert!((value(&y) - 24.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn many_contributions_add_up_and_nothing_that_is_shared_changes() {
+        let x = Var::leaf(Tensor::new(&[1.0f64, -2.0], &Device::Cpu).unwrap());
+        let a = x.affine(3.0, 0.0).unwrap();
+        let y = a.add(&a).unwrap().add(&x).unwrap().add(&a).unwrap().add(&x).unwrap();
+        for graph in [Graph::Free, Graph::Keep] {
+            let g = grad(&y, &[&x, &a], graph).unwrap();
+            assert_eq!(g[0].tensor().to_vec1::<f64>().unwrap(), [11.0, 11.0]);
+            assert_eq!(g[1].tensor().to_vec1::<f64>().unwrap(), [3.0, 3.0]);
+        }
+        assert_eq!(a.tensor().to_vec1::<f64>().unwrap(), [3.0, -6.0]);
     }
 
     #[test]

@@ -97,6 +97,7 @@ pub fn cases() -> Result<Vec<Case>> {
     let affine =
         || -> Result<Vec<Tensor>> { Ok(vec![wide()?, values(&[5, 4], -1.0, 1.0, 3)?, values(&[5], -1.0, 1.0, 3)?]) };
     add("linear", affine()?, |v| v[0].linear(&v[1], Some(&v[2]))?.tanh());
+    add("linear_relu", affine()?, |v| v[0].linear_relu(&v[1], &v[2])?.tanh());
     let conv = |k: usize| -> Result<Vec<Tensor>> {
         Ok(vec![image(2, 5)?, values(&[3, 2, k, k], -0.6, 0.5, 1)?, values(&[3], -0.4, 0.4, 0)?])
     };
@@ -104,6 +105,7 @@ pub fn cases() -> Result<Vec<Case>> {
     add("conv2d 3×3 stride 2", conv(3)?, |v| v[0].conv2d(&v[1], Some(&v[2]), 2, 0)?.tanh());
     add("conv2d 4×4 stride 2 padding 1", conv(4)?, |v| v[0].conv2d(&v[1], None, 2, 1)?.tanh());
     add("conv2d 1×1", conv(1)?, |v| v[0].conv2d(&v[1], Some(&v[2]), 1, 0)?.tanh());
+    add("conv2d_relu", conv(3)?, |v| v[0].conv2d_relu(&v[1], Some(&v[2]), 1, 1)?.tanh());
     // The gradients of a convolution as functions of their own: their second order is the third of the convolution.
     add("conv2d input gradient", conv(3)?, |v| {
         let y = v[0].conv2d(&v[1], None, 2, 1)?.sqr()?;

@@ -105,6 +105,8 @@ fn kinks_follow_pytorch() {
     let zero = leaf(&[0.0; 4], &[1, 1, 2, 2]);
     let g = grad(&zero.norm_l2_per_example().unwrap(), &[&zero], Graph::Free).unwrap();
     assert_eq!(flat(g[0].tensor()), [0.0; 4], "the norm's subgradient at 0 is 0");
+    let rows = leaf(&[1.0, -3.0, 2.0, f64::NAN, 1e-20, 0.0], &[3, 2]);
+    assert_eq!(rows.negligible_per_example().unwrap(), [false, false, true], "a NaN is not negligible");
     let nan = leaf(&[f64::NAN, 1.0], &[2]);
     assert!(flat(nan.relu().unwrap().tensor())[0].is_nan(), "a NaN does not become a harmless zero");
 }
@@ -127,7 +129,8 @@ fn wide(x: &Tensor) -> (Vec<Vec<u64>>, Vec<u64>) {
 #[test]
 fn fewer_multiplications_keep_both_promises() {
     let x = pseudo(&[70, 16, 12, 12], 3).to_dtype(DType::F32).unwrap();
-    let run = |threads, x: &Tensor| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| wide(x));
+    let run =
+        |threads, x: &Tensor| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| wide(x));
     let (rows, weights) = run(2, &x);
     for threads in [1, 3, 4] {
         let (again, same) = run(threads, &x);

@@ -95,7 +95,10 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
         None => {
             let key = Key::new(0, Purpose::Init);
-            (Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?, vec!["the weights are untrained".into()])
+            (
+                Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?,
+                vec!["the weights are untrained".into()],
+            )
         }
     };
     let data = gauntlet_data::load(&manifest, &context.data)?;

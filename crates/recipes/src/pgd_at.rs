@@ -1,8 +1,8 @@
 //! Adversarial training.
 
-use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Attack, Error, Eps, Mode, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_autograd::Var;
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Attack, Eps, Error, Mode, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x_adv), x_adv the last iterate of PGD on the current weights, Madry et al. 2018.
@@ -25,7 +25,13 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     paper: "Madry et al. 2018",
     params: &[
         ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the examples" },
-        ParamDoc { name: "norm", kind: "one of linf, l2, l1", default: "\"linf\"", unit: "", doc: "norm of the budget" },
+        ParamDoc {
+            name: "norm",
+            kind: "one of linf, l2, l1",
+            default: "\"linf\"",
+            unit: "",
+            doc: "norm of the budget",
+        },
         ParamDoc { name: "steps", kind: "int", default: "10", unit: "", doc: "steps of PGD" },
         ParamDoc {
             name: "alpha",

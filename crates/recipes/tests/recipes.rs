@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
+    gauntlet_attacks::register(&mut registry).unwrap();
     gauntlet_models::register(&mut registry).unwrap();
     gauntlet_recipes::register(&mut registry).unwrap();
     registry
@@ -108,6 +109,7 @@ fn all() -> Vec<Value> {
         json!({ "name": "direction-matching", "weight": 0.8 }),
         json!({ "name": "direction-matching", "direction": "fixed", "weight": 0.8 }),
         json!({ "name": "fgsm-aug", "eps": "0.1" }),
+        json!({ "name": "pgd-at", "eps": "0.1", "steps": 3 }),
     ]
 }
 
@@ -158,6 +160,7 @@ fn weight_zero_and_eps_zero_are_plain_training_bit_for_bit() {
         json!({ "name": "grad-norm", "weight": 0.0 }),
         json!({ "name": "direction-matching", "weight": 0.0 }),
         json!({ "name": "fgsm-aug", "eps": "0" }),
+        json!({ "name": "pgd-at", "eps": "0" }),
     ] {
         let other = run(&*recipe(given.clone()), &network, &batch(8));
         assert!(other.2 == ce.2, "{given}");
@@ -242,6 +245,25 @@ fn published_coefficients_convert() {
 }
 
 #[test]
+fn adversarial_training_sees_the_iterate_of_its_attack() {
+    let network = model(json!({ "name": "lenet-small" }));
+    let b = batch(6);
+    let params = weights(&*network).leaves();
+    // One step of size ε without a random start is FGSM: its loss is the adversarial term of fgsm-aug.
+    let r = recipe(json!({ "name": "pgd-at", "eps": "0.1", "steps": 1, "alpha": "0.1", "random_start": false }));
+    let (_, terms) = loss(&*r, &network, &params, &b, &mut Memory::new());
+    let (_, fgsm) =
+        loss(&*recipe(json!({ "name": "fgsm-aug", "eps": "0.1" })), &network, &params, &b, &mut Memory::new());
+    let adversarial = &fgsm.iter().find(|t| t.0 == "adv_ce").unwrap().2;
+    assert_eq!(terms.len(), 1);
+    assert!(terms[0].2.iter().zip(adversarial).all(|(a, b)| (a - b).abs() < 1e-12), "{terms:?} {adversarial:?}");
+    // More steps ascend further, on average.
+    let r = recipe(json!({ "name": "pgd-at", "eps": "0.1", "steps": 20, "random_start": false }));
+    let (_, more) = loss(&*r, &network, &params, &b, &mut Memory::new());
+    assert!(more[0].2.iter().sum::<f64>() >= terms[0].2.iter().sum::<f64>());
+}
+
+#[test]
 fn saturated_rows_are_dropped_and_counted() {
     // All-zero weights: the gradient is zero everywhere.
     let network = model(json!({ "name": "linear" }));
@@ -285,6 +307,9 @@ fn bad_parameters_are_named() {
     assert!(fail(json!({ "name": "grad-norm", "weight": 1.0, "graph": "kept" })).contains("did you mean \"keep\""));
     assert!(fail(json!({ "name": "fgsm-aug", "eps": "-0.1" })).contains("at least 0"));
     assert!(fail(json!({ "name": "fgsm-aug", "eps": "0.1", "alpha": 2.0 })).contains("at most 1"));
+    assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "steps": 0 })).contains("pgd-at.steps"));
+    assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "norm": "l3" })).contains("linf, l2, l1"));
+    assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "attack_mode": "evil" })).contains("did you mean \"eval\""));
     assert!(fail(json!({ "name": "ce", "smoothing": 1.0 })).contains("below 1"));
     assert!(fail(json!({ "name": "direction-matching", "weigth": 1.0 })).contains("did you mean \"weight\""));
 }

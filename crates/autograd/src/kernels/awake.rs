@@ -3,22 +3,28 @@
 use rayon::Yield;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Sets a flag when it goes out of scope, by a panic too.
+/// Whether some call is at it. A thread that loops here cannot go back to what it was in the middle of, so two calls
+/// whose threads loop for each other would wait for ever: there is one at a time.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Sets a flag, and frees the place, when it goes out of scope, by a panic too.
 struct Raise<'a>(&'a AtomicBool);
 
 impl Drop for Raise<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
+        TAKEN.store(false, Ordering::Release);
     }
 }
 
 /// Runs `f` while the other threads of the pool look for work without falling asleep in between.
 ///
 /// A step of a small network has dozens of parallel parts of some ten microseconds; to wake a thread for each takes
-/// longer than that. Idle threads yield their time to other processes. Outside a pool this is `f()`.
+/// longer than that. Idle threads yield their time to other processes. Outside a pool, and inside another call, this is
+/// `f()`.
 pub fn awake<R>(f: impl FnOnce() -> R) -> R {
     let Some(here) = rayon::current_thread_index() else { return f() };
-    if rayon::current_num_threads() == 1 {
+    if rayon::current_num_threads() == 1 || TAKEN.swap(true, Ordering::AcqRel) {
         return f();
     }
     let done = AtomicBool::new(false);
@@ -42,6 +48,7 @@ pub fn awake<R>(f: impl FnOnce() -> R) -> R {
 mod tests {
     use super::awake;
     use rayon::prelude::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
     fn work_is_done_whatever_the_pool() {
@@ -52,8 +59,8 @@ mod tests {
             for _ in 0..20 {
                 assert_eq!(pool.install(|| awake(|| awake(sum) + sum())), 999_000);
             }
-            let panicked = std::panic::catch_unwind(|| pool.install(|| awake(|| panic!("as planned"))));
-            assert!(panicked.is_err());
+            let planned = AssertUnwindSafe(|| pool.install(|| awake(|| panic!("as planned"))));
+            assert!(catch_unwind(planned).is_err());
         }
     }
 }

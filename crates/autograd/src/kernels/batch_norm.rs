@@ -92,8 +92,8 @@ pub fn gradients<T: Real>(
     let (x, g, gamma) = (dense(x)?, dense(g)?, dense(gamma)?);
     let (input, slope, gamma) = (view::<T>(op, &x)?, view::<T>(op, &g)?, view::<T>(op, &gamma)?);
     let (mean, inverse) = (view::<T>(op, mean)?, view::<T>(op, inverse)?);
-    let (input, slope, gamma, mean, inverse): (&[T], &[T], &[T], &[T], &[T]) =
-        (&input, &slope, &gamma, &mean, &inverse);
+    let (input, slope): (&[T], &[T]) = (&input, &slope);
+    let (gamma, mean, inverse): (&[T], &[T], &[T]) = (&gamma, &mean, &inverse);
     let mut out = unwritten(input.len());
     let shared = Shared::new(&mut out);
     let isa = Isa::best();

@@ -4,7 +4,7 @@ use super::scratch::{Shared, unwritten};
 use super::simd::{Isa, on};
 use super::{CHUNK, Real, dense, from_vec, view};
 use crate::Result;
-use candle_core::Tensor;
+use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor};
 use rayon::prelude::*;
 
 fn run<T: Real>(n: usize, body: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
@@ -23,15 +23,12 @@ pub fn map1<T: Real>(op: &'static str, a: &Tensor, f: impl Fn(T) -> T + Sync) ->
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
     let x: &[T] = &x;
-    let out = run(
-        x.len(),
-        |start, chunk| {
-            let x = &x[start..start + chunk.len()];
-            for (o, x) in chunk.iter_mut().zip(x) {
-                *o = f(*x);
-            }
-        },
-    );
+    let out = run(x.len(), |start, chunk| {
+        let x = &x[start..start + chunk.len()];
+        for (o, x) in chunk.iter_mut().zip(x) {
+            *o = f(*x);
+        }
+    });
     from_vec(out, a.dims())
 }
 
@@ -48,15 +45,12 @@ pub fn map2<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, f: impl Fn(T, T) 
     let (a, b) = (dense(a)?, dense(b)?);
     let (x, y) = (view::<T>(op, &a)?, view::<T>(op, &b)?);
     let (x, y): (&[T], &[T]) = (&x, &y);
-    let out = run(
-        x.len(),
-        |start, chunk| {
-            let (x, y) = (&x[start..start + chunk.len()], &y[start..start + chunk.len()]);
-            for ((o, x), y) in chunk.iter_mut().zip(x).zip(y) {
-                *o = f(*x, *y);
-            }
-        },
-    );
+    let out = run(x.len(), |start, chunk| {
+        let (x, y) = (&x[start..start + chunk.len()], &y[start..start + chunk.len()]);
+        for ((o, x), y) in chunk.iter_mut().zip(x).zip(y) {
+            *o = f(*x, *y);
+        }
+    });
     from_vec(out, a.dims())
 }
 
@@ -127,4 +121,41 @@ pub fn pass<T: Real, const I: usize, const O: usize>(
         chunks => (0..chunks).into_par_iter().for_each(body),
     }
     outputs
+}
+
+struct AddInto;
+
+impl InplaceOp2 for AddInto {
+    fn name(&self) -> &'static str {
+        "add_into"
+    }
+    fn cpu_fwd(&self, sum: &mut CpuStorage, to: &Layout, other: &CpuStorage, from: &Layout) -> candle_core::Result<()> {
+        let (Some(to), Some(from)) = (to.contiguous_offsets(), from.contiguous_offsets()) else {
+            candle_core::bail!("add_into: internal: strided tensors");
+        };
+        match (sum, other) {
+            (CpuStorage::F32(a), CpuStorage::F32(b)) => add_slices(&mut a[to.0..to.1], &b[from.0..from.1]),
+            (CpuStorage::F64(a), CpuStorage::F64(b)) => add_slices(&mut a[to.0..to.1], &b[from.0..from.1]),
+            _ => candle_core::bail!("add_into: internal: two tensors of one dtype, f32 or f64"),
+        }
+        Ok(())
+    }
+}
+
+fn add_slices<T: Real>(sum: &mut [T], other: &[T]) {
+    let isa = Isa::best();
+    let body = |(sum, other): (&mut [T], &[T])| {
+        on(isa, || sum.iter_mut().zip(other).for_each(|(a, b)| *a += *b));
+    };
+    if sum.len() <= 4 * CHUNK {
+        body((sum, other));
+    } else {
+        sum.par_chunks_mut(CHUNK).zip(other.par_chunks(CHUNK)).for_each(body);
+    }
+}
+
+/// sum ← sum + other, in the buffer of `sum`, which nobody else may be looking at.
+pub(crate) fn add_into(sum: &Tensor, other: &Tensor) -> Result<()> {
+    same_shape("add_into", sum, other)?;
+    Ok(sum.inplace_op2(&dense(other)?, &AddInto)?)
 }

@@ -43,7 +43,7 @@ pub(crate) fn panels(n: usize, lanes: usize) -> (Vec<Panel>, usize) {
 /// Splits `n` into the fewest parts of at most `most`, as equal as can be.
 pub(crate) fn even_parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let parts = n.div_ceil(most.max(1));
-    let (each, more) = if parts == 0 { (0, 0) } else { (n / parts, n % parts) };
+    let (each, more) = (n / parts.max(1), n % parts.max(1));
     (0..parts).map(move |i| (i * each + i.min(more), each + usize::from(i < more)))
 }
 

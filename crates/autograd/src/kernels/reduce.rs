@@ -5,6 +5,7 @@ use super::simd::{Isa, on};
 use super::{CHUNK, Real, dense, from_vec, view};
 use crate::Result;
 use candle_core::Tensor;
+use num_traits::Float;
 use rayon::prelude::*;
 
 /// Elements up to which waking another thread costs more than it saves.
@@ -51,6 +52,32 @@ pub fn sum_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
         return from_vec(vec![T::zero(); n], &[n]);
     }
     from_vec(x.par_chunks(width).with_min_len(1 + 4096 / width).map(|row| T::of(sum_slice(row))).collect(), &[n])
+}
+
+/// max |x| over all but the first dimension; a NaN is larger than anything: it must show, not vanish.
+pub fn largest_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Vec<f64>> {
+    let n = a.dims().first().copied().unwrap_or(1);
+    let a = dense(a)?;
+    let x = view::<T>(op, &a)?;
+    let x: &[T] = &x;
+    let width = x.len() / n.max(1);
+    if width == 0 {
+        return Ok(vec![0.0; n]);
+    }
+    let isa = Isa::best();
+    let largest = |row: &[T]| {
+        on(isa, || {
+            let mut lanes = [T::zero(); 16];
+            for entries in row.chunks(16) {
+                for (lane, x) in lanes.iter_mut().zip(entries) {
+                    let size = Float::abs(*x);
+                    *lane = if size > *lane || size.is_nan() { size } else { *lane };
+                }
+            }
+            lanes.iter().fold(0.0, |m: f64, l| if l.wide() > m || l.is_nan() { l.wide() } else { m })
+        })
+    };
+    Ok(x.par_chunks(width).with_min_len(SMALL / width + 1).map(largest).collect())
 }
 
 /// Σ over all but the second dimension: `(N, C, ..)` to `(C,)`.

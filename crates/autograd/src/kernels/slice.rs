@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// f32 or f64.
-pub trait Real: super::tile::Tiles + WithDType + num_traits::Float + Send + Sync + std::iter::Sum + std::ops::AddAssign {
+pub trait Real:
+    super::tile::Tiles + WithDType + num_traits::Float + Send + Sync + std::iter::Sum + std::ops::AddAssign
+{
     /// erf, from `libm`.
     fn erf(self) -> Self;
     /// Exact or nearest.

@@ -4,6 +4,8 @@
 //! starts from zero (or from what is stored, when a product is continued): the result does not depend on the tile's
 //! size, so any remainder may use a smaller one.
 
+#![expect(clippy::needless_range_loop, reason = "tiles are indexed as in the formulas")]
+
 use super::simd::{Four, Isa, Simd};
 
 /// A tile of R × Q neighbouring outputs: `a` is read at `a + taps[k] + r · a_row + q · STEP`, `b` is packed

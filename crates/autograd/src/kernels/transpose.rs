@@ -1,7 +1,7 @@
 //! Transposition, with what follows a matrix product: a bias per output row and a rectifier.
 
-use super::simd::Isa;
 use super::Real;
+use super::simd::Isa;
 
 /// What happens to an element on its way out.
 #[derive(Debug, Clone, Copy)]

@@ -20,7 +20,8 @@ impl Op for BroadcastTo {
             let single = if ones(from) { &[x.elem_count()] } else { &from[..1] };
             let dims: Vec<usize> = if ones(from) { vec![1, to.iter().product()] } else { to.clone() };
             let flat = x.reshape(single)?;
-            by_dtype!("broadcast_to", x, T => reduce::repeat_rows::<T>("broadcast_to", &flat, &dims))?.reshape(to.as_slice())?
+            by_dtype!("broadcast_to", x, T => reduce::repeat_rows::<T>("broadcast_to", &flat, &dims))?
+                .reshape(to.as_slice())?
         } else {
             checked.contiguous()?
         };
@@ -92,7 +93,8 @@ impl Op for BroadcastChannels {
         "broadcast_channels"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let value = by_dtype!(self.name(), inputs[0], T => reduce::repeat_channels::<T>(self.name(), inputs[0], &self.0))?;
+        let value =
+            by_dtype!(self.name(), inputs[0], T => reduce::repeat_channels::<T>(self.name(), inputs[0], &self.0))?;
         Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {

@@ -1,7 +1,9 @@
 //! Per-example reductions: `(N, ..)` to `(N,)`.
 
+use crate::kernels::by_dtype;
+use crate::kernels::reduce::largest_rows;
 use crate::{Result, Var};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 impl Var {
     /// Σ over everything but the example.
@@ -40,10 +42,7 @@ impl Var {
         Ok(self.largest_per_example()?.iter().map(|s| *s < NEGLIGIBLE).collect())
     }
     fn largest_per_example(&self) -> Result<Vec<f64>> {
-        let rows = self.tensor().flatten_from(1)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        // A NaN is larger than anything: it must show, not vanish.
-        let larger = |m: f64, v: &f64| if v.abs() > m || v.is_nan() { v.abs() } else { m };
-        Ok(rows.iter().map(|row| row.iter().fold(0.0, larger)).collect())
+        by_dtype!("largest_per_example", self.tensor(), T => largest_rows::<T>("largest_per_example", self.tensor()))
     }
     /// Every row divided by its largest entry, a constant; negligible rows become zero.
     fn unit_scale(&self) -> Result<Var> {

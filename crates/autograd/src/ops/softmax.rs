@@ -3,7 +3,7 @@
 use crate::kernels::{Real, by_dtype, dense, from_vec, view};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
-use num_traits::{Float, Zero};
+use num_traits::{Float, One, Zero};
 
 struct LogSoftmax;
 
@@ -13,9 +13,7 @@ fn log_softmax<T: Real>(a: &Tensor) -> Result<Tensor> {
     let x = view::<T>("log_softmax", &a)?;
     let mut out = Vec::with_capacity(n * k);
     for row in x.chunks_exact(k.max(1)) {
-        let max = row.iter().copied().fold(T::neg_infinity(), |m, x| if x > m { x } else { m });
-        let sum: T = row.iter().map(|x| Float::exp(*x - max)).sum();
-        let log = sum.ln();
+        let (max, log) = normaliser(row);
         out.extend(row.iter().map(|x| (*x - max) - log));
     }
     from_vec(out, &[n, k])
@@ -93,6 +91,63 @@ impl Op for Scatter {
     }
 }
 
+/// −log softmax(z)_y of every row, in one pass; so is its derivative, (softmax(z) − onehot(y)) · g.
+struct CrossEntropy(Vec<u32>);
+
+/// max z and log Σ exp(z − max z) of a row.
+fn normaliser<T: Real>(row: &[T]) -> (T, T) {
+    let max = row.iter().copied().fold(T::neg_infinity(), |m, x| if x > m { x } else { m });
+    let sum: T = row.iter().map(|x| Float::exp(*x - max)).sum();
+    (max, sum.ln())
+}
+
+impl Op for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        let (n, k) = inputs[0].dims2()?;
+        let value = by_dtype!(self.name(), inputs[0], T => {
+            let z = dense(inputs[0])?;
+            let z = view::<T>(self.name(), &z)?;
+            let rows = z.chunks_exact(k.max(1)).zip(&self.0);
+            let values = rows.map(|(row, label)| {
+                let (max, log) = normaliser(row);
+                -((row[*label as usize] - max) - log)
+            });
+            from_vec::<T>(values.collect(), &[n])
+        })?;
+        Ok((value, Vec::new()))
+    }
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+    fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
+        let z = saved.input(0)?;
+        let (n, k) = z.tensor().dims2()?;
+        if saved.keeps_graph() {
+            let ones = Var::constant(g.tensor().ones_like()?);
+            let onehot = Var::apply(Scatter { labels: self.0.clone(), k }, &[&ones])?;
+            let weights = g.reshape(&[n, 1])?.broadcast_to(&[n, k])?;
+            return Ok(vec![Some(z.softmax()?.sub(&onehot)?.mul(&weights)?)]);
+        }
+        let slope = by_dtype!(self.name(), z.tensor(), T => {
+            let (z, g) = (dense(z.tensor())?, dense(g.tensor())?);
+            let (z, g) = (view::<T>(self.name(), &z)?, view::<T>(self.name(), &g)?);
+            let mut out = Vec::with_capacity(n * k);
+            for ((row, label), g) in z.chunks_exact(k.max(1)).zip(&self.0).zip(g.iter()) {
+                let (max, log) = normaliser(row);
+                out.extend(row.iter().map(|z| *g * Float::exp((*z - max) - log)));
+                let at = out.len() - k + *label as usize;
+                // p − 1 as a difference, not −Σ of the others: a saturated row's gradient is exactly zero, as in PyTorch.
+                out[at] = *g * (Float::exp((row[*label as usize] - max) - log) - T::one());
+            }
+            from_vec::<T>(out, &[n, k])
+        })?;
+        Ok(vec![Some(Var::constant(slope))])
+    }
+}
+
 impl Var {
     /// Log-probabilities of logits `(N, K)`.
     pub fn log_softmax(&self) -> Result<Var> {
@@ -107,21 +162,26 @@ impl Var {
     }
     /// Entry `labels[n]` of every row: `(N, K)`, labels `(N,)` u32, to `(N,)`.
     pub fn gather_labels(&self, labels: &Tensor) -> Result<Var> {
-        let labels: Vec<u32> = labels.to_vec1()?;
-        let &[n, k] = self.dims() else {
-            return Err(crate::error::shape("gather_labels", format!("expected (N, K), got {:?}", self.dims())));
-        };
-        if labels.len() != n || labels.iter().any(|&l| l as usize >= k) {
-            let worst = labels.iter().max().copied().unwrap_or(0);
-            return Err(crate::error::shape(
-                "gather_labels",
-                format!("{} labels up to {worst} for {n} rows of {k} classes", labels.len()),
-            ));
-        }
+        let labels = self.labels(labels)?;
         Var::apply(Gather(labels), &[self])
     }
     /// Cross-entropy per example, −log softmax(z)_y: `(N, K)`, labels `(N,)` u32, to `(N,)`.
     pub fn cross_entropy(&self, labels: &Tensor) -> Result<Var> {
-        self.log_softmax()?.gather_labels(labels)?.neg()
+        Var::apply(CrossEntropy(self.labels(labels)?), &[self])
+    }
+    /// One label for every row, all of them columns.
+    fn labels(&self, labels: &Tensor) -> Result<Vec<u32>> {
+        let labels: Vec<u32> = labels.to_vec1()?;
+        let &[n, k] = self.dims() else {
+            return Err(crate::error::shape("labels", format!("expected (N, K), got {:?}", self.dims())));
+        };
+        if labels.len() != n || labels.iter().any(|&l| l as usize >= k) {
+            let worst = labels.iter().max().copied().unwrap_or(0);
+            return Err(crate::error::shape(
+                "labels",
+                format!("{} labels up to {worst} for {n} rows of {k} classes", labels.len()),
+            ));
+        }
+        Ok(labels)
     }
 }

@@ -82,7 +82,10 @@ impl<T: Real> Sweep<'_, T> {
                                         input.as_ptr().add(i * size),
                                         &part.taps,
                                         (weights.as_ptr(), panel.vectors * lanes),
-                                        (rows.as_mut_ptr().add(i * produced + part.first * padded + panel.start), padded),
+                                        (
+                                            rows.as_mut_ptr().add(i * produced + part.first * padded + panel.start),
+                                            padded,
+                                        ),
                                     );
                                 }
                             }
@@ -144,14 +147,7 @@ pub(super) fn forward<T: Real>(
     direct(isa, g, x, weight, epilogue, out);
 }
 
-pub(super) fn direct<T: Real>(
-    isa: Isa,
-    g: &Geometry,
-    x: &[T],
-    weight: &[T],
-    epilogue: Epilogue<'_, T>,
-    out: &mut [T],
-) {
+pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, x: &[T], weight: &[T], epilogue: Epilogue<'_, T>, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
@@ -164,14 +160,8 @@ pub(super) fn direct<T: Real>(
     }
     let k = g.k();
     let taps = taps(g, &window);
-    let grid = Grid {
-        rows: g.oh,
-        cols: g.ow,
-        step: g.stride,
-        row_step: g.stride * window.width,
-        out_step: 1,
-        out_row: g.ow,
-    };
+    let grid =
+        Grid { rows: g.oh, cols: g.ow, step: g.stride, row_step: g.stride * window.width, out_step: 1, out_row: g.ow };
     scratch::<T, _>(k * padded, |packed| {
         let lanes = T::lanes(isa);
         let shared = Shared::new(packed);

@@ -81,15 +81,8 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out
                 parts.push(Part { plan: Plan::new(isa, grid), first: py * g.w + px, taps, weights: mine });
             }
         }
-        let sweep = Sweep {
-            window,
-            channels: g.o,
-            parts,
-            panels: &panels,
-            out: (g.c, padded),
-            area: g.h * g.w,
-            zero: empty,
-        };
+        let sweep =
+            Sweep { window, channels: g.o, parts, panels: &panels, out: (g.c, padded), area: g.h * g.w, zero: empty };
         sweep.run(isa, g.n, d, Epilogue::NONE, out);
     });
 }
@@ -161,14 +154,7 @@ fn columns<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out: &mut [T]
 }
 
 /// Adds the taps of every pixel, `(area, padded)`, onto the padded image.
-fn spread<T: Real>(
-    isa: Isa,
-    g: &Geometry,
-    rows: &[T],
-    padded: usize,
-    sum: &mut [T],
-    (height, width): (usize, usize),
-) {
+fn spread<T: Real>(isa: Isa, g: &Geometry, rows: &[T], padded: usize, sum: &mut [T], (height, width): (usize, usize)) {
     super::super::simd::on(isa, || {
         for c in 0..g.c {
             let plane = &mut sum[c * height * width..(c + 1) * height * width];

@@ -21,13 +21,7 @@ use crate::Result;
 use candle_core::Tensor;
 
 /// y = x ⋆ weight (+ bias), rectified on the way out if asked: `(N, C, H, W)`, `(O, C, KH, KW)`, `(O,)` to `(N, O, OH, OW)`.
-pub fn conv2d<T: Real>(
-    g: &Geometry,
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    relu: bool,
-) -> Result<Tensor> {
+pub fn conv2d<T: Real>(g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
     let op = "conv2d";
     work::count(g.multiplications());
     let (x, weight, bias) = (dense(x)?, dense(weight)?, bias.map(dense).transpose()?);
@@ -166,7 +160,11 @@ mod tests {
                 let worst = |got: &[f32]| {
                     got.iter().zip(exact).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / rms
                 };
-                println!("{shape:?} map {i}: direct {:.1e}, fewer multiplications {:.1e}", worst(&direct[i]), worst(&fewer[i]));
+                println!(
+                    "{shape:?} map {i}: direct {:.1e}, fewer multiplications {:.1e}",
+                    worst(&direct[i]),
+                    worst(&fewer[i])
+                );
                 assert!(worst(&direct[i]) < 2e-5, "{shape:?} {i}: direct {:e}", worst(&direct[i]));
                 assert!(worst(&fewer[i]) < 1e-4, "{shape:?} {i}: {:e}", worst(&fewer[i]));
                 assert!(fewer[i] != direct[i], "{shape:?} {i}: the other algorithm did not run");

@@ -37,8 +37,7 @@ pub(super) struct Grid {
 impl<T: Real> Plan<T> {
     pub(super) fn new(isa: Isa, grid: Grid) -> Self {
         // Tiles are compiled for neighbours one or two apart; other strides go pixel by pixel.
-        let (most, pair, step) =
-            if grid.step <= 2 { (widest(isa), widest_pair(isa), grid.step) } else { (1, 0, 1) };
+        let (most, pair, step) = if grid.step <= 2 { (widest(isa), widest_pair(isa), grid.step) } else { (1, 0, 1) };
         let mut places = Vec::new();
         let mut row = 0;
         while row < grid.rows {
@@ -61,7 +60,14 @@ impl<T: Real> Plan<T> {
     /// # Safety
     /// Every tap of every tile lies inside the input, every pixel inside the output, weights are `taps` long.
     #[expect(unsafe_code, reason = "tiles take pointers")]
-    pub(super) unsafe fn run(&self, panel: Panel, input: *const T, taps: &[u32], weights: (*const T, usize), out: (*mut T, usize)) {
+    pub(super) unsafe fn run(
+        &self,
+        panel: Panel,
+        input: *const T,
+        taps: &[u32],
+        weights: (*const T, usize),
+        out: (*mut T, usize),
+    ) {
         for place in &self.places {
             // SAFETY: the contract.
             unsafe {

@@ -5,6 +5,8 @@
 //! gradients are the same three maps transposed. Images are turned channels last, so that every transformation runs
 //! along channels and no border needs padding: pixels outside are read from a row of zeros.
 
+#![expect(clippy::needless_range_loop, reason = "matrices are indexed as in the formulas")]
+
 use super::super::Real;
 use super::super::matmul::{Panel, even_parts, panels};
 use super::super::scratch::{Shared, scratch};
@@ -393,16 +395,7 @@ pub(super) fn forward<T: Real>(
 
 /// The input gradient is a convolution of the cotangent with turned kernels, channels exchanged.
 pub(super) fn input_grad<T: Real>(isa: Isa, g: &Geometry, d: &[T], weight: &[T], out: &mut [T]) {
-    let turned = Geometry {
-        c: g.o,
-        h: g.oh,
-        w: g.ow,
-        o: g.c,
-        oh: g.h,
-        ow: g.w,
-        padding: g.kh - 1 - g.padding,
-        ..*g
-    };
+    let turned = Geometry { c: g.o, h: g.oh, w: g.ow, o: g.c, oh: g.h, ow: g.w, padding: g.kh - 1 - g.padding, ..*g };
     let (d, weight, out) = (plain(d), plain(weight), plain_mut(out));
     with_form!(turned, convolve(isa, &turned, d, weight, true, Epilogue::NONE, out));
 }
@@ -429,8 +422,7 @@ impl Tiling {
         for (ty, tx) in (0..down).flat_map(|y| (0..across).map(move |x| (y, x))) {
             for (i, j) in (0..t).flat_map(|i| (0..t).map(move |j| (i, j))) {
                 let (y, x) = (ty * m + i, tx * m + j);
-                let inside =
-                    y >= g.padding && y < g.padding + g.h && x >= g.padding && x < g.padding + g.w;
+                let inside = y >= g.padding && y < g.padding + g.h && x >= g.padding && x < g.padding + g.w;
                 reads.push(if inside { (y - g.padding) * g.w + x - g.padding } else { g.h * g.w } as u32);
             }
             for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
@@ -504,7 +496,8 @@ fn convolve<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
     let positions = T * T;
     let threads = rayon::current_num_threads();
     // Weights pass by once per block: large ones want more tiles, up to where every thread still has work.
-    let tiles = (BLOCK / (positions * (ld + padded))).max(if g.c * g.o > 1 << 15 { 96 } else { 32 }).next_multiple_of(FAR);
+    let tiles =
+        (BLOCK / (positions * (ld + padded))).max(if g.c * g.o > 1 << 15 { 96 } else { 32 }).next_multiple_of(FAR);
     let images = tiles.div_ceil(tiling.per).clamp(1, g.n.div_ceil(threads));
     let blocks: Vec<(usize, usize)> = even_parts(g.n, images).collect();
     let strips: Vec<(usize, usize)> = if g.n >= threads {
@@ -588,9 +581,7 @@ fn convolve<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
                     let used = end.min(g.o);
                     for (i, from) in output.chunks_exact(per_out).enumerate() {
                         // SAFETY: tasks own disjoint channels of disjoint images.
-                        let to = unsafe {
-                            shared.part(((first + i) * g.o + start) * area, (used - start) * area)
-                        };
+                        let to = unsafe { shared.part(((first + i) * g.o + start) * area, (used - start) * area) };
                         let epilogue = Epilogue { bias: epilogue.bias.map(|b| &b[start..used]), ..epilogue };
                         transpose(isa, (area, used - start), (&from[start..], padded), (to, area), epilogue);
                     }

@@ -51,7 +51,12 @@ fn tensor(dims: &[usize]) -> Result<Tensor, Failure> {
 }
 
 /// Times `f` and counts its arithmetic.
-fn row(op: &'static str, what: &str, gbyte: Option<f64>, mut f: impl FnMut() -> gauntlet_core::Result<()>) -> Result<Row, Failure> {
+fn row(
+    op: &'static str,
+    what: &str,
+    gbyte: Option<f64>,
+    mut f: impl FnMut() -> gauntlet_core::Result<()>,
+) -> Result<Row, Failure> {
     let mut f = || f().map_err(Failure::from);
     f()?;
     let before = work::flops();
@@ -91,7 +96,9 @@ fn measure(batch: usize) -> Result<Vec<Row>, Failure> {
     let y = x.max_pool2d(2, 2).map_err(gauntlet_core::Error::from)?;
     rows.push(row("max-pool gradient", &shape, gb(1.5), || Ok(grad(&y, &[&x], Graph::Free).map(drop)?))?);
     let (gamma, beta) = (Var::leaf(tensor(&[32])?), Var::leaf(tensor(&[32])?));
-    rows.push(row("batch norm", &shape, gb(3.0), || Ok(x.detach().batch_norm_train(&gamma, &beta, 1e-5).map(drop)?))?);
+    rows.push(row("batch norm", &shape, gb(3.0), || {
+        Ok(x.detach().batch_norm_train(&gamma, &beta, 1e-5).map(drop)?)
+    })?);
     let (y, _, _) = x.batch_norm_train(&gamma, &beta, 1e-5).map_err(gauntlet_core::Error::from)?;
     rows.push(row("batch norm gradient", &shape, gb(5.0), || {
         Ok(grad(&y, &[&x, &gamma, &beta], Graph::Free).map(drop)?)
@@ -106,7 +113,7 @@ fn measure(batch: usize) -> Result<Vec<Row>, Failure> {
     let alpha = vec![0.01; batch];
     let pixels = Some(16e-9 * (batch * 784) as f64);
     rows.push(row("attack update", &format!("{batch}×1×28×28"), pixels, || {
-        Ok(threat.step(&clean, &clean, &gradient, &alpha).map(drop)?)
+        threat.step(&clean, &clean, &gradient, &alpha).map(drop)
     })?);
     let mut weights = Weights::from_entries([("w".to_string(), tensor(&[1024, 3136])?, true)]);
     let gradients = [("w", tensor(&[1024, 3136])?)];

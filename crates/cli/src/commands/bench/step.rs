@@ -69,8 +69,7 @@ impl Bench {
         };
         let side = arguments.side.map_or(side, |s| s.get());
         let (network, _) = session.registry.model(&given, (channels, side, side), CLASSES)?;
-        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)
-            .map_err(gauntlet_core::Error::from)?;
+        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
         let n = arguments.batch.get();
         let make = || -> Result<Batch, gauntlet_core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
