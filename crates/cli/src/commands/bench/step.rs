@@ -8,11 +8,11 @@ use crate::session::Session;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::work;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::recipe::{Composed, Memory, Position};
+use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{
     Batch, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
-use gauntlet_engine::TrainingStep;
+use gauntlet_engine::{Row, TrainingStep};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -39,13 +39,7 @@ fn usual(given: &mut Map<String, Value>) {
 fn recipe(registry: &Registry, text: &str) -> Result<Arc<dyn Recipe>, Failure> {
     let mut given = component::parse("recipe", text)?;
     usual(&mut given);
-    let name = given.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
-    if !registry.penalties.contains(&name) {
-        return Ok(registry.recipe(&given)?.0);
-    }
-    let ce = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
-    let (base, _) = registry.recipe(&ce)?;
-    Ok(Arc::new(Composed { base, penalties: vec![registry.penalty(&given)?.0], name }))
+    Ok(Row::short("bench", registry, &given)?.build(registry)?)
 }
 
 /// Everything a step needs.
