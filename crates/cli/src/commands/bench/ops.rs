@@ -149,7 +149,7 @@ pub(super) fn ops(session: &Session, arguments: &BenchOps) -> Result<Code, Failu
                 rayon::current_num_threads()
             );
             for r in &rows {
-                let _ = write!(out, "{:<26}{:<24}{:>10.3} ms", r.op, r.what, r.ms);
+                let _ = write!(out, "{:<27}{:<24}{:>10.3} ms", r.op, r.what, r.ms);
                 if let Some(g) = rate(r) {
                     let _ = write!(out, "{g:>9.0} GFLOP/s{:>6.0} %", 100.0 * g / peak);
                 }
