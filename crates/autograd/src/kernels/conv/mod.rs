@@ -2,7 +2,7 @@
 //!
 //! Vectors run along output channels, whose weights are packed; pixels are broadcast. So neither strides nor small
 //! images cost anything, nothing is unfolded, and a weight gradient is the same tile with pixels as the inner sum. 3×3
-//! convolutions of stride 1 in f32 go through [`winograd`] where it pays.
+//! convolutions of stride 1 in f32 go through Winograd's algorithms where they pay.
 
 mod forward;
 mod geometry;
