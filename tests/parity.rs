@@ -7,6 +7,7 @@
 use candle_core::{DType, Device, Tensor};
 use gauntlet::attacks::objectives::ce::Ce;
 use gauntlet::autograd::{Graph, Var, grad};
+use gauntlet::core::attack::rows;
 use gauntlet::core::optimiser::{Optimiser, OptimiserState};
 use gauntlet::core::{
     Frozen, Goal, Key, Mode, Network, Norm, Objective, Params, Pass, Purpose, Registry, Target, ThreatModel, Weights,
@@ -245,11 +246,18 @@ fn pgd_iterates() {
         let threat = ThreatModel::new(norm, want["eps"].as_f64().unwrap());
         let alpha = vec![want["alpha"].as_f64().unwrap(); n];
         let x0 = tensor(&format!("{case}/x"), &[n, 1, 28, 28], 0.0, 1.0);
-        let goal = Goal { labels: labels(n), targets: None, reference: None };
+        let labels: Vec<u32> = labels(n).to_vec1().unwrap();
+        let ce = Ce { targeted: false };
         let mut x = x0.clone();
         for (t, want) in want["iterates"].as_array().unwrap().iter().enumerate() {
             let linear = target.linearise(&x).unwrap();
-            let (_, cotangent) = Ce.ascend(linear.logits(), &goal).unwrap();
+            let mut slopes = vec![0.0; n * 10];
+            for ((z, label), slope) in
+                rows(linear.logits()).unwrap().iter().zip(&labels).zip(slopes.chunks_exact_mut(10))
+            {
+                ce.ascend(z, &Goal { label: *label as usize, ..Goal::default() }, slope);
+            }
+            let cotangent = Tensor::from_vec(slopes, (n, 10), &Device::Cpu).unwrap();
             x = threat.step(&x, &x0, &linear.pull(&cotangent).unwrap(), &alpha).unwrap();
             matches(&format!("{case}/{t}"), &x, want, 1e-9, &format!("{case}: iterate {}", t + 1));
         }

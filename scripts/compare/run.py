@@ -233,4 +233,5 @@ def main():
     write(options.out, cells.values(), versions, parts(options, 1))
 
 
-main()
+if __name__ == "__main__":
+    main()

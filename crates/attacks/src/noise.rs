@@ -1,9 +1,9 @@
 //! Random noise: the control that every gradient attack must beat.
 
-use candle_core::{Device, Tensor};
-use gauntlet_core::attack::{self, Open};
+use gauntlet_autograd::kernels::Real;
+use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Answer, Ask, Attack, Clean, Job, Norm, Outcome, ParamDoc, Result, Slots, Spec, Want};
+use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Spec, ThreatModel, walks};
 use std::sync::Arc;
 
 /// The distribution of the noise.
@@ -61,89 +61,67 @@ impl Attack for Noise {
             Shape::Sign => &[Norm::Linf],
         }
     }
-    fn jobs(&self, clean: &Clean) -> Vec<Job> {
-        vec![Job { index: clean.index, id: clean.id, label: clean.label, restart: 0, target: None }]
+    fn jobs(&self, _: &Clean, _: &ThreatModel) -> Vec<Job> {
+        Job::restarts(1)
     }
-    fn open(&self, open: &Open) -> Result<Box<dyn Slots>> {
-        let (c, h, w) = open.input;
-        let blank = || Tensor::zeros((open.width, c, h, w), open.dtype, &Device::Cpu);
-        Ok(Box::new(NoiseSlots {
-            open: *open,
+    fn backwards(&self) -> Backwards {
+        Backwards::None
+    }
+    walks!();
+}
+
+impl Noise {
+    fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
+        let mut walk = NoiseWalk {
+            open: *site.open,
             noise: self.clone(),
-            jobs: vec![None; open.width],
-            x: blank()?,
-            x0: blank()?,
-            ended: Vec::new(),
-        }))
+            id: site.clean.id,
+            restart: site.job.restart,
+            label: site.clean.label,
+            x0: site.x0,
+            tried: 0,
+        };
+        walk.draw(site.x);
+        Box::new(walk)
     }
 }
 
-struct NoiseSlots {
+struct NoiseWalk<T> {
     open: Open,
     noise: Noise,
-    /// The job of each slot and the draws tried.
-    jobs: Vec<Option<(Job, u32)>>,
-    x: Tensor,
-    x0: Tensor,
-    ended: Vec<(usize, Outcome)>,
+    id: u64,
+    restart: u32,
+    label: u32,
+    x0: Arc<[T]>,
+    tried: u32,
 }
 
-impl NoiseSlots {
-    fn draw(&self, job: &Job, draw: u32, x0: &Tensor) -> Result<Tensor> {
-        let mut stream = self.open.key.stream(job.id, job.restart, draw);
+impl<T: Real> NoiseWalk<T> {
+    fn draw(&mut self, x: &mut [T]) {
+        let (threat, mut stream) = (self.open.threat, self.open.key.stream(self.id, self.restart, self.tried));
         if self.noise.shape == Shape::Ball {
-            return self.open.threat.random_start(x0, &mut [stream]);
+            return threat.start_row(&self.x0, x, &mut stream);
         }
-        let signs: Vec<f64> =
-            (0..x0.elem_count()).map(|_| if stream.next_u32() & 1 == 0 { 1.0 } else { -1.0 }).collect();
-        let signs = Tensor::from_vec(signs, x0.dims(), &Device::Cpu)?.to_dtype(x0.dtype())?;
-        self.open.threat.step(x0, x0, &signs, &[self.open.threat.eps])
+        let signs: Vec<T> = x.iter().map(|_| if stream.next_u32() & 1 == 0 { T::one() } else { -T::one() }).collect();
+        x.copy_from_slice(&self.x0);
+        threat.step_row(&self.x0, x, &signs, threat.eps);
     }
 }
 
-impl Slots for NoiseSlots {
-    fn load(&mut self, slot: usize, job: &Job, x: &Tensor) -> Result<()> {
-        let x = x.copy()?;
-        self.x.slice_set(&self.draw(job, 0, &x)?.contiguous()?, 0, slot)?;
-        self.x0.slice_set(&x, 0, slot)?;
-        self.jobs[slot] = Some((job.clone(), 0));
-        Ok(())
-    }
-
-    fn shrink(&mut self, keep: &[usize]) -> Result<()> {
-        let rows = Tensor::from_vec(keep.iter().map(|i| *i as u32).collect(), keep.len(), &Device::Cpu)?;
-        self.x = self.x.index_select(&rows, 0)?;
-        self.x0 = self.x0.index_select(&rows, 0)?;
-        self.jobs = keep.iter().map(|i| self.jobs[*i].clone()).collect();
-        Ok(())
-    }
-
-    fn ask(&mut self) -> Result<Ask> {
-        Ok(Ask { points: self.x.clone(), want: Want::Logits })
-    }
-
-    fn tell(&mut self, answer: &Answer) -> Result<()> {
-        let logits = attack::rows(&answer.logits)?;
-        let next = self.x.copy()?;
-        for (slot, logits) in logits.iter().enumerate() {
-            let Some((job, draw)) = self.jobs[slot].clone() else { continue };
-            let tried = draw + 1;
-            let broken = !self.open.lockstep && attack::predicted(logits).is_some_and(|p| p != job.label);
-            if broken || tried == self.noise.draws {
-                let x_adv = self.x.get(slot)?.copy()?;
-                self.jobs[slot] = None;
-                self.ended.push((slot, Outcome { job, x_adv, broken, steps: tried, forwards: tried, backwards: 0 }));
-            } else {
-                let x0 = self.x0.narrow(0, slot, 1)?.copy()?;
-                next.slice_set(&self.draw(&job, tried, &x0)?.contiguous()?, 0, slot)?;
-                self.jobs[slot] = Some((job, tried));
-            }
+impl<T: Real> Walk<T> for NoiseWalk<T> {
+    fn look(&mut self, x: &mut [T], logits: &[f64], _: &mut Pulls<'_>) -> Turn {
+        self.tried += 1;
+        if !self.open.lockstep && misclassified(logits, self.label) {
+            return Turn::broken(self.tried);
         }
-        self.x = next;
-        Ok(())
+        if self.tried == self.noise.draws {
+            return Turn::withstood(self.tried);
+        }
+        self.draw(x);
+        Turn::Go
     }
 
-    fn poll(&mut self) -> Result<Vec<(usize, Outcome)>> {
-        Ok(std::mem::take(&mut self.ended))
+    fn step(&mut self, _: &mut [T], _: &[&[T]]) -> Turn {
+        Turn::Go
     }
 }

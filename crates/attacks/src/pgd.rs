@@ -1,13 +1,25 @@
-//! Projected gradient descent.
+//! Projected gradient descent, and the walk that its relatives share.
 
 use crate::StepSize;
-use candle_core::{Device, Tensor};
-use gauntlet_core::attack::{self, Open};
+use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, STEPS, TARGETS};
+use gauntlet_autograd::kernels::Real;
+use gauntlet_core::attack::{Average, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{
-    Answer, Ask, Attack, Clean, Error, Goal, Job, Norm, Objective, Outcome, ParamDoc, Result, Slots, Spec, Want,
-};
+use gauntlet_core::{Attack, Clean, Error, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
 use std::sync::Arc;
+
+/// Where a run begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// At the clean image.
+    Clean,
+    /// At a random point of the ball, clamped to the box.
+    Ball,
+    /// At x + α·sign(N(0, I)), Tramèr et al. 2018; the step is then ε − α.
+    Sign(StepSize),
+    /// At x + σ·N(0, I), clamped to the box (not to the ball), Zhang et al. 2019.
+    Gaussian(f64),
+}
 
 /// x₀ = x or a random start; x_{t+1} = clip(Π(x_t + α · s(∇ₓℓ(x_t)))). The first misclassified iterate ends a job.
 ///
@@ -21,11 +33,33 @@ pub struct Pgd {
     pub alpha: StepSize,
     /// Restarts, at least 1; they continue only with examples that are not broken.
     pub restarts: u32,
-    /// Start at a random point of the ball (every restart, the first too).
-    pub random_start: bool,
+    /// Starting point (of every restart, the first too).
+    pub start: Start,
+    /// Decay μ of the accumulated direction m ← μ m + g/‖g‖₁, which is then followed instead of g.
+    pub momentum: Option<f64>,
+    /// Gradients averaged per step.
+    pub draws: u32,
     /// What is ascended.
     pub objective: Arc<dyn Objective>,
+    /// Target classes per example, if the objective is targeted: the runners-up of the clean image.
+    pub targets: usize,
 }
+
+pub(crate) const ALPHA: ParamDoc = ParamDoc {
+    name: "alpha",
+    kind: "length",
+    default: "\"eps/4\"",
+    unit: "pixels",
+    doc: "step size: \"0.01\", \"2/255\" or relative, \"eps/4\"",
+};
+
+pub(crate) const RANDOM_START: ParamDoc = ParamDoc {
+    name: "random_start",
+    kind: "bool",
+    default: "true",
+    unit: "",
+    doc: "start at a random point of the ball, not at the clean image",
+};
 
 /// Registration.
 pub const SPEC: Spec<BuildAttack> = Spec {
@@ -33,45 +67,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     summary: "projected gradient descent with random start and restarts",
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), any misclassified iterate counts",
     paper: "Madry et al. 2018",
-    params: &[
-        ParamDoc { name: "steps", kind: "int", default: "40", unit: "", doc: "steps per restart" },
-        ParamDoc {
-            name: "alpha",
-            kind: "length",
-            default: "\"eps/4\"",
-            unit: "pixels",
-            doc: "step size: \"0.01\", \"2/255\" or relative, \"eps/4\"",
-        },
-        ParamDoc {
-            name: "restarts",
-            kind: "int",
-            default: "1",
-            unit: "",
-            doc: "random restarts on examples not yet broken",
-        },
-        ParamDoc {
-            name: "random_start",
-            kind: "bool",
-            default: "true",
-            unit: "",
-            doc: "start at a random point of the ball, not at the clean image",
-        },
-        ParamDoc {
-            name: "objective",
-            kind: "objective",
-            default: "\"ce\"",
-            unit: "",
-            doc: "what is ascended: ce, margin, dlr",
-        },
-    ],
+    params: &[STEPS, ALPHA, RESTARTS, RANDOM_START, OBJECTIVE],
     numerics: 1,
     origin: "built-in",
     build: |args, registry| {
-        let (objective, _) = registry.objective(&args.table("objective")?)?;
-        let alpha = match args.value("alpha")? {
-            serde_json::Value::Number(n) => n.to_string(),
-            _ => args.str("alpha")?.to_string(),
-        };
         let restarts = args.usize("restarts", 1)? as u32;
         let random_start = args.bool("random_start")?;
         if restarts > 1 && !random_start {
@@ -83,10 +82,116 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         Ok(Arc::new(Pgd {
             name: "pgd",
             steps: args.usize("steps", 1)? as u32,
-            alpha: alpha.parse()?,
+            alpha: arguments::length(args, "alpha")?,
             restarts,
-            random_start,
-            objective,
+            start: if random_start { Start::Ball } else { Start::Clean },
+            momentum: None,
+            draws: 1,
+            objective: arguments::objective(args, registry)?,
+            targets: arguments::MOST_TARGETS,
+        }))
+    },
+};
+
+/// Registration of PGD without a random start.
+pub const BIM: Spec<BuildAttack> = Spec {
+    name: "bim",
+    summary: "basic iterative method: projected gradient descent from the clean image",
+    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), x_0 = x",
+    paper: "Kurakin, Goodfellow & Bengio 2017",
+    params: &[ParamDoc { default: "10", ..STEPS }, ALPHA, OBJECTIVE],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, registry| {
+        Ok(Arc::new(Pgd {
+            name: "bim",
+            steps: args.usize("steps", 1)? as u32,
+            alpha: arguments::length(args, "alpha")?,
+            restarts: 1,
+            start: Start::Clean,
+            momentum: None,
+            draws: 1,
+            objective: arguments::objective(args, registry)?,
+            targets: arguments::MOST_TARGETS,
+        }))
+    },
+};
+
+/// Registration of PGD with averaged gradients.
+pub const EOT: Spec<BuildAttack> = Spec {
+    name: "eot-pgd",
+    summary: "projected gradient descent along the mean gradient of several forwards, for randomised models",
+    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(E ∇ₓℓ(x_t)))), mean over draws",
+    paper: "Athalye et al. 2018",
+    params: &[STEPS, ALPHA, RESTARTS, DRAWS, OBJECTIVE],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, registry| {
+        Ok(Arc::new(Pgd {
+            name: "eot-pgd",
+            steps: args.usize("steps", 1)? as u32,
+            alpha: arguments::length(args, "alpha")?,
+            restarts: args.usize("restarts", 1)? as u32,
+            start: Start::Ball,
+            momentum: None,
+            draws: args.usize("draws", 1)? as u32,
+            objective: arguments::objective(args, registry)?,
+            targets: arguments::MOST_TARGETS,
+        }))
+    },
+};
+
+/// Registration of PGD with momentum.
+pub const MI: Spec<BuildAttack> = Spec {
+    name: "mi-fgsm",
+    summary: "momentum iterative FGSM: follows an accumulated direction",
+    formula: "m ← μ m + g/‖g‖₁,  x_{t+1} = clip(Π_ε(x_t + α · s(m)))",
+    paper: "Dong et al. 2018",
+    params: &[
+        ParamDoc { default: "10", ..STEPS },
+        ParamDoc { default: "\"eps/10\"", ..ALPHA },
+        ParamDoc { name: "momentum", kind: "float", default: "1.0", unit: "", doc: "decay μ of the direction" },
+        OBJECTIVE,
+        TARGETS,
+    ],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, registry| {
+        Ok(Arc::new(Pgd {
+            name: "mi-fgsm",
+            steps: args.usize("steps", 1)? as u32,
+            alpha: arguments::length(args, "alpha")?,
+            restarts: 1,
+            start: Start::Clean,
+            momentum: Some(args.f64_from("momentum", 0.0)?),
+            draws: 1,
+            objective: arguments::objective(args, registry)?,
+            targets: args.usize("targets", 1)?,
+        }))
+    },
+};
+
+/// Registration of R+FGSM: one step from a random start.
+pub const RANDOM: Spec<BuildAttack> = Spec {
+    name: "r-fgsm",
+    summary: "one FGSM step of ε − α from x + α·sign(noise), against masked gradients at the clean image",
+    formula: "x° = clip(x + α·sign(N(0, I))),  x' = clip(x° + (ε − α)·s(∇ₓℓ(x°)))",
+    paper: "Tramèr et al. 2018",
+    params: &[ParamDoc { default: "\"eps/6\"", doc: "length of the random step, below ε", ..ALPHA }, OBJECTIVE],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, registry| {
+        let alpha = arguments::length(args, "alpha")?;
+        Ok(Arc::new(Pgd {
+            name: "r-fgsm",
+            steps: 1,
+            alpha: StepSize::Relative(1.0),
+            restarts: 1,
+            start: Start::Sign(alpha),
+            momentum: None,
+            draws: 1,
+            objective: arguments::objective(args, registry)?,
+            targets: arguments::MOST_TARGETS,
         }))
     },
 };
@@ -96,114 +201,111 @@ impl Attack for Pgd {
         self.name
     }
     fn norms(&self) -> &[Norm] {
-        &[Norm::Linf, Norm::L2, Norm::L1]
-    }
-    fn jobs(&self, clean: &Clean) -> Vec<Job> {
-        let job = |restart| Job { index: clean.index, id: clean.id, label: clean.label, restart, target: None };
-        (0..self.restarts).map(job).collect()
-    }
-    fn open(&self, open: &Open) -> Result<Box<dyn Slots>> {
-        let (c, h, w) = open.input;
-        let blank = || Tensor::zeros((open.width, c, h, w), open.dtype, &Device::Cpu);
-        Ok(Box::new(PgdSlots {
-            open: *open,
-            steps: self.steps,
-            alpha: self.alpha.pixels(open.threat.eps),
-            random_start: self.random_start,
-            objective: self.objective.clone(),
-            jobs: vec![None; open.width],
-            x: blank()?,
-            x0: blank()?,
-            ended: Vec::new(),
-        }))
-    }
-}
-
-struct PgdSlots {
-    open: Open,
-    steps: u32,
-    alpha: f64,
-    random_start: bool,
-    objective: Arc<dyn Objective>,
-    /// The job of each slot and the steps it has taken.
-    jobs: Vec<Option<(Job, u32)>>,
-    x: Tensor,
-    x0: Tensor,
-    ended: Vec<(usize, Outcome)>,
-}
-
-impl PgdSlots {
-    fn end(&mut self, slot: usize, row: &Tensor, broken: bool, forwards: u32) -> Result<()> {
-        if let Some((job, taken)) = self.jobs[slot].take() {
-            let x_adv = row.copy()?;
-            self.ended.push((slot, Outcome { job, x_adv, broken, steps: taken, forwards, backwards: taken }));
+        match self.start {
+            Start::Sign(_) => &[Norm::Linf],
+            _ => &[Norm::Linf, Norm::L2, Norm::L1],
         }
-        Ok(())
     }
+    fn fits(&self, open: &Open) -> Result<()> {
+        if let Start::Sign(alpha) = &self.start
+            && alpha.pixels(open.threat.eps) >= open.threat.eps
+            && open.threat.eps > 0.0
+        {
+            let (alpha, eps) = (alpha.pixels(open.threat.eps), open.threat.eps);
+            return Err(Error::value(format!("{}.alpha", self.name), format!("must be below ε = {eps}, got {alpha}")));
+        }
+        arguments::fits(self.name, self.objective.as_ref(), open.classes)
+    }
+    fn jobs(&self, clean: &Clean, _: &ThreatModel) -> Vec<Job> {
+        arguments::jobs(self.objective.as_ref(), clean, self.targets, self.restarts)
+    }
+    fn needs_clean(&self) -> bool {
+        self.objective.refers() || self.objective.targeted()
+    }
+    walks!();
 }
 
-impl Slots for PgdSlots {
-    fn load(&mut self, slot: usize, job: &Job, x: &Tensor) -> Result<()> {
-        let start = if self.random_start {
-            let stream = self.open.key.stream(job.id, job.restart, 0);
-            self.open.threat.random_start(x, &mut [stream])?
-        } else {
-            x.copy()?
-        };
-        self.x.slice_set(&start.contiguous()?, 0, slot)?;
-        self.x0.slice_set(&x.copy()?, 0, slot)?;
-        self.jobs[slot] = Some((job.clone(), 0));
-        Ok(())
-    }
-
-    fn shrink(&mut self, keep: &[usize]) -> Result<()> {
-        let rows = Tensor::from_vec(keep.iter().map(|i| *i as u32).collect(), keep.len(), &Device::Cpu)?;
-        self.x = self.x.index_select(&rows, 0)?;
-        self.x0 = self.x0.index_select(&rows, 0)?;
-        self.jobs = keep.iter().map(|i| self.jobs[*i].clone()).collect();
-        Ok(())
-    }
-
-    fn ask(&mut self) -> Result<Ask> {
-        let climbing = self.jobs.iter().flatten().any(|(_, taken)| *taken < self.steps);
-        let want = if climbing {
-            let labels: Vec<u32> = self.jobs.iter().map(|j| j.as_ref().map_or(0, |(job, _)| job.label)).collect();
-            let labels = Tensor::from_vec(labels, self.jobs.len(), &Device::Cpu)?;
-            Want::Ascend(self.objective.clone(), Goal { labels, targets: None, reference: None })
-        } else {
-            Want::Logits
-        };
-        Ok(Ask { points: self.x.clone(), want })
-    }
-
-    fn tell(&mut self, answer: &Answer) -> Result<()> {
-        let logits = attack::rows(&answer.logits)?;
-        let here = self.x.clone();
-        if !self.open.lockstep {
-            for (slot, logits) in logits.iter().enumerate() {
-                let Some((job, taken)) = &self.jobs[slot] else { continue };
-                let broken = attack::predicted(logits).is_some_and(|p| p != job.label);
-                if broken || *taken == self.steps {
-                    let forwards = taken + 1;
-                    self.end(slot, &here.get(slot)?, broken, forwards)?;
+impl Pgd {
+    fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
+        let (threat, mut stream) = (site.open.threat, site.open.key.stream(site.clean.id, site.job.restart, 0));
+        let mut alpha = self.alpha.pixels(threat.eps);
+        match &self.start {
+            Start::Clean => {}
+            Start::Ball => threat.start_row(&site.x0, site.x, &mut stream),
+            Start::Sign(first) => {
+                let first = first.pixels(threat.eps);
+                alpha = threat.eps - first;
+                let signs: Vec<T> = site.x0.iter().map(|_| T::of(stream.normal().signum())).collect();
+                threat.step_row(&site.x0, site.x, &signs, first);
+            }
+            Start::Gaussian(sigma) => {
+                let (low, high) = threat.bounds;
+                for x in site.x.iter_mut() {
+                    *x = T::of((x.wide() + sigma * stream.normal()).clamp(low, high));
                 }
             }
         }
-        let Some(gradient) = answer.gradients.first() else { return Ok(()) };
-        let alpha = vec![self.alpha; self.jobs.len()];
-        self.x = self.open.threat.step(&here, &self.x0, gradient, &alpha)?;
-        for slot in 0..self.jobs.len() {
-            let Some((_, taken)) = &mut self.jobs[slot] else { continue };
-            *taken += 1;
-            if self.open.lockstep && *taken == self.steps {
-                let (row, forwards) = (self.x.get(slot)?, self.steps);
-                self.end(slot, &row, false, forwards)?;
+        Box::new(PgdWalk {
+            threat,
+            alpha,
+            steps: self.steps,
+            lockstep: site.open.lockstep,
+            label: site.clean.label,
+            goal: arguments::goal(self.objective.as_ref(), site.clean, site.job),
+            objective: self.objective.clone(),
+            momentum: self.momentum.map(|decay| (decay, vec![T::zero(); site.x0.len()])),
+            average: Average::new(self.draws),
+            x0: site.x0,
+            taken: 0,
+        })
+    }
+}
+
+struct PgdWalk<T> {
+    threat: ThreatModel,
+    alpha: f64,
+    steps: u32,
+    lockstep: bool,
+    label: u32,
+    goal: Goal,
+    objective: Arc<dyn Objective>,
+    /// Decay and direction.
+    momentum: Option<(f64, Vec<T>)>,
+    average: Average<T>,
+    x0: Arc<[T]>,
+    taken: u32,
+}
+
+impl<T: Real> Walk<T> for PgdWalk<T> {
+    fn look(&mut self, _: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
+        if !self.lockstep {
+            if misclassified(logits, self.label) {
+                return Turn::broken(self.taken);
+            }
+            if self.taken == self.steps {
+                return Turn::withstood(self.taken);
             }
         }
-        Ok(())
+        self.objective.ascend(logits, &self.goal, pulls.add());
+        Turn::Pull
     }
 
-    fn poll(&mut self) -> Result<Vec<(usize, Outcome)>> {
-        Ok(std::mem::take(&mut self.ended))
+    fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
+        let Some(gradient) = self.average.add(gradients[0]) else { return Turn::Go };
+        match &mut self.momentum {
+            None => self.threat.step_row(&self.x0, x, gradient, self.alpha),
+            Some((decay, direction)) => {
+                let size = Norm::L1.of(gradient.iter().map(|g| g.wide()));
+                // A zero or broken gradient adds nothing: the old direction is kept.
+                let scale = if size > 0.0 && size.is_finite() { 1.0 / size } else { 0.0 };
+                for (m, g) in direction.iter_mut().zip(gradient) {
+                    let new = if scale > 0.0 { g.wide() * scale } else { 0.0 };
+                    *m = T::of(*decay * m.wide() + new);
+                }
+                self.threat.step_row(&self.x0, x, direction, self.alpha);
+            }
+        }
+        self.taken += 1;
+        if self.lockstep && self.taken == self.steps { Turn::withstood(self.taken) } else { Turn::Go }
     }
 }

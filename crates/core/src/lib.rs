@@ -24,7 +24,7 @@ pub mod statistics;
 pub mod target;
 pub mod threat;
 
-pub use attack::{Answer, Ask, Attack, Clean, Job, Outcome, Slots, Want};
+pub use attack::{Attack, Clean, Job, Outcome};
 pub use batch::Batch;
 pub use eps::Eps;
 pub use error::{Error, Result};

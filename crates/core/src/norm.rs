@@ -153,12 +153,55 @@ impl ThreatModel {
         for_pixels!(x0, T => rows::<T>(x0, x0, None, |i, clean, _, row| {
             // Every row has its own stream; a lock that panicked elsewhere still guards a usable one.
             let mut stream = streams[i].lock().unwrap_or_else(PoisonError::into_inner);
-            let delta = self.sample(row.len(), &mut stream);
-            for (x, d) in row.iter_mut().zip(&delta) {
-                *x = T::of(x.wide() + d);
-            }
-            self.project_row(clean, row);
+            self.start_row(clean, row, &mut stream);
         }))
+    }
+
+    /// [`ThreatModel::random_start`] of one image; `row` is set.
+    pub fn start_row<T: Real>(&self, clean: &[T], row: &mut [T], stream: &mut Stream) {
+        let delta = self.sample(row.len(), stream);
+        for ((x, c), d) in row.iter_mut().zip(clean).zip(&delta) {
+            *x = T::of(c.wide() + d);
+        }
+        self.project_row(clean, row);
+    }
+
+    /// [`ThreatModel::step`] of one image: `row` moves in place.
+    pub fn step_row<T: Real>(&self, clean: &[T], row: &mut [T], gradient: &[T], alpha: f64) {
+        self.ascend_row(gradient, alpha, row);
+        self.project_row(clean, row);
+    }
+
+    /// The exact nearest point of ball ∩ box for L1 (Croce & Hein 2021); for the other norms ball, then box.
+    ///
+    /// δᵢ = sign(vᵢ) · min(max(|vᵢ| − λ, 0), bᵢ), bᵢ the room to the box, λ ≥ 0 the smallest with Σ|δᵢ| ≤ ε.
+    pub fn project_both_row<T: Real>(&self, clean: &[T], row: &mut [T]) {
+        if self.norm != Norm::L1 {
+            return self.project_row(clean, row);
+        }
+        let (low, high) = self.bounds;
+        let moved: Vec<(f64, f64)> = row
+            .iter()
+            .zip(clean)
+            .map(|(x, c)| {
+                let v = x.wide() - c.wide();
+                (v, if v > 0.0 { high - c.wide() } else { c.wide() - low })
+            })
+            .collect();
+        let size = |lambda: f64| moved.iter().map(|(v, room)| (v.abs() - lambda).max(0.0).min(*room)).sum::<f64>();
+        let mut lambda = 0.0;
+        if size(0.0) > self.eps {
+            let (mut left, mut right) = (0.0, moved.iter().fold(0.0f64, |m, (v, _)| m.max(v.abs())));
+            for _ in 0..60 {
+                let middle = 0.5 * (left + right);
+                if size(middle) > self.eps { left = middle } else { right = middle }
+            }
+            lambda = right;
+        }
+        for ((x, c), (v, room)) in row.iter_mut().zip(clean).zip(&moved) {
+            let delta = (v.abs() - lambda).max(0.0).min(*room) * v.signum();
+            *x = clamp(T::of(c.wide() + delta), T::of(low), T::of(high));
+        }
     }
 
     fn sample(&self, n: usize, stream: &mut Stream) -> Vec<f64> {
@@ -182,8 +225,8 @@ impl ThreatModel {
         }
     }
 
-    /// x ← x + α · s(g).
-    fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
+    /// x ← x + α · s(g), without projection.
+    pub fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
         let step = T::of(alpha);
         match self.norm {
             Norm::Linf => {
@@ -214,8 +257,8 @@ impl ThreatModel {
         }
     }
 
-    /// Ball, then box.
-    fn project_row<T: Real>(&self, clean: &[T], row: &mut [T]) {
+    /// [`ThreatModel::project`] of one image: ball, then box.
+    pub fn project_row<T: Real>(&self, clean: &[T], row: &mut [T]) {
         let (low, high) = (T::of(self.bounds.0), T::of(self.bounds.1));
         match self.norm {
             Norm::Linf => {
@@ -250,7 +293,7 @@ impl ThreatModel {
 }
 
 /// Comparisons, not max and min: a NaN pixel stays a NaN and is caught by the referee.
-fn clamp<T: Real>(x: T, low: T, high: T) -> T {
+pub fn clamp<T: Real>(x: T, low: T, high: T) -> T {
     if x < low {
         low
     } else if x > high {

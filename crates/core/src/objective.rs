@@ -1,25 +1,34 @@
 //! What an attack ascends.
 
-use crate::Result;
-use candle_core::Tensor;
+use std::sync::Arc;
 
-/// What an objective is told about each example beside its logits.
-#[derive(Debug, Clone)]
+/// What an objective is told about an example beside its logits.
+#[derive(Debug, Clone, Default)]
 pub struct Goal {
-    /// True labels, `(N,)` u32.
-    pub labels: Tensor,
-    /// Target classes of targeted objectives, `(N,)` u32.
-    pub targets: Option<Tensor>,
-    /// Fixed reference probabilities p(x) of KL objectives, `(N, K)`.
-    pub reference: Option<Tensor>,
+    /// True label.
+    pub label: usize,
+    /// Target class of targeted objectives.
+    pub target: Option<usize>,
+    /// Fixed reference probabilities p(x) of KL objectives, K of them.
+    pub reference: Option<Arc<[f64]>>,
 }
 
-/// A per-example objective in closed form: value `(N,)` and its derivative by the logits `(N, K)`.
-///
-/// Rows are independent: the derivative of row n is that of value n alone, so summing over the batch scales nothing.
+/// An objective of one example in closed form.
 pub trait Objective: Send + Sync {
     /// Registered name.
     fn name(&self) -> &str;
-    /// Values to be *maximised*, and their derivatives by the logits.
-    fn ascend(&self, logits: &Tensor, goal: &Goal) -> Result<(Tensor, Tensor)>;
+    /// Classes that it needs at least.
+    fn classes(&self) -> usize {
+        1
+    }
+    /// Needs [`Goal::target`].
+    fn targeted(&self) -> bool {
+        false
+    }
+    /// Needs [`Goal::reference`].
+    fn refers(&self) -> bool {
+        false
+    }
+    /// The value to be *maximised* at these logits; adds its derivative by them to `slope` (K zeros).
+    fn ascend(&self, logits: &[f64], goal: &Goal, slope: &mut [f64]) -> f64;
 }

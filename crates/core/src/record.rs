@@ -31,7 +31,7 @@ pub struct Verdict {
     pub restart: u32,
     /// Steps of that restart (all steps if robust).
     pub steps: u32,
-    /// ‖x_adv − x‖ of the threat model's norm, in pixels.
+    /// ‖x_adv − x‖ of the threat model's norm, in pixels; of an attack for the smallest perturbation also above ε.
     pub size: f64,
     /// Margin z_y − max z_{j≠y} at the proposal (negative: misclassified).
     pub margin: f64,
@@ -39,6 +39,12 @@ pub struct Verdict {
     pub forwards: u32,
     /// Backwards likewise.
     pub backwards: u32,
+    /// The stage of an ensemble that broke it; empty otherwise.
+    pub broken_by: String,
+    /// Backwards whose gradient was zero everywhere or not finite somewhere.
+    pub blind: u32,
+    /// Broken, and still misclassified when the proposal is rounded to 8 bits.
+    pub rounded: bool,
 }
 
 /// One example before any attack.

@@ -35,6 +35,13 @@ struct Line {
     margin: f64,
     forwards: Option<u32>,
     backwards: Option<u32>,
+    // Tables of version 0.1 lack these.
+    #[serde(default)]
+    broken_by: Option<String>,
+    #[serde(default)]
+    blind: Option<u32>,
+    #[serde(default)]
+    rounded: Option<bool>,
 }
 
 /// `<row>-<seed>`: the name that a record's files share.
@@ -125,6 +132,9 @@ fn verdicts(record: &Record) -> Result<Vec<u8>> {
         margin: v.margin,
         forwards: None,
         backwards: None,
+        broken_by: None,
+        blind: None,
+        rounded: None,
     });
     let attacked = result.attacked.iter().enumerate().flat_map(|(k, cell)| {
         cell.verdicts.iter().map(move |v| Line {
@@ -139,6 +149,9 @@ fn verdicts(record: &Record) -> Result<Vec<u8>> {
             margin: v.margin,
             forwards: Some(v.forwards),
             backwards: Some(v.backwards),
+            broken_by: Some(v.broken_by.clone()),
+            blind: Some(v.blind),
+            rounded: Some(v.rounded),
         })
     });
     let mut out = csv::Writer::from_writer(Vec::new());
@@ -169,7 +182,19 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
             .attacked
             .get_mut(l.cell - 1)
             .ok_or_else(|| format!("it has a cell {}, the record has {cells}", l.cell))?;
-        cell.verdicts.push(Verdict { id: l.id, fate, restart, steps, size, margin: l.margin, forwards, backwards });
+        cell.verdicts.push(Verdict {
+            id: l.id,
+            fate,
+            restart,
+            steps,
+            size,
+            margin: l.margin,
+            forwards,
+            backwards,
+            broken_by: l.broken_by.unwrap_or_default(),
+            blind: l.blind.unwrap_or_default(),
+            rounded: l.rounded.unwrap_or_default(),
+        });
     }
     Ok(())
 }
@@ -200,6 +225,9 @@ mod tests {
                     margin: any(),
                     forwards: 41,
                     backwards: 40,
+                    broken_by: if id % 4 == 2 { "fab-t".into() } else { String::new() },
+                    blind: id as u32 % 3,
+                    rounded: id % 4 == 2,
                 })
                 .collect(),
         };

@@ -214,11 +214,19 @@ impl Args {
     }
     /// The nested arguments of a component named inside this one, e.g. `attack = { name = "pgd", steps = 10 }`.
     pub fn table(&self, name: &str) -> Result<Map<String, Value>> {
-        match self.value(name)? {
-            Value::Object(m) => Ok(m.clone()),
-            Value::String(s) => Ok(Map::from_iter([("name".to_string(), Value::String(s.clone()))])),
-            v => Err(self.wrong(name, "a name or a table with a name", v)),
-        }
+        given(&format!("{}.{name}", self.owner), self.value(name)?)
+    }
+}
+
+/// A component named by a text or a table.
+///
+/// # Errors
+/// Neither of both.
+pub fn given(what: &str, value: &Value) -> Result<Map<String, Value>> {
+    match value {
+        Value::Object(m) => Ok(m.clone()),
+        Value::String(s) => Ok(Map::from_iter([("name".to_string(), Value::String(s.clone()))])),
+        v => Err(Error::value(what, format!("must be a name or a table with a name, got {v}"))),
     }
 }
 

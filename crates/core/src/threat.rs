@@ -20,6 +20,12 @@ impl ThreatModel {
         ThreatModel { norm, eps, bounds: (0.0, 1.0) }
     }
 
+    /// The largest ‖δ‖ that counts as inside the budget around the clean image `x`: ε + 10⁻⁶ · max(1, ‖x‖).
+    pub fn allowed(&self, x: &Tensor) -> Result<f64> {
+        let x: Vec<f64> = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+        Ok(self.eps + 1e-6 * self.norm.of(x.into_iter()).max(1.0))
+    }
+
     /// The referee's test of a proposal `x_adv` for the clean image `x` (both `(C, H, W)`): finite, in the box, and
     /// ‖x_adv − x‖ ≤ ε + 10⁻⁶ · max(1, ‖x‖). Returns ‖x_adv − x‖, or what is violated and by how much.
     pub fn check(&self, x_adv: &Tensor, x: &Tensor) -> Result<std::result::Result<f64, String>> {
@@ -37,7 +43,7 @@ impl ThreatModel {
             return Ok(Err(format!("a pixel is {v}, outside [{}, {}]", self.bounds.0, self.bounds.1)));
         }
         let size = self.norm.of(a.iter().zip(&b).map(|(a, b)| a - b));
-        let allowed = self.eps + 1e-6 * self.norm.of(b.iter().copied()).max(1.0);
+        let allowed = self.allowed(x)?;
         if size > allowed {
             return Ok(Err(format!("‖δ‖ = {size} exceeds {} = {} + tolerance ({})", allowed, self.eps, self.norm)));
         }

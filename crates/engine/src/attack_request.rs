@@ -122,7 +122,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let mut cost = Cost::default();
     let clean = evaluator.clean(&mut cost)?;
     let mut progress = Progress::new(events, part, &entry, None);
-    let attacked = evaluator.attack_with(&entry, attack.as_ref(), &clean, &mut cost, &Done::new(), &mut progress)?;
+    let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &Done::new(), &mut progress)?;
     let seconds = begun.elapsed().as_secs_f64();
     let by_eps: Vec<EpsReport> = attacked
         .iter()

@@ -71,6 +71,18 @@ impl Component {
             numerics: BTreeMap::from([(format!("{label} {name}"), numerics)]),
         };
         for param in params {
+            // A list of attacks.
+            if let ("attacks", Some(Value::Array(items))) = (param.kind, component.args.get(param.name)) {
+                let mut resolved = Vec::new();
+                for item in items.clone() {
+                    let given = gauntlet_core::registry::given(param.name, &item)?;
+                    let nested = Component::resolve(Kind::Attack, registry, &given)?;
+                    resolved.push(Value::Object(nested.given()));
+                    component.numerics.extend(nested.numerics);
+                }
+                component.args.insert(param.name.to_string(), Value::Array(resolved));
+                continue;
+            }
             let inner = match param.kind {
                 "attack" => Kind::Attack,
                 "objective" => Kind::Objective,

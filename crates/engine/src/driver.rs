@@ -4,23 +4,32 @@
 use crate::evaluator::Cost;
 use crate::referee::{self, Judgement};
 use crate::{Error, Examples, Result};
-use gauntlet_autograd::kernels::awake;
-use gauntlet_core::attack::{self, Open, Outcome, Want};
+use candle_core::{DType, Tensor};
+use gauntlet_autograd::kernels::{self, awake};
+use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks};
 use gauntlet_core::record::Fate;
 use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel, Verdict};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Takes verdicts as they are given, with the index of the example.
-pub(crate) type Found<'f> = &'f mut dyn FnMut(&[(usize, Verdict)]) -> Result<()>;
+/// Takes verdicts as they are given, with the index of the example and the proposal that broke it.
+pub(crate) type Found<'f> = &'f mut dyn FnMut(&[(usize, Verdict, Option<Tensor>)]) -> Result<()>;
 
-/// One attack at one ε on the examples that need it.
+/// One attack of an ensemble, or the only one.
+pub(crate) struct Stage {
+    pub(crate) attack: Arc<dyn Attack>,
+    pub(crate) key: Key,
+}
+
+/// One attack (or ensemble) at one ε on the examples that need it.
 pub(crate) struct Drive<'a> {
     pub(crate) target: &'a dyn Target,
     pub(crate) examples: &'a Examples,
-    pub(crate) attack: &'a dyn Attack,
+    pub(crate) stages: Vec<Stage>,
     pub(crate) threat: ThreatModel,
-    pub(crate) key: Key,
+    /// The smallest perturbation is wanted.
+    pub(crate) smallest: bool,
     pub(crate) width: usize,
     pub(crate) interrupt: &'a AtomicBool,
 }
@@ -28,92 +37,148 @@ pub(crate) struct Drive<'a> {
 /// An example on its way through its jobs, which run one after the other: what it costs and how it ends is a function
 /// of the example alone, whatever runs beside it.
 struct Runner {
-    jobs: Vec<Job>,
+    clean: Clean,
+    /// Stage and job.
+    jobs: Vec<(usize, Job)>,
     next: usize,
     forwards: u32,
     backwards: u32,
+    blind: u32,
     /// The job that came closest so far, for examples that withstand them all.
     closest: Option<(Judgement, u32)>,
+    /// With `smallest`: the broken job of least size.
+    least: Option<(Judgement, Outcome, usize)>,
 }
 
 impl Drive<'_> {
     /// Runs until every listed example has a verdict; `found` takes each as it is given, with the example's index.
     pub(crate) fn run(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
-        awake(|| self.attend(pending, cost, found))
+        for stage in &self.stages {
+            stage.attack.fits(&self.open(stage))?;
+        }
+        awake(|| match self.examples.pixels().dtype() {
+            DType::F64 => self.attend::<f64>(pending, cost, found),
+            _ => self.attend::<f32>(pending, cost, found),
+        })
     }
 
-    fn attend(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
+    fn open(&self, stage: &Stage) -> Open {
+        let info = self.target.info();
+        Open {
+            input: info.input,
+            classes: info.classes,
+            threat: self.threat,
+            key: stage.key,
+            lockstep: false,
+            smallest: self.smallest,
+        }
+    }
+
+    fn runner(&self, clean: &Clean) -> Result<Runner> {
+        let mut jobs = Vec::new();
+        for (at, stage) in self.stages.iter().enumerate() {
+            let own = stage.attack.jobs(clean, &self.threat);
+            if own.is_empty() {
+                let (name, id) = (stage.attack.name(), clean.id);
+                return Err(Error::message(format!("attack {name} has no job for example {id}")));
+            }
+            jobs.extend(own.into_iter().map(|job| (at, job)));
+        }
+        Ok(Runner {
+            clean: clean.clone(),
+            jobs,
+            next: 0,
+            forwards: 0,
+            backwards: 0,
+            blind: 0,
+            closest: None,
+            least: None,
+        })
+    }
+
+    /// Neighbouring stages that ask for equally many gradients share their slots: an example goes from one to the next
+    /// without waiting for the others.
+    fn attend<T: Walks>(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
         let mut runners: Vec<Option<Runner>> = (0..self.examples.len()).map(|_| None).collect();
         let mut queue: VecDeque<usize> = VecDeque::new();
         for clean in pending {
-            let jobs = self.attack.jobs(clean);
-            if jobs.is_empty() {
-                return Err(Error::message(format!(
-                    "attack {} has no job for example {}",
-                    self.attack.name(),
-                    clean.id
-                )));
-            }
-            runners[clean.index] = Some(Runner { jobs, next: 0, forwards: 0, backwards: 0, closest: None });
+            runners[clean.index] = Some(self.runner(clean)?);
             queue.push_back(clean.index);
         }
-        if queue.is_empty() {
-            return Ok(());
+        let mut first = 0;
+        while first < self.stages.len() && !queue.is_empty() {
+            let kind = self.stages[first].attack.backwards();
+            let alike = self.stages[first..].iter().take_while(|s| s.attack.backwards() == kind).count();
+            let group = first..first + alike;
+            queue = self.group::<T>(group, kind, &mut runners, queue, cost, found)?;
+            first += alike;
         }
-        let mut width = self.width.clamp(1, queue.len());
-        let (_, c, h, w) = self.examples.pixels().dims4()?;
-        let mut slots = self.attack.open(&Open {
-            width,
-            input: (c, h, w),
-            classes: self.target.info().classes,
-            threat: self.threat,
-            key: self.key,
-            dtype: self.examples.pixels().dtype(),
-            lockstep: false,
-        })?;
-        let mut taken: Vec<Option<usize>> = vec![None; width];
+        Ok(())
+    }
+
+    /// Runs the jobs of some stages; the examples that go on to later ones, in the order of their indices.
+    fn group<T: Walks>(
+        &self,
+        group: std::ops::Range<usize>,
+        kind: Backwards,
+        runners: &mut [Option<Runner>],
+        mut queue: VecDeque<usize>,
+        cost: &mut Cost,
+        found: Found<'_>,
+    ) -> Result<VecDeque<usize>> {
+        let opens: Vec<Open> = self.stages.iter().map(|s| self.open(s)).collect();
+        let (n, c, h, w) = self.examples.pixels().dims4()?;
+        let values = kernels::values::<T>(self.examples.pixels()).map_err(gauntlet_core::Error::from)?;
+        let pixels = values.len() / n.max(1);
+        let mut slots = Slots::<T>::new(self.width.clamp(1, queue.len().max(1)), (c, h, w), opens[0].classes);
+        let mut later = Vec::new();
         loop {
-            for (slot, holder) in taken.iter_mut().enumerate().filter(|(_, holder)| holder.is_none()) {
+            for slot in slots.free() {
                 let Some(index) = queue.pop_front() else { break };
-                if let Some(runner) = &mut runners[index] {
-                    slots.load(slot, &runner.jobs[runner.next], &self.examples.image(index)?)?;
-                    runner.next += 1;
-                    *holder = Some(index);
-                }
+                let Some(runner) = &mut runners[index] else { continue };
+                let (stage, job) = &runner.jobs[runner.next];
+                let attack = self.stages[*stage].attack.as_ref();
+                let x0 = &values[index * pixels..(index + 1) * pixels];
+                slots.load(slot, attack, &opens[*stage], job, &runner.clean, x0);
             }
-            let busy: Vec<usize> = (0..width).filter(|s| taken[*s].is_some()).collect();
-            if busy.is_empty() {
-                return Ok(());
+            if slots.busy() == 0 {
+                later.sort_unstable();
+                return Ok(later.into());
             }
             // The queue is empty here if a slot is free. A copy of the slots is cheap beside a forward of idle ones.
-            if width - busy.len() > width / 8 {
-                slots.shrink(&busy)?;
-                taken = busy.iter().map(|s| taken[*s]).collect();
-                width = busy.len();
+            if slots.width() - slots.busy() > slots.width() / 8 {
+                slots.shrink();
             }
             if self.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let ask = slots.ask()?;
-            cost.forwards += width as u64;
-            cost.backwards += width as u64
-                * match &ask.want {
-                    Want::Logits => 0,
-                    Want::Ascend(..) => 1,
-                    Want::Classes(classes) => classes.len() as u64,
-                };
-            slots.tell(&attack::answer(self.target, &ask)?)?;
-            let ended = slots.poll()?;
-            let outcomes = self.claim(ended, &mut taken)?;
-            cost.forwards += outcomes.len() as u64;
-            let judged = referee::judge(self.target, self.examples, &self.threat, self.attack.name(), &outcomes)?;
+            let width = slots.width() as u64;
+            let (ended, rounds) = slots.turn(self.target, kind != Backwards::None)?;
+            cost.forwards += width;
+            cost.backwards += width * rounds as u64;
+            if ended.is_empty() {
+                continue;
+            }
+            let outcomes: Vec<Outcome> = ended.into_iter().map(|(_, outcome)| outcome).collect();
+            let names: Vec<&str> = outcomes
+                .iter()
+                .map(|o| runners[o.index].as_ref().map_or("", |r| self.stages[r.jobs[r.next].0].attack.name()))
+                .collect();
+            let judged = referee::judge(self.target, self.examples, &self.threat, &names, &outcomes, cost)?;
             let mut verdicts = Vec::new();
-            for (outcome, judgement) in outcomes.iter().zip(judged) {
-                let index = outcome.job.index;
+            for (outcome, judgement) in outcomes.into_iter().zip(judged) {
+                let index = outcome.index;
                 let Some(runner) = &mut runners[index] else { continue };
-                match runner.judged(outcome, judgement) {
-                    Some(verdict) => verdicts.push((index, verdict)),
-                    None => queue.push_back(index),
+                let ensemble = self.stages.len() > 1;
+                match runner.judged(outcome, judgement, self.smallest) {
+                    Some((mut verdict, stage, proposal)) => {
+                        if ensemble && verdict.fate == Fate::Broken {
+                            verdict.broken_by = self.stages[stage].attack.name().to_string();
+                        }
+                        verdicts.push((index, verdict, proposal));
+                    }
+                    None if group.contains(&runner.jobs[runner.next].0) => queue.push_back(index),
+                    None => later.push(index),
                 }
             }
             if !verdicts.is_empty() {
@@ -121,52 +186,63 @@ impl Drive<'_> {
             }
         }
     }
-
-    /// Frees the slots of ended jobs; an outcome that does not belong to its slot is the attack's mistake.
-    fn claim(&self, ended: Vec<(usize, Outcome)>, taken: &mut [Option<usize>]) -> Result<Vec<Outcome>> {
-        let mut outcomes = Vec::with_capacity(ended.len());
-        for (slot, outcome) in ended {
-            let holder = taken.get_mut(slot).and_then(Option::take);
-            if holder != Some(outcome.job.index) {
-                return Err(Error::message(format!(
-                    "attack {} reported the end of example {} in slot {slot}, which does not hold it",
-                    self.attack.name(),
-                    outcome.job.id
-                )));
-            }
-            outcomes.push(outcome);
-        }
-        Ok(outcomes)
-    }
 }
 
 impl Runner {
-    /// Takes a judged job into account: the example's verdict, or `None` if its next job has to run.
-    fn judged(&mut self, outcome: &Outcome, judgement: Judgement) -> Option<Verdict> {
+    /// Takes a judged job into account: the example's verdict, the stage that broke it and the proposal, or `None` if
+    /// its next job has to run.
+    fn judged(
+        &mut self,
+        outcome: Outcome,
+        judgement: Judgement,
+        smallest: bool,
+    ) -> Option<(Verdict, usize, Option<Tensor>)> {
         self.forwards += outcome.forwards;
         self.backwards += outcome.backwards;
-        let verdict = |fate, restart, steps, j: Judgement| Verdict {
-            id: outcome.job.id,
+        self.blind += outcome.blind;
+        let stage = self.jobs[self.next].0;
+        self.next += 1;
+        let last = self.next == self.jobs.len();
+        if judgement.broken && !smallest {
+            let verdict = self.verdict(Fate::Broken, outcome.job.restart, outcome.steps, judgement);
+            return Some((verdict, stage, Some(outcome.x_adv)));
+        }
+        if judgement.broken {
+            if self.least.as_ref().is_none_or(|(least, ..)| judgement.size < least.size) {
+                self.least = Some((judgement, outcome, stage));
+            }
+        } else {
+            // The smallest margin stays; a NaN stays too, so that it is seen.
+            let closest = match self.closest {
+                Some(old) if old.0.margin.is_nan() || judgement.margin >= old.0.margin => old,
+                _ => (judgement, outcome.steps),
+            };
+            self.closest = Some(closest);
+        }
+        if !last {
+            return None;
+        }
+        if let Some((judgement, outcome, stage)) = self.least.take() {
+            let verdict = self.verdict(Fate::Broken, outcome.job.restart, outcome.steps, judgement);
+            return Some((verdict, stage, Some(outcome.x_adv)));
+        }
+        let (judgement, steps) = self.closest?;
+        Some((self.verdict(Fate::Robust, 0, steps, judgement), stage, None))
+    }
+
+    fn verdict(&self, fate: Fate, restart: u32, steps: u32, judgement: Judgement) -> Verdict {
+        Verdict {
+            id: self.clean.id,
             fate,
             restart,
             steps,
-            size: j.size,
-            margin: j.margin,
+            size: judgement.size,
+            margin: judgement.margin,
             forwards: self.forwards,
             backwards: self.backwards,
-        };
-        if judgement.broken {
-            return Some(verdict(Fate::Broken, outcome.job.restart, outcome.steps, judgement));
+            broken_by: String::new(),
+            blind: self.blind,
+            rounded: judgement.rounded,
         }
-        // The smallest margin stays; a NaN stays too, so that it is seen.
-        let closest = match self.closest {
-            Some(old) if old.0.margin.is_nan() || judgement.margin >= old.0.margin => old,
-            _ => (judgement, outcome.steps),
-        };
-        self.closest = Some(closest);
-        if self.next < self.jobs.len() {
-            return None;
-        }
-        Some(verdict(Fate::Robust, 0, closest.1, closest.0))
     }
 }

@@ -1,13 +1,15 @@
 //! The evaluator: clean pass, attacks, verdicts.
 
-use crate::driver::Drive;
+use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, Error, Examples, Result, flags};
+use candle_core::Tensor;
 use gauntlet_core::attack::{self, Clean};
 use gauntlet_core::record::{CleanVerdict, Fate, Outcome, RECORD_FORMAT};
 use gauntlet_core::{
-    Attack, Attacked, Eps, Flag, Key, Norm, Provenance, Purpose, Record, Registry, Target, ThreatModel, Verdict,
+    Attack, Attacked, Flag, Key, Norm, Provenance, Purpose, Record, Registry, Target, ThreatModel, Verdict,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Images of a clean forward: bounds memory, changes no number.
@@ -71,7 +73,7 @@ pub(crate) trait Watch {
     /// An ε begins: `pending` of the `of` attacked examples have no verdict yet; `robust` of the others withstood.
     fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _robust: usize) {}
     /// Verdicts as they are given, with the index of the example.
-    fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict)]) -> Result<()> {
+    fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         Ok(())
     }
     /// An ε is finished: all verdicts, in the order of the examples.
@@ -128,7 +130,7 @@ impl Evaluator<'_> {
     pub fn attack(
         &self,
         entry: &AttackEntry,
-        attack: &dyn Attack,
+        attack: &Arc<dyn Attack>,
         clean: &CleanPass,
         cost: &mut Cost,
     ) -> Result<Vec<Attacked>> {
@@ -139,12 +141,15 @@ impl Evaluator<'_> {
     pub(crate) fn attack_with(
         &self,
         entry: &AttackEntry,
-        attack: &dyn Attack,
+        attack: &Arc<dyn Attack>,
         clean: &CleanPass,
         cost: &mut Cost,
         done: &Done,
         watch: &mut dyn Watch,
     ) -> Result<Vec<Attacked>> {
+        if attack.minimal() && self.drive(attack, entry.norm, 0.0, true).stages.len() == 1 {
+            return self.smallest(entry, attack, clean, cost, done, watch);
+        }
         let mut upward: Vec<usize> = (0..entry.eps.len()).collect();
         upward.sort_by(|a, b| entry.eps[*a].cmp(&entry.eps[*b]));
         let correct = clean.correct();
@@ -164,44 +169,99 @@ impl Evaluator<'_> {
             }
             let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
             watch.started(k, pending.len(), correct.len(), robust);
-            let drive = self.drive(attack, entry.norm, &entry.eps[k]);
+            let drive = self.drive(attack, entry.norm, entry.eps[k].value(), false);
             drive.run(&pending, cost, &mut |found| {
-                for (index, verdict) in found {
+                for (index, verdict, _) in found {
                     verdicts[*index] = verdict.clone();
                 }
                 watch.judged(k, found)
             })?;
             watch.finished(k, &verdicts);
-            if self.carry {
+            if self.carry && attack.carries() {
                 let broken = verdicts.iter().enumerate().filter(|(_, v)| v.fate == Fate::Broken);
                 fallen.extend(broken.map(|(i, v)| (i, v.clone())));
             }
             by_eps.insert(k, verdicts);
         }
-        let parameters = entry.attack.describe();
-        let attacked = by_eps.into_iter().map(|(k, verdicts)| Attacked {
-            attack: entry.label.clone(),
-            parameters: parameters.clone(),
-            norm: entry.norm,
-            eps: entry.eps[k].clone(),
-            verdicts,
-        });
-        Ok(attacked.collect())
+        Ok(cells(entry, by_eps))
     }
 
-    fn drive<'b>(&'b self, attack: &'b dyn Attack, norm: Norm, eps: &Eps) -> Drive<'b> {
+    /// An attack for the smallest perturbation: one run, and every ε is read off it.
+    fn smallest(
+        &self,
+        entry: &AttackEntry,
+        attack: &Arc<dyn Attack>,
+        clean: &CleanPass,
+        cost: &mut Cost,
+        done: &Done,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<Attacked>> {
+        let mut verdicts: Vec<Verdict> = clean.verdicts.iter().map(wrong).collect();
+        let (correct, mut pending) = (clean.correct(), Vec::new());
+        for example in &correct {
+            match done.get(&(0, example.index)) {
+                Some(verdict) => verdicts[example.index] = verdict.clone(),
+                None => pending.push(example.clone()),
+            }
+        }
+        watch.started(0, pending.len(), correct.len(), 0);
+        let drive = self.drive(attack, entry.norm, f64::INFINITY, true);
+        drive.run(&pending, cost, &mut |found| {
+            for (index, verdict, _) in found {
+                verdicts[*index] = verdict.clone();
+            }
+            watch.judged(0, found)
+        })?;
+        let mut by_eps = BTreeMap::new();
+        for (k, eps) in entry.eps.iter().enumerate() {
+            let threat = ThreatModel::new(entry.norm, eps.value());
+            let mut own = verdicts.clone();
+            for (index, verdict) in own.iter_mut().enumerate().filter(|(_, v)| v.fate == Fate::Broken) {
+                if verdict.size > threat.allowed(&self.examples.image(index)?)? {
+                    // What the smallest perturbation cannot do, the attack cannot; its size stays to be read.
+                    verdict.fate = Fate::Robust;
+                    verdict.margin = clean.verdicts[index].margin;
+                    verdict.rounded = false;
+                    verdict.broken_by = String::new();
+                }
+            }
+            watch.finished(k, &own);
+            by_eps.insert(k, own);
+        }
+        Ok(cells(entry, by_eps))
+    }
+
+    fn drive<'b>(&'b self, attack: &Arc<dyn Attack>, norm: Norm, eps: f64, smallest: bool) -> Drive<'b> {
+        let root = Key::new(self.attack_seed, Purpose::AttackStart);
+        let mut attacks = attack.stages(norm);
+        if attacks.is_empty() {
+            attacks.push(attack.clone());
+        }
+        let stage = |attack: Arc<dyn Attack>| Stage { key: root.named(attack.name()), attack };
         Drive {
             target: self.target,
             examples: self.examples,
-            attack,
-            threat: ThreatModel::new(norm, eps.value()),
-            key: Key::new(self.attack_seed, Purpose::AttackStart).named(attack.name()),
+            stages: attacks.into_iter().map(stage).collect(),
+            threat: ThreatModel::new(norm, eps),
+            smallest,
             width: self.width,
             interrupt: self.interrupt,
         }
     }
 }
 
+/// One entry per ε, in the suite's order.
+fn cells(entry: &AttackEntry, by_eps: BTreeMap<usize, Vec<Verdict>>) -> Vec<Attacked> {
+    let parameters = entry.attack.describe();
+    let cell = |(k, verdicts): (usize, Vec<Verdict>)| Attacked {
+        attack: entry.label.clone(),
+        parameters: parameters.clone(),
+        norm: entry.norm,
+        eps: entry.eps[k].clone(),
+        verdicts,
+    };
+    by_eps.into_iter().map(cell).collect()
+}
 /// The verdict on an example that needs no attack.
 fn wrong(clean: &CleanVerdict) -> Verdict {
     Verdict {
@@ -213,6 +273,9 @@ fn wrong(clean: &CleanVerdict) -> Verdict {
         margin: clean.margin,
         forwards: 0,
         backwards: 0,
+        broken_by: String::new(),
+        blind: 0,
+        rounded: false,
     }
 }
 
@@ -245,7 +308,7 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
     let mut attacked = Vec::new();
     for entry in attacks {
         let (attack, _) = registry.attack(&entry.attack.given())?;
-        attacked.extend(evaluator.attack(entry, attack.as_ref(), &clean, &mut cost)?);
+        attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
     }
     let flags = flags::raise(&clean.verdicts, &attacked);
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })

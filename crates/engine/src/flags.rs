@@ -73,6 +73,9 @@ mod tests {
             margin: 1.0,
             forwards: 1,
             backwards: 1,
+            broken_by: String::new(),
+            blind: 0,
+            rounded: true,
         });
         Attacked {
             attack: name.to_string(),

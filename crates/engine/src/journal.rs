@@ -2,6 +2,7 @@
 
 use crate::evaluator::Done;
 use crate::{Error, Result};
+use candle_core::Tensor;
 use gauntlet_core::Verdict;
 use gauntlet_core::record::Fate;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,12 @@ struct Line {
     margin: Option<f64>,
     forwards: u32,
     backwards: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    broken_by: String,
+    #[serde(default)]
+    blind: u32,
+    #[serde(default)]
+    rounded: bool,
 }
 
 /// An append-only file of verdicts, one JSON object per line.
@@ -58,6 +65,9 @@ impl Journal {
                 margin: l.margin.unwrap_or(f64::NAN),
                 forwards: l.forwards,
                 backwards: l.backwards,
+                broken_by: l.broken_by,
+                blind: l.blind,
+                rounded: l.rounded,
             };
             done.insert((l.eps, l.index), verdict);
             whole += line.len();
@@ -73,9 +83,9 @@ impl Journal {
     }
 
     /// Appends verdicts.
-    pub(crate) fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict)]) -> Result<()> {
+    pub(crate) fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         let mut text = String::new();
-        for (index, v) in verdicts {
+        for (index, v, _) in verdicts {
             let line = Line {
                 eps,
                 index: *index,
@@ -87,6 +97,9 @@ impl Journal {
                 margin: v.margin.is_finite().then_some(v.margin),
                 forwards: v.forwards,
                 backwards: v.backwards,
+                broken_by: v.broken_by.clone(),
+                blind: v.blind,
+                rounded: v.rounded,
             };
             text += &serde_json::to_string(&line).map_err(|e| Error::message(format!("verdict: {e}")))?;
             text.push('\n');
@@ -109,6 +122,9 @@ mod tests {
             margin: if id == 2 { f64::NAN } else { -1.0 / 3.0 },
             forwards: 8,
             backwards: 7,
+            broken_by: if id == 1 { "square".into() } else { String::new() },
+            blind: id as u32,
+            rounded: id == 1,
         }
     }
 
@@ -118,7 +134,7 @@ mod tests {
         let path = folder.path().join("partial.jsonl");
         let (mut journal, done) = Journal::open(&path).unwrap();
         assert!(done.is_empty());
-        journal.append(0, &[(0, verdict(0)), (1, verdict(1)), (2, verdict(2))]).unwrap();
+        journal.append(0, &[(0, verdict(0), None), (1, verdict(1), None), (2, verdict(2), None)]).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let second = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(1).unwrap().0 + 1;
         for cut in second..whole.len() {
@@ -126,7 +142,7 @@ mod tests {
             let (mut journal, done) = Journal::open(&path).unwrap();
             assert_eq!(done.len(), 2, "cut at {cut}");
             assert_eq!(done[&(0, 1)], verdict(1));
-            journal.append(0, &[(2, verdict(2))]).unwrap();
+            journal.append(0, &[(2, verdict(2), None)]).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole);
         }
         let (_, done) = Journal::open(&path).unwrap();

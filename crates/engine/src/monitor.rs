@@ -69,7 +69,7 @@ impl Monitor {
             norm: self.norm,
             eps: vec![self.eps.clone()],
         };
-        let attacked = evaluator.attack(&entry, attack.as_ref(), &clean, &mut cost)?;
+        let attacked = evaluator.attack(&entry, &attack, &clean, &mut cost)?;
         let (gradient_l1, gradient_l2) = gradients(target, examples)?;
         if !(gradient_l1.is_finite() && gradient_l2.is_finite()) {
             return Err(Error::Core(gauntlet_core::Error::NotFinite {

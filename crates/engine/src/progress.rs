@@ -5,6 +5,7 @@ use crate::Result;
 use crate::evaluator::{Watch, robust_accuracy};
 use crate::event::{Event, Events, Part};
 use crate::journal::Journal;
+use candle_core::Tensor;
 use gauntlet_core::Verdict;
 use gauntlet_core::record::Fate;
 use std::time::Instant;
@@ -37,12 +38,12 @@ impl Watch for Progress<'_> {
         let (norm, eps) = (self.entry.norm, &self.entry.eps[eps]);
         self.events.event(&Event::EvaluationStarted { part: self.part, norm, eps, examples: of, pending });
     }
-    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict)]) -> Result<()> {
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         if let Some(journal) = &mut self.journal {
             journal.append(eps, verdicts)?;
         }
         self.done += verdicts.len();
-        self.robust += verdicts.iter().filter(|(_, v)| v.fate == Fate::Robust).count();
+        self.robust += verdicts.iter().filter(|(_, v, _)| v.fate == Fate::Robust).count();
         let (done, of, robust) = (self.done, self.of, self.robust);
         self.events.event(&Event::Judged { part: self.part, done, of, robust });
         Ok(())

@@ -1,9 +1,10 @@
 //! The referee: attacks propose, the referee judges. It never alters a proposal.
 
-use crate::Examples;
+use crate::evaluator::Cost;
+use crate::{Examples, Result};
 use candle_core::Tensor;
 use gauntlet_core::attack::{self, Outcome};
-use gauntlet_core::{Error, Result, Target, ThreatModel};
+use gauntlet_core::{Target, ThreatModel};
 
 /// What the referee found out about one proposal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,38 +15,56 @@ pub(crate) struct Judgement {
     pub(crate) size: f64,
     /// Margin at the proposal; NaN if a logit is not finite, which is never a success.
     pub(crate) margin: f64,
+    /// Broken, and still misclassified when the proposal is rounded to 8 bits.
+    pub(crate) rounded: bool,
 }
 
-/// Checks every proposal against the threat model and classifies it again with the target.
+/// Checks every proposal against the threat model and classifies it again with the target, broken ones also rounded to
+/// 8 bits. `names`: the attack behind each outcome.
 ///
 /// # Errors
-/// [`Error::Proposal`]: a proposal outside the ball or the box, or not finite, names the attack and the example: it is
-/// the attack's mistake, not a miss.
+/// [`gauntlet_core::Error::Proposal`]: a proposal outside the ball or the box, or not finite, names the attack and the
+/// example: it is the attack's mistake, not a miss.
 pub(crate) fn judge(
     target: &dyn Target,
     examples: &Examples,
     threat: &ThreatModel,
-    attack: &str,
+    names: &[&str],
     outcomes: &[Outcome],
+    cost: &mut Cost,
 ) -> Result<Vec<Judgement>> {
-    if outcomes.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut sizes = Vec::with_capacity(outcomes.len());
-    for outcome in outcomes {
-        let clean = examples.image(outcome.job.index)?.squeeze(0)?;
-        let wrong = |why| Error::Proposal { attack: attack.to_string(), example: outcome.job.id, why };
+    for (outcome, name) in outcomes.iter().zip(names) {
+        let id = examples.ids()[outcome.index];
+        let clean = examples.image(outcome.index)?.squeeze(0)?;
+        let wrong = |why| gauntlet_core::Error::Proposal { attack: name.to_string(), example: id, why };
         if outcome.x_adv.dims() != clean.dims() {
-            return Err(wrong(format!("its shape is {:?}, the image's {:?}", outcome.x_adv.dims(), clean.dims())));
+            let why = format!("its shape is {:?}, the image's {:?}", outcome.x_adv.dims(), clean.dims());
+            return Err(wrong(why).into());
         }
         sizes.push(threat.check(&outcome.x_adv, &clean)?.map_err(wrong)?);
     }
     let proposals: Vec<&Tensor> = outcomes.iter().map(|o| &o.x_adv).collect();
-    let logits = attack::rows(&target.logits(&Tensor::stack(&proposals, 0)?)?)?;
-    let judged = outcomes.iter().zip(sizes).zip(&logits).map(|((outcome, size), z)| {
+    let classify = |images: &[&Tensor], cost: &mut Cost| -> Result<Vec<Vec<f64>>> {
+        cost.forwards += images.len() as u64;
+        Ok(attack::rows(&target.logits(&Tensor::stack(images, 0)?)?)?)
+    };
+    let logits = classify(&proposals, cost)?;
+    let mut judged: Vec<Judgement> = Vec::with_capacity(outcomes.len());
+    for ((outcome, size), z) in outcomes.iter().zip(sizes).zip(&logits) {
+        let label = examples.labels()[outcome.index];
         let class = attack::predicted(z);
-        let margin = if class.is_some() { attack::margin(z, outcome.job.label) } else { f64::NAN };
-        Judgement { broken: class.is_some_and(|k| k != outcome.job.label), size, margin }
-    });
-    Ok(judged.collect())
+        let margin = if class.is_some() { attack::margin(z, label) } else { f64::NAN };
+        judged.push(Judgement { broken: class.is_some_and(|k| k != label), size, margin, rounded: false });
+    }
+    let broken: Vec<usize> = (0..judged.len()).filter(|i| judged[*i].broken).collect();
+    if !broken.is_empty() {
+        let rounded =
+            broken.iter().map(|i| Ok(((proposals[*i] * 255.0)?.round()? / 255.0)?)).collect::<Result<Vec<Tensor>>>()?;
+        let logits = classify(&rounded.iter().collect::<Vec<_>>(), cost)?;
+        for (i, z) in broken.into_iter().zip(&logits) {
+            judged[i].rounded = attack::misclassified(z, examples.labels()[outcomes[i].index]);
+        }
+    }
+    Ok(judged)
 }

@@ -439,7 +439,7 @@ impl<'a> Desk<'a> {
         let (journal, done) = Journal::open(&self.context.store.journal(key))?;
         let mut progress = Progress::new(self.events, part, entry, Some(journal));
         let evaluator = self.evaluator(target, self.examples()?);
-        evaluator.attack_with(entry, attack.as_ref(), clean, cost, &done, &mut progress)
+        evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)
     }
 
     /// The frozen model and its clean pass, made at the first call.

@@ -50,6 +50,12 @@ struct Line {
     margin: f64,
     forwards: u32,
     backwards: u32,
+    #[serde(default)]
+    broken_by: String,
+    #[serde(default)]
+    blind: u32,
+    #[serde(default)]
+    rounded: bool,
 }
 
 impl Store {
@@ -148,6 +154,9 @@ impl Store {
                 margin: l.margin,
                 forwards: l.forwards,
                 backwards: l.backwards,
+                broken_by: l.broken_by,
+                blind: l.blind,
+                rounded: l.rounded,
             });
         }
         Ok(Some((entry, lists)))
@@ -173,6 +182,9 @@ impl Store {
                     margin: v.margin,
                     forwards: v.forwards,
                     backwards: v.backwards,
+                    broken_by: v.broken_by.clone(),
+                    blind: v.blind,
+                    rounded: v.rounded,
                 })
             })
             .collect();

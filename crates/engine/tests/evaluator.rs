@@ -2,15 +2,16 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::attack::{Open, Want};
+use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk};
 use gauntlet_core::record::Fate;
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
-    Activation, Answer, Ask, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Outcome, Purpose, Registry,
-    Result, Slots, Target, Verdict, Weights,
+    Activation, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Purpose, Registry, Result, Target,
+    ThreatModel, Verdict, Weights,
 };
 use gauntlet_engine::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
 use serde_json::json;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -140,18 +141,12 @@ fn a_larger_budget_carries_what_a_smaller_one_broke() {
     }
 }
 
-type Proposal = fn(&Tensor) -> Tensor;
+type Proposal = fn(&mut [f32]);
 
 /// Proposes whatever it is told to, and claims whatever it is told to.
 struct Liar {
     proposal: Proposal,
     claims: bool,
-    wrong_slot: bool,
-}
-struct LiarSlots {
-    liar: Liar,
-    open: Open,
-    jobs: Vec<Option<(Job, Tensor)>>,
 }
 impl Attack for Liar {
     fn name(&self) -> &str {
@@ -160,86 +155,67 @@ impl Attack for Liar {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf]
     }
-    fn jobs(&self, clean: &Clean) -> Vec<Job> {
-        vec![Job { index: clean.index, id: clean.id, label: clean.label, restart: 0, target: None }]
+    fn jobs(&self, _: &Clean, _: &ThreatModel) -> Vec<Job> {
+        Job::restarts(1)
     }
-    fn open(&self, open: &Open) -> Result<Box<dyn Slots>> {
-        let liar = Liar { ..*self };
-        Ok(Box::new(LiarSlots { liar, open: *open, jobs: vec![None; open.width] }))
+    fn backwards(&self) -> Backwards {
+        Backwards::None
+    }
+    fn walk_f32(&self, site: Site<'_, f32>) -> Box<dyn Walk<f32>> {
+        (self.proposal)(site.x);
+        Box::new(Liar { ..*self })
+    }
+    fn walk_f64(&self, _: Site<'_, f64>) -> Box<dyn Walk<f64>> {
+        unreachable!("images are f32")
     }
 }
-impl Slots for LiarSlots {
-    fn load(&mut self, slot: usize, job: &Job, x: &Tensor) -> Result<()> {
-        self.jobs[slot] = Some((job.clone(), x.squeeze(0)?));
-        Ok(())
+impl Walk<f32> for Liar {
+    fn look(&mut self, _: &mut [f32], _: &[f64], _: &mut Pulls<'_>) -> Turn {
+        if self.claims { Turn::broken(1) } else { Turn::withstood(1) }
     }
-    fn shrink(&mut self, keep: &[usize]) -> Result<()> {
-        self.jobs = keep.iter().map(|k| self.jobs[*k].clone()).collect();
-        Ok(())
-    }
-    fn ask(&mut self) -> Result<Ask> {
-        let (c, h, w) = self.open.input;
-        let points = Tensor::zeros((self.jobs.len(), c, h, w), self.open.dtype, &Device::Cpu)?;
-        Ok(Ask { points, want: Want::Logits })
-    }
-    fn tell(&mut self, _: &Answer) -> Result<()> {
-        Ok(())
-    }
-    fn poll(&mut self) -> Result<Vec<(usize, Outcome)>> {
-        let width = self.jobs.len();
-        let ended = self.jobs.iter_mut().enumerate().filter_map(|(slot, job)| {
-            let (job, x) = job.take()?;
-            let x_adv = (self.liar.proposal)(&x);
-            let slot = if self.liar.wrong_slot { (slot + 1) % width } else { slot };
-            Some((slot, Outcome { job, x_adv, broken: self.liar.claims, steps: 1, forwards: 1, backwards: 0 }))
-        });
-        Ok(ended.collect())
+    fn step(&mut self, _: &mut [f32], _: &[&[f32]]) -> Turn {
+        Turn::Go
     }
 }
 
-fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: &Liar) -> gauntlet_engine::Result<Vec<Verdict>> {
+fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gauntlet_engine::Result<Vec<Verdict>> {
     let evaluator = Evaluator { target, examples, width: 4, attack_seed: 0, carry: false, interrupt: &GO_ON };
+    let liar: Arc<dyn Attack> = Arc::new(liar);
     let mut cost = Cost::default();
     let clean: CleanPass = evaluator.clean(&mut cost)?;
-    let attacked = evaluator.attack(&entry("fgsm", &[eps], json!({})), liar, &clean, &mut cost)?;
+    let attacked = evaluator.attack(&entry("fgsm", &[eps], json!({})), &liar, &clean, &mut cost)?;
     Ok(attacked.into_iter().next().unwrap().verdicts)
 }
 
 #[test]
 fn a_proposal_outside_the_rules_is_the_attacks_error() {
     let (target, examples) = scene("linear", 12);
-    let cases: [(Proposal, &str); 4] = [
-        (|x| x.affine(0.5, 0.0).unwrap(), "exceeds"),
-        (|x| x.affine(1.0, 0.05).unwrap(), "outside [0, 1]"),
-        (|x| x.affine(f64::NAN, 0.0).unwrap(), "NaN"),
-        (|x| x.flatten_all().unwrap(), "shape"),
+    let cases: [(Proposal, &str); 3] = [
+        (|x| x.iter_mut().for_each(|v| *v *= 0.5), "exceeds"),
+        (|x| x.iter_mut().for_each(|v| *v += 0.05), "outside [0, 1]"),
+        (|x| x[0] = f32::NAN, "NaN"),
     ];
     for (proposal, say) in cases {
-        let error = face(&target, &examples, "0.1", &Liar { proposal, claims: true, wrong_slot: false }).unwrap_err();
+        let error = face(&target, &examples, "0.1", Liar { proposal, claims: true }).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("attack liar") && text.contains("example 1") && text.contains(say), "{text}");
         assert!(matches!(error, Error::Core(gauntlet_core::Error::Proposal { .. })));
     }
-    let error =
-        face(&target, &examples, "0.1", &Liar { proposal: Tensor::clone, claims: true, wrong_slot: true }).unwrap_err();
-    assert!(error.to_string().contains("attack liar") && error.to_string().contains("slot"), "{error}");
 }
 
 #[test]
 fn a_claim_counts_for_nothing() {
     let (target, examples) = scene("linear", 12);
     // The clean image is in every ball and classified correctly, whatever the attack says.
-    let verdicts =
-        face(&target, &examples, "0.1", &Liar { proposal: Tensor::clone, claims: true, wrong_slot: false }).unwrap();
+    let verdicts = face(&target, &examples, "0.1", Liar { proposal: |_| {}, claims: true }).unwrap();
     assert!(verdicts.iter().all(|v| v.fate != Fate::Broken));
     // An attack that does not notice its success has it all the same.
-    let nudge: fn(&Tensor) -> Tensor = |x| {
-        let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
-        let moved = values.iter().enumerate().map(|(i, v)| if i % 2 == 0 { v - 0.45 } else { v + 0.45 });
-        let moved: Vec<f32> = moved.map(|v| v.clamp(0.0, 1.0)).collect();
-        Tensor::from_vec(moved, x.dims(), &Device::Cpu).unwrap()
+    let nudge: Proposal = |x| {
+        for (i, v) in x.iter_mut().enumerate() {
+            *v = (*v + if i % 2 == 0 { -0.45 } else { 0.45 }).clamp(0.0, 1.0);
+        }
     };
-    let of = |claims| face(&target, &examples, "0.5", &Liar { proposal: nudge, claims, wrong_slot: false }).unwrap();
+    let of = |claims| face(&target, &examples, "0.5", Liar { proposal: nudge, claims }).unwrap();
     assert_eq!(of(true), of(false));
     assert!(of(false).iter().any(|v| v.fate == Fate::Broken));
 }
@@ -280,8 +256,8 @@ fn a_nan_is_never_a_success_and_never_unseen() {
     let x = Tensor::full(0.5f32, (6, 1, 8, 8), &Device::Cpu).unwrap();
     let examples = Examples::new(x, vec![0; 6], (0..6).collect()).unwrap();
     let target = Broken { info };
-    let darker = Liar { proposal: |x| x.affine(1.0, -0.1).unwrap(), claims: true, wrong_slot: false };
-    let verdicts = face(&target, &examples, "0.1", &darker).unwrap();
+    let darker = Liar { proposal: |x| x.iter_mut().for_each(|v| *v -= 0.1), claims: true };
+    let verdicts = face(&target, &examples, "0.1", darker).unwrap();
     assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_nan()));
     // Through the front door it is flagged.
     let evaluator =

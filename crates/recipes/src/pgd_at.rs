@@ -15,6 +15,8 @@ pub struct PgdAt {
     pub attack: Arc<dyn Attack>,
     /// Mode of the attack's forwards.
     pub mode: Mode,
+    /// Epochs over which ε grows from 0: at full size from the start, some nets never leave the constant answer.
+    pub ramp: f64,
 }
 
 /// Registration.
@@ -54,6 +56,13 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "mode of the attack's forwards (batch norm and dropout)",
         },
+        ParamDoc {
+            name: "ramp",
+            kind: "float",
+            default: "0.0",
+            unit: "epochs",
+            doc: "ε grows from 0 over the first epochs (at a large ε some nets never leave the constant answer)",
+        },
     ],
     numerics: 1,
     origin: "built-in",
@@ -74,7 +83,8 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             return Err(Error::Message("pgd-at: its attack is a table".into()));
         };
         let (attack, _) = registry.attack(&given)?;
-        Ok(Arc::new(PgdAt { threat: ThreatModel::new(norm, eps.value()), attack, mode }))
+        let ramp = args.f64_from("ramp", 0.0)?;
+        Ok(Arc::new(PgdAt { threat: ThreatModel::new(norm, eps.value()), attack, mode, ramp }))
     },
 };
 
@@ -83,7 +93,9 @@ impl Recipe for PgdAt {
         "pgd-at"
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        let x_adv = Var::leaf(step.attack(self.attack.as_ref(), self.threat, self.mode)?);
+        let grown = if self.ramp > 0.0 { (step.position().epochs_done() / self.ramp).min(1.0) } else { 1.0 };
+        let threat = ThreatModel { eps: grown * self.threat.eps, ..self.threat };
+        let x_adv = Var::leaf(step.attack(self.attack.as_ref(), threat, self.mode)?);
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
 }

@@ -37,6 +37,9 @@ fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str, &s
                     margin: -0.25,
                     forwards: 2,
                     backwards: 1,
+                    broken_by: String::new(),
+                    blind: 0,
+                    rounded: true,
                 })
                 .collect(),
         })

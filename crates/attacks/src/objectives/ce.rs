@@ -1,14 +1,16 @@
 //! Cross-entropy.
 
-use super::by_row;
-use candle_core::Tensor;
+use super::softmax;
 use gauntlet_core::registry::BuildObjective;
-use gauntlet_core::{Goal, Objective, Result, Spec};
+use gauntlet_core::{Goal, Objective, Spec};
 use std::sync::Arc;
 
-/// −log softmax(z)_y; its derivative is softmax(z) − onehot(y).
+/// −log softmax(z)_y, its derivative softmax(z) − onehot(y); targeted: log softmax(z)_t.
 #[derive(Debug, Clone, Copy)]
-pub struct Ce;
+pub struct Ce {
+    /// Towards the target class instead of away from the label.
+    pub targeted: bool,
+}
 
 /// Registration.
 pub const SPEC: Spec<BuildObjective> = Spec {
@@ -19,22 +21,33 @@ pub const SPEC: Spec<BuildObjective> = Spec {
     params: &[],
     numerics: 1,
     origin: "built-in",
-    build: |_, _| Ok(Arc::new(Ce)),
+    build: |_, _| Ok(Arc::new(Ce { targeted: false })),
+};
+
+/// Registration, targeted.
+pub const TARGETED: Spec<BuildObjective> = Spec {
+    name: "ce-t",
+    summary: "cross-entropy of a target class, negated",
+    formula: "log softmax(z)_t",
+    paper: "Kurakin, Goodfellow & Bengio 2017",
+    params: &[],
+    numerics: 1,
+    origin: "built-in",
+    build: |_, _| Ok(Arc::new(Ce { targeted: true })),
 };
 
 impl Objective for Ce {
     fn name(&self) -> &str {
-        "ce"
+        if self.targeted { "ce-t" } else { "ce" }
     }
-    fn ascend(&self, logits: &Tensor, goal: &Goal) -> Result<(Tensor, Tensor)> {
-        by_row(logits, goal, |z, y, slope| {
-            let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = z.iter().map(|z| (z - max).exp()).sum();
-            for (s, z) in slope.iter_mut().zip(z) {
-                *s = (z - max).exp() / sum;
-            }
-            slope[y] -= 1.0;
-            sum.ln() - (z[y] - max)
-        })
+    fn targeted(&self) -> bool {
+        self.targeted
+    }
+    fn ascend(&self, z: &[f64], goal: &Goal, slope: &mut [f64]) -> f64 {
+        let (sum, p) = softmax(z);
+        let (class, sign) = if self.targeted { (goal.target.unwrap_or(goal.label), -1.0) } else { (goal.label, 1.0) };
+        slope.iter_mut().zip(&p).for_each(|(s, p)| *s += sign * p);
+        slope[class] -= sign;
+        sign * (sum - z[class])
     }
 }

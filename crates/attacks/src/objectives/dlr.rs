@@ -1,14 +1,18 @@
 //! The difference-of-logits ratio.
 
-use super::{by_row, runner_up};
-use candle_core::Tensor;
+use super::{ranking, runner_up};
 use gauntlet_core::registry::BuildObjective;
-use gauntlet_core::{Error, Goal, Objective, Result, Spec};
+use gauntlet_core::{Goal, Objective, Spec};
 use std::sync::Arc;
 
 /// −(z_y − max_{i≠y} z_i) / (z_π1 − z_π3 + 10⁻¹²), invariant to shift and scale of the logits; needs K ≥ 3.
+///
+/// Targeted: −(z_y − z_t) / (z_π1 − (z_π3 + z_π4)/2 + 10⁻¹²); needs K ≥ 4.
 #[derive(Debug, Clone, Copy)]
-pub struct Dlr;
+pub struct Dlr {
+    /// Against the target class.
+    pub targeted: bool,
+}
 
 /// Registration.
 pub const SPEC: Spec<BuildObjective> = Spec {
@@ -19,33 +23,45 @@ pub const SPEC: Spec<BuildObjective> = Spec {
     params: &[],
     numerics: 1,
     origin: "built-in",
-    build: |_, _| Ok(Arc::new(Dlr)),
+    build: |_, _| Ok(Arc::new(Dlr { targeted: false })),
+};
+
+/// Registration, targeted.
+pub const TARGETED: Spec<BuildObjective> = Spec {
+    name: "dlr-t",
+    summary: "difference of logits ratio against a target class; needs four classes",
+    formula: "−(z_y − z_t) / (z_π1 − (z_π3 + z_π4)/2 + 1e-12)",
+    paper: "Croce & Hein 2020",
+    params: &[],
+    numerics: 1,
+    origin: "built-in",
+    build: |_, _| Ok(Arc::new(Dlr { targeted: true })),
 };
 
 impl Objective for Dlr {
     fn name(&self) -> &str {
-        "dlr"
+        if self.targeted { "dlr-t" } else { "dlr" }
     }
-    fn ascend(&self, logits: &Tensor, goal: &Goal) -> Result<(Tensor, Tensor)> {
-        let (_, k) = logits.dims2()?;
-        if k < 3 {
-            return Err(Error::value(
-                "objective dlr",
-                format!("needs at least 3 classes, the model has {k}; use \"margin\""),
-            ));
-        }
-        by_row(logits, goal, |z, y, slope| {
-            let mut order: Vec<usize> = (0..z.len()).collect();
-            order.sort_by(|a, b| z[*b].total_cmp(&z[*a]));
-            let (first, third) = (order[0], order[2]);
-            let other = runner_up(z, y);
-            let (above, below) = (z[y] - z[other], z[first] - z[third] + 1e-12);
-            slope[y] -= 1.0 / below;
-            slope[other] += 1.0 / below;
-            let by_below = above / (below * below);
-            slope[first] += by_below;
-            slope[third] -= by_below;
-            -above / below
-        })
+    fn classes(&self) -> usize {
+        if self.targeted { 4 } else { 3 }
+    }
+    fn targeted(&self) -> bool {
+        self.targeted
+    }
+    fn ascend(&self, z: &[f64], goal: &Goal, slope: &mut [f64]) -> f64 {
+        let y = goal.label;
+        let order = ranking(z);
+        let other = if self.targeted { goal.target.unwrap_or_else(|| runner_up(z, y)) } else { runner_up(z, y) };
+        // The classes whose mean is taken from the largest logit.
+        let low = if self.targeted { &order[2..4] } else { &order[2..3] };
+        let share = 1.0 / low.len() as f64;
+        let below = z[order[0]] - share * low.iter().map(|k| z[*k]).sum::<f64>() + 1e-12;
+        let above = z[y] - z[other];
+        slope[y] -= 1.0 / below;
+        slope[other] += 1.0 / below;
+        let by_below = above / (below * below);
+        slope[order[0]] += by_below;
+        low.iter().for_each(|k| slope[*k] -= share * by_below);
+        -above / below
     }
 }

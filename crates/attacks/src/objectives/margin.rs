@@ -1,14 +1,16 @@
 //! The margin loss.
 
-use super::{by_row, runner_up};
-use candle_core::Tensor;
+use super::runner_up;
 use gauntlet_core::registry::BuildObjective;
-use gauntlet_core::{Goal, Objective, Result, Spec};
+use gauntlet_core::{Goal, Objective, Spec};
 use std::sync::Arc;
 
-/// max_{i≠y} z_i − z_y: positive exactly where the example is misclassified.
+/// max_{i≠y} z_i − z_y: positive exactly where the example is misclassified; targeted: z_t − z_y.
 #[derive(Debug, Clone, Copy)]
-pub struct Margin;
+pub struct Margin {
+    /// Against the target class instead of the strongest other one.
+    pub targeted: bool,
+}
 
 /// Registration.
 pub const SPEC: Spec<BuildObjective> = Spec {
@@ -19,22 +21,36 @@ pub const SPEC: Spec<BuildObjective> = Spec {
     params: &[],
     numerics: 1,
     origin: "built-in",
-    build: |_, _| Ok(Arc::new(Margin)),
+    build: |_, _| Ok(Arc::new(Margin { targeted: false })),
+};
+
+/// Registration, targeted.
+pub const TARGETED: Spec<BuildObjective> = Spec {
+    name: "margin-t",
+    summary: "the target's logit minus the true one",
+    formula: "z_t − z_y",
+    paper: "Gowal et al. 2019 (multi-targeted)",
+    params: &[],
+    numerics: 1,
+    origin: "built-in",
+    build: |_, _| Ok(Arc::new(Margin { targeted: true })),
 };
 
 impl Objective for Margin {
     fn name(&self) -> &str {
-        "margin"
+        if self.targeted { "margin-t" } else { "margin" }
     }
-    fn ascend(&self, logits: &Tensor, goal: &Goal) -> Result<(Tensor, Tensor)> {
-        by_row(logits, goal, |z, y, slope| {
-            let other = runner_up(z, y);
-            if other == y {
-                return f64::NEG_INFINITY; // one class alone cannot be confused
-            }
-            slope[other] = 1.0;
-            slope[y] = -1.0;
-            z[other] - z[y]
-        })
+    fn classes(&self) -> usize {
+        2
+    }
+    fn targeted(&self) -> bool {
+        self.targeted
+    }
+    fn ascend(&self, z: &[f64], goal: &Goal, slope: &mut [f64]) -> f64 {
+        let y = goal.label;
+        let other = if self.targeted { goal.target.unwrap_or_else(|| runner_up(z, y)) } else { runner_up(z, y) };
+        slope[other] += 1.0;
+        slope[y] -= 1.0;
+        z[other] - z[y]
     }
 }

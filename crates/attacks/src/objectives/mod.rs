@@ -1,31 +1,9 @@
-//! Objectives: per-example values and their derivatives by the logits, in closed form, computed in f64.
+//! Objectives: values and their derivatives by the logits, in closed form.
 
 pub mod ce;
 pub mod dlr;
+pub mod kl;
 pub mod margin;
-
-use candle_core::{Device, Tensor};
-use gauntlet_core::{Error, Goal, Result, attack};
-
-/// Applies a closed form row by row: `f(logits, label, derivative) -> value`.
-fn by_row(logits: &Tensor, goal: &Goal, f: impl Fn(&[f64], usize, &mut [f64]) -> f64) -> Result<(Tensor, Tensor)> {
-    let rows = attack::rows(logits)?;
-    let labels: Vec<u32> = goal.labels.to_vec1()?;
-    let (n, k) = logits.dims2()?;
-    if labels.len() != n || labels.iter().any(|l| *l as usize >= k) {
-        return Err(Error::value("labels", format!("{} labels for {n} rows of {k} classes", labels.len())));
-    }
-    let mut values = Vec::with_capacity(n);
-    let mut slopes = vec![0.0; n * k];
-    for ((row, label), slope) in rows.iter().zip(&labels).zip(slopes.chunks_exact_mut(k)) {
-        values.push(f(row, *label as usize, slope));
-    }
-    let dtype = logits.dtype();
-    Ok((
-        Tensor::from_vec(values, n, &Device::Cpu)?.to_dtype(dtype)?,
-        Tensor::from_vec(slopes, (n, k), &Device::Cpu)?.to_dtype(dtype)?,
-    ))
-}
 
 /// The largest logit of another class: its index.
 fn runner_up(z: &[f64], label: usize) -> usize {
@@ -33,32 +11,58 @@ fn runner_up(z: &[f64], label: usize) -> usize {
     (0..z.len()).filter(|i| *i != label).fold(first, |best, i| if z[i] > z[best] { i } else { best })
 }
 
+/// Classes by falling logit.
+fn ranking(z: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..z.len()).collect();
+    order.sort_by(|a, b| z[*b].total_cmp(&z[*a]));
+    order
+}
+
+/// log Σ exp z and softmax(z).
+fn softmax(z: &[f64]) -> (f64, Vec<f64>) {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let e: Vec<f64> = z.iter().map(|z| (z - max).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    (sum.ln() + max, e.into_iter().map(|e| e / sum).collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor};
     use gauntlet_core::{Goal, Objective};
+
+    fn all() -> [Box<dyn Objective>; 7] {
+        [
+            Box::new(super::ce::Ce { targeted: false }),
+            Box::new(super::ce::Ce { targeted: true }),
+            Box::new(super::margin::Margin { targeted: false }),
+            Box::new(super::margin::Margin { targeted: true }),
+            Box::new(super::dlr::Dlr { targeted: false }),
+            Box::new(super::dlr::Dlr { targeted: true }),
+            Box::new(super::kl::Kl),
+        ]
+    }
+
+    fn goal(label: usize) -> Goal {
+        let reference: Vec<f64> = super::softmax(&[0.3, -0.2, 0.9, 0.1, 0.0]).1;
+        Goal { label, target: Some((label + 2) % 5), reference: Some(reference.into()) }
+    }
 
     #[test]
     fn derivatives_agree_with_central_differences() {
-        let z = [[1.3f64, -0.4, 0.9, 2.2, -1.0], [0.1, 0.2, 3.0, -0.3, 0.7], [9.0, -9.0, 1.0, 2.0, 0.5]];
-        let labels = Tensor::new(&[0u32, 3, 0], &Device::Cpu).unwrap();
-        let goal = Goal { labels, targets: None, reference: None };
-        let objectives: [&dyn Objective; 3] = [&super::ce::Ce, &super::margin::Margin, &super::dlr::Dlr];
-        for objective in objectives {
-            let value = |z: &[[f64; 5]; 3]| {
-                let t = Tensor::new(z, &Device::Cpu).unwrap();
-                let (v, d) = objective.ascend(&t, &goal).unwrap();
-                (v.to_vec1::<f64>().unwrap(), d.to_vec2::<f64>().unwrap())
-            };
-            let (_, slope) = value(&z);
-            for n in 0..3 {
+        let rows = [[1.3, -0.4, 0.9, 2.2, -1.0], [0.1, 0.2, 3.0, -0.3, 0.7], [9.0, -9.0, 1.0, 2.0, 0.5]];
+        for objective in all() {
+            for (z, label) in rows.iter().zip([0usize, 3, 0]) {
+                let goal = goal(label);
+                let mut slope = [0.0; 5];
+                objective.ascend(z, &goal, &mut slope);
                 for k in 0..5 {
                     let h = 1e-6;
-                    let (mut a, mut b) = (z, z);
-                    a[n][k] += h;
-                    b[n][k] -= h;
-                    let numeric = (value(&a).0[n] - value(&b).0[n]) / (2.0 * h);
-                    assert!((numeric - slope[n][k]).abs() < 1e-7, "{} row {n} class {k}", objective.name());
+                    let (mut a, mut b) = (*z, *z);
+                    a[k] += h;
+                    b[k] -= h;
+                    let value = |z: &[f64]| objective.ascend(z, &goal, &mut [0.0; 5]);
+                    let numeric = (value(&a) - value(&b)) / (2.0 * h);
+                    assert!((numeric - slope[k]).abs() < 1e-7, "{} label {label} class {k}", objective.name());
                 }
             }
         }
@@ -66,13 +70,27 @@ mod tests {
 
     #[test]
     fn saturated_logits_stay_finite() {
-        let t = Tensor::new(&[[1000.0f32, -1000.0, 0.0, 5.0]], &Device::Cpu).unwrap();
-        let goal = Goal { labels: Tensor::new(&[0u32], &Device::Cpu).unwrap(), targets: None, reference: None };
-        let objectives: [&dyn Objective; 3] = [&super::ce::Ce, &super::margin::Margin, &super::dlr::Dlr];
-        for objective in objectives {
-            let (v, d) = objective.ascend(&t, &goal).unwrap();
-            assert!(v.to_vec1::<f32>().unwrap()[0].is_finite());
-            assert!(d.to_vec2::<f32>().unwrap()[0].iter().all(|x| x.is_finite()));
+        for objective in all() {
+            let mut slope = [0.0; 5];
+            let value = objective.ascend(&[1000.0, -1000.0, 0.0, 5.0, 1.0], &goal(0), &mut slope);
+            assert!(value.is_finite() && slope.iter().all(|x| x.is_finite()), "{}", objective.name());
         }
+    }
+
+    /// The defining property: positive where, and only where, the example is misclassified.
+    #[test]
+    fn margins_and_ratios_are_positive_exactly_for_errors() {
+        let margin = super::margin::Margin { targeted: false };
+        let dlr = super::dlr::Dlr { targeted: false };
+        for (z, wrong) in [([3.0, 1.0, 0.0, -1.0], false), ([1.0, 3.0, 0.0, 2.0], true)] {
+            for objective in [&margin as &dyn Objective, &dlr] {
+                let value = objective.ascend(&z, &Goal::default(), &mut [0.0; 4]);
+                assert_eq!(value > 0.0, wrong, "{}", objective.name());
+            }
+        }
+        // Invariant to shift and scale.
+        let z = [3.0, 1.0, 0.5, -1.0];
+        let value = |z: &[f64]| dlr.ascend(z, &Goal::default(), &mut [0.0; 4]);
+        assert!((value(&z) - value(&z.map(|z| 7.0 * z - 4.0))).abs() < 1e-9);
     }
 }

@@ -91,14 +91,22 @@ impl Bench {
         if name == "input-gradient" || name == "attack" {
             let given = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
             let (objective, _) = registry.objective(&given)?;
+            let labels: Vec<u32> = batch.y.to_vec1().map_err(gauntlet_core::Error::from)?;
             let threat = ThreatModel::new(Norm::Linf, EPS);
-            let goal = Goal { labels: batch.y.clone(), targets: None, reference: None };
             let clean = batch.x.clone();
             let mut x = clean.clone();
             let alpha = vec![ALPHA; batch.ids.len()];
             return Ok(Box::new(move || {
                 let linear = frozen.linearise(&x)?;
-                let (_, slope) = objective.ascend(linear.logits(), &goal)?;
+                let rows = gauntlet_core::attack::rows(linear.logits())?;
+                let mut slopes = vec![0.0; rows.len() * rows[0].len()];
+                for ((z, label), slope) in rows.iter().zip(&labels).zip(slopes.chunks_exact_mut(rows[0].len())) {
+                    let goal = Goal { label: *label as usize, ..Goal::default() };
+                    objective.ascend(z, &goal, slope);
+                }
+                let slope = Tensor::from_vec(slopes, linear.logits().dims(), &Device::Cpu)
+                    .and_then(|s| s.to_dtype(x.dtype()))
+                    .map_err(gauntlet_core::Error::from)?;
                 let gradient = linear.pull(&slope)?;
                 if name == "attack" {
                     x = threat.step(&x, &clean, &gradient, &alpha)?;

@@ -1,0 +1,376 @@
+//! Auto-PGD: gradient ascent with momentum and a step size that halves itself.
+
+use crate::arguments::{self, DRAWS, RESTARTS, TARGETS};
+use crate::objectives::{ce::Ce, dlr::Dlr};
+use gauntlet_autograd::kernels::Real;
+use gauntlet_core::attack::{Average, Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::registry::BuildAttack;
+use gauntlet_core::{Args, Attack, Clean, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use std::sync::Arc;
+
+/// x_{t+1} = P(x_t + a(z − x_t) + (1 − a)(x_t − x_{t−1})), z = P(x_t + η s(g_t)), a = 1 at first, then 0.75; η starts at
+/// 2ε and halves at checkpoints that see too little progress, where the walk goes back to its best point.
+///
+/// Croce & Hein 2020; under L1 the sparse three-phase schedule of Croce & Hein 2021.
+#[derive(Clone)]
+pub struct Apgd {
+    /// Registered name.
+    pub name: &'static str,
+    /// Iterations per run.
+    pub steps: u32,
+    /// Runs, from new random starts.
+    pub restarts: u32,
+    /// Share of increasing steps below which η is halved.
+    pub rho: f64,
+    /// Gradients averaged per step.
+    pub draws: u32,
+    /// What is ascended.
+    pub objective: Arc<dyn Objective>,
+    /// Target classes, if the objective is targeted.
+    pub targets: usize,
+}
+
+const STEPS: ParamDoc = ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "iterations per run" };
+const RHO: ParamDoc = ParamDoc {
+    name: "rho",
+    kind: "float",
+    default: "0.75",
+    unit: "",
+    doc: "share of increasing steps below which the step size is halved",
+};
+const ONE_DRAW: ParamDoc = ParamDoc { default: "1", ..DRAWS };
+const FORMULA: &str = "x_{t+1} = P(x_t + a(P(x_t + η s(g)) − x_t) + (1 − a)(x_t − x_{t−1})), η halved at checkpoints";
+
+/// Registration with cross-entropy.
+pub const CE: Spec<BuildAttack> = Spec {
+    name: "apgd-ce",
+    summary: "Auto-PGD on the cross-entropy: step size by itself, momentum, restarts from the best point",
+    formula: FORMULA,
+    paper: "Croce & Hein 2020",
+    params: &[STEPS, RESTARTS, RHO, ONE_DRAW],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-ce", Arc::new(Ce { targeted: false }))?)),
+};
+
+/// Registration with the difference of logits ratio.
+pub const DLR: Spec<BuildAttack> = Spec {
+    name: "apgd-dlr",
+    summary: "Auto-PGD on the difference of logits ratio; needs three classes",
+    formula: FORMULA,
+    paper: "Croce & Hein 2020",
+    params: &[STEPS, RESTARTS, RHO, ONE_DRAW],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-dlr", Arc::new(Dlr { targeted: false }))?)),
+};
+
+/// Registration with the targeted ratio.
+pub const T: Spec<BuildAttack> = Spec {
+    name: "apgd-t",
+    summary: "Auto-PGD on the targeted ratio, one run for each of the strongest wrong classes; needs four classes",
+    formula: FORMULA,
+    paper: "Croce & Hein 2020",
+    params: &[STEPS, RESTARTS, TARGETS, RHO, ONE_DRAW],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-t", Arc::new(Dlr { targeted: true }))?)),
+};
+
+impl Apgd {
+    fn of(args: &Args, name: &'static str, objective: Arc<dyn Objective>) -> Result<Self> {
+        Ok(Apgd {
+            name,
+            steps: args.usize("steps", 1)? as u32,
+            restarts: args.usize("restarts", 1)? as u32,
+            rho: args.f64_from("rho", 0.0)?,
+            draws: args.usize("draws", 1)? as u32,
+            targets: if objective.targeted() { args.usize("targets", 1)? } else { arguments::MOST_TARGETS },
+            objective,
+        })
+    }
+
+    /// The attack of that name with AutoAttack's parameters.
+    pub(crate) fn standard(name: &'static str, restarts: u32, draws: u32, targets: usize) -> Self {
+        let objective: Arc<dyn Objective> = match name {
+            "apgd-ce" => Arc::new(Ce { targeted: false }),
+            "apgd-dlr" => Arc::new(Dlr { targeted: false }),
+            _ => Arc::new(Dlr { targeted: true }),
+        };
+        Apgd { name, steps: 100, restarts, rho: 0.75, draws, objective, targets }
+    }
+}
+
+impl Attack for Apgd {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn norms(&self) -> &[Norm] {
+        &[Norm::Linf, Norm::L2, Norm::L1]
+    }
+    fn fits(&self, open: &Open) -> Result<()> {
+        arguments::fits(self.name, self.objective.as_ref(), open.classes)
+    }
+    fn jobs(&self, clean: &Clean, _: &ThreatModel) -> Vec<Job> {
+        arguments::jobs(self.objective.as_ref(), clean, self.targets, self.restarts)
+    }
+    fn needs_clean(&self) -> bool {
+        self.objective.targeted()
+    }
+    walks!();
+}
+
+/// Budget and iterations of one phase.
+#[derive(Debug, Clone, Copy)]
+struct Phase {
+    eps: f64,
+    steps: u32,
+}
+
+impl Apgd {
+    /// One phase; under L1 three, with 30, 30 and 40 % of the iterations at 3ε, 2ε and ε.
+    fn phases(&self, threat: &ThreatModel) -> Vec<Phase> {
+        if threat.norm != Norm::L1 {
+            return vec![Phase { eps: threat.eps, steps: self.steps }];
+        }
+        let part = (0.3 * f64::from(self.steps)).ceil() as u32;
+        let last = self.steps.saturating_sub(2 * part).max(1);
+        [(3.0, part), (2.0, part), (1.0, last)].map(|(times, steps)| Phase { eps: times * threat.eps, steps }).to_vec()
+    }
+
+    fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
+        let (threat, mut stream) = (site.open.threat, site.open.key.stream(site.clean.id, site.job.restart, 0));
+        // A run into a target draws its own start.
+        if let Some(target) = site.job.target {
+            stream = site.open.key.child(u64::from(target) + 1).stream(site.clean.id, site.job.restart, 0);
+        }
+        let draw: Vec<f64> = site
+            .x0
+            .iter()
+            .map(|_| if threat.norm == Norm::Linf { 2.0 * stream.uniform() - 1.0 } else { stream.normal() })
+            .collect();
+        let size = threat.norm.of(draw.iter().copied()).max(f64::MIN_POSITIVE);
+        let scale = if threat.norm == Norm::L1 { 1.0 } else { threat.eps / size };
+        for (x, d) in site.x.iter_mut().zip(&draw) {
+            *x = T::of(x.wide() + scale * d);
+        }
+        let phases = self.phases(&threat);
+        let first = ThreatModel { eps: phases[0].eps, ..threat };
+        first.project_both_row(&site.x0, site.x);
+        let n = site.x0.len();
+        let mut walk = ApgdWalk {
+            threat,
+            phases,
+            phase: 0,
+            rho: self.rho,
+            lockstep: site.open.lockstep,
+            label: site.clean.label,
+            goal: arguments::goal(self.objective.as_ref(), site.clean, site.job),
+            objective: self.objective.clone(),
+            average: Average::new(self.draws),
+            value: 0.0,
+            iteration: 0,
+            before: 0,
+            previous: vec![T::zero(); n],
+            best: vec![T::zero(); n],
+            best_gradient: vec![T::zero(); n],
+            best_value: f64::NEG_INFINITY,
+            x0: site.x0,
+            eta: 0.0,
+            window: 0,
+            in_window: 0,
+            increases: 0,
+            last_value: 0.0,
+            reduced: true,
+            best_at_check: 0.0,
+            kappa: 0.0,
+            density: 0.0,
+        };
+        walk.enter(site.x);
+        Box::new(walk)
+    }
+}
+
+struct ApgdWalk<T> {
+    threat: ThreatModel,
+    phases: Vec<Phase>,
+    phase: usize,
+    rho: f64,
+    lockstep: bool,
+    label: u32,
+    goal: Goal,
+    objective: Arc<dyn Objective>,
+    average: Average<T>,
+    x0: Arc<[T]>,
+    /// Of the objective at the point looked at.
+    value: f64,
+    /// Iterations of this phase, and of the phases before.
+    iteration: u32,
+    before: u32,
+    previous: Vec<T>,
+    best: Vec<T>,
+    best_gradient: Vec<T>,
+    best_value: f64,
+    eta: f64,
+    /// Iterations between checkpoints, those since the last one, and how many of them increased the value.
+    window: u32,
+    in_window: u32,
+    increases: u32,
+    last_value: f64,
+    reduced: bool,
+    best_at_check: f64,
+    /// L1: share of the pixels that move in a step, and the pixels that differ at the last check.
+    kappa: f64,
+    density: f64,
+}
+
+impl<T: Real> ApgdWalk<T> {
+    fn ball(&self) -> ThreatModel {
+        ThreatModel { eps: self.phases[self.phase].eps, ..self.threat }
+    }
+
+    fn final_phase(&self) -> bool {
+        self.phase + 1 == self.phases.len()
+    }
+
+    /// Begins a phase at `x`.
+    fn enter(&mut self, x: &[T]) {
+        let Phase { eps, steps } = self.phases[self.phase];
+        self.iteration = 0;
+        self.best_value = f64::NEG_INFINITY;
+        // An example's first comparison is with 0, as in the published code.
+        self.last_value = 0.0;
+        (self.in_window, self.increases, self.reduced) = (0, 0, true);
+        if self.threat.norm == Norm::L1 {
+            self.eta = eps;
+            self.window = ((0.04 * f64::from(steps)) as u32).max(1);
+            self.density = self.differing(x);
+            self.kappa = self.density / (1.5 * x.len() as f64);
+        } else {
+            self.eta = 2.0 * eps;
+            self.window = ((0.22 * f64::from(steps)) as u32).max(1);
+        }
+    }
+
+    fn differing(&self, x: &[T]) -> f64 {
+        x.iter().zip(self.x0.iter()).filter(|(a, b)| a != b).count() as f64
+    }
+
+    /// Whether η is to be reduced, by the two conditions of the paper; the next window is set.
+    fn check(&mut self, steps: u32) -> bool {
+        let few = f64::from(self.increases) <= self.rho * f64::from(self.in_window);
+        let stuck = !self.reduced && self.best_at_check >= self.best_value;
+        self.reduced = few || stuck;
+        self.best_at_check = self.best_value;
+        (self.in_window, self.increases) = (0, 0);
+        let shrink = ((0.03 * f64::from(steps)) as u32).max(1);
+        let least = ((0.06 * f64::from(steps)) as u32).max(1);
+        self.window = self.window.saturating_sub(shrink).max(least);
+        self.reduced
+    }
+
+    /// The L1 schedule's check: the sparser the best point has become, the sooner the walk begins anew from it.
+    fn check_sparse(&mut self, eps: f64) -> bool {
+        self.in_window = 0;
+        let now = self.differing(&self.best);
+        let sparser = now / self.density < 0.95;
+        self.kappa = now / (1.5 * self.best.len() as f64);
+        self.eta = if sparser { eps } else { self.eta / 1.5 }.clamp(eps / 10.0, eps);
+        self.density = now;
+        sparser
+    }
+
+    fn move_on(&mut self, x: &mut [T], gradient: &[T]) {
+        let ball = self.ball();
+        if ball.norm == Norm::L1 {
+            let n = x.len();
+            let mut sizes: Vec<T> = gradient.iter().map(|g| g.abs()).collect();
+            let at = (((1.0 - self.kappa) * n as f64) as usize).min(n - 1);
+            sizes.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+            let least = sizes[at];
+            let moves = |g: &T| g.abs() >= least && *g != T::zero() && g.is_finite();
+            let share = self.eta / (gradient.iter().filter(|g| moves(g)).count() as f64 + 1e-10);
+            for (x, g) in x.iter_mut().zip(gradient).filter(|(_, g)| moves(g)) {
+                *x = T::of(x.wide() + share * g.wide().signum());
+            }
+            return ball.project_both_row(&self.x0, x);
+        }
+        let a = if self.iteration > 0 { 0.75 } else { 1.0 };
+        let here = x.to_vec();
+        ball.step_row(&self.x0, x, gradient, self.eta);
+        let (keep, glide) = (T::of(a), T::of(1.0 - a));
+        for ((x, here), old) in x.iter_mut().zip(&here).zip(&self.previous) {
+            *x = *here + (*x - *here) * keep + (*here - *old) * glide;
+        }
+        ball.project_row(&self.x0, x);
+        self.previous = here;
+    }
+}
+
+impl<T: Real> Walk<T> for ApgdWalk<T> {
+    fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
+        let Phase { steps, .. } = self.phases[self.phase];
+        if !self.lockstep && self.final_phase() && misclassified(logits, self.label) {
+            return Turn::broken(self.before + self.iteration);
+        }
+        let done = self.iteration == steps;
+        if done && self.final_phase() {
+            return Turn::withstood(self.before + self.iteration);
+        }
+        self.value = self.objective.ascend(logits, &self.goal, pulls.add());
+        if !done {
+            return Turn::Pull;
+        }
+        // The next phase begins at this one's best point, in its smaller ball.
+        if self.value <= self.best_value {
+            x.copy_from_slice(&self.best);
+        }
+        self.before += steps;
+        self.phase += 1;
+        self.ball().project_both_row(&self.x0, x);
+        self.enter(x);
+        Turn::Go
+    }
+
+    fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
+        let Some(gradient) = self.average.add(gradients[0]) else { return Turn::Go };
+        let gradient = gradient.to_vec();
+        let Phase { eps, steps } = self.phases[self.phase];
+        let start = self.iteration == 0;
+        if start || self.value > self.best_value {
+            self.best.copy_from_slice(x);
+            self.best_gradient.copy_from_slice(&gradient);
+            self.best_value = self.value;
+        }
+        let mut back = false;
+        if start {
+            self.best_at_check = self.value;
+            self.previous.copy_from_slice(x);
+        } else {
+            self.increases += u32::from(self.value > self.last_value);
+            self.last_value = self.value;
+            self.in_window += 1;
+            if self.in_window == self.window {
+                back = if self.threat.norm == Norm::L1 {
+                    self.check_sparse(eps)
+                } else {
+                    let reduce = self.check(steps);
+                    self.eta = if reduce { self.eta / 2.0 } else { self.eta };
+                    reduce
+                };
+            }
+        }
+        if back {
+            let (best, gradient) = (self.best.clone(), self.best_gradient.clone());
+            x.copy_from_slice(&best);
+            self.move_on(x, &gradient);
+        } else {
+            self.move_on(x, &gradient);
+        }
+        self.iteration += 1;
+        if self.lockstep && self.final_phase() && self.iteration == steps {
+            return Turn::withstood(self.before + steps);
+        }
+        Turn::Go
+    }
+}

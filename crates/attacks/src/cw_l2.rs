@@ -1,0 +1,221 @@
+//! The attack of Carlini and Wagner: distance and margin, weighed by binary search.
+
+use crate::smallest::{self, Smallest};
+use gauntlet_autograd::kernels::Real;
+use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::registry::BuildAttack;
+use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
+use std::sync::Arc;
+
+/// min over m of ‖x' − x‖₂² + c · max(0, z_y − max_{i≠y} z_i + κ), x' = (tanh(v + m) + 1)/2, v = atanh((2x − 1)(1 − 10⁻⁶)),
+/// by Adam; c by binary search. Each example stops on its own account.
+///
+/// Carlini & Wagner 2017.
+#[derive(Debug, Clone)]
+pub struct CwL2 {
+    /// Adam's steps per value of c.
+    pub steps: u32,
+    /// Values of c tried.
+    pub searches: u32,
+    /// Adam's learning rate.
+    pub lr: f64,
+    /// First c.
+    pub c: f64,
+    /// Margin κ demanded.
+    pub confidence: f64,
+    /// Give a value of c up if a tenth of the steps did not lower the loss.
+    pub abort: bool,
+}
+
+/// Registration.
+pub const SPEC: Spec<BuildAttack> = Spec {
+    name: "cw-l2",
+    summary: "Carlini & Wagner: smallest L2 perturbation by Adam and a binary search; one run for every ε",
+    formula: "min ‖x' − x‖² + c · max(0, z_y − max_{i≠y} z_i + κ),  x' = (tanh(v + m) + 1)/2",
+    paper: "Carlini & Wagner 2017",
+    params: &[
+        ParamDoc { name: "steps", kind: "int", default: "10000", unit: "", doc: "optimiser steps per value of c" },
+        ParamDoc { name: "searches", kind: "int", default: "9", unit: "", doc: "values of c tried" },
+        ParamDoc { name: "lr", kind: "float", default: "0.01", unit: "", doc: "Adam's learning rate" },
+        ParamDoc { name: "c", kind: "float", default: "0.001", unit: "", doc: "first weight of the margin" },
+        ParamDoc { name: "confidence", kind: "float", default: "0.0", unit: "", doc: "margin demanded" },
+        ParamDoc { name: "abort", kind: "bool", default: "true", unit: "", doc: "give up where the loss stands still" },
+    ],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| {
+        Ok(Arc::new(CwL2 {
+            steps: args.usize("steps", 1)? as u32,
+            searches: args.usize("searches", 1)? as u32,
+            lr: args.f64_from("lr", 0.0)?,
+            c: args.f64_from("c", 0.0)?,
+            confidence: args.f64_from("confidence", 0.0)?,
+            abort: args.bool("abort")?,
+        }))
+    },
+};
+
+impl Attack for CwL2 {
+    fn name(&self) -> &str {
+        "cw-l2"
+    }
+    fn norms(&self) -> &[Norm] {
+        &[Norm::L2]
+    }
+    fn fits(&self, open: &Open) -> Result<()> {
+        smallest::fits("cw-l2", open)
+    }
+    fn jobs(&self, _: &Clean, _: &ThreatModel) -> Vec<Job> {
+        Job::restarts(1)
+    }
+    fn minimal(&self) -> bool {
+        true
+    }
+    walks!();
+}
+
+impl CwL2 {
+    fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
+        let n = site.x0.len();
+        let walk = CwWalk {
+            v: site.x0.iter().map(|x| ((2.0 * x.wide() - 1.0) * (1.0 - 1e-6)).atanh()).collect(),
+            m: vec![0.0; n],
+            first: vec![0.0; n],
+            second: vec![0.0; n],
+            step: 0,
+            search: 0,
+            total: 0,
+            c: self.c,
+            bounds: (0.0, 1e10),
+            succeeded: false,
+            checked: f64::INFINITY,
+            active: false,
+            label: site.clean.label,
+            cw: self.clone(),
+            smallest: Smallest::new(site.open, site.x0),
+        };
+        walk.place(site.x);
+        Box::new(walk)
+    }
+}
+
+struct CwWalk<T> {
+    cw: CwL2,
+    label: u32,
+    /// atanh of the image, and the variable that is added to it.
+    v: Vec<f64>,
+    m: Vec<f64>,
+    /// Adam's moments.
+    first: Vec<f64>,
+    second: Vec<f64>,
+    step: u32,
+    search: u32,
+    total: u32,
+    c: f64,
+    bounds: (f64, f64),
+    /// This c has broken the example.
+    succeeded: bool,
+    /// Loss at the last check.
+    checked: f64,
+    /// The margin takes part in the loss at this point.
+    active: bool,
+    smallest: Smallest<T>,
+}
+
+impl<T: Real> CwWalk<T> {
+    fn place(&self, x: &mut [T]) {
+        for ((x, v), m) in x.iter_mut().zip(&self.v).zip(&self.m) {
+            *x = T::of(0.5 * ((v + m).tanh() + 1.0));
+        }
+    }
+
+    /// The next c, from a fresh start; the end after the last one.
+    fn next_search(&mut self, x: &mut [T]) -> Turn {
+        let (low, high) = &mut self.bounds;
+        if self.succeeded {
+            *high = high.min(self.c);
+        } else {
+            *low = low.max(self.c);
+        }
+        let (low, high) = self.bounds;
+        self.c = if high < 1e9 { 0.5 * (low + high) } else { 10.0 * self.c };
+        self.search += 1;
+        if self.search == self.cw.searches {
+            return self.smallest.end(x, self.total);
+        }
+        // The last of ten or more searches repeats the smallest c that worked.
+        if self.cw.searches >= 10 && self.search + 1 == self.cw.searches && high < 1e9 {
+            self.c = high;
+        }
+        (self.step, self.succeeded, self.checked) = (0, false, f64::INFINITY);
+        for state in [&mut self.m, &mut self.first, &mut self.second] {
+            state.iter_mut().for_each(|v| *v = 0.0);
+        }
+        self.place(x);
+        Turn::Go
+    }
+
+    /// One step of Adam; `slope`: of the margin by x'.
+    fn descend(&mut self, x: &mut [T], slope: Option<&[T]>) {
+        self.step += 1;
+        self.total += 1;
+        let (a, b) = (1.0 - 0.9f64.powi(self.step as i32), 1.0 - 0.999f64.powi(self.step as i32));
+        for i in 0..self.m.len() {
+            let w = (self.v[i] + self.m[i]).tanh();
+            let pixel = 0.5 * (w + 1.0);
+            let mut g = 2.0 * (pixel - self.smallest.x0[i].wide());
+            if let Some(slope) = slope {
+                g += self.c * slope[i].wide();
+            }
+            g *= 0.5 * (1.0 - w * w);
+            if !g.is_finite() {
+                continue;
+            }
+            self.first[i] = 0.9 * self.first[i] + 0.1 * g;
+            self.second[i] = 0.999 * self.second[i] + 0.001 * g * g;
+            self.m[i] -= self.cw.lr * (self.first[i] / a) / ((self.second[i] / b).sqrt() + 1e-8);
+        }
+        self.place(x);
+    }
+}
+
+impl<T: Real> Walk<T> for CwWalk<T> {
+    fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
+        let (y, kappa) = (self.label as usize, self.cw.confidence);
+        let other = (0..logits.len())
+            .filter(|k| *k != y)
+            .fold(usize::from(y == 0), |best, k| if logits[k] > logits[best] { k } else { best });
+        let hinge = (logits[y] - logits[other] + kappa).max(0.0);
+        let mut confident = logits.to_vec();
+        confident[y] += kappa;
+        if misclassified(&confident, self.label) {
+            self.succeeded = true;
+            if let Some(end) = self.smallest.found(x, self.total) {
+                return end;
+            }
+        }
+        if self.step == self.cw.steps {
+            return self.next_search(x);
+        }
+        if self.cw.abort && self.step.is_multiple_of((self.cw.steps / 10).max(1)) {
+            let distance = self.smallest.distance(x);
+            let loss = distance * distance + self.c * hinge;
+            if loss > 0.9999 * self.checked {
+                return self.next_search(x);
+            }
+            self.checked = loss;
+        }
+        self.active = hinge > 0.0;
+        if !self.active {
+            self.descend(x, None);
+            return Turn::Go;
+        }
+        pulls.difference(y, other);
+        Turn::Pull
+    }
+
+    fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
+        self.descend(x, Some(gradients[0]));
+        Turn::Go
+    }
+}

@@ -1,0 +1,197 @@
+//! Attacks as walks: one example on its way through one job, a batch of them in [`Slots`].
+//!
+//! A [`Walk`] sees plain pixels and logits of its own example and nothing else, so what it does cannot depend on the
+//! batch. [`Slots`] makes forwards and pull-backs for many walks at once; the engine's driver refills them from a
+//! queue, [`lockstep`] here takes every example of a training batch through every step.
+
+mod average;
+mod lockstep;
+mod slots;
+mod walk;
+
+pub use average::Average;
+pub use lockstep::lockstep;
+pub use slots::{Slots, Walks};
+pub use walk::{Ending, Pulls, Site, Turn, Walk};
+
+use crate::{Key, Norm, Result, ThreatModel};
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// What is known about an example before it is attacked.
+#[derive(Debug, Clone)]
+pub struct Clean {
+    /// Position in the evaluation (what the driver uses to find the pixels).
+    pub index: usize,
+    /// Data set row: what randomness is keyed by.
+    pub id: u64,
+    /// True label.
+    pub label: u32,
+    /// Clean logits, K of them; empty inside recipes, unless the attack [needs](Attack::needs_clean) them.
+    pub logits: Vec<f64>,
+}
+
+impl Clean {
+    /// Wrong classes by falling clean logit: the first is what the example is most easily mistaken for. At most `n`.
+    ///
+    /// Of equal logits the later class comes first, as in a sort by rising logit that is read from its end.
+    pub fn runners_up(&self, n: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.logits.len() as u32).collect();
+        order.sort_by(|a, b| self.logits[*a as usize].total_cmp(&self.logits[*b as usize]));
+        order.into_iter().rev().filter(|k| *k != self.label).take(n).collect()
+    }
+}
+
+/// One run of an attack on one example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Restart number, from 0.
+    pub restart: u32,
+    /// Target class of targeted runs.
+    pub target: Option<u32>,
+}
+
+impl Job {
+    /// Untargeted runs, numbered from 0.
+    pub fn restarts(n: u32) -> Vec<Job> {
+        (0..n).map(|restart| Job { restart, target: None }).collect()
+    }
+    /// `restarts` runs into each of these classes.
+    pub fn targets(classes: &[u32], restarts: u32) -> Vec<Job> {
+        let runs =
+            |target: &u32| (0..restarts).map(|restart| Job { restart, target: Some(*target) }).collect::<Vec<_>>();
+        classes.iter().flat_map(runs).collect()
+    }
+}
+
+/// How jobs are to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Open {
+    /// Channels, height, width.
+    pub input: (usize, usize, usize),
+    /// Classes K.
+    pub classes: usize,
+    /// Norm, budget, box.
+    pub threat: ThreatModel,
+    /// Root of the attack's randomness (streams are keyed by example id, restart and step below it).
+    pub key: Key,
+    /// Every walk takes every step and ends with its last iterate: no success test, no early end.
+    pub lockstep: bool,
+    /// The smallest perturbation is wanted, whatever its size; else any inside the budget ends a job.
+    pub smallest: bool,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// [`Clean::index`].
+    pub index: usize,
+    /// The job.
+    pub job: Job,
+    /// The proposal `(C, H, W)`: a misclassified iterate, or (not broken) the last one.
+    pub x_adv: Tensor,
+    /// Whether the attack saw the proposal misclassified (the referee decides for itself).
+    pub broken: bool,
+    /// Steps taken up to the proposal.
+    pub steps: u32,
+    /// Forwards this job needed (a function of the example alone).
+    pub forwards: u32,
+    /// Backwards likewise.
+    pub backwards: u32,
+    /// Backwards whose gradient was zero everywhere or not finite somewhere.
+    pub blind: u32,
+}
+
+/// How many pull-backs through one forward an attack asks for: walks of the same kind share a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backwards {
+    /// Scores only.
+    None,
+    /// At most one.
+    One,
+    /// Up to one per class.
+    PerClass,
+}
+
+/// An attack: which jobs an example needs, and walks that run them.
+pub trait Attack: Send + Sync {
+    /// Registered name.
+    fn name(&self) -> &str;
+    /// Norms it is defined for.
+    fn norms(&self) -> &[Norm];
+    /// Whether it can run on such a model: too few classes, and the like.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn fits(&self, _open: &Open) -> Result<()> {
+        Ok(())
+    }
+    /// Restart × target class, in order; the first success ends the example. Never empty.
+    fn jobs(&self, clean: &Clean, threat: &ThreatModel) -> Vec<Job>;
+    /// Pull-backs per step.
+    fn backwards(&self) -> Backwards {
+        Backwards::One
+    }
+    /// Looks for the smallest perturbation: one run answers every budget.
+    fn minimal(&self) -> bool {
+        false
+    }
+    /// Uses clean logits beyond its choice of jobs (inside recipes they cost a forward).
+    fn needs_clean(&self) -> bool {
+        false
+    }
+    /// The attacks that an ensemble runs, in order, each on what the others left; empty: it is no ensemble.
+    fn stages(&self, _norm: Norm) -> Vec<Arc<dyn Attack>> {
+        Vec::new()
+    }
+    /// Whether a suite's `carry` may apply: an example that fell at a smaller ε is not attacked again.
+    fn carries(&self) -> bool {
+        true
+    }
+    /// A walk in single precision; sets `site.x` to the starting point.
+    fn walk_f32(&self, site: Site<'_, f32>) -> Box<dyn Walk<f32>>;
+    /// A walk in double precision.
+    fn walk_f64(&self, site: Site<'_, f64>) -> Box<dyn Walk<f64>>;
+}
+
+/// Both precisions from one generic method: `walks!()` inside `impl Attack for A` calls `A::walk::<T>(site)`.
+#[macro_export]
+macro_rules! walks {
+    () => {
+        fn walk_f32(&self, site: $crate::attack::Site<'_, f32>) -> Box<dyn $crate::attack::Walk<f32>> {
+            self.walk(site)
+        }
+        fn walk_f64(&self, site: $crate::attack::Site<'_, f64>) -> Box<dyn $crate::attack::Walk<f64>> {
+            self.walk(site)
+        }
+    };
+}
+
+/// The predicted class (the first of equal maxima, as PyTorch's argmax), or `None` if a logit is not finite: a NaN is
+/// never a success.
+pub fn predicted(logits: &[f64]) -> Option<u32> {
+    if logits.is_empty() || logits.iter().any(|z| !z.is_finite()) {
+        return None;
+    }
+    let best = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+    Some(best as u32)
+}
+
+/// Whether these logits are finite and name another class.
+pub fn misclassified(logits: &[f64], label: u32) -> bool {
+    predicted(logits).is_some_and(|class| class != label)
+}
+
+/// Margin z_y − max_{j≠y} z_j of one row of logits (NaN if a logit is).
+pub fn margin(logits: &[f64], label: u32) -> f64 {
+    if logits.iter().any(|z| z.is_nan()) {
+        return f64::NAN;
+    }
+    let others = logits.iter().enumerate().filter(|(i, _)| *i != label as usize).map(|(_, z)| *z);
+    logits[label as usize] - others.fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// Rows of `(N, K)` logits as f64.
+pub fn rows(logits: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(logits.to_dtype(candle_core::DType::F64)?.to_vec2()?)
+}

@@ -1,0 +1,227 @@
+//! A batch of walks: one forward and its pull-backs for all of them.
+
+use super::{Attack, Clean, Job, Open, Outcome, Pulls, Site, Turn, Walk};
+use crate::{Error, Result, Target};
+use candle_core::{Device, Tensor};
+use gauntlet_autograd::kernels::{self, Real};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Pixels per task: below, the walks of several slots share one.
+const PIXELS: usize = 1 << 12;
+
+/// Walks in flight, one per slot, over points of one element type.
+pub struct Slots<T> {
+    input: (usize, usize, usize),
+    classes: usize,
+    points: Vec<T>,
+    slots: Vec<Option<Slot<T>>>,
+}
+
+struct Slot<T> {
+    index: usize,
+    job: Job,
+    walk: Box<dyn Walk<T>>,
+    turn: Turn,
+    cotangents: Vec<f64>,
+    forwards: u32,
+    backwards: u32,
+    blind: u32,
+}
+
+/// A walk of this element type.
+pub trait Walks: Real {
+    /// Opens it.
+    fn walk(attack: &dyn Attack, site: Site<'_, Self>) -> Box<dyn Walk<Self>>;
+}
+
+impl Walks for f32 {
+    fn walk(attack: &dyn Attack, site: Site<'_, f32>) -> Box<dyn Walk<f32>> {
+        attack.walk_f32(site)
+    }
+}
+
+impl Walks for f64 {
+    fn walk(attack: &dyn Attack, site: Site<'_, f64>) -> Box<dyn Walk<f64>> {
+        attack.walk_f64(site)
+    }
+}
+
+impl<T: Walks> Slots<T> {
+    /// `width` empty slots for images `(C, H, W)` and K classes.
+    pub fn new(width: usize, input: (usize, usize, usize), classes: usize) -> Self {
+        let pixels = input.0 * input.1 * input.2;
+        Slots { input, classes, points: vec![T::zero(); width * pixels], slots: (0..width).map(|_| None).collect() }
+    }
+
+    /// Number of slots, empty ones included.
+    pub fn width(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Number of slots with a walk.
+    pub fn busy(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// The empty slots.
+    pub fn free(&self) -> Vec<usize> {
+        (0..self.width()).filter(|s| self.slots[*s].is_none()).collect()
+    }
+
+    fn pixels(&self) -> usize {
+        self.input.0 * self.input.1 * self.input.2
+    }
+
+    /// Puts a job into a slot; `x0` is the clean image, C·H·W pixels.
+    pub fn load(&mut self, slot: usize, attack: &dyn Attack, open: &Open, job: &Job, clean: &Clean, x0: &[T]) {
+        let pixels = self.pixels();
+        let x = &mut self.points[slot * pixels..(slot + 1) * pixels];
+        x.copy_from_slice(x0);
+        let walk = T::walk(attack, Site { open, job, clean, x0: Arc::from(x0), x });
+        self.slots[slot] = Some(Slot {
+            index: clean.index,
+            job: job.clone(),
+            walk,
+            turn: Turn::Go,
+            cotangents: Vec::new(),
+            forwards: 0,
+            backwards: 0,
+            blind: 0,
+        });
+    }
+
+    /// Drops the empty slots.
+    pub fn shrink(&mut self) {
+        let pixels = self.pixels();
+        let kept: Vec<usize> = (0..self.width()).filter(|s| self.slots[*s].is_some()).collect();
+        for (to, from) in kept.iter().enumerate() {
+            self.points.copy_within(from * pixels..(from + 1) * pixels, to * pixels);
+        }
+        self.points.truncate(kept.len() * pixels);
+        self.slots.retain(Option::is_some);
+    }
+
+    /// One forward at all points and the pull-backs that the walks ask for; `pulls`: they may ask for any. The ended
+    /// jobs (their slots are empty then) and the number of pull-backs made.
+    ///
+    /// # Errors
+    /// A forward or backward that fails; answers of another shape.
+    pub fn turn(&mut self, target: &dyn Target, pulls: bool) -> Result<(Vec<(usize, Outcome)>, usize)> {
+        let (c, h, w) = self.input;
+        let width = self.width();
+        let x = Tensor::from_slice(&self.points, (width, c, h, w), &Device::Cpu)?;
+        let linear = if pulls { Some(target.linearise(&x)?) } else { None };
+        let logits = match &linear {
+            Some(linear) => linear.logits().clone(),
+            None => target.logits(&x)?,
+        };
+        if logits.dims() != [width, self.classes] {
+            let (dims, name) = (logits.dims(), &target.info().name);
+            return Err(Error::Message(format!("{name} answers {width} images with logits of shape {dims:?}")));
+        }
+        self.look(&super::rows(&logits)?);
+        let rounds = self.slots.iter().flatten().map(|s| s.cotangents.len() / self.classes).max().unwrap_or(0);
+        if rounds > 0 {
+            let Some(linear) = &linear else {
+                return Err(Error::Message("an attack that declares no backwards asks for a gradient".into()));
+            };
+            let gradients = (0..rounds).map(|k| linear.pull(&self.cotangent(k)?)).collect::<Result<Vec<_>>>()?;
+            for gradient in &gradients {
+                if gradient.dims() != x.dims() {
+                    return Err(Error::Message(format!("an input gradient has shape {:?}", gradient.dims())));
+                }
+            }
+            self.step(&gradients)?;
+        }
+        Ok((self.ended()?, rounds))
+    }
+
+    /// Slots and their points, several at a time.
+    fn each(&mut self, f: impl Fn(usize, &mut Slot<T>, &mut [T]) + Sync) {
+        let pixels = self.pixels();
+        self.slots
+            .par_iter_mut()
+            .zip(self.points.par_chunks_mut(pixels))
+            .with_min_len((PIXELS / pixels.max(1)).max(1))
+            .enumerate()
+            .for_each(|(i, (slot, x))| {
+                if let Some(slot) = slot {
+                    f(i, slot, x);
+                }
+            });
+    }
+
+    fn look(&mut self, logits: &[Vec<f64>]) {
+        let classes = self.classes;
+        self.each(|i, slot, x| {
+            slot.forwards += 1;
+            slot.cotangents.clear();
+            slot.turn = slot.walk.look(x, &logits[i], &mut Pulls::new(&mut slot.cotangents, classes));
+            if slot.turn != Turn::Pull {
+                slot.cotangents.clear();
+            }
+        });
+    }
+
+    /// The k-th cotangent of every slot; zeros where a walk asked for fewer.
+    fn cotangent(&self, k: usize) -> Result<Tensor> {
+        let mut values = vec![T::zero(); self.width() * self.classes];
+        let range = k * self.classes..(k + 1) * self.classes;
+        for (row, slot) in values.chunks_exact_mut(self.classes).zip(&self.slots) {
+            if let Some(asked) = slot.as_ref().and_then(|s| s.cotangents.get(range.clone())) {
+                row.iter_mut().zip(asked).for_each(|(to, from)| *to = T::of(*from));
+            }
+        }
+        Ok(Tensor::from_vec(values, (self.width(), self.classes), &Device::Cpu)?)
+    }
+
+    fn step(&mut self, gradients: &[Tensor]) -> Result<()> {
+        let dense = gradients.iter().map(|g| Ok(g.contiguous()?)).collect::<Result<Vec<Tensor>>>()?;
+        let views = dense.iter().map(|g| Ok(kernels::values::<T>(g)?)).collect::<Result<Vec<_>>>()?;
+        let slices: Vec<&[T]> = views.iter().map(|v| &**v).collect();
+        let (pixels, classes) = (self.pixels(), self.classes);
+        self.each(|i, slot, x| {
+            let asked = slot.cotangents.len() / classes;
+            if asked == 0 {
+                return;
+            }
+            let own: Vec<&[T]> = slices[..asked].iter().map(|g| &g[i * pixels..(i + 1) * pixels]).collect();
+            slot.backwards += asked as u32;
+            slot.blind += own.iter().filter(|g| blind(g)).count() as u32;
+            slot.turn = slot.walk.step(x, &own);
+        });
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Result<Vec<(usize, Outcome)>> {
+        let (pixels, shape) = (self.pixels(), self.input);
+        let mut ended = Vec::new();
+        for (i, holder) in self.slots.iter_mut().enumerate() {
+            let Some(slot) = holder.take_if(|s| matches!(s.turn, Turn::End(_))) else { continue };
+            let Turn::End(ending) = slot.turn else { continue };
+            let x_adv = Tensor::from_slice(&self.points[i * pixels..(i + 1) * pixels], shape, &Device::Cpu)?;
+            ended.push((
+                i,
+                Outcome {
+                    index: slot.index,
+                    job: slot.job,
+                    x_adv,
+                    broken: ending.broken,
+                    steps: ending.steps,
+                    forwards: slot.forwards,
+                    backwards: slot.backwards,
+                    blind: slot.blind,
+                },
+            ));
+        }
+        Ok(ended)
+    }
+}
+
+/// Zero everywhere, or not finite somewhere: no direction to follow.
+fn blind<T: Real>(gradient: &[T]) -> bool {
+    let largest = gradient.iter().fold(T::zero(), |m, g| if g.abs() > m || g.is_nan() { g.abs() } else { m });
+    let nan = gradient.iter().any(|g| !g.is_finite());
+    nan || largest == T::zero()
+}
