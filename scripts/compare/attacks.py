@@ -220,8 +220,9 @@ class Comparison:
             name: {"recipe": RECIPES[name], "sha256": sha256(file)} for name, file in self.checkpoints.items()}
         machine = {
             "cpu": cpu(), "threads": self.options.threads, "take": self.options.take, "smoke": self.options.smoke,
-            "batch": peers.BATCH, "versions": self.versions, "patches": peers.PATCHES, "rustc": shell("rustc", "--version"),
-            "model": MODEL, "data": DATA, "checkpoints": checkpoints, "peak_gflop_per_s": old.get("peak_gflop_per_s"),
+            "batch": peers.BATCH, "versions": self.versions, "patches": peers.PATCHES,
+            "rustc": shell("rustc", "--version"), "model": MODEL, "data": DATA, "checkpoints": checkpoints,
+            "peak_gflop_per_s": old.get("peak_gflop_per_s"),
         }
         if "speed" in self.options.parts or not machine["peak_gflop_per_s"]:
             found = [json.loads(gauntlet(
@@ -288,13 +289,13 @@ class Comparison:
                 rounds = []
             else:  # what a library finds does not depend on our binary
                 rounds = [{**r, "ours": None, "apart": True} for r in rounds]
-        state = {"setting": setting, "binary": self.binary, "gauntlet": self.commit, "rounds": rounds}
+        commit = old["gauntlet"] if same and old["binary"] == self.binary else self.commit
+        state = {"setting": setting, "binary": self.binary, "gauntlet": commit, "rounds": rounds}
         for k in range(max(duel["rounds"], len(rounds))):
             if k == len(rounds):
                 rounds.append({"seed": k, "theirs": {}, "ours": None, "apart": False})
             this, keep = rounds[k], k == 0 or setting["peers"][0]["library"] == "official"
-            wanted = [one for one in duel["peers"] if self.contends(rounds, k, one["library"])]
-            for one in wanted:
+            for one in self.contenders(duel["peers"], rounds[0], k):
                 if one["library"] not in this["theirs"]:
                     found = self.theirs(duel, one, k)
                     if not keep:  # later rounds are there for the time
@@ -314,11 +315,12 @@ class Comparison:
             print(f"{key} round {k}: {line}, gauntlet {this['ours']['seconds']:.2f} s", flush=True)
         save(path, state)
 
-    def contends(self, rounds, k, library):
-        if k == 0:
-            return True
-        first = {name: t["seconds"] for name, t in rounds[0]["theirs"].items() if "seconds" in t}
-        return library in first and first[library] <= CONTENDER * min(first.values())
+    def contenders(self, all_peers, first, k):
+        """Later rounds go without those that are slow, measured against the ones that count."""
+        seconds = {name: found["seconds"] for name, found in first["theirs"].items() if "seconds" in found}
+        counted = [seconds[one["library"]] for one in all_peers if one["counts"] and one["library"] in seconds]
+        most = CONTENDER * min(counted, default=float("inf"))
+        return [one for one in all_peers if k == 0 or seconds.get(one["library"], float("inf")) <= most]
 
 
 def main():

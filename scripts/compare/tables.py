@@ -19,22 +19,23 @@ REMARKS = {
     ("pgd", "torchattacks"): LAST,
     ("pgd", "foolbox"): LAST,
     ("pgd", "art"): f"{LAST}; two more passes for its success rate",
-    ("pgd", "adv-lib"): "counts any misclassified iterate but the last one; shown, not among the fastest that count",
-    ("deepfool", "torchattacks"): "one image after the other, nearest of all classes; adds no 10⁻⁴ to a step, so that "
-    f"where the box cuts steps short it nears the boundary without crossing it; {ONWARD}",
+    ("pgd", "adv-lib"): "counts any misclassified iterate but the last one; shown, not among those whose speed counts",
+    ("deepfool", "torchattacks"): "one image after the other, nearest of all classes; adds no 10⁻⁴ to a step, so where "
+    f"the box cuts steps short it ends on the boundary to rounding, on either side of it; {ONWARD}",
     ("deepfool", "foolbox"): "a forward for every candidate class; images that fell wait for the last one",
     ("deepfool", "adv-lib"): ONWARD,
     ("cw-l2", "torchattacks"): "no reference: pixels at exactly 0 or 1 have an infinite atanh and never move, which "
     "is most of these images; one c and no search for it",
-    ("cw-l2", "foolbox"): "returns a black image where it finds nothing, which is not counted; gives a c up by the loss of the whole batch; measures the distance in the loss from the "
-    "image's round trip through tanh; tests no point after the last step",
+    ("cw-l2", "foolbox"): "gives a c up by the loss of the whole batch; measures the distance in the loss from the "
+    "image's round trip through tanh; tests no point after the last step; its black images stand for no find and are "
+    "not counted",
     ("cw-l2", "adv-lib"): "gives a c up when no image of the batch improves; tests no point after the last step",
     ("ddn", "adv-lib"): "the authors' code; tests no point after the last step",
     ("ddn-unrounded", "foolbox"): "tests no point after the last step",
     ("ddn-unrounded", "adv-lib"): "the authors' code; tests no point after the last step",
     ("fmn-l2", "foolbox"): "a defect: its projection divides a norm by itself, so that the radius never acts",
-    ("fmn-l2", "adv-lib"): "a defect: δ is scaled to the radius also when it is shorter (a sphere, not a ball), and its "
-    "entries are cut at 1",
+    ("fmn-l2", "adv-lib"): "a defect: δ is scaled to the radius also when it is shorter (a sphere, not a ball), and "
+    "its entries are cut at 1",
     ("fmn-linf", "foolbox"): "tests no point after the last step",
     ("fmn-linf", "adv-lib"): "tests no point after the last step",
 }
@@ -42,20 +43,21 @@ REMARKS = {
 
 def read(folder):
     """The machine, and the duels in which both sides have run, in the order of the tables."""
-    machine, duels = None, []
-    for path in sorted(folder.glob("*.json")):
+    machine, duels = json.loads((folder / "machine.json").read_text()), []
+    for path in sorted(folder.glob("*_*.json")):
         value = json.loads(path.read_text())
-        if path.name == "machine.json":
-            machine = value
-            continue
-        names = [p["library"] for p in value["setting"]["peers"]]
-        value["rounds"] = [
-            r for k, r in enumerate(value["rounds"]) if r["ours"] and (k or set(names) <= set(r["theirs"]))]
-        if value["rounds"]:
+        s = value["setting"]
+        names = {p["library"] for p in s["peers"]}
+        value["rounds"] = [r for k, r in enumerate(value["rounds"]) if r["ours"] and (k or names <= set(r["theirs"]))]
+        # What is left of other weights, or came from another machine, is not this comparison.
+        here = s["weights"] == machine["checkpoints"][s["checkpoint"]]["sha256"] and s["cpu"] == machine["cpu"]
+        if value["rounds"] and here:
             duels.append(value)
+
     def order(d):
         s = d["setting"]
         return ATTACKS.index(s["attack"]), CHECKPOINTS.index(s["checkpoint"]), -float(s["eps"] or 0)
+
     return machine, sorted(duels, key=order)
 
 
@@ -67,17 +69,21 @@ def toml(value):
     return json.dumps(value)
 
 
+def threads(machine):
+    return f"{machine['threads']} thread" + "s" * (machine["threads"] != 1)
+
+
 def head(machine, duels):
     versions = machine["versions"]
     days = sorted({r["ours"]["when"][:10] for d in duels for r in d["rounds"]})
     libraries = ", ".join(f"{n} {versions[n]}" for n in LIBRARIES)
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    smoke = ["**A smoke run: few images, steps and queries. The numbers mean nothing.**", ""] if machine["smoke"] else []
+    smoke = "**A smoke run: few images, steps and queries. The numbers mean nothing.**"
+    commits = ", ".join(sorted({d["gauntlet"] for d in duels}))
     return [
-        *smoke,
-        f"{machine['cpu']}, {machine['threads']} threads; gauntlet {', '.join(sorted({d['gauntlet'] for d in duels}))}, "
-        f"{machine['rustc']}; PyTorch {versions['torch']} (CPU); {libraries} (`official`: Croce & Hein's own code as "
-        f"packaged in pyautoattack); {when}.", "",
+        *([smoke, ""] if machine["smoke"] else []),
+        f"{machine['cpu']}, {threads(machine)}; gauntlet {commits}, {machine['rustc']}; PyTorch {versions['torch']} "
+        f"(CPU); {libraries}; {when}. `official` is Croce & Hein's own AutoAttack, as pyautoattack packages it.", "",
         f"{machine['model']} on the first {machine['take']} test images of {machine['data']}, pixels byte/255 in f32; "
         "both sides read the same checkpoint file and the same images:", "",
         "| checkpoint | recipe | clean accuracy | sha256 of the file |", "|---|---|---|---|",
@@ -167,19 +173,22 @@ def ensemble(duels):
     return rows, differing
 
 
-def ensemble_text(rows):
+def ensemble_text(duels, rows):
+    attacks = {d["setting"]["attack"]: d["setting"]["ours"] for d in duels if d["setting"]["attack"] in ENSEMBLE}
     text = [
         "## AutoAttack, against the official code", "",
-        "Each attack alone on all correctly classified images, and the whole of `standard`, L∞. The official code draws "
-        "its starts anew for every seed and moves Square's windows over a whole batch at once, so it is run with two "
-        "seeds: its agreement with itself stands beside gauntlet's with it. `worst` is the least favourable of the four "
-        "pairs of an official and a gauntlet run; required are at most "
-        f"{POINTS} points and at least {100 * EQUAL:.1f} % equal outcomes (wrong, robust or broken). `beyond seeds` counts "
-        "images on which either side agrees with itself and not with the other.", "",
+        "Each attack alone on all correctly classified images, and the whole of `standard`, L∞. The official code "
+        "draws its starts anew for every seed and moves Square's windows over a whole batch at once, so it is run with "
+        "two seeds: its agreement with itself stands beside gauntlet's with it. `worst` is the least favourable of the "
+        f"four pairs of an official and a gauntlet run; required are at most {POINTS} points and at least "
+        f"{100 * EQUAL:.1f} % equal outcomes (wrong, robust or broken). `beyond seeds` counts images on which either "
+        "side agrees with itself and not with the other.", "",
         "An official image counts as broken if PyTorch misclassifies it when it is classified again and it lies in the "
         "box and in the ball, to 10⁻⁶.", "",
-        "| checkpoint | ε | attack | robust %, official | robust %, gauntlet | official with itself | gauntlet with itself "
-        "| worst, gauntlet with official | beyond seeds | reached |", "|---|---|---|---|---|---|---|---|---|---|",
+        *(f"* {name}: gauntlet `{toml(attack)}`" for name, attack in attacks.items()), "",
+        "| checkpoint | ε | attack | robust %, official | robust %, gauntlet | official with itself "
+        "| gauntlet with itself | worst, gauntlet with official | beyond seeds | reached |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     share = lambda value: f"{100 * float(value):.1f} %"
     for r in rows:
@@ -188,12 +197,14 @@ def ensemble_text(rows):
         text.append(
             f"| {r['checkpoint']} | {r['eps']} | {r['attack']} | {r['official_0']}, {r['official_1']} | "
             f"{r['gauntlet_0']}, {r['gauntlet_1']} | {r['official_self_points']} points, "
-            f"{share(r['official_self_equal'])} | {r['gauntlet_self_points']} points, {share(r['gauntlet_self_equal'])} | "
-            f"{r['worst_points']} points, {share(r['worst_equal'])} | {r['beyond_seeds']} | {reached} |")
+            f"{share(r['official_self_equal'])} | {r['gauntlet_self_points']} points, "
+            f"{share(r['gauntlet_self_equal'])} | {r['worst_points']} points, {share(r['worst_equal'])} | "
+            f"{r['beyond_seeds']} | {reached} |")
     invalid, clean = sum(r["official_invalid"] for r in rows), sum(r["clean_differs"] for r in rows)
-    return text + ["", f"Misclassified images of the official code outside box or ball: {invalid}. Clean images on whose "
-                   f"class the two sides differ, all rows together: {clean}. Every image on which not all four runs agree: "
-                   "[differences.csv](differences.csv); the table: [agreement.csv](agreement.csv).", ""]
+    return text + [
+        "", f"Misclassified images of the official code outside box or ball: {invalid}. Clean images on whose class the "
+        f"two sides differ, all rows together: {clean}. Every image on which not all four runs agree: "
+        "[differences.csv](differences.csv); the table: [agreement.csv](agreement.csv).", ""]
 
 
 def descent_text(duels):
@@ -204,7 +215,8 @@ def descent_text(duels):
         s, first = d["setting"], d["rounds"][0]
         cells = [first["theirs"].get(name, {}) for name in LIBRARIES[1:]]
         cells = [f"{accuracy(c['fates']):.1f}" if "fates" in c else "—" for c in cells]
-        text.append(f"| {s['checkpoint']} | {s['eps']} | {accuracy(first['ours']['fates']):.1f} | {' | '.join(cells)} |")
+        ours = f"{accuracy(first['ours']['fates']):.1f}"
+        text.append(f"| {s['checkpoint']} | {s['eps']} | {ours} | {' | '.join(cells)} |")
     return text + [""] + calls(duels[0]["setting"])
 
 
@@ -215,6 +227,10 @@ def calls(s):
         remark = REMARKS.get((s["attack"], p["library"]))
         lines.append(f"* {p['library']} `{p['said']}`" + (f": {remark}" if remark else ""))
     return lines + [""]
+
+
+def far(length):
+    return "∞" if length == "inf" else length
 
 
 def lengths(run, both):
@@ -253,9 +269,9 @@ def smallest_text(duels, rows):
     text = [
         "## Smallest perturbations", "",
         "On correctly classified images: how many were broken at any size, and the median ‖δ‖, an image that was not "
-        "broken counting as infinitely far. Required: gauntlet's median at most 2 % above the library's. `no longer` is the "
-        "share of images on which gauntlet's δ is at most 2 % longer. Every size: [minimum.csv](minimum.csv); the tables: "
-        "[minimum-medians.csv](minimum-medians.csv).", "",
+        "broken counting as infinitely far. Required: gauntlet's median at most 2 % above the library's. `no longer` is "
+        "the share of images on which gauntlet's δ is at most 2 % longer. Every size: [minimum.csv](minimum.csv); the "
+        "tables: [minimum-medians.csv](minimum-medians.csv).", "",
     ]
     for attack in ATTACKS:
         own = [r for r in rows if r["attack"] == attack]
@@ -263,14 +279,15 @@ def smallest_text(duels, rows):
             continue
         s = next(d["setting"] for d in duels if d["setting"]["attack"] == attack)
         text += [f"### {attack}, {'L∞' if s['norm'] == 'linf' else 'L2'}, first {s['n']} images", "", *calls(s),
-                 "| checkpoint | library | broken, library | broken, gauntlet | median ‖δ‖, library | median ‖δ‖, gauntlet "
-                 "| gauntlet / library | no longer | reached |", "|---|---|---|---|---|---|---|---|---|"]
+                 "| checkpoint | library | broken, library | broken, gauntlet | median ‖δ‖, library "
+                 "| median ‖δ‖, gauntlet | gauntlet / library | no longer | reached |",
+                 "|---|---|---|---|---|---|---|---|---|"]
         for r in own:
             mark = {"no": "**no**"}.get(r["reached"], r["reached"])
             text.append(
                 f"| {r['checkpoint']} | {r['library']} | {float(r['success_theirs']):.1%} | "
-                f"{float(r['success_gauntlet']):.1%} | {r['median_theirs']} | {r['median_gauntlet']} | {r['ratio'] or '—'} | "
-                f"{float(r['no_longer']):.1%} | {mark} |")
+                f"{float(r['success_gauntlet']):.1%} | {far(r['median_theirs'])} | {far(r['median_gauntlet'])} | "
+                f"{r['ratio'] or '—'} | {float(r['no_longer']):.1%} | {mark} |")
         text.append("")
     return text
 
@@ -282,7 +299,7 @@ def agreement(machine, duels, out):
     medians = pairs(minimal)
     text = ["# Agreement with the reference libraries", "", *head(machine, duels)]
     if rows:
-        text += ensemble_text(rows)
+        text += ensemble_text(duels, rows)
         table(out / "agreement.csv", list(rows[0]), rows)
         table(out / "differences.csv", ["checkpoint", "eps", "attack", "id", "label", "official_0", "official_1",
                                         "gauntlet_0", "gauntlet_1"], differing)
@@ -303,7 +320,8 @@ def sizes(d):
     s, first = d["setting"], d["rounds"][0]
     runs = {"gauntlet": first["ours"], **first["theirs"]}
     for i, example in enumerate(first["ours"]["ids"]):
-        cells = {name: f"{run['sizes'][i]:.5g}" for name, run in runs.items() if "sizes" in run and run["fates"][i] == "b"}
+        cells = {name: f"{run['sizes'][i]:.5g}" for name, run in runs.items()
+                 if "sizes" in run and run["fates"][i] == "b"}
         if first["ours"]["fates"][i] != "w":
             yield {"attack": s["attack"], "checkpoint": s["checkpoint"], "id": example, **cells}
 
@@ -360,18 +378,18 @@ def speed(machine, duels, out):
     missed = [r for r in rows if r["passes"] == "no"]
     text = [
         "# Attacks: gauntlet and the reference libraries", "", *head(machine, duels),
-        "Seconds of wall time; imports, loading and building the attack are outside on both sides. gauntlet's time holds "
-        "its clean pass and the referee, a library's the call, with the passes it makes by itself. The libraries get "
-        f"batches of {machine['batch']}, eval mode and frozen weights. Both sides take turns, theirs first; `ratio` is "
-        "library / gauntlet, the median of paired ratios, in brackets the 95 % interval from order statistics, or the range "
-        "where there are fewer than six pairs. A row is reached when the lower end is. A library more than 1.5 times slower "
-        "than the fastest one in the first round sits the others out.", "",
-        "`forwards` and `backwards` are gauntlet's, in executed examples. `share` is what their arithmetic alone would take "
-        f"at the speed of a large matrix product ({machine['peak_gflop_per_s']:.0f} GFLOP/s on {machine['threads']} threads; "
+        "Seconds of wall time; imports, loading and building the attack are outside on both sides. gauntlet's time "
+        "holds its clean pass and the referee, a library's the call, with the passes it makes by itself. The libraries "
+        f"get batches of {machine['batch']}, eval mode and frozen weights. Both sides take turns, theirs first; `ratio` "
+        "is library / gauntlet, the median of paired ratios, in brackets the 95 % interval from order statistics, or "
+        "the range where there are fewer than six pairs. A row is reached when the lower end is. A library more than "
+        "1.5 times slower than the fastest one in the first round sits the others out.", "",
+        "`forwards` and `backwards` are gauntlet's, in executed examples. `share` is what their arithmetic alone would "
+        f"take at the speed of a large matrix product ({machine['peak_gflop_per_s']:.0f} GFLOP/s on {threads(machine)}; "
         f"{FLOP / 1e6} MFLOP for a forward, as much for an input gradient), as a share of gauntlet's time.", "",
         f"**{len(rows) - len(missed)} of {len(rows)} rows reach what is required.**", "",
-        "| attack | checkpoint | ε | images | fastest library | its s | gauntlet s | ratio | required | forwards | backwards | "
-        "share |", "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| attack | checkpoint | ε | images | fastest library | its s | gauntlet s | ratio | required | forwards "
+        "| backwards | share |", "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
         mark = ("" if r["passes"] == "yes" else " **missed**") + (" †" if r["took_turns"] == "no" else "")
@@ -381,17 +399,15 @@ def speed(machine, duels, out):
             f"{r['library_s']} | {r['gauntlet_s']} | {r['ratio']} ({r['ratio_low']} to {r['ratio_high']}{kind}){mark} | "
             f"{r['required']} | {r['forwards']:,} | {r['backwards']:,} | {float(r['floor_share']):.0%} |")
     if any(r["took_turns"] == "no" for r in rows):
-        text += ["", "† The library's runs are older than gauntlet's, on the same machine: the two did not take turns."]
+        text += ["", "† The library's runs are older than gauntlet's, on the same machine: they did not take turns."]
     text += ["", "Median seconds of every library, and in how many rounds:", "",
-             "| attack | checkpoint | " + " | ".join(LIBRARIES) + " | gauntlet |", "|---|---|" + "---|" * (len(LIBRARIES) + 1)]
+             "| attack | checkpoint | " + " | ".join(LIBRARIES) + " | gauntlet |",
+             "|---|---|" + "---|" * (len(LIBRARIES) + 1)]
     for s, cells, ours in all_times:
         said = [f"{median(cells[n]):.2f} ({len(cells[n])})" if n in cells else "—" for n in LIBRARIES]
-        text.append(f"| {s['attack']} | {s['checkpoint']} | {' | '.join(said)} | {median(ours):.2f} ({len(ours)}) |")
-    text += ["", "How each side is called:", ""]
-    for s in {s["attack"]: s for s, _, _ in all_times}.values():
-        text += [f"**{s['attack']}**", "", *calls(s)]
-    text += [f"* {line}." for line in errors(duels)]
-    text += ["What the attacks find: [attacks-agreement](../attacks-agreement/agreement.md). "
-             "Repeat with `scripts/compare/attacks.sh`."]
+        own = f"{median(ours):.2f} ({len(ours)})"
+        text.append(f"| {s['attack']} | {s['checkpoint']} | {' | '.join(said)} | {own} |")
+    text += ["", "Both sides' arguments, what is known of the libraries, and what the attacks find: "
+             "[attacks-agreement](../attacks-agreement/agreement.md). Repeat with `scripts/compare/attacks.sh`."]
     table(out / "attacks.csv", list(rows[0]), rows)
     (out / "attacks.md").write_text("\n".join(text) + "\n")

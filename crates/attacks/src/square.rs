@@ -214,9 +214,9 @@ impl<T: Real> SquareWalk<T> {
             for channel in 0..c {
                 let sign = sign(&mut stream) * threat.eps;
                 for i in top..top + side {
-                    let row = (channel * h + i) * w;
-                    for k in row + left..row + left + side {
-                        x[k] = T::of((self.x0[k].wide() + sign).clamp(low, high));
+                    let window = (channel * h + i) * w + left..(channel * h + i) * w + left + side;
+                    for (x, c) in x[window.clone()].iter_mut().zip(&self.x0[window]) {
+                        *x = T::of((c.wide() + sign).clamp(low, high));
                     }
                 }
             }

@@ -41,7 +41,7 @@ impl<T: Real> Average<T> {
         }
         self.taken = 0;
         let parts = T::of(f64::from(self.draws));
-        self.sum.iter_mut().for_each(|s| *s = *s / parts);
+        self.sum.iter_mut().for_each(|s| *s /= parts);
         Some(&self.sum)
     }
 }
