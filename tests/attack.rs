@@ -44,6 +44,56 @@ fn an_attack_prints_one_object_with_the_promised_keys() {
 }
 
 #[test]
+fn slots_and_threads_change_no_verdict() {
+    let sandbox = trained();
+    let list = r#"{name="worst-case",attacks=[{name="apgd-ce",steps=20},{name="apgd-t",steps=10},{name="fab-t",steps=10},{name="square",queries=100}]}"#;
+    let run = |slots: usize, threads: usize, file: &str| {
+        let line = ATTACK.replace("--threads 2", &format!("--threads {threads}"));
+        sandbox.ok(&format!("{line} --eps 0.04 --attack {list} --slots {slots} --verdicts {file}"));
+        sandbox.read(file)
+    };
+    let wide = run(1000, 2, "wide.csv");
+    assert!(wide.contains(",robust,") && wide.contains(",broken,"), "{wide}");
+    for (slots, threads) in [(32, 1), (256, 2), (7, 2)] {
+        assert_eq!(run(slots, threads, "other.csv"), wide, "{slots} slots, {threads} threads");
+    }
+}
+
+#[test]
+fn examples_are_saved_and_transferred() {
+    let sandbox = trained();
+    let pgd = "--attack pgd --eps 0.05,0.1 --steps 10";
+    let whole = sandbox.json(&format!("{ATTACK} {pgd} --save kept --eight-bit --verdicts v.csv"));
+    assert_eq!(whole["saved"].as_array().unwrap().len(), 4, "{whole}");
+    for name in ["adversarial-0.05.safetensors", "adversarial-0.1.png"] {
+        assert!(sandbox.path("kept").join(name).exists(), "{name}");
+    }
+    assert!(whole["notes"].to_string().contains("stay broken in 8 bits"), "{whole}");
+    let table = sandbox.read("v.csv");
+    assert!(table.starts_with("eps,index,id,label,predicted,fate,broken_by,") && table.lines().count() == 161);
+    let broken = table.lines().filter(|l| l.starts_with("0.1,") && l.contains(",broken,")).count();
+    let robust = number(&whole["by_eps"][1], "robust_accuracy") * 80.0;
+    let clean = number(&whole, "clean_accuracy") * 80.0;
+    assert_eq!(broken as f64, clean - robust);
+
+    let own = sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.05 --surrogate m.safetensors"));
+    let fgsm = sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.05"));
+    assert_eq!(own["robust_accuracy"], fgsm["robust_accuracy"]);
+    assert_eq!(own["attack"]["args"]["surrogate"], "m.safetensors");
+    sandbox.ok("train --model linear --recipe ce --data tiny --epochs 1 --validation 50 --out l.safetensors");
+    let other = sandbox.json(&format!("{ATTACK} {pgd} --surrogate l.safetensors --surrogate-model linear"));
+    let transferred: Vec<f64> =
+        other["by_eps"].as_array().unwrap().iter().map(|e| number(e, "robust_accuracy")).collect();
+    assert!(transferred[1] <= transferred[0] && transferred[0] <= number(&other, "clean_accuracy"), "{other}");
+    let says = |line: &str, needles: &[&str]| sandbox.run(line).expect(2).says(needles);
+    says(&format!("{ATTACK} {pgd} --surrogate l.safetensors"), &["l.safetensors", "says it is a linear"]);
+    says(&format!("{ATTACK} --attack fab --eps 0.1 --surrogate m.safetensors"), &["an attack with a budget"]);
+    says(&format!("{ATTACK} {pgd} --eight-bit"), &["--save"]);
+    says(&format!("{ATTACK} {pgd} --save kept --journal j"), &["--journal", "--save"]);
+    sandbox.run(&format!("{ATTACK} {pgd} --save m.safetensors/below")).expect(3).says(&["m.safetensors/below"]);
+}
+
+#[test]
 fn what_cannot_be_attacked_is_refused_with_the_way_out() {
     let sandbox = trained();
     let says = |line: &str, code: i32, needles: &[&str]| {

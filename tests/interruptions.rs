@@ -96,3 +96,29 @@ fn a_single_attack_that_is_interrupted_says_that_it_keeps_nothing() {
     assert_eq!(ended.code, 130, "{}", ended.err);
     assert!(ended.err.contains("keeps no state"), "{}", ended.err);
 }
+
+#[test]
+fn an_attack_with_a_journal_goes_on_where_it_was_killed() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("train --model linear --recipe ce --data tiny --epochs 1 --validation 50 --out m.safetensors");
+    let line = |more: &str| {
+        format!(
+            "attack --model linear --checkpoint m.safetensors --data tiny --attack square --eps 0.02 --take 100 \
+             --threads 1 {more}"
+        )
+    };
+    let child = sandbox.start(&line("--journal j.jsonl"));
+    let started = std::time::Instant::now();
+    while lines(&sandbox.path("j.jsonl")) < 3 && started.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    signal(&child, "KILL");
+    at(&sandbox, child, |_| true, "KILL");
+    let known = lines(&sandbox.path("j.jsonl"));
+    assert!(known >= 3, "only {known} lines");
+    sandbox.ok(&line("--journal j.jsonl --verdicts resumed.csv"));
+    sandbox.ok(&line("--verdicts whole.csv"));
+    assert_eq!(sandbox.read("resumed.csv"), sandbox.read("whole.csv"));
+    assert_eq!(sandbox.read("whole.csv").lines().count(), 101);
+    sandbox.run(&line("--journal j.jsonl --seed 1")).expect(3).says(&["j.jsonl", "not the journal of this attack"]);
+}

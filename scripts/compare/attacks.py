@@ -32,7 +32,7 @@ from run import GAUNTLET, ROOT, cpu, shell
 MODEL, DATA = "lenet-small", "mnist"
 RECIPES = {
     "ce": "ce",
-    "pgd-at": '{ name = "pgd-at", eps = "0.3", attack = { name = "pgd", steps = 10, alpha = "0.075" }, ramp = 2.0 }',
+    "pgd-at": '{ name = "pgd-at", eps = "0.3", steps = 10, alpha = "0.075", ramp = 2.0 }',
     "grad-norm": '{ name = "grad-norm", norm = "l1", weight = 0.2, ramp = 2.0 }',
 }
 # Where something survives; ce at 0.3 falls completely, which is what early exits are for.
@@ -74,7 +74,7 @@ def pgd(smoke, eps):
 
 def smallest(smoke):
     """Attacks for the smallest perturbation; `n`: images at most, `rounds`: alternations at most."""
-    fool, cw, searches, steps = (5, 20, 3, 10) if smoke else (50, 1000, 9, 100)
+    fool, cw, searches, steps = (5, 20, 3, 10) if smoke else (50, 300, 9, 100)
     ddn = {"name": "ddn", "steps": steps, "radius": 1.0, "gamma": 0.05}
     fmn = {"name": "fmn", "steps": steps, "alpha": 1.0, "alpha_last": 0.01, "gamma": 0.05, "gamma_last": 0.001}
     foolbox = {"steps": steps, "max_stepsize": 1.0, "min_stepsize": 0.01, "gamma": 0.05}
@@ -91,7 +91,7 @@ def smallest(smoke):
         "cw-l2": {
             "ours": {"name": "cw-l2", "steps": cw, "searches": searches, "lr": 0.01, "c": 0.001, "confidence": 0.0,
                      "abort": True},
-            "norm": "l2", "n": 200, "rounds": 3,
+            "norm": "l2", "n": 100, "rounds": 3,
             "peers": [
                 peer("torchattacks", "CW", c=1, kappa=0, steps=cw, lr=0.01, counts=False),
                 peer("foolbox", "L2CarliniWagnerAttack", binary_search_steps=searches, steps=cw, stepsize=0.01,
@@ -155,7 +155,7 @@ def plan(options):
             add(2, checkpoint, "standard", "0.3", ensembles(options.smoke)["standard"])
             for attack, setting in smallest(options.smoke).items():
                 add(options.alternations, checkpoint, attack, None, setting)
-    # Cheap ones first: an interrupted run has then most of the table.
+    # The longest ones last: an interrupted run has then most of the table.
     return dict(sorted(duels.items(), key=lambda d: d[1]["attack"] == "standard"))
 
 
@@ -184,6 +184,8 @@ class Comparison:
         smoke = "-smoke" if options.smoke else ""
         self.results = options.cache / f"take-{options.take}-threads-{options.threads}{smoke}"
         self.source = ["--data-dir", options.data_dir] if options.data_dir else []
+        if not GAUNTLET.exists():
+            sys.exit(f"no {GAUNTLET}: build it (attacks.sh does) or set CARGO_TARGET_DIR")
         self.binary = sha256(GAUNTLET)
         self.versions = peers.versions()
         torch.set_num_threads(options.threads)
@@ -199,7 +201,7 @@ class Comparison:
 
     def checkpoint(self, name):
         """Trained once; the file's name is made of everything that was asked for."""
-        epochs = 1 if self.options.smoke else 8
+        epochs = 1 if self.options.smoke else 4
         arguments = [
             "--model", MODEL, "--recipe", RECIPES[name], "--data", DATA, "--epochs", epochs, "--batch", 128,
             "--lr", 0.002, "--schedule", "triangular", "--seed", 0,
@@ -326,7 +328,8 @@ class Comparison:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES), help="only these checkpoints")
+    parser.add_argument("--only", nargs="+", choices=RECIPES, help="only these checkpoints (default: all; ce with "
+                        "--smoke, since pgd-at takes its time to train)")
     parser.add_argument("--attacks", nargs="+", help="only these attacks, e.g. pgd standard cw-l2")
     parser.add_argument("--take", type=int, help="test images (default 1000; 20 with --smoke)")
     parser.add_argument("--threads", type=int, default=2)
@@ -340,6 +343,7 @@ def main():
                         "runs; the reports say that the two sides did not take turns")
     parser.add_argument("--report", action="store_true", help="only write the reports of what is saved")
     options = parser.parse_args()
+    options.only = options.only or (["ce"] if options.smoke else list(RECIPES))
     options.take = options.take or (20 if options.smoke else 1000)
     options.alternations = options.alternations or (2 if options.smoke else 9)
     options.data_dir = options.data_dir and options.data_dir.resolve()

@@ -368,9 +368,10 @@ impl<T: Real> Walk<T> for ApgdWalk<T> {
             self.move_on(x, &gradient);
         }
         self.iteration += 1;
-        if self.lockstep && self.final_phase() && self.iteration == steps {
-            return Turn::withstood(self.before + steps);
+        match (self.final_phase() && self.iteration == steps, self.lockstep) {
+            (false, _) => Turn::Go,
+            (true, true) => Turn::withstood(self.before + steps),
+            (true, false) => Turn::Peek,
         }
-        Turn::Go
     }
 }

@@ -1,7 +1,7 @@
 //! The attack of Carlini and Wagner: distance and margin, weighed by binary search.
 
 use crate::smallest::{self, Smallest};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
@@ -77,9 +77,10 @@ impl Attack for CwL2 {
 impl CwL2 {
     fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
         let n = site.x0.len();
-        let walk = CwWalk {
+        let mut walk = CwWalk {
             v: site.x0.iter().map(|x| ((2.0 * x.wide() - 1.0) * (1.0 - 1e-6)).atanh()).collect(),
             m: vec![0.0; n],
+            w: vec![0.0; n],
             first: vec![0.0; n],
             second: vec![0.0; n],
             step: 0,
@@ -105,6 +106,8 @@ struct CwWalk<T> {
     /// atanh of the image, and the variable that is added to it.
     v: Vec<f64>,
     m: Vec<f64>,
+    /// tanh of their sum.
+    w: Vec<f64>,
     /// Adam's moments.
     first: Vec<f64>,
     second: Vec<f64>,
@@ -123,10 +126,8 @@ struct CwWalk<T> {
 }
 
 impl<T: Real> CwWalk<T> {
-    fn place(&self, x: &mut [T]) {
-        for ((x, v), m) in x.iter_mut().zip(&self.v).zip(&self.m) {
-            *x = T::of(0.5 * ((v + m).tanh() + 1.0));
-        }
+    fn place(&mut self, x: &mut [T]) {
+        vectorised(Place { v: &self.v, m: &self.m, w: &mut self.w, x });
     }
 
     /// The next c, from a fresh start; the end after the last one.
@@ -160,22 +161,90 @@ impl<T: Real> CwWalk<T> {
         self.step += 1;
         self.total += 1;
         let (a, b) = (1.0 - 0.9f64.powi(self.step as i32), 1.0 - 0.999f64.powi(self.step as i32));
-        for i in 0..self.m.len() {
-            let w = (self.v[i] + self.m[i]).tanh();
-            let pixel = 0.5 * (w + 1.0);
-            let mut g = 2.0 * (pixel - self.smallest.x0[i].wide());
-            if let Some(slope) = slope {
-                g += self.c * slope[i].wide();
-            }
-            g *= 0.5 * (1.0 - w * w);
-            if !g.is_finite() {
-                continue;
-            }
-            self.first[i] = 0.9 * self.first[i] + 0.1 * g;
-            self.second[i] = 0.999 * self.second[i] + 0.001 * g * g;
-            self.m[i] -= self.cw.lr * (self.first[i] / a) / ((self.second[i] / b).sqrt() + 1e-8);
-        }
+        vectorised(Adam {
+            w: &self.w,
+            x0: &self.smallest.x0,
+            slope: slope.map(|slope| (self.c, slope)),
+            lr: self.cw.lr,
+            corrections: (a, b),
+            m: &mut self.m,
+            first: &mut self.first,
+            second: &mut self.second,
+        });
         self.place(x);
+    }
+}
+
+/// w = tanh(v + m), x' = (w + 1)/2.
+struct Place<'a, T> {
+    v: &'a [f64],
+    m: &'a [f64],
+    w: &'a mut [f64],
+    x: &'a mut [T],
+}
+
+impl<T: Real> Vectorised for Place<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for ((x, w), (v, m)) in self.x.iter_mut().zip(self.w).zip(self.v.iter().zip(self.m)) {
+            *w = tanh(v + m);
+            *x = T::of(0.5 * (*w + 1.0));
+        }
+    }
+}
+
+/// 1 − 2/(e²ˣ + 1), the exponential as 2ⁿ eʳ with a polynomial for |r| ≤ ln 2 / 2: within 6·10⁻¹⁶ of tanh, in
+/// arithmetic that vectorises.
+#[inline(always)]
+fn tanh(x: f64) -> f64 {
+    let y = 2.0 * x.clamp(-20.0, 20.0);
+    // Adding and subtracting 1.5 · 2⁵² rounds to the nearest whole number.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let n = (y * std::f64::consts::LOG2_E + ROUND) - ROUND;
+    let r = (y - n * 0.693_147_180_369_123_8) - n * 1.908_214_929_270_587_7e-10;
+    let mut e = 1.0;
+    for k in (1..=13).rev() {
+        e = 1.0 + e * r / f64::from(k);
+    }
+    let power = f64::from_bits(((n as i64 + 1023) as u64) << 52);
+    1.0 - 2.0 / (e * power + 1.0)
+}
+
+/// One step of Adam along 2(x' − x) + c · slope, by m.
+struct Adam<'a, T> {
+    w: &'a [f64],
+    x0: &'a [T],
+    slope: Option<(f64, &'a [T])>,
+    lr: f64,
+    corrections: (f64, f64),
+    m: &'a mut [f64],
+    first: &'a mut [f64],
+    second: &'a mut [f64],
+}
+
+impl<T: Real> Vectorised for Adam<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Adam { w, x0, slope, lr, corrections: (a, b), m, first, second } = self;
+        let n = w.len();
+        // One length for all: no bound is checked in the loop.
+        let (x0, m, first, second) = (&x0[..n], &mut m[..n], &mut first[..n], &mut second[..n]);
+        let (c, slope) = slope.map_or((0.0, x0), |(c, slope)| (c, &slope[..n]));
+        for i in 0..n {
+            let pixel = 0.5 * (w[i] + 1.0);
+            let whole = 2.0 * (pixel - x0[i].wide()) + c * slope[i].wide();
+            let g = whole * (0.5 * (1.0 - w[i] * w[i]));
+            // A gradient that is no number moves nothing.
+            let sound = g.is_finite();
+            let g = if sound { g } else { 0.0 };
+            let (f, s) = (0.9 * first[i] + 0.1 * g, 0.999 * second[i] + 0.001 * g * g);
+            first[i] = if sound { f } else { first[i] };
+            second[i] = if sound { s } else { second[i] };
+            let step = lr * (f / a) / ((s / b).sqrt() + 1e-8);
+            m[i] -= if sound { step } else { 0.0 };
+        }
     }
 }
 
@@ -217,5 +286,19 @@ impl<T: Real> Walk<T> for CwWalk<T> {
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         self.descend(x, Some(gradients[0]));
         Turn::Go
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tanh;
+
+    #[test]
+    fn the_hyperbolic_tangent_is_as_good_as_the_library_s() {
+        for i in -30_000..=30_000 {
+            let x = f64::from(i) * 1e-3;
+            assert!((tanh(x) - x.tanh()).abs() <= 6e-16, "{x}: {} {}", tanh(x), x.tanh());
+        }
+        assert!(tanh(1e9) == 1.0 && tanh(-1e9) == -1.0 && tanh(f64::NAN).is_nan());
     }
 }

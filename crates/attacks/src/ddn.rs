@@ -147,6 +147,6 @@ impl<T: Real> Walk<T> for DdnWalk<T> {
             }
             *x = T::of((x0 + *delta).clamp(0.0, 1.0));
         }
-        Turn::Go
+        if self.taken == self.ddn.steps { Turn::Peek } else { Turn::Go }
     }
 }

@@ -115,10 +115,9 @@ impl<T: Real> Walk<T> for DeepFoolWalk<T> {
 
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         self.taken += 1;
-        let dual = if self.norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
         let mut nearest: Option<(f64, f64, &[T])> = None;
         for (gap, w) in self.gaps.iter().zip(gradients) {
-            let size = dual.of(w.iter().map(|w| w.wide()));
+            let size = self.norm.dual().row(w);
             let away = gap.abs() / size;
             if size > 0.0 && away.is_finite() && nearest.is_none_or(|n| away < n.0) {
                 nearest = Some((away, size, w));
@@ -140,6 +139,6 @@ impl<T: Real> Walk<T> for DeepFoolWalk<T> {
                 };
             *x = T::of((x0.wide() + (1.0 + self.overshoot) * *r).clamp(low, high));
         }
-        Turn::Go
+        if self.taken == self.steps { Turn::Peek } else { Turn::Go }
     }
 }

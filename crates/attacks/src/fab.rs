@@ -3,7 +3,7 @@
 use crate::arguments::{MOST_TARGETS, RESTARTS, TARGETS};
 use crate::hyperplane::toward;
 use crate::smallest::{self, Smallest};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
@@ -158,6 +158,7 @@ impl Fab {
             gaps: Vec::new(),
             taken: 0,
             moved: false,
+            crossed: false,
         })
     }
 }
@@ -174,11 +175,25 @@ struct FabWalk<T> {
     taken: u32,
     /// The point is the outcome of a step, not yet tested.
     moved: bool,
+    /// The step before crossed the boundary: likely this one does too, and then no gradient is wanted at its end.
+    crossed: bool,
+}
+
+impl<T> FabWalk<T> {
+    /// How the end of a step is looked at.
+    fn next(&self) -> Turn {
+        if self.crossed || self.taken == self.fab.steps { Turn::Peek } else { Turn::Go }
+    }
 }
 
 impl<T: Real> Walk<T> for FabWalk<T> {
     fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
-        if std::mem::take(&mut self.moved) && misclassified(logits, self.label) {
+        let moved = std::mem::take(&mut self.moved);
+        let peeked = moved && self.next() == Turn::Peek;
+        if moved {
+            self.crossed = misclassified(logits, self.label);
+        }
+        if moved && self.crossed {
             if let Some(end) = self.smallest.found(x, self.taken) {
                 return end;
             }
@@ -193,6 +208,9 @@ impl<T: Real> Walk<T> for FabWalk<T> {
         }
         if self.taken == self.fab.steps {
             return self.smallest.end(x, self.taken);
+        }
+        if peeked {
+            return Turn::Go;
         }
         let y = self.label as usize;
         let asked = match self.target {
@@ -210,32 +228,19 @@ impl<T: Real> Walk<T> for FabWalk<T> {
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         self.taken += 1;
         self.moved = true;
-        let distance = |(gap, w): (&f64, &&[T])| {
-            let size = match self.norm {
-                Norm::Linf => Norm::L1,
-                Norm::L2 => Norm::L2,
-                Norm::L1 => Norm::Linf,
-            }
-            .of(w.iter().map(|w| w.wide()));
-            gap.abs() / (size + 1e-12)
-        };
+        let distance = |(gap, w): (&f64, &&[T])| gap.abs() / (self.norm.dual().row(w) + 1e-12);
         let all: Vec<f64> = self.gaps.iter().zip(gradients).map(distance).collect();
         let nearest = (0..all.len()).fold(0, |best, k| if all[k] < all[best] { k } else { best });
         let w = gradients[nearest];
         if w.iter().any(|w| !w.is_finite()) {
-            return Turn::Go;
+            return self.next();
         }
         // ⟨w, v⟩ − b at the point is −f, and at the clean image it differs by ⟨w, x₀ − x⟩.
         let here = self.gaps[nearest];
-        let there: f64 = here
-            + x.iter()
-                .zip(self.smallest.x0.iter())
-                .zip(w)
-                .map(|((x, x0), w)| w.wide() * (x0.wide() - x.wide()))
-                .sum::<f64>();
+        let there = here + vectorised(Along { w, from: x, to: &self.smallest.x0 });
         let d1 = toward(self.norm, x, w, here);
         let d2 = toward(self.norm, &self.smallest.x0, w, there);
-        let size = |d: &[T]| self.norm.of(d.iter().map(|d| d.wide())).max(1e-8);
+        let size = |d: &[T]| self.norm.row(d).max(1e-8);
         let (a1, a2) = (size(&d1), size(&d2));
         let alpha = (a1 / (a1 + a2)).min(self.fab.alpha_max);
         let (near, far, eta) = (T::of(1.0 - alpha), T::of(alpha), T::of(self.fab.eta));
@@ -243,6 +248,31 @@ impl<T: Real> Walk<T> for FabWalk<T> {
             let moved = (*x + eta * *d1) * near + (*x0 + *d2 * eta) * far;
             *x = gauntlet_core::norm::clamp(moved, T::zero(), T::one());
         }
-        Turn::Go
+        self.next()
+    }
+}
+
+/// ⟨w, to − from⟩ in sixteen interleaved accumulators.
+struct Along<'a, T> {
+    w: &'a [T],
+    from: &'a [T],
+    to: &'a [T],
+}
+
+impl<T: Real> Vectorised for Along<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut lanes = [0.0f64; 16];
+        let n = self.w.len();
+        let whole = n - n % 16;
+        let term = |i: usize| self.w[i].wide() * (self.to[i].wide() - self.from[i].wide());
+        for start in (0..whole).step_by(16) {
+            for (i, lane) in lanes.iter_mut().enumerate() {
+                *lane += term(start + i);
+            }
+        }
+        (whole..n).for_each(|i| lanes[i - whole] += term(i));
+        lanes.iter().sum()
     }
 }

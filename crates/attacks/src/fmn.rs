@@ -131,25 +131,19 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
         let alpha = cosine(self.fmn.alpha, self.fmn.alpha_last, i, n);
         let gamma = cosine(self.fmn.gamma, self.fmn.gamma_last, i, n);
         self.taken += 1;
-        let dual = match self.threat.norm {
-            Norm::Linf => Norm::L1,
-            Norm::L2 => Norm::L2,
-            Norm::L1 => Norm::Linf,
-        };
-        let of = |norm: Norm| norm.of(g.iter().map(|g| g.wide()));
         self.radius = match self.smallest.size() {
             Some(best) if self.fell => (self.radius * (1.0 - gamma)).min(best),
             Some(_) => self.radius * (1.0 + gamma),
-            None => self.smallest.distance(x) + self.loss.abs() / of(dual).max(f64::MIN_POSITIVE),
+            None => self.smallest.distance(x) + self.loss.abs() / self.threat.norm.dual().row(g).max(f64::MIN_POSITIVE),
         }
         .min(self.most);
-        let size = of(Norm::L2);
+        let size = Norm::L2.row(g);
         if size > 0.0 && size.is_finite() {
             for (x, g) in x.iter_mut().zip(g) {
                 *x = T::of(x.wide() - alpha * g.wide() / size);
             }
         }
         ThreatModel { eps: self.radius, ..self.threat }.project_row(&self.smallest.x0, x);
-        Turn::Go
+        if self.taken == self.fmn.steps { Turn::Peek } else { Turn::Go }
     }
 }

@@ -1,7 +1,10 @@
 //! The nearest point of a hyperplane inside the box.
 
-use gauntlet_autograd::kernels::{Real, sum, vectorised};
+use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::Norm;
+
+/// Accumulators of a sum: the same value whatever the vectors.
+const LANES: usize = 16;
 
 /// The shortest step d from `t` (in `[0, 1]`) with ⟨w, t + d⟩ = ⟨w, t⟩ − `gap` and t + d in `[0, 1]`; the step to the
 /// farthest corner where the plane is out of reach. Croce & Hein 2020, appendix.
@@ -9,68 +12,111 @@ use gauntlet_core::Norm;
 /// Every coordinate moves against the sign of `gap · w` and has room r to the box. L∞: |dᵢ| = min(λ, rᵢ). L2:
 /// |dᵢ| = min(λ|wᵢ|, rᵢ). L1: full room in order of |w|, the last coordinate in part.
 pub(crate) fn toward<T: Real>(norm: Norm, t: &[T], w: &[T], gap: f64) -> Vec<T> {
-    let flip = if gap >= 0.0 { 1.0 } else { -1.0 };
-    let still = if norm == Norm::Linf { 0.0 } else { 1e-8 };
-    let n = t.len();
+    let n = t.len().next_multiple_of(LANES);
     let (mut size, mut room) = (vec![0.0f64; n], vec![0.0f64; n]);
-    vectorised(|| {
-        for i in 0..n {
-            let (t, w) = (t[i].wide(), flip * w[i].wide());
-            let free = if w > 0.0 { t } else { 1.0 - t };
-            size[i] = w.abs();
-            room[i] = if w.abs() > still { free.max(0.0) } else { 0.0 };
-        }
-    });
-    let length = lengths(norm, &size, &room, gap.abs());
-    let mut step = vec![T::zero(); n];
-    vectorised(|| {
-        for i in 0..n {
-            let down = flip * w[i].wide() > 0.0;
-            step[i] = T::of(if down { -length[i] } else { length[i] });
-        }
-    });
+    let flip = if gap >= 0.0 { 1.0 } else { -1.0 };
+    let level = vectorised(Level { norm, t, w, flip, need: gap.abs(), size: &mut size, room: &mut room });
+    if let (Norm::L1, Some(_)) = (norm, level) {
+        room = greedy(&size, &room, gap.abs());
+    }
+    let mut step = vec![T::zero(); t.len()];
+    vectorised(Lengths { norm, w, flip, level, size: &size, room: &room, step: &mut step });
     step
 }
 
-/// |dᵢ| with Σ |wᵢ| |dᵢ| = need, or all the room there is.
-fn lengths(norm: Norm, size: &[f64], room: &[f64], need: f64) -> Vec<f64> {
-    let n = size.len();
-    let reach = vectorised(|| sum(n, |i| size[i] * room[i]));
-    if reach <= need {
-        return room.to_vec();
-    }
-    match norm {
-        Norm::Linf => {
-            let level = level(size, room, need, |_| 1.0);
-            room.iter().map(|r| level.min(*r)).collect()
+/// Fills |w| and the room of every coordinate (their lengths are padded with zeros), and finds λ; `None`: the plane is out
+/// of reach.
+struct Level<'a, T> {
+    norm: Norm,
+    t: &'a [T],
+    w: &'a [T],
+    flip: f64,
+    need: f64,
+    size: &'a mut [f64],
+    room: &'a mut [f64],
+}
+
+impl<T: Real> Vectorised for Level<'_, T> {
+    type Out = Option<f64>;
+    #[inline(always)]
+    fn run(self) -> Option<f64> {
+        let still = if self.norm == Norm::Linf { 0.0 } else { 1e-8 };
+        for ((size, room), (t, w)) in self.size.iter_mut().zip(self.room.iter_mut()).zip(self.t.iter().zip(self.w)) {
+            let (t, w) = (t.wide(), self.flip * w.wide());
+            let free = if w > 0.0 { t } else { 1.0 - t };
+            *size = w.abs();
+            *room = if w.abs() > still { free.max(0.0) } else { 0.0 };
         }
-        Norm::L2 => {
-            let level = level(size, room, need, |i| size[i]);
-            size.iter().zip(room).map(|(s, r)| (level * s).min(*r)).collect()
+        if total(self.size, self.room, |size, room| (size * room, 0.0)).0 <= self.need {
+            return None;
         }
-        Norm::L1 => greedy(size, room, need),
+        // Newton's method from the left on a concave, piecewise linear function: exact after as many rounds as it
+        // crosses pieces.
+        let mut level = 0.0;
+        for _ in 0..=self.size.len() {
+            let (value, slope) = match self.norm {
+                Norm::Linf => total(self.size, self.room, |size, room| {
+                    (size * if level < room { level } else { room }, if level < room { size } else { 0.0 })
+                }),
+                Norm::L2 => total(self.size, self.room, |size, room| {
+                    let reached = level * size;
+                    let moves = reached < room;
+                    (size * if moves { reached } else { room }, if moves { size * size } else { 0.0 })
+                }),
+                Norm::L1 => return Some(0.0),
+            };
+            let next = level + (self.need - value) / slope;
+            // Also ends where nothing is left that can move (the quotient is no number) and at rounding.
+            if !(next > level && next.is_finite()) {
+                break;
+            }
+            level = next;
+        }
+        Some(level)
     }
 }
 
-/// λ with Σ |wᵢ| · min(λ sᵢ, rᵢ) = need: Newton's method from the left on a concave, piecewise linear function, which
-/// is exact after as many rounds as it crosses pieces.
-fn level(size: &[f64], room: &[f64], need: f64, speed: impl Fn(usize) -> f64 + Copy) -> f64 {
-    let n = size.len();
-    let mut level = 0.0;
-    for _ in 0..=n {
-        let (value, slope) = vectorised(|| {
-            let value = sum(n, |i| size[i] * (level * speed(i)).min(room[i]));
-            let slope = sum(n, |i| if level * speed(i) < room[i] { size[i] * speed(i) } else { 0.0 });
-            (value, slope)
-        });
-        let next = level + (need - value) / slope;
-        // Also ends where nothing is left that can move (the quotient is no number) and at rounding.
-        if !(next > level && next.is_finite()) {
-            break;
+/// Two sums over (|w|, room).
+#[inline(always)]
+fn total(size: &[f64], room: &[f64], f: impl Fn(f64, f64) -> (f64, f64)) -> (f64, f64) {
+    let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+    for (size, room) in size.chunks_exact(LANES).zip(room.chunks_exact(LANES)) {
+        for i in 0..LANES {
+            let (a, b) = f(size[i], room[i]);
+            first[i] += a;
+            second[i] += b;
         }
-        level = next;
     }
-    level
+    (first.iter().sum(), second.iter().sum())
+}
+
+/// Writes d.
+struct Lengths<'a, T> {
+    norm: Norm,
+    w: &'a [T],
+    flip: f64,
+    level: Option<f64>,
+    size: &'a [f64],
+    room: &'a [f64],
+    step: &'a mut [T],
+}
+
+impl<T: Real> Vectorised for Lengths<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let (by_level, by_size) = match (self.norm, self.level) {
+            (Norm::Linf, Some(level)) => (level, 0.0),
+            (Norm::L2, Some(level)) => (0.0, level),
+            // All the room there is, or what was handed out.
+            _ => (f64::INFINITY, 0.0),
+        };
+        for ((step, w), (size, room)) in self.step.iter_mut().zip(self.w).zip(self.size.iter().zip(self.room)) {
+            let wanted = by_level + by_size * size;
+            let length = if wanted < *room { wanted } else { *room };
+            *step = T::of(if self.flip * w.wide() > 0.0 { -length } else { length });
+        }
+    }
 }
 
 fn greedy(size: &[f64], room: &[f64], mut need: f64) -> Vec<f64> {

@@ -16,6 +16,7 @@ mod pgd;
 mod smallest;
 mod square;
 mod step_size;
+mod transfer;
 mod worst_case;
 
 pub use apgd::Apgd;
@@ -29,6 +30,7 @@ pub use noise::{Noise, Shape};
 pub use pgd::{Pgd, Start};
 pub use square::Square;
 pub use step_size::StepSize;
+pub use transfer::Transfer;
 pub use worst_case::WorstCase;
 
 use gauntlet_core::{Registry, Result};
@@ -69,6 +71,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         noise::SPEC,
         autoattack::SPEC,
         worst_case::SPEC,
+        transfer::SPEC,
     ] {
         registry.attacks.add(spec)?;
     }

@@ -306,6 +306,11 @@ impl<T: Real> Walk<T> for PgdWalk<T> {
             }
         }
         self.taken += 1;
-        if self.lockstep && self.taken == self.steps { Turn::withstood(self.taken) } else { Turn::Go }
+        match (self.taken == self.steps, self.lockstep) {
+            (false, _) => Turn::Go,
+            (true, true) => Turn::withstood(self.taken),
+            // Only whether it is misclassified is left to be seen.
+            (true, false) => Turn::Peek,
+        }
     }
 }

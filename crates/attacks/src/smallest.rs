@@ -21,7 +21,7 @@ impl<T: Real> Smallest<T> {
     }
     /// ‖x − x₀‖.
     pub(crate) fn distance(&self, x: &[T]) -> f64 {
-        self.norm.of(x.iter().zip(self.x0.iter()).map(|(a, b)| a.wide() - b.wide()))
+        self.norm.between(x, &self.x0)
     }
     /// The smallest ‖δ‖ found.
     pub(crate) fn size(&self) -> Option<f64> {
@@ -53,7 +53,7 @@ impl<T: Real> Smallest<T> {
     }
 }
 
-/// Recipes want every step of an attack with a budget.
+/// Recipes (and transfer) want every step of an attack with a budget.
 pub(crate) fn fits(name: &str, open: &Open) -> Result<()> {
     if open.lockstep {
         return Err(Error::value(name, "looks for the smallest perturbation; a recipe needs an attack with a budget"));

@@ -38,6 +38,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
             if !attack.stages(Norm::Linf).is_empty() {
                 return Err(Error::value("worst-case.attacks", format!("{} is itself an ensemble", attack.name())));
             }
+            if attack.surrogate().is_some() {
+                let why = "transfer has a surrogate of its own; give it an [[attack]] of its own";
+                return Err(Error::value("worst-case.attacks", why));
+            }
             attacks.push(attack);
         }
         if attacks.is_empty() {

@@ -142,10 +142,7 @@ fn run(
         if slots.busy() == 0 {
             return ends.into_iter().flatten().collect();
         }
-        if waiting.is_empty() {
-            slots.shrink();
-        }
-        for (_, outcome) in slots.turn(target, attack.backwards() != Backwards::None).unwrap().0 {
+        for outcome in slots.turn(target, attack.backwards() != Backwards::None).unwrap().ended {
             let i = outcome.index;
             if (smallest || !outcome.broken) && !todo[i].is_empty() {
                 waiting.push(i);
@@ -295,7 +292,11 @@ proptest! {
             prop_assert!(!broken(given, ThreatModel::new(norm, 0.0)).contains(&true));
         }
     }
+}
 
+proptest! {
+    // Each case is several thousand steps.
+    #![proptest_config(ProptestConfig::with_cases(9))]
     /// On a linear model the distance to the boundary is known: no attack finds less, and those for the smallest
     /// perturbation find (nearly) that. Those that follow the strongest class may end at another class's boundary, so
     /// they are given two.
@@ -392,7 +393,7 @@ fn outcomes_do_not_depend_on_the_number_of_slots() {
 }
 
 #[test]
-fn shrinking_keeps_the_slots_that_stay() {
+fn empty_slots_change_and_cost_nothing() {
     let (target, x) = (Affine::random(4, 3), images(4, 5));
     let pgd = attack(json!({ "name": "pgd", "steps": 3 }));
     let threat = ThreatModel::new(Norm::Linf, 1e-6);
@@ -403,15 +404,14 @@ fn shrinking_keeps_the_slots_that_stay() {
     let job = Job { restart: 0, target: None };
     let x0: Vec<f64> = x.get(2).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let finish = |slots: &mut Slots<f64>| loop {
-        if let Some((_, end)) = slots.turn(&target, true).unwrap().0.pop() {
+        if let Some(end) = slots.turn(&target, true).unwrap().ended.pop() {
             return end;
         }
     };
     let mut many = Slots::<f64>::new(4, (1, 4, 4), 3);
     many.load(2, &*pgd, &open, &job, &clean, &x0);
-    assert!(many.turn(&target, true).unwrap().0.is_empty());
-    many.shrink();
-    assert_eq!((many.width(), many.busy()), (1, 1));
+    let turned = many.turn(&target, true).unwrap();
+    assert_eq!((turned.ended.len(), turned.forwards, turned.backwards, many.busy()), (0, 1, 1, 1));
     let mut one = Slots::<f64>::new(1, (1, 4, 4), 3);
     one.load(0, &*pgd, &open, &job, &clean, &x0);
     let (a, b) = (finish(&mut many), finish(&mut one));

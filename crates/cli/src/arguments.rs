@@ -180,6 +180,27 @@ pub(crate) struct Attack {
     /// Seed of the attack
     #[arg(long, default_value = "0")]
     pub(crate) seed: u64,
+    /// Examples in flight at a time: speed and memory, no result depends on it
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(crate) slots: NonZeroUsize,
+    /// Craft the examples on this checkpoint, every step taken, and try them on --checkpoint
+    #[arg(long, value_name = "FILE")]
+    pub(crate) surrogate: Option<PathBuf>,
+    /// Architecture of the surrogate (default: --model)
+    #[arg(long, value_name = "MODEL", requires = "surrogate")]
+    pub(crate) surrogate_model: Option<String>,
+    /// Write one line per example and ε (CSV)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verdicts: Option<PathBuf>,
+    /// Write the adversarial examples (safetensors) and a picture of the first (PNG) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+    /// Save examples that are exact in 8 bits and inside the budget, and count those that are still misclassified
+    #[arg(long, requires = "save")]
+    pub(crate) eight_bit: bool,
+    /// Append verdicts to this file as they are given; the same command goes on from it after an interruption
+    #[arg(long, value_name = "FILE", conflicts_with = "save")]
+    pub(crate) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,17 @@ pub enum Fate {
     Carried,
 }
 
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Fate::Wrong => "wrong",
+            Fate::Robust => "robust",
+            Fate::Broken => "broken",
+            Fate::Carried => "carried",
+        })
+    }
+}
+
 /// The referee's verdict on one example under one attack at one ε.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

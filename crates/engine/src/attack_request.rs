@@ -1,15 +1,20 @@
 //! One checkpoint under one attack: `gauntlet attack`.
 
-use crate::evaluator::{Cost, Done, robust_accuracy};
+use crate::description::{self, Conditions};
+use crate::evaluator::{Cost, Done, Watch, robust_accuracy};
 use crate::event::{Event, Events, Part};
+use crate::journal::Journal;
 use crate::progress::Progress;
-use crate::{AttackEntry, Component, Context, Evaluator, Examples, Kind, Result, Selection, flags};
-use candle_core::Device;
+use crate::{
+    Adversarial, AttackEntry, Component, Context, Evaluator, Examples, Kind, Result, Selection, fingerprint, flags,
+};
+use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
-use gauntlet_core::record::CleanVerdict;
-use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Weights};
+use gauntlet_core::record::{CleanVerdict, Fate};
+use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Target, ThreatModel, Verdict, Weights};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -32,6 +37,23 @@ pub struct AttackRequest {
     pub eps: Vec<Eps>,
     /// Seed of the attack's randomness.
     pub seed: u64,
+    /// Another model that examples are crafted on; the attack is then what crafts them.
+    pub surrogate: Option<Surrogate>,
+    /// Keep the adversarial examples for [`AttackReport::adversarial`].
+    pub keep: bool,
+    /// Keep them rounded to 8 bits, inside the budget.
+    pub eight_bit: bool,
+    /// Verdicts are appended to this file as they are given; the same request goes on from it.
+    pub journal: Option<PathBuf>,
+}
+
+/// Another model of the same data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surrogate {
+    /// Architecture: `name` and arguments.
+    pub model: Map<String, Value>,
+    /// Weights, safetensors.
+    pub checkpoint: PathBuf,
 }
 
 /// The numbers of one ε.
@@ -72,14 +94,54 @@ pub struct AttackReport {
     /// Verdicts under attack, one per ε.
     #[serde(skip)]
     pub attacked: Vec<Attacked>,
+    /// The attacked images.
+    #[serde(skip)]
+    pub examples: Examples,
+    /// What was found, one per ε, if it was to be kept.
+    #[serde(skip)]
+    pub adversarial: Vec<Adversarial>,
 }
 
-/// Attacks one checkpoint. Nothing is stored, and no ε carries over to the next.
+/// Keeps proposals while someone else follows too.
+struct Keeper<'a> {
+    inner: Progress<'a>,
+    kept: Option<Vec<BTreeMap<usize, Tensor>>>,
+}
+
+impl Watch for Keeper<'_> {
+    fn started(&mut self, eps: usize, pending: usize, of: usize, robust: usize) {
+        self.inner.started(eps, pending, of, robust);
+    }
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept[eps].extend(verdicts.iter().filter_map(|(i, _, x)| Some((*i, x.clone()?))));
+        }
+        self.inner.judged(eps, verdicts)
+    }
+    fn finished(&mut self, eps: usize, verdicts: &[Verdict]) {
+        self.inner.finished(eps, verdicts);
+    }
+}
+
+/// Attacks one checkpoint. No ε carries over to the next, and nothing is stored but the journal that is asked for.
 ///
 /// # Errors
-/// Unknown names and wrong arguments; a checkpoint that does not fit; an invalid proposal; an interruption.
+/// Unknown names and wrong arguments; a checkpoint that does not fit; a journal of another request; an invalid
+/// proposal; an interruption.
 pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Events) -> Result<AttackReport> {
-    let component = Component::resolve(Kind::Attack, context.registry, &request.attack)?;
+    if request.keep && request.journal.is_some() {
+        let why = "a journal keeps verdicts, not images: adversarial examples cannot be kept from one; leave one out";
+        return Err(gauntlet_core::Error::value("journal", why).into());
+    }
+    let given = match &request.surrogate {
+        None => request.attack.clone(),
+        Some(other) => Map::from_iter([
+            ("name".to_string(), Value::from("transfer")),
+            ("surrogate".to_string(), Value::from(other.checkpoint.display().to_string())),
+            ("attack".to_string(), Value::from(request.attack.clone())),
+        ]),
+    };
+    let component = Component::resolve(Kind::Attack, context.registry, &given)?;
     let (attack, _) = context.registry.attack(&component.given())?;
     if !attack.norms().contains(&request.norm) {
         let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
@@ -90,30 +152,36 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());
     }
     let manifest = context.catalogue.get(&request.data)?;
-    let (network, _) = context.registry.model(&request.model, manifest.shape, manifest.classes.len())?;
-    let (weights, notes) = match &request.checkpoint {
-        Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
-        None => {
-            let key = Key::new(0, Purpose::Init);
-            (
-                Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?,
-                vec!["the weights are untrained".into()],
-            )
+    let open = |model: &Map<String, Value>, file: Option<&PathBuf>| -> Result<(Frozen, String, Vec<String>)> {
+        let (network, _) = context.registry.model(model, manifest.shape, manifest.classes.len())?;
+        let (weights, notes) = match file {
+            Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
+            None => {
+                let key = Key::new(0, Purpose::Init);
+                let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
+                (weights, vec!["the weights are untrained".into()])
+            }
+        };
+        Ok((Frozen::new(network, weights.constants()), checkpoint::sha256(&weights)?, notes))
+    };
+    let (target, checkpoint_sha256, mut notes) = open(&request.model, request.checkpoint.as_ref())?;
+    let other = match &request.surrogate {
+        Some(other) => {
+            let (frozen, sha256, more) = open(&other.model, Some(&other.checkpoint))?;
+            notes.extend(more.into_iter().map(|note| format!("surrogate: {note}")));
+            Some((frozen, sha256))
         }
+        None => None,
     };
     let data = gauntlet_data::load(&manifest, &context.data)?;
     events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
     let rows = request.examples.indices(data.test.len(), request.seed);
     let examples = Examples::of_split(&data.test, &rows, context.dtype)?;
-    let checkpoint_sha256 = checkpoint::sha256(&weights)?;
-    let target = Frozen::new(network, weights.constants());
     let evaluator = Evaluator {
-        target: &target,
-        examples: &examples,
         width: context.width,
         attack_seed: request.seed,
-        carry: false,
-        interrupt: context.interrupt,
+        surrogate: other.as_ref().map(|(s, _)| s as &dyn Target),
+        ..Evaluator::new(&target, &examples, context.interrupt)
     };
     let label = component.name.clone();
     let entry = AttackEntry { label, attack: component, norm: request.norm, eps: request.eps.clone() };
@@ -121,9 +189,43 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let begun = Instant::now();
     let mut cost = Cost::default();
     let clean = evaluator.clean(&mut cost)?;
-    let mut progress = Progress::new(events, part, &entry, None);
-    let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &Done::new(), &mut progress)?;
+    let (journal, done) = match &request.journal {
+        None => (None, Done::new()),
+        Some(path) => {
+            let conditions = Conditions {
+                data_sha256: &data.test.sha256(),
+                examples: request.examples,
+                attack_seed: request.seed,
+                carry: false,
+                dtype: context.dtype,
+            };
+            let mut attack = description::attack(&entry);
+            if let Some((_, sha256)) = &other {
+                attack["surrogate_sha256"] = sha256.as_str().into();
+            }
+            let model = Component::resolve(Kind::Model, context.registry, &request.model)?.describe();
+            let whole = description::evaluation(&conditions.describe(), &model, &checkpoint_sha256, &attack);
+            let (journal, done) = Journal::open_for(path, &fingerprint(&whole))?;
+            (Some(journal), done)
+        }
+    };
+    let kept = request.keep.then(|| vec![BTreeMap::new(); entry.eps.len()]);
+    let mut keeper = Keeper { inner: Progress::new(events, part, &entry, journal), kept };
+    let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &done, &mut keeper)?;
     let seconds = begun.elapsed().as_secs_f64();
+    let mut adversarial = match keeper.kept {
+        None => Vec::new(),
+        Some(kept) => {
+            let smallest = attack.minimal() && attack.stages(request.norm).is_empty();
+            let of = |k: usize| if smallest { &kept[0] } else { &kept[k] };
+            attacked.iter().enumerate().map(|(k, cell)| adversarial(&examples, cell, of(k))).collect::<Result<_>>()?
+        }
+    };
+    for kept in adversarial.iter_mut().filter(|_| request.eight_bit) {
+        kept.eight_bit(&examples, &target, &ThreatModel::new(request.norm, kept.eps.value()))?;
+    }
+    let mut raised = evaluator.probe(&clean, context.registry)?;
+    raised.extend(flags::raise(&clean.verdicts, &attacked));
     let by_eps: Vec<EpsReport> = attacked
         .iter()
         .map(|a| EpsReport { eps: a.eps.clone(), robust_accuracy: robust_accuracy(&a.verdicts) })
@@ -139,8 +241,23 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         backwards: cost.backwards,
         checkpoint_sha256,
         notes,
-        flags: flags::raise(&clean.verdicts, &attacked),
+        flags: raised,
         clean: clean.verdicts,
         attacked,
+        examples: examples.clone(),
+        adversarial,
     })
+}
+
+/// The proposals that broke their examples, in place of these.
+fn adversarial(examples: &Examples, cell: &Attacked, kept: &BTreeMap<usize, Tensor>) -> Result<Adversarial> {
+    let mut images = Vec::with_capacity(examples.len());
+    for (i, verdict) in cell.verdicts.iter().enumerate() {
+        match kept.get(&i).filter(|_| verdict.fate == Fate::Broken) {
+            Some(x) => images.push(x.unsqueeze(0)?),
+            None => images.push(examples.image(i)?),
+        }
+    }
+    let x_adv = Tensor::cat(&images, 0)?;
+    Ok(Adversarial { eps: cell.eps.clone(), x_adv, verdicts: cell.verdicts.clone(), still_broken: None })
 }

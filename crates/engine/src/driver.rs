@@ -6,7 +6,7 @@ use crate::referee::{self, Judgement};
 use crate::{Error, Examples, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::kernels::{self, awake};
-use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks};
+use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks, rows};
 use gauntlet_core::record::Fate;
 use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel, Verdict};
 use std::collections::VecDeque;
@@ -17,16 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) type Found<'f> = &'f mut dyn FnMut(&[(usize, Verdict, Option<Tensor>)]) -> Result<()>;
 
 /// One attack of an ensemble, or the only one.
-pub(crate) struct Stage {
+pub(crate) struct Stage<'a> {
     pub(crate) attack: Arc<dyn Attack>,
     pub(crate) key: Key,
+    /// Where examples are crafted, if not on the target.
+    pub(crate) surrogate: Option<&'a dyn Target>,
 }
 
 /// One attack (or ensemble) at one ε on the examples that need it.
 pub(crate) struct Drive<'a> {
     pub(crate) target: &'a dyn Target,
     pub(crate) examples: &'a Examples,
-    pub(crate) stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage<'a>>,
     pub(crate) threat: ThreatModel,
     /// The smallest perturbation is wanted.
     pub(crate) smallest: bool,
@@ -55,6 +57,15 @@ impl Drive<'_> {
     pub(crate) fn run(&self, pending: &[Clean], cost: &mut Cost, found: Found<'_>) -> Result<()> {
         for stage in &self.stages {
             stage.attack.fits(&self.open(stage))?;
+            if let Some(surrogate) = stage.surrogate {
+                let (own, other) = (self.target.info(), surrogate.info());
+                if (own.input, own.classes) != (other.input, other.classes) {
+                    return Err(Error::message(format!(
+                        "surrogate {} takes images {:?} of {} classes, {} takes {:?} of {}",
+                        other.name, other.input, other.classes, own.name, own.input, own.classes
+                    )));
+                }
+            }
         }
         awake(|| match self.examples.pixels().dtype() {
             DType::F64 => self.attend::<f64>(pending, cost, found),
@@ -62,22 +73,31 @@ impl Drive<'_> {
         })
     }
 
-    fn open(&self, stage: &Stage) -> Open {
+    fn open(&self, stage: &Stage<'_>) -> Open {
         let info = self.target.info();
         Open {
             input: info.input,
             classes: info.classes,
             threat: self.threat,
             key: stage.key,
-            lockstep: false,
+            lockstep: stage.surrogate.is_some(),
             smallest: self.smallest,
         }
+    }
+
+    /// What the stage's attack knows of an example: on a surrogate, the surrogate's answer.
+    fn known(&self, stage: &Stage<'_>, clean: &Clean) -> Result<Clean> {
+        let mut known = clean.clone();
+        if let Some(surrogate) = stage.surrogate.filter(|_| stage.attack.needs_clean()) {
+            known.logits = rows(&surrogate.logits(&self.examples.image(clean.index)?)?)?.remove(0);
+        }
+        Ok(known)
     }
 
     fn runner(&self, clean: &Clean) -> Result<Runner> {
         let mut jobs = Vec::new();
         for (at, stage) in self.stages.iter().enumerate() {
-            let own = stage.attack.jobs(clean, &self.threat);
+            let own = stage.attack.jobs(&self.known(stage, clean)?, &self.threat);
             if own.is_empty() {
                 let (name, id) = (stage.attack.name(), clean.id);
                 return Err(Error::message(format!("attack {name} has no job for example {id}")));
@@ -108,7 +128,8 @@ impl Drive<'_> {
         let mut first = 0;
         while first < self.stages.len() && !queue.is_empty() {
             let kind = self.stages[first].attack.backwards();
-            let alike = self.stages[first..].iter().take_while(|s| s.attack.backwards() == kind).count();
+            let alike = |s: &&Stage<'_>| s.attack.backwards() == kind && s.surrogate.is_none();
+            let alike = self.stages[first..].iter().take_while(alike).count().max(1);
             let group = first..first + alike;
             queue = self.group::<T>(group, kind, &mut runners, queue, cost, found)?;
             first += alike;
@@ -130,36 +151,32 @@ impl Drive<'_> {
         let (n, c, h, w) = self.examples.pixels().dims4()?;
         let values = kernels::values::<T>(self.examples.pixels()).map_err(gauntlet_core::Error::from)?;
         let pixels = values.len() / n.max(1);
+        let crafted_on = self.stages[group.start].surrogate.unwrap_or(self.target);
         let mut slots = Slots::<T>::new(self.width.clamp(1, queue.len().max(1)), (c, h, w), opens[0].classes);
         let mut later = Vec::new();
         loop {
             for slot in slots.free() {
                 let Some(index) = queue.pop_front() else { break };
                 let Some(runner) = &mut runners[index] else { continue };
-                let (stage, job) = &runner.jobs[runner.next];
-                let attack = self.stages[*stage].attack.as_ref();
+                let (at, job) = &runner.jobs[runner.next];
+                let stage = &self.stages[*at];
                 let x0 = &values[index * pixels..(index + 1) * pixels];
-                slots.load(slot, attack, &opens[*stage], job, &runner.clean, x0);
+                slots.load(slot, &*stage.attack, &opens[*at], job, &self.known(stage, &runner.clean)?, x0);
             }
             if slots.busy() == 0 {
                 later.sort_unstable();
                 return Ok(later.into());
             }
-            // The queue is empty here if a slot is free. A copy of the slots is cheap beside a forward of idle ones.
-            if slots.width() - slots.busy() > slots.width() / 8 {
-                slots.shrink();
-            }
             if self.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let width = slots.width() as u64;
-            let (ended, rounds) = slots.turn(self.target, kind != Backwards::None)?;
-            cost.forwards += width;
-            cost.backwards += width * rounds as u64;
-            if ended.is_empty() {
+            let turned = slots.turn(crafted_on, kind != Backwards::None)?;
+            cost.forwards += turned.forwards as u64;
+            cost.backwards += turned.backwards as u64;
+            let outcomes = turned.ended;
+            if outcomes.is_empty() {
                 continue;
             }
-            let outcomes: Vec<Outcome> = ended.into_iter().map(|(_, outcome)| outcome).collect();
             let names: Vec<&str> = outcomes
                 .iter()
                 .map(|o| runners[o.index].as_ref().map_or("", |r| self.stages[r.jobs[r.next].0].attack.name()))

@@ -61,6 +61,8 @@ pub struct Evaluator<'a> {
     pub attack_seed: u64,
     /// An example broken at a smaller ε counts as broken at the larger ones.
     pub carry: bool,
+    /// The model that transferred examples are crafted on.
+    pub surrogate: Option<&'a dyn Target>,
     /// Set to stop at the next step.
     pub interrupt: &'a AtomicBool,
 }
@@ -83,7 +85,12 @@ pub(crate) trait Watch {
 /// Nobody.
 impl Watch for () {}
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
+    /// 256 slots, attack seed 0, nothing carried over, no surrogate.
+    pub fn new(target: &'a dyn Target, examples: &'a Examples, interrupt: &'a AtomicBool) -> Self {
+        Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, surrogate: None, interrupt }
+    }
+
     /// Classifies every example.
     ///
     /// # Errors
@@ -147,7 +154,12 @@ impl Evaluator<'_> {
         done: &Done,
         watch: &mut dyn Watch,
     ) -> Result<Vec<Attacked>> {
-        if attack.minimal() && self.drive(attack, entry.norm, 0.0, true).stages.len() == 1 {
+        if let Some(name) = attack.surrogate()
+            && self.surrogate.is_none()
+        {
+            return Err(Error::message(format!("transfer needs its surrogate {name:?}, and there is none here")));
+        }
+        if attack.minimal() && attack.stages(entry.norm).is_empty() {
             return self.smallest(entry, attack, clean, cost, done, watch);
         }
         let mut upward: Vec<usize> = (0..entry.eps.len()).collect();
@@ -231,13 +243,17 @@ impl Evaluator<'_> {
         Ok(cells(entry, by_eps))
     }
 
-    fn drive<'b>(&'b self, attack: &Arc<dyn Attack>, norm: Norm, eps: f64, smallest: bool) -> Drive<'b> {
+    fn drive(&self, attack: &Arc<dyn Attack>, norm: Norm, eps: f64, smallest: bool) -> Drive<'_> {
         let root = Key::new(self.attack_seed, Purpose::AttackStart);
         let mut attacks = attack.stages(norm);
         if attacks.is_empty() {
             attacks.push(attack.clone());
         }
-        let stage = |attack: Arc<dyn Attack>| Stage { key: root.named(attack.name()), attack };
+        let stage = |attack: Arc<dyn Attack>| Stage {
+            key: root.named(attack.name()),
+            surrogate: self.surrogate.filter(|_| attack.surrogate().is_some()),
+            attack,
+        };
         Drive {
             target: self.target,
             examples: self.examples,
@@ -310,7 +326,8 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
         let (attack, _) = registry.attack(&entry.attack.given())?;
         attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
     }
-    let flags = flags::raise(&clean.verdicts, &attacked);
+    let mut flags = evaluator.probe(&clean, registry)?;
+    flags.extend(flags::raise(&clean.verdicts, &attacked));
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
 }
 

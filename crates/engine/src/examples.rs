@@ -74,6 +74,13 @@ impl Examples {
         Examples::new(Tensor::cat(&images, 0)?, labels, ids)
     }
 
+    /// The first n of them (all, if there are fewer).
+    pub(crate) fn first(&self, n: usize) -> Result<Self> {
+        let n = n.min(self.len());
+        let x = self.x.narrow(0, 0, n)?.contiguous()?;
+        Ok(Examples { x, labels: self.labels[..n].to_vec(), ids: self.ids[..n].to_vec() })
+    }
+
     /// Number of examples.
     pub fn len(&self) -> usize {
         self.ids.len()

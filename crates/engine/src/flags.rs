@@ -1,76 +1,289 @@
-//! Remarks of the referee about numbers that should make a reader suspicious.
+//! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
 use crate::evaluator::robust_accuracy;
-use gauntlet_core::record::CleanVerdict;
-use gauntlet_core::{Attacked, Flag};
+use gauntlet_core::record::{CleanVerdict, Fate};
+use gauntlet_core::{Attacked, Flag, Verdict};
 
-/// Looks at one model's results: a single-step attack stronger than an iterative one, noise stronger than an attack
-/// with gradients (both signs of gradient masking, Carlini et al. 2019), logits that are not finite.
+/// Follow the input gradient inside a budget.
+const GRADIENT: [&str; 7] = ["pgd", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "apgd-dlr", "apgd-t"];
+/// Use no gradient of the model under attack.
+const BLACK_BOX: [&str; 3] = ["noise", "square", "transfer"];
+/// Points by which a black-box attack must beat the best gradient attack (AutoAttack's check).
+const BEATS: f64 = 0.2;
+/// Share of gradients of a cell that are zero everywhere or not finite somewhere.
+const BLIND: f64 = 0.01;
+/// Share of all examples that only the last of several restarts, or the last tenth of the steps, broke.
+const LATE: f64 = 0.01;
+/// Points that four times the steps or restarts may gain.
+const MORE: f64 = 1.0;
+/// Examples robust at two budgets that their mean margins are compared on at least.
+const ENOUGH: usize = 20;
+/// Share of the broken examples (and of all, a tenth of it) that rounding to 8 bits makes correct again. An attack ends
+/// at the first misclassified point, close to the boundary: a few such examples are nobody's fault.
+const ROUNDED: f64 = 0.2;
+
+pub(crate) fn flag(name: &str, detail: String) -> Flag {
+    Flag { name: name.to_string(), detail }
+}
+
+/// Looks at one model's results under all attacks: signs of masked gradients and of attacks that were not finished
+/// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite.
 pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked]) -> Vec<Flag> {
-    let mut flags = Vec::new();
-    let percent = |cell: &Attacked| 100.0 * robust_accuracy(&cell.verdicts);
-    let registered = |cell: &Attacked| cell.parameters["name"].as_str().unwrap_or_default().to_string();
+    let mut raised = Vec::new();
+    stronger(attacked, &mut raised);
+    for cell in attacked {
+        raised.extend(blind(cell));
+        raised.extend(late(cell));
+        raised.extend(square_helps(cell));
+        raised.extend(rounding(cell));
+    }
+    more(attacked, &mut raised);
+    growing(attacked, &mut raised);
+    not_finite(clean, attacked, &mut raised);
+    raised
+}
+
+fn registered(cell: &Attacked) -> &str {
+    cell.parameters["name"].as_str().unwrap_or_default()
+}
+
+fn percent(cell: &Attacked) -> f64 {
+    100.0 * robust_accuracy(&cell.verdicts)
+}
+
+fn same_threat(a: &Attacked, b: &Attacked) -> bool {
+    a.norm == b.norm && a.eps == b.eps
+}
+
+fn share(cell: &Attacked, which: impl Fn(&&Verdict) -> bool) -> f64 {
+    cell.verdicts.iter().filter(which).count() as f64 / cell.verdicts.len().max(1) as f64
+}
+
+/// A weaker attack leaves less than a stronger one.
+fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     let pairs = [
         ("fgsm", "pgd", "fgsm-beats-pgd", "the iterative attack is held up, as by masked gradients"),
         ("noise", "fgsm", "noise-beats-fgsm", "the gradient is no guide, as when it is masked"),
-        ("noise", "pgd", "noise-beats-pgd", "the gradient is no guide, as when it is masked"),
     ];
     for (weak, strong, name, meaning) in pairs {
         for a in attacked.iter().filter(|c| registered(c) == weak) {
-            for b in attacked.iter().filter(|c| registered(c) == strong && c.norm == a.norm && c.eps == a.eps) {
+            for b in attacked.iter().filter(|c| registered(c) == strong && same_threat(c, a)) {
                 let (left, right) = (percent(a), percent(b));
                 if left < right {
-                    flags.push(Flag {
-                        name: name.to_string(),
-                        detail: format!(
-                            "{} leaves {left:.2} %, {} {right:.2} % at {} {}: {meaning}",
-                            a.attack, b.attack, a.norm, a.eps
-                        ),
-                    });
+                    let threat = format!("{} {}", a.norm, a.eps);
+                    let detail =
+                        format!("{} leaves {left:.2} %, {} {right:.2} % at {threat}: {meaning}", a.attack, b.attack);
+                    raised.push(flag(name, detail));
                 }
             }
         }
     }
+    for a in attacked.iter().filter(|c| BLACK_BOX.contains(&registered(c))) {
+        let guided = attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && same_threat(c, a));
+        let Some(best) = guided.min_by(|b, c| percent(b).total_cmp(&percent(c))) else { continue };
+        if percent(a) < percent(best) - BEATS {
+            let (left, right) = (percent(a), percent(best));
+            raised.push(flag(
+                &format!("{}-beats-gradients", registered(a)),
+                format!(
+                    "{} leaves {left:.2} %, the best attack with gradients ({}) {right:.2} % at {} {}: gradients are masked \
+                     or the attack was too short",
+                    a.attack, best.attack, a.norm, a.eps
+                ),
+            ));
+        }
+    }
+}
+
+/// Gradients that lead nowhere.
+fn blind(cell: &Attacked) -> Option<Flag> {
+    let all: u64 = cell.verdicts.iter().map(|v| u64::from(v.backwards)).sum();
+    let none: u64 = cell.verdicts.iter().map(|v| u64::from(v.blind)).sum();
+    let part = none as f64 / all.max(1) as f64;
+    (part > BLIND).then(|| {
+        flag(
+            "gradient-vanishes",
+            format!(
+                "{:.1} % of {all} gradients of {} at {} {} are zero or not finite: the loss is saturated or the model not \
+                 differentiable",
+                100.0 * part,
+                cell.attack,
+                cell.norm,
+                cell.eps
+            ),
+        )
+    })
+}
+
+/// The attack was still winning when it ended.
+fn late(cell: &Attacked) -> Vec<Flag> {
+    let mut raised = Vec::new();
+    if !GRADIENT.contains(&registered(cell)) {
+        return raised;
+    }
+    let number = |name: &str| cell.parameters["args"][name].as_u64().unwrap_or(1) as u32;
+    let (steps, restarts) = (number("steps"), number("restarts"));
+    let broken = |v: &&Verdict| v.fate == Fate::Broken;
+    let last = share(cell, |v| broken(v) && restarts > 1 && v.restart + 1 == restarts);
+    if last > LATE {
+        raised.push(flag(
+            "restarts-still-gain",
+            format!(
+                "the last of {restarts} restarts of {} still broke {:.1} % of the examples at {} {}: more would break more",
+                cell.attack,
+                100.0 * last,
+                cell.norm,
+                cell.eps
+            ),
+        ));
+    }
+    let tenth = share(cell, |v| broken(v) && steps >= 10 && v.steps * 10 > steps * 9);
+    if tenth > LATE {
+        raised.push(flag(
+            "steps-still-gain",
+            format!(
+                "{:.1} % of the examples fell in the last tenth of the {steps} steps of {} at {} {}: it was stopped too early",
+                100.0 * tenth,
+                cell.attack,
+                cell.norm,
+                cell.eps
+            ),
+        ));
+    }
+    raised
+}
+
+/// In an ensemble: random search breaks what the attacks with gradients before it left.
+fn square_helps(cell: &Attacked) -> Option<Flag> {
+    let gained = 100.0 * share(cell, |v| v.fate == Fate::Broken && v.broken_by == "square");
+    (gained > BEATS).then(|| {
+        flag(
+            "square-helps",
+            format!(
+                "within {}, square broke another {gained:.2} points at {} {} after all attacks with gradients: gradients \
+                 are masked",
+                cell.attack, cell.norm, cell.eps
+            ),
+        )
+    })
+}
+
+/// Examples that are adversarial only between two grey levels. Attacks for the smallest perturbation end on the
+/// boundary on purpose.
+fn rounding(cell: &Attacked) -> Option<Flag> {
+    if !GRADIENT.contains(&registered(cell)) && !["fgsm", "r-fgsm", "autoattack", "square"].contains(&registered(cell))
+    {
+        return None;
+    }
+    let broken = share(cell, |v| v.fate == Fate::Broken);
+    let restored = share(cell, |v| v.fate == Fate::Broken && !v.rounded);
+    (restored > ROUNDED * broken && restored > ROUNDED / 10.0).then(|| {
+        flag(
+            "rounding-restores",
+            format!(
+                "{:.1} % of the examples are broken by {} at {} {} but correct again once rounded to 8 bits",
+                100.0 * restored,
+                cell.attack,
+                cell.norm,
+                cell.eps
+            ),
+        )
+    })
+}
+
+/// The same attack with four times the steps or restarts finds clearly more.
+fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
+    let number = |c: &Attacked, name: &str| c.parameters["args"][name].as_u64().unwrap_or(1);
+    for a in attacked.iter().filter(|c| GRADIENT.contains(&registered(c))) {
+        for b in attacked.iter().filter(|b| registered(b) == registered(a) && same_threat(a, b)) {
+            for what in ["steps", "restarts"] {
+                let (few, many) = (number(a, what), number(b, what));
+                let gain = percent(a) - percent(b);
+                if many >= 4 * few && gain > MORE {
+                    raised.push(flag(
+                        "more-still-gains",
+                        format!(
+                            "{} with {many} {what} leaves {gain:.2} points less than {} with {few} at {} {}: look at the \
+                             longer one, and try a longer one still",
+                            b.attack, a.attack, a.norm, a.eps
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A larger budget must raise the loss where it does not break the example.
+fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
+    for a in attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && c.eps.value() > 0.0) {
+        let larger = |b: &&Attacked| b.attack == a.attack && b.norm == a.norm && b.eps > a.eps;
+        let Some(b) = attacked.iter().filter(larger).min_by(|b, c| b.eps.cmp(&c.eps)) else { continue };
+        let both: Vec<(f64, f64)> = a
+            .verdicts
+            .iter()
+            .zip(&b.verdicts)
+            .filter(|(v, w)| v.fate == Fate::Robust && w.fate == Fate::Robust && v.id == w.id)
+            .map(|(v, w)| (v.margin, w.margin))
+            .filter(|(v, w)| v.is_finite() && w.is_finite())
+            .collect();
+        let mean = |f: fn(&(f64, f64)) -> f64| both.iter().map(f).sum::<f64>() / both.len() as f64;
+        if both.len() >= ENOUGH && mean(|p| p.1) >= mean(|p| p.0) {
+            raised.push(flag(
+                "loss-not-growing",
+                format!(
+                    "on the {} examples that withstand {} at {} {} and {}, the mean margin goes from {:.3} to {:.3}: a larger \
+                     budget does not help the attack, as when gradients are masked",
+                    both.len(),
+                    a.attack,
+                    a.norm,
+                    a.eps,
+                    b.eps,
+                    mean(|p| p.0),
+                    mean(|p| p.1)
+                ),
+            ));
+        }
+    }
+}
+
+fn not_finite(clean: &[CleanVerdict], attacked: &[Attacked], raised: &mut Vec<Flag>) {
     let odd = clean.iter().filter(|v| v.margin.is_nan()).count();
     if odd > 0 {
-        flags.push(Flag {
-            name: "logits-not-finite".to_string(),
-            detail: format!(
-                "{odd} of {} clean images have logits that are not finite; they count as wrong",
-                clean.len()
-            ),
-        });
+        let all = clean.len();
+        let detail = format!("{odd} of {all} clean images have logits that are not finite; they count as wrong");
+        raised.push(flag("logits-not-finite", detail));
     }
     for cell in attacked {
         // A wrong example repeats its clean margin.
         let odd = cell.verdicts.iter().zip(clean).filter(|(v, c)| v.margin.is_nan() && !c.margin.is_nan()).count();
         if odd > 0 {
-            flags.push(Flag {
-                name: "logits-not-finite".to_string(),
-                detail: format!(
+            raised.push(flag(
+                "logits-not-finite",
+                format!(
                     "{odd} examples answer {} at {} {} with logits that are not finite; this is no success of the attack",
                     cell.attack, cell.norm, cell.eps
                 ),
-            });
+            ));
         }
     }
-    flags
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::record::{Fate, Verdict};
     use gauntlet_core::{Eps, Norm};
+    use serde_json::json;
 
-    fn cell(name: &str, robust: usize, eps: &str) -> Attacked {
-        let verdicts = (0..10).map(|i| Verdict {
-            id: i,
-            fate: if (i as usize) < robust { Fate::Robust } else { Fate::Broken },
+    /// 100 examples, the first `robust` of which withstand.
+    fn cell(name: &str, robust: u64, eps: &str) -> Attacked {
+        let verdicts = (0..100).map(|id| Verdict {
+            id,
+            fate: if id < robust { Fate::Robust } else { Fate::Broken },
             restart: 0,
             steps: 1,
             size: 0.1,
-            margin: 1.0,
+            margin: if id < robust { 1.0 - eps.parse::<Eps>().unwrap().value() } else { -1.0 },
             forwards: 1,
             backwards: 1,
             broken_by: String::new(),
@@ -79,31 +292,83 @@ mod tests {
         });
         Attacked {
             attack: name.to_string(),
-            parameters: serde_json::json!({ "name": name }),
+            parameters: json!({ "name": name, "args": { "steps": 40, "restarts": 2 } }),
             norm: Norm::Linf,
             eps: eps.parse::<Eps>().unwrap(),
             verdicts: verdicts.collect(),
         }
     }
-    fn clean() -> Vec<CleanVerdict> {
-        (0..10).map(|id| CleanVerdict { id, label: 0, predicted: 0, margin: 1.0 }).collect()
-    }
     fn names(attacked: &[Attacked]) -> Vec<String> {
-        raise(&clean(), attacked).into_iter().map(|f| f.name).collect()
+        let clean: Vec<CleanVerdict> =
+            (0..100).map(|id| CleanVerdict { id, label: 0, predicted: 0, margin: 1.0 }).collect();
+        raise(&clean, attacked).into_iter().map(|f| f.name).collect()
+    }
+    fn changed(mut cell: Attacked, change: impl Fn(&mut Verdict)) -> Attacked {
+        cell.verdicts.iter_mut().for_each(change);
+        cell
+    }
+    fn none() -> [String; 0] {
+        []
     }
 
     #[test]
     fn the_usual_order_raises_nothing() {
-        assert!(names(&[cell("noise", 9, "0.1"), cell("fgsm", 5, "0.1"), cell("pgd", 3, "0.1")]).is_empty());
-        assert!(names(&[cell("fgsm", 1, "0.3"), cell("pgd", 8, "0.1")]).is_empty());
+        let usual =
+            [cell("noise", 90, "0.1"), cell("fgsm", 50, "0.1"), cell("pgd", 30, "0.1"), cell("square", 31, "0.1")];
+        assert_eq!(names(&usual), none());
+        assert_eq!(names(&[cell("fgsm", 10, "0.3"), cell("pgd", 80, "0.1")]), none());
+        assert_eq!(names(&[cell("pgd", 60, "0.1"), cell("pgd", 40, "0.2")]), none());
     }
 
     #[test]
-    fn suspicious_orders_are_named() {
-        assert_eq!(names(&[cell("fgsm", 3, "0.1"), cell("pgd", 5, "0.1")]), ["fgsm-beats-pgd"]);
-        assert_eq!(names(&[cell("pgd", 5, "0.1"), cell("noise", 3, "0.1")]), ["noise-beats-pgd"]);
-        let mut odd = cell("pgd", 10, "0.1");
-        odd.verdicts[4].margin = f64::NAN;
+    fn weaker_attacks_that_win_are_named() {
+        assert_eq!(names(&[cell("fgsm", 30, "0.1"), cell("pgd", 50, "0.1")]), ["fgsm-beats-pgd"]);
+        assert_eq!(names(&[cell("pgd", 50, "0.1"), cell("noise", 30, "0.1")]), ["noise-beats-gradients"]);
+        assert_eq!(names(&[cell("apgd-ce", 50, "0.1"), cell("square", 49, "0.1")]), ["square-beats-gradients"]);
+        assert_eq!(names(&[cell("pgd", 50, "0.1"), cell("transfer", 30, "0.1")]), ["transfer-beats-gradients"]);
+        let helped = changed(cell("autoattack", 50, "0.1"), |v| {
+            if v.id == 60 {
+                v.broken_by = "square".into();
+            }
+        });
+        assert_eq!(names(&[helped]), ["square-helps"]);
+    }
+
+    #[test]
+    fn attacks_that_were_not_finished_are_named() {
+        let restart = changed(cell("pgd", 50, "0.1"), |v| v.restart = u32::from(v.id >= 98));
+        assert_eq!(names(&[restart]), ["restarts-still-gain"]);
+        let steps = changed(cell("pgd", 50, "0.1"), |v| v.steps = if v.id >= 98 { 37 } else { 36 });
+        assert_eq!(names(&[steps]), ["steps-still-gain"]);
+        let mut longer = cell("pgd", 48, "0.1");
+        longer.attack = "pgd-long".into();
+        longer.parameters["args"]["steps"] = 160.into();
+        assert_eq!(names(&[cell("pgd", 50, "0.1"), longer.clone()]), ["more-still-gains"]);
+        assert_eq!(names(&[cell("pgd", 49, "0.1"), longer]), none());
+    }
+
+    #[test]
+    fn gradients_that_lead_nowhere_are_named() {
+        assert_eq!(names(&[changed(cell("pgd", 50, "0.1"), |v| v.blind = u32::from(v.id < 2))]), ["gradient-vanishes"]);
+        assert_eq!(names(&[changed(cell("pgd", 50, "0.1"), |v| v.blind = u32::from(v.id < 1))]), none());
+        let flat = changed(cell("pgd", 50, "0.2"), |v| v.margin = if v.id < 50 { 0.95 } else { -1.0 });
+        assert_eq!(names(&[cell("pgd", 60, "0.1"), flat]), ["loss-not-growing"]);
+    }
+
+    #[test]
+    fn what_rounding_restores_is_named_but_not_for_the_smallest_perturbations() {
+        let restored = |name: &str| changed(cell(name, 50, "0.1"), |v| v.rounded = v.id >= 62);
+        assert_eq!(names(&[restored("pgd")]), ["rounding-restores"]);
+        assert_eq!(names(&[restored("fab-t")]), none());
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_are_named() {
+        let odd = changed(cell("pgd", 100, "0.1"), |v| {
+            if v.id == 4 {
+                v.margin = f64::NAN;
+            }
+        });
         assert_eq!(names(&[odd]), ["logits-not-finite"]);
     }
 }

@@ -1,9 +1,9 @@
 //! Committed records as results: a fresh clone repeats only what is missing.
 
 use crate::store::{EvaluationEntry, TrainingEntry};
-use crate::{Result, Store, description, fingerprint};
+use crate::{Result, Store, description, fingerprint, probes};
 use gauntlet_core::record::Verdict;
-use gauntlet_core::{Record, record_file};
+use gauntlet_core::{Flag, Record, record_file};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,7 +42,8 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>) -> Result<()>
     };
     let (clean_key, clean) = place(&Value::Null);
     if store.get_clean(&clean_key)?.is_none() {
-        store.put_clean(&clean_key, clean, record.provenance.clone(), &result.clean)?;
+        let probed: Vec<Flag> = result.flags.iter().filter(|f| probes::FLAGS.contains(&&*f.name)).cloned().collect();
+        store.put_clean(&clean_key, clean, record.provenance.clone(), &probed, &result.clean)?;
     }
     let mut cells = result.attacked.iter();
     for attack in configuration["attacks"].as_array().into_iter().flatten() {

@@ -34,6 +34,12 @@ struct Line {
     rounded: bool,
 }
 
+/// The first line of a journal that is not named after what it belongs to.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    key: String,
+}
+
 /// An append-only file of verdicts, one JSON object per line.
 pub(crate) struct Journal {
     path: PathBuf,
@@ -44,6 +50,18 @@ impl Journal {
     /// Opens the journal and returns what it holds. A line that was cut off by a kill, and whatever follows it, is
     /// dropped; its example is judged again.
     pub(crate) fn open(path: &Path) -> Result<(Journal, Done)> {
+        Self::read(path, None)
+    }
+
+    /// Like [`Journal::open`], for a file whose first line says what it belongs to.
+    ///
+    /// # Errors
+    /// It belongs to something else, or is no journal.
+    pub(crate) fn open_for(path: &Path, key: &str) -> Result<(Journal, Done)> {
+        Self::read(path, Some(key))
+    }
+
+    fn read(path: &Path, key: Option<&str>) -> Result<(Journal, Done)> {
         let text = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -51,7 +69,23 @@ impl Journal {
         };
         let mut done = Done::new();
         let mut whole = 0;
-        for line in text.split_inclusive(|b| *b == b'\n') {
+        let mut lines = text.split_inclusive(|b| *b == b'\n');
+        let header = match key {
+            Some(key) => line(&Header { key: key.to_string() })?,
+            None => String::new(),
+        };
+        if text.starts_with(header.as_bytes()) {
+            whole = header.len();
+            lines.by_ref().take(usize::from(whole > 0)).for_each(drop);
+        } else if !header.as_bytes().starts_with(&text) {
+            // Not even a header that a kill cut off.
+            return Err(Error::Damaged {
+                path: path.display().to_string(),
+                why: "it is not the journal of this attack on this checkpoint and these examples; name another file"
+                    .into(),
+            });
+        }
+        for line in lines {
             if !line.ends_with(b"\n") {
                 break;
             }
@@ -79,7 +113,11 @@ impl Journal {
             .open(path)
             .map_err(|e| Error::store("open", path, e))?;
         file.set_len(whole as u64).map_err(|e| Error::store("write", path, e))?;
-        Ok((Journal { path: path.to_path_buf(), file }, done))
+        let mut journal = Journal { path: path.to_path_buf(), file };
+        if whole == 0 {
+            journal.put(header.as_bytes())?;
+        }
+        Ok((journal, done))
     }
 
     /// Appends verdicts.
@@ -101,11 +139,18 @@ impl Journal {
                 blind: v.blind,
                 rounded: v.rounded,
             };
-            text += &serde_json::to_string(&line).map_err(|e| Error::message(format!("verdict: {e}")))?;
-            text.push('\n');
+            text += &self::line(&line)?;
         }
-        self.file.write_all(text.as_bytes()).map_err(|e| Error::store("write", &self.path, e))
+        self.put(text.as_bytes())
     }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| Error::store("write", &self.path, e))
+    }
+}
+
+fn line<T: Serialize>(value: &T) -> Result<String> {
+    Ok(serde_json::to_string(value).map_err(|e| Error::message(format!("verdict: {e}")))? + "\n")
 }
 
 #[cfg(test)]
@@ -125,6 +170,26 @@ mod tests {
             broken_by: if id == 1 { "square".into() } else { String::new() },
             blind: id as u32,
             rounded: id == 1,
+        }
+    }
+
+    #[test]
+    fn a_journal_of_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.jsonl");
+        let (mut journal, _) = Journal::open_for(&path, "abc").unwrap();
+        journal.append(0, &[(0, verdict(0), None)]).unwrap();
+        assert_eq!(Journal::open_for(&path, "abc").unwrap().1.len(), 1);
+        let Err(error) = Journal::open_for(&path, "abd") else { panic!("taken for one's own") };
+        assert!(error.to_string().contains("not the journal of this attack"), "{error}");
+        // A header that was cut off by a kill is written again.
+        std::fs::write(&path, "{\"ke").unwrap();
+        assert!(Journal::open_for(&path, "abd").unwrap().1.is_empty());
+        assert!(Journal::open_for(&path, "abd").is_ok());
+        for other in ["a file of somebody's\n", "a file of somebody's", "{}\n"] {
+            std::fs::write(&path, other).unwrap();
+            assert!(Journal::open_for(&path, "abd").is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
         }
     }
 

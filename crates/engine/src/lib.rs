@@ -4,6 +4,7 @@
 //! [`gauntlet_core::Registry`]. Everything it does is repeatable: a record's `result` is a function of the suite, the
 //! data and the components' `numerics`, whatever the number of slots, the threads or the interruptions.
 
+mod adversarial;
 mod attack_request;
 mod augmentation;
 mod claim;
@@ -22,6 +23,7 @@ mod import;
 mod journal;
 mod monitor;
 mod plan;
+mod probes;
 mod progress;
 mod provenance;
 mod referee;
@@ -36,7 +38,8 @@ mod trainer;
 mod training_state;
 mod training_step;
 
-pub use attack_request::{AttackReport, AttackRequest, EpsReport, attack};
+pub use adversarial::Adversarial;
+pub use attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate, attack};
 pub use augmentation::Augmentation;
 pub use component::{Component, Kind};
 pub use context::{Context, Filters};
@@ -60,4 +63,4 @@ pub use training_step::{Stepped, TrainingStep};
 /// Raised by hand when the trainer's own numbers change; part of every training's key.
 pub const TRAINER_NUMERICS: u32 = 2;
 /// Raised by hand when the evaluator's own numbers change; part of every evaluation's key.
-pub const EVALUATOR_NUMERICS: u32 = 2;
+pub const EVALUATOR_NUMERICS: u32 = 3;

@@ -59,7 +59,7 @@ impl Monitor {
         width: usize,
         interrupt: &AtomicBool,
     ) -> Result<Epoch> {
-        let evaluator = Evaluator { target, examples, width, attack_seed: 0, carry: false, interrupt };
+        let evaluator = Evaluator { width, ..Evaluator::new(target, examples, interrupt) };
         let mut cost = Cost::default();
         let clean = evaluator.clean(&mut cost)?;
         let (attack, _) = registry.attack(&self.attack.given())?;

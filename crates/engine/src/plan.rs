@@ -1,7 +1,7 @@
 //! What a suite would do: its trainings and evaluations, and what the store has of them.
 
 use crate::runner::{Desk, load};
-use crate::{Context, Result, Suite, description};
+use crate::{Context, Result, Suite};
 use gauntlet_core::{Eps, Norm};
 use serde::Serialize;
 
@@ -92,8 +92,8 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
                 key: None,
                 state: State::Missing,
             };
-            if let Some(entry) = &entry {
-                let (key, _) = desk.evaluation(&entry.checkpoint_sha256, &description::attack(attack));
+            if let (Some(entry), Some(described)) = (&entry, desk.described(attack, seed)?) {
+                let (key, _) = desk.evaluation(&entry.checkpoint_sha256, &described);
                 planned.state = match store.get_attack(&key, attack.eps.len())? {
                     Some(_) => State::Stored,
                     None if store.journal(&key).exists() => State::Begun,

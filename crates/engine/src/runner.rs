@@ -12,7 +12,7 @@ use crate::{
 };
 use gauntlet_core::checkpoint;
 use gauntlet_core::record::{Outcome, RECORD_FORMAT};
-use gauntlet_core::{Attacked, Frozen, Network, Provenance, Record, Verdict, Weights};
+use gauntlet_core::{Attacked, Frozen, Network, Provenance, Record, Target, Verdict, Weights};
 use serde_json::{Value, json};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -75,6 +75,14 @@ pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Images> {
 enum Attempt<T> {
     Done(T),
     Busy,
+}
+
+/// What has to be known before an attack.
+struct Prepared {
+    /// Its part of the evaluation's key.
+    described: Value,
+    /// Key and entry of the training whose model examples are crafted on.
+    crafted_on: Option<(String, TrainingEntry)>,
 }
 
 /// Everything that the parts of a suite share.
@@ -144,6 +152,40 @@ impl<'a> Desk<'a> {
         let model = self.suite.model.describe();
         let description = description::evaluation(&self.conditions, &model, checkpoint_sha256, attack);
         (fingerprint(&description), description)
+    }
+
+    /// The row that an attack's examples are crafted on.
+    fn surrogate(&self, attack: &AttackEntry) -> Result<Option<&'a Row>> {
+        let (built, _) = self.context.registry.attack(&attack.attack.given())?;
+        let Some(id) = built.surrogate() else { return Ok(None) };
+        match self.suite.row(id) {
+            Some(row) => Ok(Some(row)),
+            None => Err(gauntlet_core::Error::value("transfer.surrogate", format!("no row is called {id:?}")).into()),
+        }
+    }
+
+    /// An attack's part of a key: with a surrogate its weights too; `None` while those are not in the store.
+    pub(crate) fn described(&self, attack: &AttackEntry, seed: u64) -> Result<Option<Value>> {
+        let mut described = description::attack(attack);
+        if let Some(row) = self.surrogate(attack)? {
+            let Some(entry) = self.context.store.get_training(&self.training(row, seed).0)? else { return Ok(None) };
+            described["surrogate_sha256"] = entry.checkpoint_sha256.into();
+        }
+        Ok(Some(described))
+    }
+
+    /// An attack's description and, with a surrogate, its training's key and entry; the surrogate is trained where it
+    /// has to be. `None` while another process does that.
+    fn prepare(&self, attack: &AttackEntry, row: &Row, seed: u64, entry: &TrainingEntry) -> Result<Option<Prepared>> {
+        let crafted_on = match self.surrogate(attack)? {
+            Some(other) if other.id == row.id => Some((self.training(row, seed).0, entry.clone())),
+            Some(other) => match self.checkpoint(other, seed)? {
+                Some(trained) => Some(trained),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(self.described(attack, seed)?.map(|described| Prepared { described, crafted_on }))
     }
 
     /// `runs/suites/<name>.json`: the resolved suite and the keys of its trainings.
@@ -236,7 +278,7 @@ impl<'a> Desk<'a> {
         let Attempt::Done(mut entry) = self.trained(row, seed, false)? else { return Ok(Attempt::Busy) };
         let store = &self.context.store;
         let (key, _) = self.training(row, seed);
-        let complete = self.complete(&entry.checkpoint_sha256)?;
+        let complete = self.complete(&entry.checkpoint_sha256, seed)?;
         if !complete && !store.checkpoint(&key).exists() {
             // Imported from a record, or deleted: the checkpoint has to be made again.
             let Attempt::Done(again) = self.trained(row, seed, true)? else { return Ok(Attempt::Busy) };
@@ -255,13 +297,14 @@ impl<'a> Desk<'a> {
     }
 
     /// Whether the store has every evaluation of a checkpoint.
-    fn complete(&self, checkpoint_sha256: &str) -> Result<bool> {
+    fn complete(&self, checkpoint_sha256: &str, seed: u64) -> Result<bool> {
         let store = &self.context.store;
         if store.get_clean(&self.evaluation(checkpoint_sha256, &Value::Null).0)?.is_none() {
             return Ok(false);
         }
         for entry in self.attacks() {
-            let (key, _) = self.evaluation(checkpoint_sha256, &description::attack(entry));
+            let Some(described) = self.described(entry, seed)? else { return Ok(false) };
+            let (key, _) = self.evaluation(checkpoint_sha256, &described);
             if store.get_attack(&key, entry.eps.len())?.is_none() {
                 return Ok(false);
             }
@@ -350,25 +393,41 @@ impl<'a> Desk<'a> {
         let open = || self.subject(&subject, &training_key, entry);
         let (key, description) = self.evaluation(sha256, &Value::Null);
         let begun = Instant::now();
-        record.result.clean = match store.get_clean(&key)? {
+        (record.result.clean, record.result.flags) = match store.get_clean(&key)? {
             Some((stored, verdicts)) => {
                 add(&mut record.provenance, &stored.provenance);
-                verdicts
+                (verdicts, stored.flags)
             }
             None => {
-                let verdicts = open()?.1.verdicts.clone();
+                let (target, pass) = open()?;
+                let verdicts = pass.verdicts.clone();
+                let flags = self.evaluator(target, self.examples()?).probe(pass, self.context.registry)?;
                 let cost = Cost { forwards: verdicts.len() as u64, backwards: 0 };
                 let spent = spent(self.context.threads, begun, cost);
                 add(&mut record.provenance, &spent);
-                store.put_clean(&key, description, spent, &verdicts)?;
-                verdicts
+                store.put_clean(&key, description, spent, &flags, &verdicts)?;
+                (verdicts, flags)
             }
         };
         let mut failures: Vec<String> = Vec::new();
         let mut busy = false;
+        let mut attacks = Vec::new();
         for attack in self.attacks() {
             let part = Part { row: &row.id, seed, attack: Some(&attack.label) };
-            let (key, description) = self.evaluation(sha256, &description::attack(attack));
+            let Prepared { described, crafted_on } = match self.prepare(attack, row, seed, entry) {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => {
+                    busy = true;
+                    continue;
+                }
+                Err(error @ (Error::Interrupted | Error::Store { .. })) => return Err(error),
+                Err(error) => {
+                    failures.push(format!("{}: its surrogate: {error}", attack.label));
+                    continue;
+                }
+            };
+            attacks.push(described.clone());
+            let (key, description) = self.evaluation(sha256, &described);
             if let Some((stored, lists)) = store.get_attack(&key, attack.eps.len())? {
                 self.events.event(&Event::Skipped { part });
                 add(&mut record.provenance, &stored.provenance);
@@ -387,7 +446,17 @@ impl<'a> Desk<'a> {
             }
             let begun = Instant::now();
             let mut cost = Cost::default();
-            let judged = open().and_then(|(target, pass)| self.attack(attack, target, pass, part, &key, &mut cost));
+            let judged = open().and_then(|(target, pass)| {
+                let surrogate = match &crafted_on {
+                    Some((key, trained)) => {
+                        Some(Frozen::new(self.network.clone(), self.weights(key, trained)?.constants()))
+                    }
+                    None => None,
+                };
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                let evaluator = Evaluator { surrogate, ..self.evaluator(target, self.examples()?) };
+                self.attack(attack, &evaluator, pass, part, &key, &mut cost)
+            });
             match judged {
                 Ok(attacked) => {
                     let lists: Vec<&[Verdict]> = attacked.iter().map(|a| a.verdicts.as_slice()).collect();
@@ -407,7 +476,8 @@ impl<'a> Desk<'a> {
         if busy {
             return Ok(Attempt::Busy);
         }
-        record.result.flags = flags::raise(&record.result.clean, &record.result.attacked);
+        record.result.configuration["attacks"] = attacks.into();
+        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));
         }
@@ -421,6 +491,7 @@ impl<'a> Desk<'a> {
             width: self.context.width,
             attack_seed: self.suite.attack_seed,
             carry: self.suite.carry,
+            surrogate: None,
             interrupt: self.context.interrupt,
         }
     }
@@ -429,7 +500,7 @@ impl<'a> Desk<'a> {
     fn attack(
         &self,
         entry: &AttackEntry,
-        target: &Frozen,
+        evaluator: &Evaluator<'_>,
         clean: &CleanPass,
         part: Part<'_>,
         key: &str,
@@ -438,7 +509,6 @@ impl<'a> Desk<'a> {
         let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
         let (journal, done) = Journal::open(&self.context.store.journal(key))?;
         let mut progress = Progress::new(self.events, part, entry, Some(journal));
-        let evaluator = self.evaluator(target, self.examples()?);
         evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)
     }
 

@@ -4,7 +4,7 @@ use crate::claim::Claim;
 use crate::{Error, Result, fingerprint};
 use gauntlet_core::checkpoint::{self, hex, write_atomically};
 use gauntlet_core::record::{CleanVerdict, Epoch, Fate, Verdict};
-use gauntlet_core::{ModelInfo, Provenance, Weights};
+use gauntlet_core::{Flag, ModelInfo, Provenance, Weights};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +33,9 @@ pub(crate) struct TrainingEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EvaluationEntry {
     pub(crate) description: Value,
+    /// Of a clean pass: what the referee's probes found out about the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<Flag>,
     pub(crate) verdicts_sha256: String,
     pub(crate) provenance: Provenance,
 }
@@ -133,10 +136,11 @@ impl Store {
         key: &str,
         description: Value,
         provenance: Provenance,
+        flags: &[Flag],
         verdicts: &[CleanVerdict],
     ) -> Result<EvaluationEntry> {
         let _claim = Claim::wait(&self.evaluation(key))?;
-        self.put_table(key, description, provenance, verdicts)
+        self.put_table(key, description, provenance, flags, verdicts)
     }
 
     /// Verdicts under an attack, one list per ε in the order of the description.
@@ -188,7 +192,7 @@ impl Store {
                 })
             })
             .collect();
-        let entry = self.put_table(key, description, provenance, &lines)?;
+        let entry = self.put_table(key, description, provenance, &[], &lines)?;
         let _ = std::fs::remove_file(self.journal(key));
         Ok(entry)
     }
@@ -214,10 +218,11 @@ impl Store {
         key: &str,
         description: Value,
         provenance: Provenance,
+        flags: &[Flag],
         rows: &[T],
     ) -> Result<EvaluationEntry> {
         let table = table(rows)?;
-        let entry = EvaluationEntry { description, verdicts_sha256: sha256(&table), provenance };
+        let entry = EvaluationEntry { description, flags: flags.to_vec(), verdicts_sha256: sha256(&table), provenance };
         put(&self.evaluation(key).join("verdicts.csv"), &table)?;
         put_json(&self.evaluation(key).join("evaluation.json"), &entry)?;
         Ok(entry)

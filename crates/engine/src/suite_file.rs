@@ -108,7 +108,7 @@ impl Reader<'_> {
         let shape = data.as_deref().and_then(|name| self.data(name, top));
         let model = self.model(top, shape);
         let rows = self.rows(top);
-        let attacks = self.attacks(top);
+        let attacks = self.attacks(top, &rows);
         let train = self.train(top, &attacks);
         Some(Suite {
             format: 1,
@@ -217,24 +217,26 @@ impl Reader<'_> {
         Some(row)
     }
 
-    fn attacks(&mut self, top: &Section<'_>) -> Vec<AttackEntry> {
+    fn attacks(&mut self, top: &Section<'_>, rows: &[Row]) -> Vec<AttackEntry> {
         let mut attacks: Vec<AttackEntry> = Vec::new();
         for (table, span) in top.tables("attack", "[[attack]]", "give at least one attack", &mut self.complaints) {
             let section = Section::new("[[attack]]", table, span);
-            let Some(entry) = self.attack(&section) else { continue };
-            if attacks.iter().any(|a| a.label == entry.label) {
-                let place = if section.get("label").is_some() { "label" } else { "name" };
-                self.complaints.push(
-                    Diagnostic::at(section.span_of(place), format!("two attacks are called {:?}", entry.label))
-                        .hint("give each a `label` of its own"),
-                );
+            for entry in self.attack(&section, rows).unwrap_or_default() {
+                if attacks.iter().any(|a| a.label == entry.label) {
+                    let place = if section.get("label").is_some() { "label" } else { "name" };
+                    self.complaints.push(
+                        Diagnostic::at(section.span_of(place), format!("two attacks are called {:?}", entry.label))
+                            .hint("give each a `label` of its own"),
+                    );
+                }
+                attacks.push(entry);
             }
-            attacks.push(entry);
         }
         attacks
     }
 
-    fn attack(&mut self, section: &Section<'_>) -> Option<AttackEntry> {
+    /// One attack; with `surrogates`, one for each of them.
+    fn attack(&mut self, section: &Section<'_>, rows: &[Row]) -> Option<Vec<AttackEntry>> {
         let c = &mut self.complaints;
         let name = section.required_str("name", "the attack's registered name", c);
         let label = section.str("label", c).or_else(|| name.clone());
@@ -255,7 +257,55 @@ impl Reader<'_> {
             .map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())))
             .collect();
         given.insert("name".into(), Value::String(name?));
-        let resolved = Component::resolve(Kind::Attack, self.registry, &given)
+        if section.get("surrogates").is_some() {
+            return self.matrix(section, rows, label?, norm?, eps?, given);
+        }
+        let entry = self.single(section, rows, label?, norm?, eps?, &given)?;
+        Some(vec![entry])
+    }
+
+    /// `surrogates = "all"` or a list of rows: a column of transferred examples for each.
+    fn matrix(
+        &mut self,
+        section: &Section<'_>,
+        rows: &[Row],
+        label: String,
+        norm: Norm,
+        eps: Vec<Eps>,
+        mut given: Map<String, Value>,
+    ) -> Option<Vec<AttackEntry>> {
+        let ids = match section.get("surrogates").map(|(_, v)| json(v.get_ref())) {
+            Some(Value::String(all)) if all == "all" => rows.iter().map(|r| r.id.clone()).collect(),
+            Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+                list.iter().filter_map(Value::as_str).map(str::to_string).collect::<Vec<_>>()
+            }
+            _ => {
+                self.complaints.push(
+                    Diagnostic::at(section.value_span("surrogates"), "must be \"all\" or a list of row ids")
+                        .hint("such as `surrogates = [\"ce\", \"pgd-at\"]`"),
+                );
+                return None;
+            }
+        };
+        given.remove("surrogates");
+        let mut entries = Vec::new();
+        for id in ids {
+            given.insert("surrogate".into(), Value::String(id.clone()));
+            entries.push(self.single(section, rows, format!("{label} from {id}"), norm, eps.clone(), &given)?);
+        }
+        Some(entries)
+    }
+
+    fn single(
+        &mut self,
+        section: &Section<'_>,
+        rows: &[Row],
+        label: String,
+        norm: Norm,
+        eps: Vec<Eps>,
+        given: &Map<String, Value>,
+    ) -> Option<AttackEntry> {
+        let resolved = Component::resolve(Kind::Attack, self.registry, given)
             .and_then(|component| Ok((self.registry.attack(&component.given())?.0, component)));
         let (attack, component) = match resolved {
             Ok(both) => both,
@@ -265,7 +315,14 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let norm = norm?;
+        if let Some(id) = attack.surrogate()
+            && !rows.iter().any(|r| r.id == id)
+        {
+            let place = if section.get("surrogate").is_some() { "surrogate" } else { "surrogates" };
+            let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+            self.complaints.push(complaint(section.value_span(place), &error, ""));
+            return None;
+        }
         if !attack.norms().contains(&norm) {
             let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
             self.complaints.push(
@@ -274,7 +331,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(AttackEntry { label: label?, attack: component, norm, eps: eps? })
+        Some(AttackEntry { label, attack: component, norm, eps })
     }
 
     fn budgets(&mut self, section: &Section<'_>) -> Option<Vec<Eps>> {

@@ -57,7 +57,7 @@ fn entry(name: &str, eps: &[&str], more: serde_json::Value) -> AttackEntry {
 }
 
 fn judge(target: &dyn Target, examples: &Examples, width: usize, carry: bool) -> Vec<Attacked> {
-    let evaluator = Evaluator { target, examples, width, attack_seed: 7, carry, interrupt: &GO_ON };
+    let evaluator = Evaluator { width, attack_seed: 7, carry, ..Evaluator::new(target, examples, &GO_ON) };
     let attacks = [
         entry("fgsm", &["0.05", "0.02"], json!({})),
         entry("pgd", &["0.02", "0.05"], json!({ "steps": 7, "restarts": 3, "alpha": "eps/3" })),
@@ -141,6 +141,76 @@ fn a_larger_budget_carries_what_a_smaller_one_broke() {
     }
 }
 
+#[test]
+fn examples_are_transferred_from_the_surrogate_and_judged_by_the_target() {
+    let (target, examples) = scene("lenet-small", 60);
+    let attack = |given: serde_json::Value| entry("transfer", &["0.05"], json!({ "surrogate": "it", "attack": given }));
+    let run = |surrogate: Option<&dyn Target>, entry: &AttackEntry| {
+        let evaluator = Evaluator { attack_seed: 7, surrogate, ..Evaluator::new(&target, &examples, &GO_ON) };
+        evaluate(&evaluator, std::slice::from_ref(entry), &registry())
+    };
+    let fates = |cells: &[Attacked]| cells[0].verdicts.iter().map(|v| v.fate).collect::<Vec<_>>();
+    // From itself, a single step is the attack itself.
+    let own = run(Some(&target), &attack(json!({ "name": "fgsm" }))).unwrap().attacked;
+    assert_eq!(fates(&own), fates(&judge(&target, &examples, 16, false)[..1]));
+    // From another model: fewer, but some; targeted attacks take the surrogate's runners-up; noise is the same anywhere.
+    let (linear, _) = scene("linear", 1);
+    for given in [json!({ "name": "pgd", "steps": 5 }), json!({ "name": "apgd-t", "steps": 5, "targets": 2 })] {
+        let found = run(Some(&linear), &attack(given.clone())).unwrap().attacked;
+        let broken = fates(&found).iter().filter(|f| **f == Fate::Broken).count();
+        let own = fates(&own).iter().filter(|f| **f == Fate::Broken).count();
+        assert!(broken > 0 && broken <= own, "{given}: {broken} of {own}");
+        for v in found[0].verdicts.iter().filter(|v| v.fate != Fate::Wrong) {
+            assert!(v.forwards > 0 && v.size <= 0.05 + 1e-6);
+        }
+    }
+    let error = run(None, &attack(json!("pgd"))).unwrap_err().to_string();
+    assert!(error.contains("needs its surrogate \"it\""), "{error}");
+    let given = json!({ "name": "lenet-small" }).as_object().unwrap().clone();
+    let (network, _) = registry().model(&given, (1, 12, 12), 5).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let larger = Frozen::new(network, weights.constants());
+    let error = run(Some(&larger), &attack(json!("pgd"))).unwrap_err().to_string();
+    assert!(error.contains("takes images (1, 12, 12) of 5 classes"), "{error}");
+    for (given, say) in [(json!("autoattack"), "single attack"), (json!("fab"), "with a budget"), (json!("pdg"), "pgd")]
+    {
+        let mut whole = json!({ "name": "transfer", "surrogate": "it" });
+        whole["attack"] = given;
+        let Err(error) = registry().attack(whole.as_object().unwrap()) else { panic!("{whole} is taken") };
+        assert!(error.to_string().contains(say), "{error}");
+    }
+}
+
+#[test]
+fn an_ensemble_is_what_its_stages_leave() {
+    let (target, examples) = scene("lenet-small", 60);
+    let list = json!([{ "name": "fgsm" }, { "name": "noise", "draws": 4 }, { "name": "pgd", "steps": 10 }, "fab-t"]);
+    let whole = entry("worst-case", &["0.03"], json!({ "attacks": list }));
+    let alone = [
+        entry("fgsm", &["0.03"], json!({})),
+        entry("noise", &["0.03"], json!({ "draws": 4 })),
+        entry("pgd", &["0.03"], json!({ "steps": 10 })),
+        entry("fab-t", &["0.03"], json!({})),
+    ];
+    let run = |entries: &[AttackEntry], width| {
+        let evaluator = Evaluator { width, ..Evaluator::new(&target, &examples, &GO_ON) };
+        evaluate(&evaluator, entries, &registry()).unwrap().attacked
+    };
+    let (ensemble, parts) = (run(std::slice::from_ref(&whole), 256), run(&alone, 256));
+    let (mut first, mut later) = (0, 0);
+    for (i, v) in ensemble[0].verdicts.iter().enumerate() {
+        let by = parts.iter().find(|p| p.verdicts[i].fate == Fate::Broken).map_or("", |p| p.attack.as_str());
+        assert_eq!(v.broken_by, by, "example {i}");
+        assert_eq!(v.fate == Fate::Broken, !by.is_empty());
+        first += usize::from(by == "fgsm");
+        later += usize::from(!by.is_empty() && by != "fgsm");
+    }
+    assert!(first > 3 && later > 0, "{first} by the first stage, {later} by later ones");
+    for width in [1, 7] {
+        assert_eq!(run(std::slice::from_ref(&whole), width), ensemble, "width {width}");
+    }
+}
+
 type Proposal = fn(&mut [f32]);
 
 /// Proposes whatever it is told to, and claims whatever it is told to.
@@ -179,7 +249,7 @@ impl Walk<f32> for Liar {
 }
 
 fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gauntlet_engine::Result<Vec<Verdict>> {
-    let evaluator = Evaluator { target, examples, width: 4, attack_seed: 0, carry: false, interrupt: &GO_ON };
+    let evaluator = Evaluator { width: 4, ..Evaluator::new(target, examples, &GO_ON) };
     let liar: Arc<dyn Attack> = Arc::new(liar);
     let mut cost = Cost::default();
     let clean: CleanPass = evaluator.clean(&mut cost)?;
@@ -260,11 +330,12 @@ fn a_nan_is_never_a_success_and_never_unseen() {
     let verdicts = face(&target, &examples, "0.1", darker).unwrap();
     assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_nan()));
     // Through the front door it is flagged.
-    let evaluator =
-        Evaluator { target: &target, examples: &examples, width: 4, attack_seed: 0, carry: false, interrupt: &GO_ON };
+    let evaluator = Evaluator { width: 4, ..Evaluator::new(&target, &examples, &GO_ON) };
     let found = evaluate(&evaluator, &[entry("noise", &["0.4"], json!({ "draws": 40, "shape": "sign" }))], &registry())
         .unwrap();
-    assert!(found.flags.iter().any(|f| f.name == "logits-not-finite"), "{:?}", found.flags);
+    for name in ["logits-not-finite", "no-gradient"] {
+        assert!(found.flags.iter().any(|f| f.name == name), "{:?}", found.flags);
+    }
     assert!(found.attacked[0].verdicts.iter().all(|v| v.fate == Fate::Robust));
     let record = found.record("mine", "my-model", gauntlet_engine::provenance(1));
     assert_eq!((record.result.clean.len(), record.row.as_str()), (6, "my-model"));

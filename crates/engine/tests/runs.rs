@@ -450,6 +450,38 @@ fn filters_leave_the_rest_out() {
 }
 
 #[test]
+fn transfer_gives_a_column_for_every_row() {
+    let attacks = "[[attack]]\nname = \"transfer\"\nsurrogates = \"all\"\nattack = { name = \"pgd\", steps = 4 }\neps = [\"0.1\", \"0.2\"]\n";
+    let suite = suite(&[HEAD, ROWS, attacks].concat());
+    let labels: Vec<&str> = suite.attacks.iter().map(|a| a.label.as_str()).collect();
+    assert_eq!(labels, ["transfer from ce", "transfer from grad-norm", "transfer from cut"]);
+    let folder = tempfile::tempdir().unwrap();
+    // The first row alone trains the others, whose examples it is tried on.
+    let only = |c: &mut Context<'_>| c.only.recipes = vec!["ce".into()];
+    let first = go(&suite, folder.path(), &Watcher::default(), |c| {
+        only(c);
+        c.only.attacks = vec!["transfer from grad-norm".into()];
+    });
+    assert_eq!(first.unwrap()[0].result.attacked.len(), 2);
+    let records = go(&suite, folder.path(), &Watcher::default(), |_| {}).unwrap();
+    assert!(bytes(&records) == bytes(&undisturbed(&suite)));
+    let robust = |row: usize, cell: usize| {
+        records[row].result.attacked[cell].verdicts.iter().filter(|v| v.fate == Fate::Robust).count()
+    };
+    // `cut` is `ce` bit for bit, so what is crafted on either is the same; one's own examples break more than others'.
+    for cell in 0..2 {
+        assert_eq!(robust(0, cell), robust(2, cell));
+        assert_eq!(robust(0, cell), robust(0, 4 + cell));
+    }
+    assert!(robust(0, 1) <= robust(0, 3) && robust(1, 3) <= robust(1, 1), "the diagonal is the weakest");
+    let sha = &records[1].result.checkpoint_sha256;
+    assert_eq!(records[0].result.configuration["attacks"][1]["surrogate_sha256"], sha.as_str());
+    let (registry, catalogue, stop) = (registry(), Catalogue::default(), AtomicBool::new(false));
+    let context = Context::new(&registry, &catalogue, Store::new(folder.path()), &stop);
+    assert!(context.store.suite("tiny").exists());
+}
+
+#[test]
 fn one_training_and_one_attack_outside_a_suite() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, catalogue) = (registry(), Catalogue::default());
@@ -481,8 +513,39 @@ fn one_training_and_one_attack_outside_a_suite() {
         norm: gauntlet_core::Norm::Linf,
         eps: vec!["0.02".parse().unwrap(), "0.1".parse().unwrap()],
         seed: 0,
+        surrogate: None,
+        keep: true,
+        eight_bit: true,
+        journal: None,
     };
     let report = attack(&request, &context, &()).unwrap();
+    // Exactly eight bits, inside the budget, and the picture is one.
+    for kept in &report.adversarial {
+        let written = kept.write(&folder.path().join("kept"), &report.examples).unwrap();
+        let levels = kept.x_adv.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(levels.iter().all(|v| (v * 255.0 - (v * 255.0).round()).abs() < 1e-4));
+        let delta = (&kept.x_adv - report.examples.pixels()).unwrap().abs().unwrap();
+        let largest = delta.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(f64::from(largest) <= kept.eps.value() + 1e-6, "{largest} at {}", kept.eps);
+        let broken = kept.verdicts.iter().filter(|v| v.fate == Fate::Broken).count();
+        assert!(kept.still_broken.unwrap() <= broken && (kept.eps.value() < 0.1 || largest > 0.05));
+        let bytes = std::fs::read(&written[0]).unwrap();
+        let (tensors, metadata) = gauntlet_core::checkpoint::from_bytes("it", &bytes).unwrap();
+        assert_eq!((tensors["x_adv"].dims(), metadata["eps"].as_str()), (&[30, 1, 28, 28][..], &*kept.eps.to_string()));
+        assert!(std::fs::read(&written[1]).unwrap().starts_with(b"\x89PNG"));
+    }
+    let request = AttackRequest { keep: false, eight_bit: false, ..request };
+    // A journal of half the verdicts changes nothing; one of another request is refused.
+    let journal = folder.path().join("mine.jsonl");
+    let noted = AttackRequest { journal: Some(journal.clone()), ..request.clone() };
+    let whole = attack(&noted, &context, &()).unwrap();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, &text[..text.len() / 2]).unwrap();
+    let again = attack(&noted, &context, &()).unwrap();
+    assert!(again.attacked == whole.attacked && again.attacked == report.attacked);
+    assert!(again.forwards < whole.forwards, "{} of {}", again.forwards, whole.forwards);
+    let error = attack(&AttackRequest { seed: 1, ..noted }, &context, &()).unwrap_err().to_string();
+    assert!(error.contains("not the journal of this attack"), "{error}");
     assert_eq!((report.n, report.checkpoint_sha256), (30, trained.checkpoint_sha256));
     assert_eq!(report.robust_accuracy, report.by_eps[0].robust_accuracy);
     assert!(report.by_eps[1].robust_accuracy <= report.by_eps[0].robust_accuracy);

@@ -28,7 +28,7 @@ fn committed_suites_resolve() {
         assert_eq!(path.file_stem().unwrap().to_str().unwrap(), suite.name);
         names.push(suite.name);
     }
-    for needed in ["quickstart", "mnist-recipes", "fashion-recipes", "cifar10-short"] {
+    for needed in ["quickstart", "mnist-recipes", "mnist-gauntlet", "fashion-recipes", "cifar10-short"] {
         assert!(names.iter().any(|n| n == needed), "{needed} is missing in {names:?}");
     }
 }
@@ -127,6 +127,8 @@ fn every_mistake_is_found_where_it_stands() {
         ("name = \"step\"", "name = \"stp\"", "\"stp\"", "did you mean \"step\"?"),
         ("\"crop-flip\"", "\"flip\"", "\"flip\"", "none or crop-flip"),
         ("clip = 1.0", "clip = 0", "0 }", "above 0"),
+        ("name = \"fgsm\"", "name = \"transfer\"\nsurrogate = \"cee\"", "\"cee\"", "did you mean \"ce\"?"),
+        ("name = \"fgsm\"", "name = \"transfer\"\nsurrogates = 3", "3\n", "\"all\" or a list"),
         ("recipe = \"ce\"", "recipe = \"cee\"", "\"cee\"", "did you mean \"ce\"?"),
         ("recipe = \"ce\"", "recipe = \"grad-nrm\"", "\"grad-nrm\"", "did you mean \"grad-norm\"?"),
         ("recipe = \"ce\"\n", "", "[[row]]", "a row needs a recipe"),

@@ -23,28 +23,18 @@ pub use map::pass;
 pub use slice::{Real, View, by_dtype_names, values};
 pub(crate) use slice::{by_dtype, dense, from_vec, view};
 
-/// Runs a loop compiled for the widest vectors of this CPU; what is called in it has to be inlined.
-///
-/// Only the instructions change: sums must be written over a fixed number of accumulators, see [`sum`].
-#[inline(always)]
-pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
-    simd::on(simd::Isa::best(), f)
+/// Work compiled for the widest vectors of this CPU: implement `run` with `#[inline(always)]`, and call nothing in it that
+/// is not inlined. Only the instructions change: sums must be written over a fixed number of accumulators.
+pub trait Vectorised {
+    /// What comes out.
+    type Out;
+    /// The work.
+    fn run(self) -> Self::Out;
 }
 
-/// Σ f(i), i < n, in sixteen interleaved accumulators: the same value whatever the vectors.
-#[inline(always)]
-pub fn sum(n: usize, f: impl Fn(usize) -> f64) -> f64 {
-    let mut parts = [0.0; 16];
-    let whole = n - n % 16;
-    for start in (0..whole).step_by(16) {
-        for (lane, part) in parts.iter_mut().enumerate() {
-            *part += f(start + lane);
-        }
-    }
-    for i in whole..n {
-        parts[i % 16] += f(i);
-    }
-    parts.iter().sum()
+/// Does it.
+pub fn vectorised<V: Vectorised>(work: V) -> V::Out {
+    simd::widest(work)
 }
 
 /// Elements per parallel task of an elementwise kernel.

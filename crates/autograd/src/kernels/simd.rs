@@ -56,6 +56,33 @@ impl Isa {
     }
 }
 
+/// [`Vectorised`](super::Vectorised) work, which unlike a long closure is inlined without fail.
+#[expect(unsafe_code, reason = "instruction sets were detected: Isa values come from Isa::available")]
+pub(crate) fn widest<V: super::Vectorised>(work: V) -> V::Out {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
+        unsafe fn wide<V: super::Vectorised>(work: V) -> V::Out {
+            work.run()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn half<V: super::Vectorised>(work: V) -> V::Out {
+            work.run()
+        }
+        match Isa::best() {
+            // SAFETY: the instruction set was detected.
+            Isa::Avx512 => unsafe { wide(work) },
+            // SAFETY: as above.
+            Isa::Avx2 => unsafe { half(work) },
+            Isa::Portable => work.run(),
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        work.run()
+    }
+}
+
 /// Runs `f` compiled for the given instruction set: what is inlined into it may use all of it.
 #[inline(always)]
 #[expect(unsafe_code, reason = "instruction sets were detected: Isa values come from Isa::available")]

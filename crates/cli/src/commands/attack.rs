@@ -4,11 +4,14 @@ use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
+use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_core::record::Fate;
 use gauntlet_core::statistics::wilson;
 use gauntlet_core::{Eps, Norm};
-use gauntlet_engine::{AttackReport, AttackRequest, Context, Selection, Store};
+use gauntlet_engine::{AttackReport, AttackRequest, Context, Selection, Store, Surrogate};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Examples if neither `--take` nor `--all` is given: what the papers of this field mostly attack.
 const USUAL: usize = 1000;
@@ -30,22 +33,109 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         norm,
         eps,
         seed: arguments.seed,
+        surrogate: match &arguments.surrogate {
+            None => None,
+            Some(file) => {
+                let model = arguments.surrogate_model.as_ref().unwrap_or(&arguments.model);
+                Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: file.clone() })
+            }
+        },
+        keep: arguments.save.is_some(),
+        eight_bit: arguments.eight_bit,
+        journal: arguments.journal.clone(),
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.
     let mut context = Context::new(&session.registry, &session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
+    context.width = arguments.slots.get();
     let progress = session.progress();
     let report = gauntlet_engine::attack(&request, &context, &progress);
     progress.finish();
-    let report = report.map_err(|e| match e {
-        gauntlet_engine::Error::Interrupted => {
-            Failure::new(Code::Interrupted, "interrupted; a single attack keeps no state: run the same command again")
-        }
+    let mut report = report.map_err(|e| match e {
+        gauntlet_engine::Error::Interrupted => Failure::new(
+            Code::Interrupted,
+            match &arguments.journal {
+                Some(_) => "interrupted; run the same command again to go on from the journal",
+                None => "interrupted; without --journal a single attack keeps no state",
+            },
+        ),
         other => other.into(),
     })?;
-    session.result(|| object(&request, &report), || text(&request, &report))?;
+    if let Some(file) = &arguments.verdicts {
+        let table = verdicts(&report).map_err(|e| Failure::new(Code::Environment, format!("verdicts: {e}")))?;
+        write_atomically(file, &table).map_err(gauntlet_engine::Error::from)?;
+    }
+    let saved = save(arguments, &mut report)?;
+    session.result(
+        || {
+            let mut all = object(&request, &report);
+            if !saved.is_empty() {
+                all["saved"] = saved.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().into();
+            }
+            all
+        },
+        || saved.iter().fold(text(&request, &report), |text, path| format!("{text}wrote {}\n", path.display())),
+    )?;
     Ok(Code::Done)
+}
+
+/// Writes what was kept, in 8 bits if that is asked for. Returns the paths.
+fn save(arguments: &arguments::Attack, report: &mut AttackReport) -> Result<Vec<PathBuf>, Failure> {
+    let Some(folder) = &arguments.save else { return Ok(Vec::new()) };
+    let mut saved = Vec::new();
+    for kept in &report.adversarial {
+        if let Some(still) = kept.still_broken {
+            let broken = kept.verdicts.iter().filter(|v| v.fate == Fate::Broken).count();
+            report.notes.push(format!("ε = {}: {still} of {broken} broken examples stay broken in 8 bits", kept.eps));
+        }
+        saved.extend(kept.write(folder, &report.examples)?);
+    }
+    Ok(saved)
+}
+
+/// One line per example and ε.
+fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record([
+        "eps",
+        "index",
+        "id",
+        "label",
+        "predicted",
+        "fate",
+        "broken_by",
+        "restart",
+        "steps",
+        "size",
+        "margin",
+        "forwards",
+        "backwards",
+        "blind",
+        "rounded",
+    ])?;
+    for cell in &report.attacked {
+        for (index, (v, clean)) in cell.verdicts.iter().zip(&report.clean).enumerate() {
+            out.write_record([
+                cell.eps.to_string(),
+                index.to_string(),
+                v.id.to_string(),
+                clean.label.to_string(),
+                clean.predicted.to_string(),
+                v.fate.to_string(),
+                v.broken_by.clone(),
+                v.restart.to_string(),
+                v.steps.to_string(),
+                v.size.to_string(),
+                v.margin.to_string(),
+                v.forwards.to_string(),
+                v.backwards.to_string(),
+                v.blind.to_string(),
+                v.rounded.to_string(),
+            ])?;
+        }
+    }
+    out.into_inner().map_err(|e| e.into_error().into())
 }
 
 /// The attack with the flags that set its arguments; what it does not know is refused by its name.

@@ -59,7 +59,7 @@ fn run<T: Walks>(
     let mut ends: Vec<Option<Tensor>> = vec![None; n];
     let mut left = n;
     while left > 0 {
-        for (_, outcome) in slots.turn(target, attack.backwards() != Backwards::None)?.0 {
+        for outcome in slots.turn(target, attack.backwards() != Backwards::None)?.ended {
             ends[outcome.index] = Some(outcome.x_adv);
             left -= 1;
         }

@@ -11,7 +11,7 @@ mod walk;
 
 pub use average::Average;
 pub use lockstep::lockstep;
-pub use slots::{Slots, Walks};
+pub use slots::{Slots, Turned, Walks};
 pub use walk::{Ending, Pulls, Site, Turn, Walk};
 
 use crate::{Key, Norm, Result, ThreatModel};
@@ -143,6 +143,10 @@ pub trait Attack: Send + Sync {
     /// The attacks that an ensemble runs, in order, each on what the others left; empty: it is no ensemble.
     fn stages(&self, _norm: Norm) -> Vec<Arc<dyn Attack>> {
         Vec::new()
+    }
+    /// The other model that examples are crafted on: every walk takes every step there, the target judges the end.
+    fn surrogate(&self) -> Option<&str> {
+        None
     }
     /// Whether a suite's `carry` may apply: an example that fell at a smaller ε is not attacked again.
     fn carries(&self) -> bool {

@@ -29,6 +29,17 @@ struct Slot<T> {
     blind: u32,
 }
 
+/// What a turn brought and what it cost, in examples.
+#[derive(Debug)]
+pub struct Turned {
+    /// Jobs that ended; their slots are empty now.
+    pub ended: Vec<Outcome>,
+    /// Forwards.
+    pub forwards: usize,
+    /// Backwards.
+    pub backwards: usize,
+}
+
 /// A walk of this element type.
 pub trait Walks: Real {
     /// Opens it.
@@ -91,70 +102,81 @@ impl<T: Walks> Slots<T> {
         });
     }
 
-    /// Drops the empty slots.
-    pub fn shrink(&mut self) {
-        let pixels = self.pixels();
-        let kept: Vec<usize> = (0..self.width()).filter(|s| self.slots[*s].is_some()).collect();
-        for (to, from) in kept.iter().enumerate() {
-            self.points.copy_within(from * pixels..(from + 1) * pixels, to * pixels);
-        }
-        self.points.truncate(kept.len() * pixels);
-        self.slots.retain(Option::is_some);
-    }
-
-    /// One forward at all points and the pull-backs that the walks ask for; `pulls`: they may ask for any. The ended
-    /// jobs (their slots are empty then) and the number of pull-backs made.
+    /// One look of every walk at its point, and the pull-backs that are asked for.
+    ///
+    /// Empty slots cost nothing. Walks that need no gradient at their point (all of them, without `pulls`) share a
+    /// forward that records nothing.
     ///
     /// # Errors
     /// A forward or backward that fails; answers of another shape.
-    pub fn turn(&mut self, target: &dyn Target, pulls: bool) -> Result<(Vec<(usize, Outcome)>, usize)> {
-        let (c, h, w) = self.input;
-        let width = self.width();
-        let x = Tensor::from_slice(&self.points, (width, c, h, w), &Device::Cpu)?;
-        let linear = if pulls { Some(target.linearise(&x)?) } else { None };
-        let logits = match &linear {
-            Some(linear) => linear.logits().clone(),
-            None => target.logits(&x)?,
-        };
-        if logits.dims() != [width, self.classes] {
-            let (dims, name) = (logits.dims(), &target.info().name);
-            return Err(Error::Message(format!("{name} answers {width} images with logits of shape {dims:?}")));
-        }
-        self.look(&super::rows(&logits)?);
-        let rounds = self.slots.iter().flatten().map(|s| s.cotangents.len() / self.classes).max().unwrap_or(0);
-        if rounds > 0 {
-            let Some(linear) = &linear else {
-                return Err(Error::Message("an attack that declares no backwards asks for a gradient".into()));
-            };
-            let gradients = (0..rounds).map(|k| linear.pull(&self.cotangent(k)?)).collect::<Result<Vec<_>>>()?;
-            for gradient in &gradients {
-                if gradient.dims() != x.dims() {
-                    return Err(Error::Message(format!("an input gradient has shape {:?}", gradient.dims())));
-                }
+    pub fn turn(&mut self, target: &dyn Target, pulls: bool) -> Result<Turned> {
+        let busy = (0..self.width()).filter(|s| self.slots[*s].is_some());
+        let peeks = |s: &usize| !pulls || self.slots[*s].as_ref().is_some_and(|slot| slot.turn == Turn::Peek);
+        let (bare, taped): (Vec<usize>, Vec<usize>) = busy.partition(peeks);
+        let mut turned = Turned { ended: Vec::new(), forwards: bare.len() + taped.len(), backwards: 0 };
+        if !bare.is_empty() {
+            let logits = target.logits(&self.gather(&bare)?)?;
+            self.look(&bare, &self.checked(target, &logits, bare.len())?);
+            if bare.iter().any(|s| self.slots[*s].as_ref().is_some_and(|slot| slot.turn == Turn::Pull)) {
+                let why = "an attack asks for a gradient where it declared that it needs none";
+                return Err(Error::Message(why.into()));
             }
-            self.step(&gradients)?;
         }
-        Ok((self.ended()?, rounds))
+        if !taped.is_empty() {
+            let x = self.gather(&taped)?;
+            let linear = target.linearise(&x)?;
+            self.look(&taped, &self.checked(target, linear.logits(), taped.len())?);
+            let asked = |s: &usize| self.slots[*s].as_ref().map_or(0, |slot| slot.cotangents.len() / self.classes);
+            let rounds = taped.iter().map(asked).max().unwrap_or(0);
+            let gradients =
+                (0..rounds).map(|k| linear.pull(&self.cotangent(&taped, k)?)).collect::<Result<Vec<_>>>()?;
+            if let Some(odd) = gradients.iter().find(|g| g.dims() != x.dims()) {
+                return Err(Error::Message(format!("an input gradient has shape {:?}", odd.dims())));
+            }
+            self.step(&taped, &gradients)?;
+            turned.backwards = taped.len() * rounds;
+        }
+        turned.ended = self.ended()?;
+        Ok(turned)
     }
 
-    /// Slots and their points, several at a time.
-    fn each(&mut self, f: impl Fn(usize, &mut Slot<T>, &mut [T]) + Sync) {
+    /// The points of these slots, in ascending order: `(N, C, H, W)`.
+    fn gather(&self, slots: &[usize]) -> Result<Tensor> {
+        let ((c, h, w), pixels) = (self.input, self.pixels());
+        if slots.len() == self.width() {
+            return Ok(Tensor::from_slice(&self.points, (slots.len(), c, h, w), &Device::Cpu)?);
+        }
+        let mut points = Vec::with_capacity(slots.len() * pixels);
+        slots.iter().for_each(|s| points.extend_from_slice(&self.points[s * pixels..(s + 1) * pixels]));
+        Ok(Tensor::from_vec(points, (slots.len(), c, h, w), &Device::Cpu)?)
+    }
+
+    fn checked(&self, target: &dyn Target, logits: &Tensor, n: usize) -> Result<Vec<Vec<f64>>> {
+        if logits.dims() != [n, self.classes] {
+            let (dims, name) = (logits.dims(), &target.info().name);
+            return Err(Error::Message(format!("{name} answers {n} images with logits of shape {dims:?}")));
+        }
+        super::rows(logits)
+    }
+
+    /// These slots (ascending) and their points, several at a time, with their place in the list.
+    fn each(&mut self, slots: &[usize], f: impl Fn(usize, &mut Slot<T>, &mut [T]) + Sync) {
         let pixels = self.pixels();
         self.slots
             .par_iter_mut()
             .zip(self.points.par_chunks_mut(pixels))
-            .with_min_len((PIXELS / pixels.max(1)).max(1))
             .enumerate()
-            .for_each(|(i, (slot, x))| {
-                if let Some(slot) = slot {
-                    f(i, slot, x);
+            .with_min_len((PIXELS / pixels.max(1)).max(1))
+            .for_each(|(s, (slot, x))| {
+                if let (Some(slot), Ok(place)) = (slot, slots.binary_search(&s)) {
+                    f(place, slot, x);
                 }
             });
     }
 
-    fn look(&mut self, logits: &[Vec<f64>]) {
+    fn look(&mut self, slots: &[usize], logits: &[Vec<f64>]) {
         let classes = self.classes;
-        self.each(|i, slot, x| {
+        self.each(slots, |i, slot, x| {
             slot.forwards += 1;
             slot.cotangents.clear();
             slot.turn = slot.walk.look(x, &logits[i], &mut Pulls::new(&mut slot.cotangents, classes));
@@ -164,24 +186,24 @@ impl<T: Walks> Slots<T> {
         });
     }
 
-    /// The k-th cotangent of every slot; zeros where a walk asked for fewer.
-    fn cotangent(&self, k: usize) -> Result<Tensor> {
-        let mut values = vec![T::zero(); self.width() * self.classes];
+    /// The k-th cotangent of these slots; zeros where a walk asked for fewer.
+    fn cotangent(&self, slots: &[usize], k: usize) -> Result<Tensor> {
+        let mut values = vec![T::zero(); slots.len() * self.classes];
         let range = k * self.classes..(k + 1) * self.classes;
-        for (row, slot) in values.chunks_exact_mut(self.classes).zip(&self.slots) {
-            if let Some(asked) = slot.as_ref().and_then(|s| s.cotangents.get(range.clone())) {
+        for (row, s) in values.chunks_exact_mut(self.classes).zip(slots) {
+            if let Some(asked) = self.slots[*s].as_ref().and_then(|s| s.cotangents.get(range.clone())) {
                 row.iter_mut().zip(asked).for_each(|(to, from)| *to = T::of(*from));
             }
         }
-        Ok(Tensor::from_vec(values, (self.width(), self.classes), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (slots.len(), self.classes), &Device::Cpu)?)
     }
 
-    fn step(&mut self, gradients: &[Tensor]) -> Result<()> {
+    fn step(&mut self, slots: &[usize], gradients: &[Tensor]) -> Result<()> {
         let dense = gradients.iter().map(|g| Ok(g.contiguous()?)).collect::<Result<Vec<Tensor>>>()?;
         let views = dense.iter().map(|g| Ok(kernels::values::<T>(g)?)).collect::<Result<Vec<_>>>()?;
         let slices: Vec<&[T]> = views.iter().map(|v| &**v).collect();
         let (pixels, classes) = (self.pixels(), self.classes);
-        self.each(|i, slot, x| {
+        self.each(slots, |i, slot, x| {
             let asked = slot.cotangents.len() / classes;
             if asked == 0 {
                 return;
@@ -194,26 +216,23 @@ impl<T: Walks> Slots<T> {
         Ok(())
     }
 
-    fn ended(&mut self) -> Result<Vec<(usize, Outcome)>> {
+    fn ended(&mut self) -> Result<Vec<Outcome>> {
         let (pixels, shape) = (self.pixels(), self.input);
         let mut ended = Vec::new();
         for (i, holder) in self.slots.iter_mut().enumerate() {
             let Some(slot) = holder.take_if(|s| matches!(s.turn, Turn::End(_))) else { continue };
             let Turn::End(ending) = slot.turn else { continue };
             let x_adv = Tensor::from_slice(&self.points[i * pixels..(i + 1) * pixels], shape, &Device::Cpu)?;
-            ended.push((
-                i,
-                Outcome {
-                    index: slot.index,
-                    job: slot.job,
-                    x_adv,
-                    broken: ending.broken,
-                    steps: ending.steps,
-                    forwards: slot.forwards,
-                    backwards: slot.backwards,
-                    blind: slot.blind,
-                },
-            ));
+            ended.push(Outcome {
+                index: slot.index,
+                job: slot.job,
+                x_adv,
+                broken: ending.broken,
+                steps: ending.steps,
+                forwards: slot.forwards,
+                backwards: slot.backwards,
+                blind: slot.blind,
+            });
         }
         Ok(ended)
     }

@@ -24,6 +24,8 @@ pub struct Site<'a, T> {
 pub enum Turn {
     /// Another forward at the point, which may have moved.
     Go,
+    /// The same without a tape: the logits are wanted, a gradient there is not. [`Turn::Pull`] is no answer then.
+    Peek,
     /// The gradients of the pulls asked for.
     Pull,
     /// Nothing: the point is the proposal.

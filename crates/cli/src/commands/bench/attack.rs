@@ -20,6 +20,10 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
         norm,
         eps: vec![arguments.eps.parse().map_err(|e| Failure::flag("eps", e))?],
         seed: 0,
+        surrogate: None,
+        keep: false,
+        eight_bit: false,
+        journal: None,
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.

@@ -1,0 +1,211 @@
+//! The referee's flags: a model built to raise each, and honest ones that raise none.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::{DType, Device, Tensor};
+use gauntlet_core::target::Linear;
+use gauntlet_core::{Frozen, Key, ModelInfo, Norm, Purpose, Registry, Result, Target, Weights};
+use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use serde_json::json;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    gauntlet_models::register(&mut registry).unwrap();
+    gauntlet_attacks::register(&mut registry).unwrap();
+    registry
+}
+
+/// A random network and images that it answers by its own labels.
+fn scene(model: &str, n: usize) -> (Frozen, Examples) {
+    let given = json!({ "name": model, "init": "he" }).as_object().unwrap().clone();
+    let (network, _) = registry().model(&given, (1, 8, 8), 4).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let target = Frozen::new(network, weights.constants());
+    let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
+    let pixels: Vec<f32> = (0..n * 64).map(|_| stream.below(256) as f32 / 255.0).collect();
+    let x = Tensor::from_vec(pixels, (n, 1, 8, 8), &Device::Cpu).unwrap();
+    let examples = labelled(&target, x);
+    (target, examples)
+}
+
+fn labelled(target: &dyn Target, x: Tensor) -> Examples {
+    let answers = gauntlet_core::attack::rows(&target.logits(&x).unwrap()).unwrap();
+    let labels: Vec<u32> = answers.iter().map(|z| gauntlet_core::attack::predicted(z).unwrap()).collect();
+    let n = labels.len() as u64;
+    Examples::new(x, labels, (0..n).collect()).unwrap()
+}
+
+fn entry(name: &str, eps: &[&str], more: serde_json::Value) -> AttackEntry {
+    let mut given = more.as_object().unwrap().clone();
+    given.insert("name".into(), name.into());
+    AttackEntry {
+        label: name.into(),
+        attack: Component::resolve(Kind::Attack, &registry(), &given).unwrap(),
+        norm: Norm::Linf,
+        eps: eps.iter().map(|e| e.parse().unwrap()).collect(),
+    }
+}
+
+fn flags(target: &dyn Target, examples: &Examples) -> Vec<String> {
+    let attacks = [
+        entry("noise", &["0.05"], json!({ "draws": 3 })),
+        entry("fgsm", &["0.05"], json!({})),
+        entry("pgd", &["0.02", "0.05"], json!({ "steps": 20, "alpha": "eps/5" })),
+        entry("square", &["0.05"], json!({ "queries": 200 })),
+    ];
+    let evaluator = Evaluator::new(target, examples, &GO_ON);
+    let mut names: Vec<String> =
+        evaluate(&evaluator, &attacks, &registry()).unwrap().flags.into_iter().map(|f| f.name).collect();
+    names.dedup();
+    names
+}
+
+/// What a model does to the pixels before it answers, and to the logits after.
+struct Twisted<'a> {
+    inner: &'a Frozen,
+    before: fn(&Tensor) -> Tensor,
+    after: fn(&Tensor, &mut u64) -> Tensor,
+    /// d after / d logits, applied to cotangents; `None`: no gradient reaches the pixels.
+    back: Option<fn(&Tensor, &Tensor) -> Tensor>,
+    asked: Mutex<u64>,
+}
+
+struct Pull {
+    raw: Tensor,
+    logits: Tensor,
+    inner: Box<dyn Linear>,
+    back: Option<fn(&Tensor, &Tensor) -> Tensor>,
+}
+
+impl Twisted<'_> {
+    fn answer(&self, raw: &Tensor) -> Tensor {
+        (self.after)(raw, &mut self.asked.lock().unwrap())
+    }
+}
+
+impl Target for Twisted<'_> {
+    fn info(&self) -> &ModelInfo {
+        self.inner.info()
+    }
+    fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.answer(&self.inner.logits(&(self.before)(x))?))
+    }
+    fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
+        let inner = self.inner.linearise(&(self.before)(x))?;
+        let raw = inner.logits().clone();
+        Ok(Box::new(Pull { logits: self.answer(&raw), raw, inner, back: self.back }))
+    }
+}
+
+impl Linear for Pull {
+    fn logits(&self) -> &Tensor {
+        &self.logits
+    }
+    fn pull(&self, cotangent: &Tensor) -> Result<Tensor> {
+        match self.back {
+            Some(back) => self.inner.pull(&back(&self.raw, cotangent)),
+            None => Ok(self.inner.pull(cotangent)?.zeros_like()?),
+        }
+    }
+}
+
+fn same(x: &Tensor) -> Tensor {
+    x.clone()
+}
+
+fn softmax(z: &Tensor) -> Tensor {
+    let e = z.broadcast_sub(&z.max_keepdim(1).unwrap()).unwrap().exp().unwrap();
+    e.broadcast_div(&e.sum_keepdim(1).unwrap()).unwrap()
+}
+
+fn plain(z: &Tensor, _: &mut u64) -> Tensor {
+    z.clone()
+}
+
+#[test]
+fn honest_models_raise_nothing() {
+    for model in ["linear", "lenet-small"] {
+        let (target, examples) = scene(model, 60);
+        assert_eq!(flags(&target, &examples), [""; 0], "{model}");
+    }
+}
+
+#[test]
+fn a_saturated_model_has_no_gradients_to_follow() {
+    let (inner, examples) = scene("lenet-small", 60);
+    // As defensive distillation leaves it: the right class by a million, softmax exact in any precision.
+    let target = Twisted {
+        inner: &inner,
+        before: same,
+        after: |z, _| z.affine(1e6, 0.0).unwrap(),
+        back: Some(|_, c| c.affine(1e6, 0.0).unwrap()),
+        asked: Mutex::new(0),
+    };
+    let raised = flags(&target, &examples);
+    for name in ["gradient-vanishes", "robust-at-eps-1", "square-beats-gradients"] {
+        assert!(raised.contains(&name.to_string()), "{name} is not in {raised:?}");
+    }
+}
+
+#[test]
+fn a_quantised_input_masks_its_gradient() {
+    let (inner, _) = scene("lenet-small", 60);
+    let target = Twisted {
+        inner: &inner,
+        before: |x| (x.affine(5.0, 0.0).unwrap().round().unwrap() / 5.0).unwrap(),
+        after: plain,
+        back: None,
+        asked: Mutex::new(0),
+    };
+    let (_, images) = scene("lenet-small", 60);
+    let raised = flags(&target, &labelled(&target, images.pixels().clone()));
+    for name in ["gradient-vanishes", "robust-at-eps-1"] {
+        assert!(raised.contains(&name.to_string()), "{name} is not in {raised:?}");
+    }
+}
+
+#[test]
+fn a_noisy_model_is_recognised_and_a_quiet_one_is_not() {
+    let (inner, examples) = scene("lenet-small", 60);
+    let twisted = |noisy: bool| Twisted {
+        inner: &inner,
+        before: same,
+        after: if noisy {
+            |z, asked| {
+                *asked += 1;
+                let dims = z.dims();
+                let n: usize = dims.iter().product();
+                let mut stream = Key::new(*asked, Purpose::Sample).stream(0, 0, 0);
+                let noise: Vec<f32> = (0..n).map(|_| 0.05 * stream.normal() as f32).collect();
+                (z + Tensor::from_vec(noise, dims, &Device::Cpu).unwrap()).unwrap()
+            }
+        } else {
+            plain
+        },
+        back: Some(|_, c| c.clone()),
+        asked: Mutex::new(0),
+    };
+    assert!(flags(&twisted(true), &examples).contains(&"randomised-model".to_string()));
+    assert!(!flags(&twisted(false), &examples).contains(&"randomised-model".to_string()));
+}
+
+#[test]
+fn a_softmax_at_the_end_is_recognised() {
+    let (inner, examples) = scene("lenet-small", 60);
+    let target = Twisted {
+        inner: &inner,
+        before: same,
+        after: |z, _| softmax(z),
+        // p ⊙ (c − ⟨p, c⟩).
+        back: Some(|z, c| {
+            let p = softmax(z);
+            let mean = (&p * c).unwrap().sum_keepdim(1).unwrap();
+            (&p * c.broadcast_sub(&mean).unwrap()).unwrap()
+        }),
+        asked: Mutex::new(0),
+    };
+    assert!(flags(&target, &examples).contains(&"probabilities".to_string()));
+}
