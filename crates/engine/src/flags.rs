@@ -21,6 +21,8 @@ const ENOUGH: usize = 20;
 /// Share of the broken examples (and of all, a tenth of it) that rounding to 8 bits makes correct again. An attack ends
 /// at the first misclassified point, close to the boundary: a few such examples are nobody's fault.
 const ROUNDED: f64 = 0.2;
+/// And this many examples at least.
+const RESTORED: usize = 10;
 
 pub(crate) fn flag(name: &str, detail: String) -> Flag {
     Flag { name: name.to_string(), detail }
@@ -177,7 +179,8 @@ fn rounding(cell: &Attacked) -> Option<Flag> {
     }
     let broken = share(cell, |v| v.fate == Fate::Broken);
     let restored = share(cell, |v| v.fate == Fate::Broken && !v.rounded);
-    (restored > ROUNDED * broken && restored > ROUNDED / 10.0).then(|| {
+    let enough = restored * cell.verdicts.len() as f64 > RESTORED as f64 - 0.5;
+    (enough && restored > ROUNDED * broken && restored > ROUNDED / 10.0).then(|| {
         flag(
             "rounding-restores",
             format!(
