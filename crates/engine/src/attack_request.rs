@@ -3,14 +3,13 @@
 use crate::evaluator::{Cost, Done, robust_accuracy};
 use crate::event::{Event, Events, Part};
 use crate::progress::Progress;
-use crate::{AttackEntry, Component, Context, Evaluator, Examples, Kind, Result, Selection, flags};
+use crate::{AttackEntry, CheckpointSource, Component, Context, Evaluator, Examples, Kind, Result, Selection, flags};
 use candle_core::Device;
 use gauntlet_core::checkpoint;
 use gauntlet_core::record::CleanVerdict;
 use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Weights};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// What is to be attacked, and how.
@@ -18,8 +17,8 @@ use std::time::Instant;
 pub struct AttackRequest {
     /// Architecture: `name` and arguments.
     pub model: Map<String, Value>,
-    /// Weights, safetensors; without, the initial ones of seed 0 (for measuring speed).
-    pub checkpoint: Option<PathBuf>,
+    /// Weights, a file or one of the hub's; without, the initial ones of seed 0 (for measuring speed).
+    pub checkpoint: Option<CheckpointSource>,
     /// Data set; its test split is attacked.
     pub data: String,
     /// Which test rows.
@@ -92,7 +91,12 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let manifest = context.catalogue.get(&request.data)?;
     let (network, _) = context.registry.model(&request.model, manifest.shape, manifest.classes.len())?;
     let (weights, notes) = match &request.checkpoint {
-        Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
+        Some(source) => {
+            let (file, mut notes) = source.resolve(&context.data)?;
+            let (weights, more) = checkpoint::load(&file, &network.specs(), network.info(), context.dtype)?;
+            notes.extend(more);
+            (weights, notes)
+        }
         None => {
             let key = Key::new(0, Purpose::Init);
             (

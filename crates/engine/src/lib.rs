@@ -6,6 +6,7 @@
 
 mod attack_request;
 mod augmentation;
+mod checkpoint_source;
 mod claim;
 mod component;
 mod context;
@@ -18,6 +19,7 @@ mod event;
 mod examples;
 mod fingerprint;
 mod flags;
+mod gradient_check;
 mod import;
 mod journal;
 mod monitor;
@@ -38,6 +40,7 @@ mod training_step;
 
 pub use attack_request::{AttackReport, AttackRequest, EpsReport, attack};
 pub use augmentation::Augmentation;
+pub use checkpoint_source::CheckpointSource;
 pub use component::{Component, Kind};
 pub use context::{Context, Filters};
 pub use diagnostic::Diagnostic;
@@ -46,6 +49,7 @@ pub use evaluator::{CleanPass, Cost, Evaluated, Evaluator, evaluate};
 pub use event::{Event, Events, Part};
 pub use examples::{Examples, Images};
 pub use fingerprint::{canonical, fingerprint};
+pub use gradient_check::gradient_check;
 pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
 pub use provenance::{provenance, timestamp};

@@ -6,9 +6,10 @@ use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet_core::statistics::wilson;
 use gauntlet_core::{Eps, Norm};
-use gauntlet_engine::{AttackReport, AttackRequest, Context, Selection, Store};
+use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Context, Selection, Store};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
 /// Examples if neither `--take` nor `--all` is given: what the papers of this field mostly attack.
 const USUAL: usize = 1000;
@@ -23,7 +24,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     };
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: Some(arguments.checkpoint.clone()),
+        checkpoint: Some(checkpoint(&arguments.checkpoint)?),
         data: arguments.data.clone(),
         examples,
         attack: given(arguments)?,
@@ -48,6 +49,11 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     Ok(Code::Done)
 }
 
+/// A file, or one of the hub's.
+pub(super) fn checkpoint(argument: &Path) -> Result<CheckpointSource, Failure> {
+    CheckpointSource::of(argument).map_err(|e| Failure::user(format!("--checkpoint {e}")))
+}
+
 /// The attack with the flags that set its arguments; what it does not know is refused by its name.
 fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
     let mut given = component::parse("attack", &arguments.attack)?;
@@ -64,7 +70,7 @@ fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
 pub(super) fn object(request: &AttackRequest, report: &AttackReport) -> Value {
     let mut object = json!({
         "model": request.model["name"],
-        "checkpoint": request.checkpoint.as_ref().map(|f| f.display().to_string()),
+        "checkpoint": request.checkpoint.as_ref().map(ToString::to_string),
         "data": request.data,
         "attack": report.attacked.first().map(|a| a.parameters.clone()),
         "norm": request.norm,
