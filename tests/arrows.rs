@@ -82,7 +82,7 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
 
 /// The lint of clippy.toml says the same, but a lint can be switched off in a file; this reads them all.
 #[test]
-fn candles_own_derivative_is_used_nowhere() {
+fn candles_own_derivative_is_used_for_foreign_modules_only() {
     let clippy = std::fs::read_to_string(root().join("clippy.toml")).unwrap();
     assert!(clippy.contains("candle_core::Tensor::backward"), "{clippy}");
     let mut open = vec![root().join("crates")];
@@ -96,7 +96,9 @@ fn candles_own_derivative_is_used_nowhere() {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
                 let calls: Vec<&str> = code.filter(|l| l.contains(".backward()")).collect();
-                assert!(calls.is_empty(), "{}: {calls:?}", path.display());
+                // A foreign module has no other derivative.
+                let foreign = path.ends_with("models/src/candle_module.rs");
+                assert_eq!(calls.len(), usize::from(foreign), "{}: {calls:?}", path.display());
                 read += 1;
             }
         }

@@ -129,6 +129,25 @@ fn what_cannot_be_attacked_is_refused_with_the_way_out() {
     assert!(object["error"].as_str().unwrap().contains("contains NaN") && object["exit_code"] == 2, "{object}");
 }
 
+#[test]
+fn checkpoints_come_from_pytorch_and_from_the_hub() {
+    let sandbox = Sandbox::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/checkpoints");
+    let says = |checkpoint: &str, code: i32, needles: &[&str]| {
+        let line = format!("attack --model linear --data tiny --attack fgsm --eps 0.1 --checkpoint {checkpoint}");
+        sandbox.run(&line).expect(code).says(needles);
+    };
+    // PyTorch's file is read as such: it is another network's.
+    says(&format!("{golden}/plain.pt"), 2, &["plain.pt: it does not fit linear", "1.weight is [3, 4], the model's is"]);
+    says(&format!("{golden}/legacy.pt"), 2, &["legacy.pt: is a pickle", "torch.save(model.state_dict()"]);
+    says(
+        "hf:me/net",
+        2,
+        &["--checkpoint \"hf:me/net\" names no file", "write hf:owner/repo/file.safetensors@revision"],
+    );
+    says("hf:me/net/m.pt@v1", 3, &["cannot fetch m.pt of me/net from http://127.0.0.1:9", "give its path"]);
+}
+
 /// The checkpoint with one weight that is not a number.
 fn poisoned(sandbox: &Sandbox, whole: &[u8]) -> Vec<u8> {
     let path = sandbox.path("m.safetensors").display().to_string();

@@ -1,4 +1,5 @@
-"""Loads FOLDER/ours.safetensors strictly into the PyTorch module and writes it back as FOLDER/theirs.safetensors."""
+"""Loads FOLDER/ours.safetensors strictly into the PyTorch module and writes it back as FOLDER/theirs.safetensors and as
+FOLDER/theirs.pt, there as a training script saves a wrapped model."""
 import sys
 
 import torch
@@ -15,4 +16,6 @@ with torch.no_grad():
     z = net(torch.rand(4, 1, 28, 28))
 assert z.shape == (4, 10) and torch.isfinite(z).all()
 save_file(net.state_dict(), f"{folder}/theirs.safetensors")
+wrapped = torch.nn.DataParallel(net)
+torch.save({"epoch": 1, "state_dict": wrapped.state_dict()}, f"{folder}/theirs.pt")
 print("PyTorch loads", sorted(state))

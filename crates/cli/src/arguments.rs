@@ -146,7 +146,7 @@ pub(crate) struct Attack {
     /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
     #[arg(long)]
     pub(crate) model: String,
-    /// Checkpoint (safetensors, PyTorch's parameter names)
+    /// Checkpoint: safetensors or PyTorch's .pt, a file or hf:owner/repo/file.safetensors@revision
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: PathBuf,
     /// Data set; its test split is attacked
@@ -301,7 +301,7 @@ pub(crate) struct BenchAttack {
     /// Architecture: a name or a table
     #[arg(long)]
     pub(crate) model: String,
-    /// Checkpoint (default: untrained weights)
+    /// Checkpoint, a file or hf:owner/repo/file@revision (default: untrained weights)
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Data set; its test split is attacked

@@ -22,11 +22,9 @@ pub enum Error {
         why: String,
     },
     /// The hub did not deliver.
-    #[error(
-        "cannot fetch {file} of {id} from {endpoint}: {why}; check the network or HF_ENDPOINT, or give local files with --data-dir"
-    )]
+    #[error("cannot fetch {file} of {id} from {endpoint}: {why}; check the network or HF_ENDPOINT, or {local}")]
     Hub {
-        /// Data set id on the hub.
+        /// Id on the hub.
         id: String,
         /// File within it.
         file: String,
@@ -34,17 +32,32 @@ pub enum Error {
         endpoint: String,
         /// The cause.
         why: String,
+        /// What to do without the hub.
+        local: &'static str,
     },
-    /// A file whose sha256 is not the pinned one, twice.
-    #[error("{file} of {id} has sha256 {got}, the manifest pins {want} (downloaded twice); {way_out}")]
-    Sha {
-        /// Data set id on the hub.
+    /// A model's file whose sha256 neither the hub nor the reference names.
+    #[error(
+        "the hub names no sha256 for {file} of {id}, so it cannot be verified; if you trust what came, pin it by \
+         writing #sha256={got} after the revision"
+    )]
+    Unverified {
+        /// Id on the hub.
         id: String,
         /// File within it.
         file: String,
         /// What came.
         got: String,
-        /// What the manifest pins.
+    },
+    /// A file whose sha256 is not the pinned one, twice.
+    #[error("{file} of {id} has sha256 {got}, {want} (downloaded twice); {way_out}")]
+    Sha {
+        /// Id on the hub.
+        id: String,
+        /// File within it.
+        file: String,
+        /// What came.
+        got: String,
+        /// What it should be and who says so: "the manifest pins ...".
         want: String,
         /// What to do.
         way_out: String,
@@ -113,7 +126,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether the surroundings failed (network, disk) rather than what the user wrote.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Error::Hub { .. } | Error::Sha { .. } | Error::File { .. })
+        matches!(self, Error::Hub { .. } | Error::Sha { .. } | Error::Unverified { .. } | Error::File { .. })
     }
 }
 

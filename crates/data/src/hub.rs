@@ -4,7 +4,7 @@ use crate::plain_get::PlainGet;
 use crate::{Error, LoadOptions, RemoteFile, Result};
 use gauntlet_core::checkpoint::hex;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
-use hf_hub::{HFClient, HFClientSync, HFError, split_id};
+use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoType, split_id};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -15,6 +15,33 @@ pub(crate) struct Hub {
     client: HFClientSync,
     endpoint: String,
     cache: PathBuf,
+}
+
+/// What a repository holds: the hub keeps the two kinds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RepoKind {
+    Dataset,
+    Model,
+}
+
+/// A repository at a revision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repo<'a> {
+    pub(crate) kind: RepoKind,
+    /// `owner/name`.
+    pub(crate) id: &'a str,
+    /// Commit, branch or tag.
+    pub(crate) revision: &'a str,
+}
+
+impl RepoKind {
+    /// What to do where the hub does not deliver.
+    pub(crate) fn local(self) -> &'static str {
+        match self {
+            RepoKind::Dataset => "give local files with --data-dir",
+            RepoKind::Model => "download the file and give its path",
+        }
+    }
 }
 
 /// A client: the environment (HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN) unless the options say otherwise.
@@ -58,20 +85,22 @@ fn blob_name(path: &Path) -> Option<String> {
 /// The verified local path of one file.
 ///
 /// # Errors
-/// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice.
-pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, options: &LoadOptions) -> Result<PathBuf> {
-    let (owner, name) = split_id(id);
+/// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice, [`Error::Unverified`] for a model
+/// whose sha256 nobody names.
+pub(crate) fn fetch(hub: &Hub, repo: Repo<'_>, file: &RemoteFile, options: &LoadOptions) -> Result<PathBuf> {
+    let Repo { kind, id, revision } = repo;
     let Hub { client, endpoint, cache } = hub;
-    let fail = |why: String| Error::Hub { id: id.into(), file: file.path.clone(), endpoint: endpoint.clone(), why };
-    let download = |again: bool| {
-        client
-            .dataset(owner, name)
-            .download_file()
-            .filename(file.path.clone())
-            .revision(revision.to_string())
-            .force_download(again)
-            .progress(Bar::new(&file.path, options.quiet))
-            .send()
+    let fail = |why: String| Error::Hub {
+        id: id.into(),
+        file: file.path.clone(),
+        endpoint: endpoint.clone(),
+        why,
+        local: kind.local(),
+    };
+    let (owner, name) = split_id(id);
+    let download = |again: bool| match kind {
+        RepoKind::Dataset => send(client.dataset(owner, name), revision, file, again, options.quiet),
+        RepoKind::Model => send(client.model(owner, name), revision, file, again, options.quiet),
     };
     let mut last = String::new();
     for again in [false, true] {
@@ -83,7 +112,7 @@ pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, opti
                 // Where the hub announces xet and that protocol does not get through, plain HTTP may.
                 let unreachable = matches!(&e, HFError::Request { source, .. } if source.is_connect());
                 let bar = Bar::new(&file.path, options.quiet);
-                let plain = PlainGet { endpoint, repo: id, revision, file: &file.path, cache };
+                let plain = PlainGet { endpoint, repo, file: &file.path, cache };
                 match if unreachable { Ok(None) } else { plain.fetch(&bar.0) } {
                     Ok(Some(path)) => path,
                     Ok(None) | Err(_) if !again => continue,
@@ -93,7 +122,13 @@ pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, opti
             }
         };
         let got = sha256(&path)?;
-        let Some(want) = file.sha256.clone().or_else(|| blob_name(&path)) else { return Ok(path) };
+        let Some(want) = file.sha256.clone().or_else(|| blob_name(&path)) else {
+            return match kind {
+                RepoKind::Dataset => Ok(path),
+                // Weights that nobody vouches for are not told from an error page or from somebody else's.
+                RepoKind::Model => Err(Error::Unverified { id: id.into(), file: file.path.clone(), got }),
+            };
+        };
         if got == want {
             return Ok(path);
         }
@@ -110,12 +145,29 @@ pub(crate) fn fetch(hub: &Hub, id: &str, revision: &str, file: &RemoteFile, opti
             let way_out = if printable {
                 format!("the hub at {endpoint} answered {head:?} instead of the file: check access and HF_ENDPOINT")
             } else {
-                "the connection or the hub corrupts it: try again, or give local files with --data-dir".to_string()
+                format!("the connection or the hub corrupts it: try again, or {}", kind.local())
             };
+            let says = match (kind, &file.sha256) {
+                (RepoKind::Dataset, _) => "the manifest pins",
+                (RepoKind::Model, Some(_)) => "the checkpoint's reference pins",
+                (RepoKind::Model, None) => "the hub announced",
+            };
+            let want = format!("{says} {want}");
             return Err(Error::Sha { id: id.into(), file: file.path.clone(), got, want, way_out });
         }
     }
     Err(fail(last))
+}
+
+fn send<T: RepoType>(
+    repository: HFRepositorySync<T>,
+    revision: &str,
+    file: &RemoteFile,
+    again: bool,
+    quiet: bool,
+) -> Result<PathBuf, HFError> {
+    let request = repository.download_file().filename(file.path.clone()).revision(revision.to_string());
+    request.force_download(again).progress(Bar::new(&file.path, quiet)).send()
 }
 
 /// A progress bar on stderr, hidden where nobody looks.

@@ -9,6 +9,7 @@ mod decode;
 mod error;
 mod glyphs;
 mod hub;
+mod hub_file;
 mod idx;
 mod load;
 mod local;
@@ -19,6 +20,7 @@ mod split;
 
 pub use catalogue::Catalogue;
 pub use error::{Error, Result};
+pub use hub_file::HubFile;
 pub use load::{LoadOptions, load};
 pub use manifest::{Manifest, Part, RemoteFile, Source};
 pub use split::{Dataset, Split};

@@ -1,6 +1,7 @@
 //! From a manifest to a data set in memory.
 
 use crate::decode::verify;
+use crate::hub::{Repo, RepoKind};
 use crate::manifest::{Manifest, Part, Source};
 use crate::{Dataset, Result, glyphs, hub, local};
 use std::path::PathBuf;
@@ -40,12 +41,10 @@ pub fn load(manifest: &Manifest, options: &LoadOptions) -> Result<Dataset> {
         (Source::Hub { .. }, Some(folder)) => local::load(manifest, folder)?,
         (Source::Hub { id, revision, image, label }, None) => {
             let hub = hub::connect(options)?;
+            let repo = Repo { kind: RepoKind::Dataset, id, revision };
             let part = |split: &str, part: &Part| {
-                let paths = part
-                    .files
-                    .iter()
-                    .map(|f| hub::fetch(&hub, id, revision, f, options))
-                    .collect::<Result<Vec<_>>>()?;
+                let paths =
+                    part.files.iter().map(|f| hub::fetch(&hub, repo, f, options)).collect::<Result<Vec<_>>>()?;
                 local::files(manifest, split, &paths, image, label)
             };
             (part("train", &manifest.train)?, part("test", &manifest.test)?)

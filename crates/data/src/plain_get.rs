@@ -3,6 +3,7 @@
 //! The real hub announces large files as stored in xet; hf-hub 1.0 then takes the xet protocol and has no switch
 //! against it. Some mirrors, proxies and firewalls let only plain HTTP through, which the hub also serves.
 
+use crate::hub::{Repo, RepoKind};
 use indicatif::ProgressBar;
 use reqwest::header::{ETAG, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
@@ -15,10 +16,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct PlainGet<'a> {
     /// Base URL of the hub.
     pub(crate) endpoint: &'a str,
-    /// `owner/name`.
-    pub(crate) repo: &'a str,
-    /// Commit, branch or tag.
-    pub(crate) revision: &'a str,
+    /// The repository and its revision.
+    pub(crate) repo: Repo<'a>,
     /// Path in the repository.
     pub(crate) file: &'a str,
     /// The hub cache, laid out as hf-hub does.
@@ -27,7 +26,7 @@ pub(crate) struct PlainGet<'a> {
 
 impl PlainGet<'_> {
     /// Downloads the file into the cache if the hub says that it is stored in xet; `None` if not (then hf-hub's own
-    /// error stands). Without a token: public data sets only.
+    /// error stands). Without a token: public repositories only.
     ///
     /// # Errors
     /// In words: what the hub answered, a short body, a disk that refuses.
@@ -68,7 +67,11 @@ impl PlainGet<'_> {
     fn url(&self) -> Result<Url, String> {
         let mut url = Url::parse(self.endpoint).map_err(|e| format!("endpoint {:?}: {e}", self.endpoint))?;
         let mut path = url.path_segments_mut().map_err(|()| format!("endpoint {:?} is no base", self.endpoint))?;
-        path.pop_if_empty().push("datasets").extend(self.repo.split('/')).push("resolve").push(self.revision);
+        path.pop_if_empty();
+        if self.repo.kind == RepoKind::Dataset {
+            path.push("datasets");
+        }
+        path.extend(self.repo.id.split('/')).push("resolve").push(self.repo.revision);
         path.extend(self.file.split('/'));
         drop(path);
         Ok(url)
@@ -82,7 +85,10 @@ impl PlainGet<'_> {
         if !word(&name) || !word(&commit) {
             return Err("the hub names neither content (ETag) nor commit (X-Repo-Commit)".into());
         }
-        let repo = self.cache.join(format!("datasets--{}", self.repo.replace('/', "--")));
+        let repo = self.cache.join(match self.repo.kind {
+            RepoKind::Dataset => format!("datasets--{}", self.repo.id.replace('/', "--")),
+            RepoKind::Model => format!("models--{}", self.repo.id.replace('/', "--")),
+        });
         let blobs = repo.join("blobs");
         let partial = blobs.join(format!("{name}.{}.incomplete", std::process::id()));
         let says = |what: &str, path: &Path, e: std::io::Error| format!("cannot {what} {}: {e}", path.display());
@@ -112,8 +118,8 @@ impl PlainGet<'_> {
         std::os::unix::fs::symlink(&target, &pointer).map_err(|e| says("link", &pointer, e))?;
         #[cfg(not(unix))]
         std::fs::copy(&blob, &pointer).map(drop).map_err(|e| says("copy", &pointer, e))?;
-        if self.revision != commit {
-            let reference = repo.join("refs").join(self.revision);
+        if self.repo.revision != commit {
+            let reference = repo.join("refs").join(self.repo.revision);
             if let Some(parent) = reference.parent() {
                 std::fs::create_dir_all(parent).map_err(|e| says("create", parent, e))?;
             }

@@ -1,7 +1,7 @@
 //! Loading from the hub, against a stand-in that also misbehaves; and a data set added by a manifest alone.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_data::{Dataset, LoadOptions, Manifest, load};
+use gauntlet_data::{Dataset, HubFile, LoadOptions, Manifest, load};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -63,6 +63,8 @@ enum Fault {
     Corrupt,
     /// No fault of the body, but every file is announced as stored in xet, which this hub does not speak.
     Xet,
+    /// No fault of the body, but the tag of the file is not its sha256.
+    Unnamed,
 }
 
 struct Hub {
@@ -70,7 +72,7 @@ struct Hub {
     gets: Arc<AtomicUsize>,
 }
 
-/// Serves `files` of the data set `me/tiny`; the first `times` file GETs suffer `fault`; `redirect`: through a 302.
+/// Serves `files` of the data set `me/tiny` and of the model of that name (below `models/`); the first `times` file GETs suffer `fault`; `redirect`: through a 302.
 fn serve(files: HashMap<String, Vec<u8>>, fault: Fault, times: usize, redirect: bool) -> Hub {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -102,7 +104,10 @@ fn answer(
         header.clear();
     }
     let (method, path) = (line.split(' ').next()?, line.split(' ').nth(1)?.split('?').next()?);
-    let name = path.rsplit("resolve/main/").next()?.trim_start_matches("/cdn/").to_string();
+    let mut name = path.rsplit("resolve/main/").next()?.trim_start_matches("/cdn/").to_string();
+    if path.starts_with("/me/tiny/resolve/main/") {
+        name = format!("models/{name}");
+    }
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let mut reply = |status: &str, headers: &str, body: &[u8], length: usize| {
         let head = format!(
@@ -118,6 +123,9 @@ fn answer(
         return reply("404 Not Found", "X-Error-Code: EntryNotFound\r\n", b"Entry not found", 15);
     };
     let mut tag = format!("ETag: \"{0}\"\r\nX-Linked-ETag: \"{0}\"\r\nX-Linked-Size: {1}\r\n", sha(bytes), bytes.len());
+    if fault == Fault::Unnamed {
+        tag = "ETag: \"abc\"\r\n".to_string();
+    }
     if fault == Fault::Xet && !path.starts_with("/cdn/") {
         tag += &format!("X-Xet-Hash: {}\r\n", sha(bytes));
     }
@@ -263,6 +271,75 @@ fn a_missing_file_and_a_wrong_pin_are_named() {
     let wrong = manifest(&files, |t| t.replace(&sha(&files["train.parquet"]), &"0".repeat(64)));
     let message = load(&wrong, &options(&hub, cache.path())).unwrap_err().to_string();
     assert!(message.contains(&"0".repeat(64)) && message.contains(&sha(&files["train.parquet"])), "{message}");
+}
+
+/// The repository `me/tiny` of a model with one file.
+fn model() -> HashMap<String, Vec<u8>> {
+    HashMap::from([("models/runs/m.safetensors".to_string(), (0..100_000u32).flat_map(u32::to_le_bytes).collect())])
+}
+
+fn fetch(reference: &str, hub: &Hub, cache: &Path) -> Result<Vec<u8>, String> {
+    let file: HubFile = reference.parse().unwrap();
+    let (path, commit) = file.fetch(&options(hub, cache)).map_err(|e| e.to_string())?;
+    assert_eq!(commit.unwrap(), "0123456789abcdef0123456789abcdef01234567");
+    Ok(std::fs::read(path).unwrap())
+}
+
+const MODEL: &str = "hf:me/tiny/runs/m.safetensors";
+
+#[test]
+fn a_models_file_comes_verified_and_once() {
+    let files = model();
+    let bytes = &files["models/runs/m.safetensors"];
+    for (fault, redirect) in [(Fault::None, false), (Fault::None, true), (Fault::Xet, false), (Fault::Xet, true)] {
+        let cache = tempfile::tempdir().unwrap();
+        let hub = serve(files.clone(), fault, 0, redirect);
+        for reference in [MODEL.to_string(), format!("{MODEL}@main#sha256={}", sha(bytes))] {
+            assert_eq!(&fetch(&reference, &hub, cache.path()).unwrap(), bytes);
+        }
+        assert_eq!(hub.gets.load(Ordering::SeqCst), 1);
+        let gone = Hub { endpoint: "http://127.0.0.1:9".into(), gets: hub.gets.clone() };
+        assert_eq!(&fetch(MODEL, &gone, cache.path()).unwrap(), bytes, "the cache serves without the hub");
+    }
+    for fault in [Fault::Truncate, Fault::Corrupt, Fault::Status(403), Fault::Status(503)] {
+        let cache = tempfile::tempdir().unwrap();
+        assert_eq!(&fetch(MODEL, &serve(files.clone(), fault, 1, false), cache.path()).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_models_file_that_does_not_come_whole_is_an_error_with_the_way_out() {
+    let files = model();
+    let other = "0".repeat(64);
+    let cases: [(Fault, String, Vec<&str>); 6] = [
+        (
+            Fault::Corrupt,
+            MODEL.into(),
+            vec!["the hub announced", "downloaded twice", "download the file and give its path"],
+        ),
+        (Fault::Truncate, MODEL.into(), vec!["me/tiny", "download the file and give its path"]),
+        (Fault::Status(403), MODEL.into(), vec!["injected fault", "check access"]),
+        (
+            Fault::None,
+            MODEL.replace("m.safe", "n.safe"),
+            vec!["cannot fetch runs/n.safetensors of me/tiny", "give its path"],
+        ),
+        (Fault::None, format!("{MODEL}#sha256={other}"), vec!["the checkpoint's reference pins 000000"]),
+        (Fault::Unnamed, MODEL.into(), vec!["names no sha256 for runs/m.safetensors", "writing #sha256="]),
+    ];
+    for (fault, reference, needles) in cases {
+        let cache = tempfile::tempdir().unwrap();
+        let message = fetch(&reference, &serve(files.clone(), fault, usize::MAX, false), cache.path()).unwrap_err();
+        for needle in needles {
+            assert!(message.contains(needle), "{message:?} lacks {needle:?}");
+        }
+        assert!(!message.contains("--data-dir") && !message.contains("manifest"), "{message}");
+    }
+    // A pin stands in for the hub's word.
+    let cache = tempfile::tempdir().unwrap();
+    let hub = serve(files.clone(), Fault::Unnamed, 0, false);
+    let pinned = format!("{MODEL}#sha256={}", sha(&files["models/runs/m.safetensors"]));
+    assert_eq!(fetch(&pinned, &hub, cache.path()).unwrap(), files["models/runs/m.safetensors"]);
 }
 
 /// Loads a one-file data set from a folder and returns the error.

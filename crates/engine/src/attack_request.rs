@@ -6,7 +6,8 @@ use crate::event::{Event, Events, Part};
 use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::{
-    Adversarial, AttackEntry, Component, Context, Evaluator, Examples, Kind, Result, Selection, fingerprint, flags,
+    Adversarial, AttackEntry, CheckpointSource, Component, Context, Evaluator, Examples, Kind, Result, Selection,
+    fingerprint, flags,
 };
 use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
@@ -23,8 +24,8 @@ use std::time::Instant;
 pub struct AttackRequest {
     /// Architecture: `name` and arguments.
     pub model: Map<String, Value>,
-    /// Weights, safetensors; without, the initial ones of seed 0 (for measuring speed).
-    pub checkpoint: Option<PathBuf>,
+    /// Weights, a file or one of the hub's; without, the initial ones of seed 0 (for measuring speed).
+    pub checkpoint: Option<CheckpointSource>,
     /// Data set; its test split is attacked.
     pub data: String,
     /// Which test rows.
@@ -52,8 +53,8 @@ pub struct AttackRequest {
 pub struct Surrogate {
     /// Architecture: `name` and arguments.
     pub model: Map<String, Value>,
-    /// Weights, safetensors.
-    pub checkpoint: PathBuf,
+    /// Weights: a file, or one of the hub's.
+    pub checkpoint: CheckpointSource,
 }
 
 /// The numbers of one ε.
@@ -137,7 +138,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         None => request.attack.clone(),
         Some(other) => Map::from_iter([
             ("name".to_string(), Value::from("transfer")),
-            ("surrogate".to_string(), Value::from(other.checkpoint.display().to_string())),
+            ("surrogate".to_string(), Value::from(other.checkpoint.to_string())),
             ("attack".to_string(), Value::from(request.attack.clone())),
         ]),
     };
@@ -152,18 +153,24 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());
     }
     let manifest = context.catalogue.get(&request.data)?;
-    let open = |model: &Map<String, Value>, file: Option<&PathBuf>| -> Result<(Frozen, String, Vec<String>)> {
-        let (network, _) = context.registry.model(model, manifest.shape, manifest.classes.len())?;
-        let (weights, notes) = match file {
-            Some(file) => checkpoint::load(file, &network.specs(), network.info(), context.dtype)?,
-            None => {
-                let key = Key::new(0, Purpose::Init);
-                let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
-                (weights, vec!["the weights are untrained".into()])
-            }
+    let open =
+        |model: &Map<String, Value>, source: Option<&CheckpointSource>| -> Result<(Frozen, String, Vec<String>)> {
+            let (network, _) = context.registry.model(model, manifest.shape, manifest.classes.len())?;
+            let (weights, notes) = match source {
+                Some(source) => {
+                    let (file, mut notes) = source.resolve(&context.data)?;
+                    let (weights, more) = checkpoint::load(&file, &network.specs(), network.info(), context.dtype)?;
+                    notes.extend(more);
+                    (weights, notes)
+                }
+                None => {
+                    let key = Key::new(0, Purpose::Init);
+                    let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
+                    (weights, vec!["the weights are untrained".into()])
+                }
+            };
+            Ok((Frozen::new(network, weights.constants()), checkpoint::sha256(&weights)?, notes))
         };
-        Ok((Frozen::new(network, weights.constants()), checkpoint::sha256(&weights)?, notes))
-    };
     let (target, checkpoint_sha256, mut notes) = open(&request.model, request.checkpoint.as_ref())?;
     let other = match &request.surrogate {
         Some(other) => {

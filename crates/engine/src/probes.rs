@@ -1,7 +1,7 @@
 //! What the referee tries on a model beside the attacks of the suite, to see whether its numbers can be trusted.
 
 use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
-use crate::{AttackEntry, Component, Error, Kind, Result, flags};
+use crate::{AttackEntry, Component, Kind, Result, flags, gradient_check};
 use gauntlet_core::attack::{predicted, rows};
 use gauntlet_core::statistics::wilson;
 use gauntlet_core::{Flag, Norm, Registry};
@@ -19,12 +19,14 @@ const BOUNDLESS_STEPS: u32 = 20;
 const BOUNDLESS_IMAGES: usize = 100;
 
 /// The flags of a model itself, which no attack of the suite raises.
-pub(crate) const FLAGS: [&str; 4] = ["randomised-model", "probabilities", "robust-at-eps-1", "no-gradient"];
+pub(crate) const FLAGS: [&str; 5] =
+    ["randomised-model", "probabilities", "gradient-defect", "robust-at-eps-1", NO_GRADIENT];
+const NO_GRADIENT: &str = "no-gradient";
 
 impl Evaluator<'_> {
-    /// Flags of the model itself: `randomised-model`, `probabilities`, `robust-at-eps-1`, `no-gradient`.
+    /// Flags of the model itself: `randomised-model`, `probabilities`, `gradient-defect`, `robust-at-eps-1`, `no-gradient`.
     ///
-    /// Costs at most 256 forwards of single images and 20 steps of PGD on 100 (where `pgd` is registered).
+    /// Costs at most 800 forwards of single images and 20 steps of PGD on 100 (where `pgd` is registered).
     ///
     /// # Errors
     /// See [`Evaluator::attack`].
@@ -32,7 +34,15 @@ impl Evaluator<'_> {
         let mut raised = Vec::new();
         raised.extend(self.randomised(clean)?);
         raised.extend(probabilities(&clean.logits));
-        raised.extend(self.boundless(clean, registry)?);
+        match gradient_check(self.target, self.examples) {
+            Ok(defect) => {
+                raised.extend(defect);
+                raised.extend(self.boundless(clean, registry)?);
+            }
+            Err(error) => {
+                raised.push(flags::flag(NO_GRADIENT, format!("no gradient can be had of this model: {error}")));
+            }
+        }
         Ok(raised)
     }
 
@@ -87,13 +97,7 @@ impl Evaluator<'_> {
         let few = self.examples.first(n)?;
         let part = CleanPass { verdicts: clean.verdicts[..n].to_vec(), logits: clean.logits[..n].to_vec() };
         let evaluator = Evaluator { examples: &few, ..*self };
-        let cells = match evaluator.attack(&entry, &attack, &part, &mut Cost::default()) {
-            Ok(cells) => cells,
-            Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => {
-                return Ok(Some(flags::flag("no-gradient", format!("PGD cannot be run on this model: {error}"))));
-            }
-        };
+        let cells = evaluator.attack(&entry, &attack, &part, &mut Cost::default())?;
         let robust = cells.first().map_or(0.0, |c| robust_accuracy(&c.verdicts));
         let chance = 1.0 / self.target.info().classes as f64;
         let (low, _) = wilson((robust * n as f64).round() as u64, n as u64, 1.96);

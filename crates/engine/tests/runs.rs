@@ -506,7 +506,7 @@ fn one_training_and_one_attack_outside_a_suite() {
     assert_eq!(trained.key, before.trainings[0].key);
     let request = AttackRequest {
         model: object(json!({ "name": "linear" })),
-        checkpoint: Some(trained.checkpoint.clone()),
+        checkpoint: Some(trained.checkpoint.clone().into()),
         data: "glyphs".into(),
         examples: Selection::Take(30),
         attack: object(json!({ "name": "pgd", "steps": 5, "alpha": 0.02 })),

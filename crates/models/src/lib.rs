@@ -1,5 +1,6 @@
 //! Architectures with PyTorch's parameter names. Inputs are pixels in `[0, 1]`; normalisation is a layer inside the model.
 
+mod candle_module;
 mod lenet_small;
 mod linear;
 mod madry_cnn;
@@ -9,6 +10,7 @@ mod preactresnet18;
 mod settings;
 mod trades_smallcnn;
 
+pub use candle_module::CandleModule;
 pub use settings::Settings;
 
 use gauntlet_core::{Registry, Result};

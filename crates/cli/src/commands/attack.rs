@@ -8,10 +8,10 @@ use gauntlet_core::checkpoint::write_atomically;
 use gauntlet_core::record::Fate;
 use gauntlet_core::statistics::wilson;
 use gauntlet_core::{Eps, Norm};
-use gauntlet_engine::{AttackReport, AttackRequest, Context, Selection, Store, Surrogate};
+use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Context, Selection, Store, Surrogate};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Examples if neither `--take` nor `--all` is given: what the papers of this field mostly attack.
 const USUAL: usize = 1000;
@@ -26,7 +26,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     };
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: Some(arguments.checkpoint.clone()),
+        checkpoint: Some(checkpoint(&arguments.checkpoint)?),
         data: arguments.data.clone(),
         examples,
         attack: given(arguments)?,
@@ -37,7 +37,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
             None => None,
             Some(file) => {
                 let model = arguments.surrogate_model.as_ref().unwrap_or(&arguments.model);
-                Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: file.clone() })
+                Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: checkpoint(file)? })
             }
         },
         keep: arguments.save.is_some(),
@@ -138,6 +138,11 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
     out.into_inner().map_err(|e| e.into_error().into())
 }
 
+/// A file, or one of the hub's.
+pub(super) fn checkpoint(argument: &Path) -> Result<CheckpointSource, Failure> {
+    CheckpointSource::of(argument).map_err(|e| Failure::user(format!("--checkpoint {e}")))
+}
+
 /// The attack with the flags that set its arguments; what it does not know is refused by its name.
 fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
     let mut given = component::parse("attack", &arguments.attack)?;
@@ -154,7 +159,7 @@ fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
 pub(super) fn object(request: &AttackRequest, report: &AttackReport) -> Value {
     let mut object = json!({
         "model": request.model["name"],
-        "checkpoint": request.checkpoint.as_ref().map(|f| f.display().to_string()),
+        "checkpoint": request.checkpoint.as_ref().map(ToString::to_string),
         "data": request.data,
         "attack": report.attacked.first().map(|a| a.parameters.clone()),
         "norm": request.norm,

@@ -1,9 +1,13 @@
-//! Checkpoints: safetensors with PyTorch's names and the model's description as metadata.
+//! Checkpoints: safetensors with PyTorch's names and the model's description as metadata; PyTorch's own files are read.
+
+mod mapping;
+mod safetensors_file;
+mod torch_zip;
+
+pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
-use candle_core::{DType, Device, Tensor};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use candle_core::{DType, Tensor};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::Write;
@@ -42,63 +46,26 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Tensors and metadata as the bytes of a safetensors file (f32, f64 and u32 tensors keep their dtype).
-pub fn to_bytes<'a>(
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+/// What a file holds.
+struct Contents {
+    /// In the file's order.
+    tensors: Vec<(String, Tensor)>,
+    /// The file's order is that of the modules.
+    ordered: bool,
     metadata: HashMap<String, String>,
-) -> Result<Vec<u8>> {
-    let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (name, t) in tensors {
-        let flat = t.flatten_all()?;
-        let (dtype, bytes) = match t.dtype() {
-            DType::F64 => (Dtype::F64, flat.to_vec1::<f64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            DType::U32 => (Dtype::U32, flat.to_vec1::<u32>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            _ => {
-                let flat = flat.to_dtype(DType::F32)?;
-                (Dtype::F32, flat.to_vec1::<f32>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
-            }
-        };
-        raw.push((name.to_string(), dtype, t.dims().to_vec(), bytes));
-    }
-    let views = raw
-        .iter()
-        .map(|(name, dtype, dims, bytes)| {
-            let view = TensorView::new(*dtype, dims.clone(), bytes).map_err(|e| Error::Message(e.to_string()))?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Message(format!("safetensors: {e}")))
+    notes: Vec<String>,
 }
 
-/// Tensors by name.
-pub type Tensors = HashMap<String, Tensor>;
-
-/// Tensors (f32, f64, u32; others are skipped) and metadata of a safetensors file's bytes.
-pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<(Tensors, HashMap<String, String>)> {
-    let wrong = |e: safetensors::SafeTensorError| Error::Checkpoint {
-        path: path.into(),
-        why: format!("is not a whole safetensors file ({e}); copy or train it again"),
+/// Reads a file by what it is, not by what it is called.
+fn contents(path: &str, bytes: &[u8]) -> Result<Contents> {
+    let read = if torch_zip::is_zip(bytes) {
+        torch_zip::read(bytes)
+    } else if torch_zip::is_bare_pickle(bytes) {
+        Err(torch_zip::bare_pickle())
+    } else {
+        safetensors_file::read(bytes)
     };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
-    let mut tensors = HashMap::new();
-    for (name, view) in file.iter() {
-        let (dims, data) = (view.shape(), view.data());
-        let tensor = match view.dtype() {
-            Dtype::F32 => Tensor::from_vec(words(data, f32::from_le_bytes), dims, &Device::Cpu)?,
-            Dtype::F64 => Tensor::from_vec(words(data, f64::from_le_bytes), dims, &Device::Cpu)?,
-            Dtype::U32 => Tensor::from_vec(words(data, u32::from_le_bytes), dims, &Device::Cpu)?,
-            _ => continue,
-        };
-        tensors.insert(name.to_string(), tensor);
-    }
-    Ok((tensors, metadata))
-}
-
-fn words<T, const N: usize>(data: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-    let (whole, _) = data.as_chunks::<N>();
-    whole.iter().map(|c| f(*c)).collect()
+    read.map_err(|why| Error::Checkpoint { path: path.into(), why })
 }
 
 fn describe(info: &ModelInfo) -> HashMap<String, String> {
@@ -129,75 +96,47 @@ pub fn save(path: &Path, weights: &Weights, info: &ModelInfo) -> Result<()> {
 
 /// The metadata of a checkpoint: `model`, `activation`, `mean`, `std`, `classes` where gauntlet wrote it.
 pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
-    Ok(from_bytes(&path.display().to_string(), &read(path)?)?.1)
+    Ok(contents(&path.display().to_string(), &read(path)?)?.metadata)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
 }
 
-/// Reads a checkpoint for a model. Returns the weights and notes about what was adapted.
+/// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` zip of PyTorch's with a state dict, whatever the file
+/// is called. Returns the weights and notes about what was adapted.
 ///
-/// Names must match; a file of a foreign naming whose shapes match in order also loads, with a note.
-/// `num_batches_tracked` entries are ignored.
+/// Names must match; a file of a foreign naming whose shapes match in order also loads, with a note. A state dict may
+/// lie under a key (`state_dict`, `model_state_dict`, ...), its names may begin with `module.`, weights may be f16 or
+/// bf16. `num_batches_tracked` entries are ignored. No code of a pickle is run.
 ///
 /// # Errors
-/// [`Error::Checkpoint`]: not a whole safetensors file; another architecture (which names and shapes differ, and what
-/// the file says it is); a conflict of activation or normalisation; a weight that is not finite.
+/// [`Error::Checkpoint`]: not a whole file; no state dict; another architecture (which names and shapes differ, and what
+/// the file says it is); a conflict of activation or normalisation; a weight that is no float or not finite.
 pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
     let shown = path.display().to_string();
-    let bytes = read(path)?;
-    let (mut tensors, metadata) = from_bytes(&shown, &bytes)?;
-    tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
+    let file = contents(&shown, &read(path)?)?;
     let fail = |why: String| Error::Checkpoint { path: shown.clone(), why };
-    let mut notes = Vec::new();
     for (key, value) in describe(info) {
-        if let Some(said) = metadata.get(&key).filter(|said| **said != value && key != "format" && key != "model") {
+        if let Some(said) = file.metadata.get(&key).filter(|said| **said != value && key != "format" && key != "model")
+        {
             return Err(fail(format!(
                 "it says {key} = {said:?}, the model is built with {key} = {value:?}; pass the file's value"
             )));
         }
     }
-    let missing: Vec<&str> = specs.iter().map(|s| s.name.as_str()).filter(|n| !tensors.contains_key(*n)).collect();
-    let entries: Vec<(String, Tensor, bool)> = if missing.is_empty() {
-        let extra: Vec<&String> = tensors.keys().filter(|n| !specs.iter().any(|s| s.name == **n)).collect();
-        if !extra.is_empty() {
-            return Err(fail(format!(
-                "it has tensors that {} has not: {}{}",
-                info.name,
-                some(&extra),
-                said(&metadata)
-            )));
+    let said = file.metadata.get("model").map(|m| format!("; the file says it is a {m}")).unwrap_or_default();
+    let fit = mapping::fit(file.tensors, file.ordered, specs, &info.name).map_err(|why| fail(why + &said))?;
+    let mut notes = file.notes;
+    notes.extend(fit.notes);
+    let mut halves: Vec<&str> = Vec::new();
+    for (name, t, _) in &fit.entries {
+        if !t.dtype().is_float() {
+            let kind = t.dtype().as_str();
+            return Err(fail(format!("weight {name} is of type {kind}; weights must be f16, bf16, f32 or f64")));
         }
-        specs.iter().filter_map(|s| tensors.remove(&s.name).map(|t| (s.name.clone(), t, s.trainable))).collect()
-    } else {
-        let foreign = in_module_order(tensors.keys().cloned().collect());
-        let same = foreign.len() == specs.len()
-            && foreign.iter().zip(specs).all(|(n, s)| tensors[n].dims() == s.shape.as_slice());
-        if !same {
-            return Err(fail(format!(
-                "it does not fit {}: no tensor named {}{}",
-                info.name,
-                some(&missing),
-                said(&metadata)
-            )));
-        }
-        notes.push(format!("names differ from {}'s; tensors were mapped by order and shape", info.name));
-        specs
-            .iter()
-            .zip(&foreign)
-            .filter_map(|(s, n)| tensors.get(n).map(|t| (s.name.clone(), t.clone(), s.trainable)))
-            .collect()
-    };
-    for ((name, t, _), spec) in entries.iter().zip(specs) {
-        if t.dims() != spec.shape.as_slice() {
-            return Err(fail(format!(
-                "it does not fit {}: {name} is {:?}, the model's is {:?}{}",
-                info.name,
-                t.dims(),
-                spec.shape,
-                said(&metadata)
-            )));
+        if matches!(t.dtype(), DType::F16 | DType::BF16) && !halves.contains(&t.dtype().as_str()) {
+            halves.push(t.dtype().as_str());
         }
         let values: Vec<f64> = t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
         if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
@@ -206,33 +145,10 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
             )));
         }
     }
-    Ok((Weights::from_entries(entries).to_dtype(dtype)?, notes))
-}
-
-fn some<S: AsRef<str>>(names: &[S]) -> String {
-    let shown: Vec<&str> = names.iter().take(4).map(AsRef::as_ref).collect();
-    let more = names.len().saturating_sub(4);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
-}
-
-fn said(metadata: &HashMap<String, String>) -> String {
-    metadata.get("model").map(|m| format!("; the file says it is a {m}")).unwrap_or_default()
-}
-
-/// Names in module order: safetensors sorts its tensors by name, so the order of a foreign network is recovered from
-/// its names, numbers compared as numbers, a module's weight before its bias and its running statistics.
-fn in_module_order(mut names: Vec<String>) -> Vec<String> {
-    let rank =
-        |leaf: &str| ["weight", "bias", "running_mean", "running_var"].iter().position(|l| *l == leaf).unwrap_or(4);
-    let number = |part: &str| {
-        let digits = part.trim_start_matches(|c: char| !c.is_ascii_digit());
-        (part[..part.len() - digits.len()].to_string(), digits.parse::<u64>().unwrap_or(0), part.to_string())
-    };
-    names.sort_by_cached_key(|name| {
-        let (module, leaf) = name.rsplit_once('.').unwrap_or(("", name));
-        (module.split('.').map(number).collect::<Vec<_>>(), rank(leaf), leaf.to_string())
-    });
-    names
+    if !halves.is_empty() {
+        notes.push(format!("weights are stored as {} and were widened", halves.join(" and ")));
+    }
+    Ok((Weights::from_entries(fit.entries).to_dtype(dtype)?, notes))
 }
 
 /// sha256 over names, shapes and little-endian f32 values, in order, as `sha256:<hex>`.
@@ -260,6 +176,7 @@ pub fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::{Init, Key, Purpose};
+    use candle_core::Device;
 
     fn info() -> ModelInfo {
         ModelInfo {

@@ -1,0 +1,78 @@
+//! Safetensors files: tensors by name and a metadata dictionary.
+
+use super::Contents;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
+
+/// Tensors by name.
+pub type Tensors = HashMap<String, Tensor>;
+
+/// Tensors and metadata as the bytes of a safetensors file (f32, f64 and u32 tensors keep their dtype).
+pub fn to_bytes<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (name, t) in tensors {
+        let flat = t.flatten_all()?;
+        let (dtype, bytes) = match t.dtype() {
+            DType::F64 => (Dtype::F64, flat.to_vec1::<f64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            DType::U32 => (Dtype::U32, flat.to_vec1::<u32>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            _ => {
+                let flat = flat.to_dtype(DType::F32)?;
+                (Dtype::F32, flat.to_vec1::<f32>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
+            }
+        };
+        raw.push((name.to_string(), dtype, t.dims().to_vec(), bytes));
+    }
+    let views = raw
+        .iter()
+        .map(|(name, dtype, dims, bytes)| {
+            let view = TensorView::new(*dtype, dims.clone(), bytes).map_err(|e| Error::Message(e.to_string()))?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Message(format!("safetensors: {e}")))
+}
+
+/// Tensors, in their dtype, and metadata of a safetensors file's bytes. `num_batches_tracked` entries are left out.
+///
+/// # Errors
+/// [`Error::Checkpoint`]: not a whole safetensors file; a tensor of a type that candle does not compute with.
+pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<(Tensors, HashMap<String, String>)> {
+    let contents = read(bytes).map_err(|why| Error::Checkpoint { path: path.into(), why })?;
+    Ok((contents.tensors.into_iter().collect(), contents.metadata))
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+    let wrong = |e: safetensors::SafeTensorError| {
+        format!("is not a whole safetensors file ({e}); copy, save or train it again (PyTorch's .pt and .pth load too)")
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    let mut tensors = Vec::new();
+    for (name, view) in file.iter().filter(|(n, _)| !n.ends_with("num_batches_tracked")) {
+        let dtype = match view.dtype() {
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F32 => DType::F32,
+            Dtype::F64 => DType::F64,
+            Dtype::U8 => DType::U8,
+            Dtype::U32 => DType::U32,
+            Dtype::I16 => DType::I16,
+            Dtype::I32 => DType::I32,
+            Dtype::I64 => DType::I64,
+            other => {
+                return Err(format!("tensor {name} is of type {other:?}, which is not read here; save it as float32"));
+            }
+        };
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
+            .map_err(|e| format!("tensor {name} cannot be read: {e}"))?;
+        tensors.push((name.to_string(), tensor));
+    }
+    Ok(Contents { tensors, ordered: false, metadata, notes: Vec::new() })
+}
