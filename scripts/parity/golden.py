@@ -170,10 +170,11 @@ def same(a, b, where):
         assert a == b, f"{where}: {a} now, {b} in the file"
 
 
-def main():
+def store(files):
+    """Writes the files to the folder of the command line, or compares with what is there."""
     folder, check = sys.argv[1], "--check" in sys.argv[2:]
     os.makedirs(folder, exist_ok=True)
-    for name, content in everything().items():
+    for name, content in files.items():
         path = os.path.join(folder, name)
         if check:
             with open(path) as f:
@@ -185,4 +186,5 @@ def main():
         print(("checked " if check else "wrote ") + name)
 
 
-main()
+if __name__ == "__main__":
+    store(everything())

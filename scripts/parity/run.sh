@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 python="$(bash setup.sh)"
-exec "$python" golden.py ../../tests/golden/parity "$@"
+"$python" golden.py ../../tests/golden/parity "$@"
+exec "$python" attack_traces.py ../../tests/golden/parity "$@"

@@ -20,7 +20,7 @@ pub struct Ddn {
     pub radius: f64,
     /// Relative change γ of the radius.
     pub gamma: f64,
-    /// Grey levels that δ is rounded to; 0: none.
+    /// Grey levels that pixels are rounded to; 0: none.
     pub levels: u32,
 }
 
@@ -35,10 +35,14 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         ParamDoc { name: "radius", kind: "float", default: "1.0", unit: "pixels", doc: "first radius" },
         ParamDoc { name: "gamma", kind: "float", default: "0.05", unit: "", doc: "relative change of the radius" },
         ParamDoc {
-            name: "levels", kind: "int", default: "256", unit: "", doc: "grey levels δ is rounded to; 0: none"
+            name: "levels",
+            kind: "int",
+            default: "256",
+            unit: "",
+            doc: "grey levels pixels are rounded to; 0: none",
         },
     ],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Ddn {
@@ -141,11 +145,12 @@ impl<T: Real> Walk<T> for DdnWalk<T> {
         let levels = f64::from(self.ddn.levels.max(2)) - 1.0;
         for ((delta, x), x0) in self.delta.iter_mut().zip(x).zip(self.smallest.x0.iter()) {
             let x0 = x0.wide();
-            *delta = (x0 + *delta * scale).clamp(0.0, 1.0) - x0;
+            let mut pixel = (x0 + *delta * scale).clamp(0.0, 1.0);
             if self.ddn.levels > 1 {
-                *delta = (*delta * levels).round_ties_even() / levels;
+                pixel = (pixel * levels).round_ties_even() / levels;
             }
-            *x = T::of((x0 + *delta).clamp(0.0, 1.0));
+            *delta = pixel - x0;
+            *x = T::of(pixel);
         }
         if self.taken == self.ddn.steps { Turn::Peek } else { Turn::Go }
     }
