@@ -15,6 +15,7 @@ use gauntlet::core::{
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const SEED: u64 = 7;
@@ -59,19 +60,23 @@ fn norm(v: &Value) -> Norm {
 struct Watched<T> {
     inner: T,
     asked: Mutex<Vec<(Vec<f64>, Vec<f64>)>>,
+    /// The last look had no tape.
+    bare: AtomicBool,
 }
 
 impl<T: Target> Watched<T> {
     fn new(inner: T) -> Self {
-        Watched { inner, asked: Mutex::default() }
+        Watched { inner, asked: Mutex::default(), bare: AtomicBool::default() }
     }
-    fn note(&self, x: &Tensor, logits: &Tensor) -> Result<()> {
+    fn note(&self, x: &Tensor, logits: &Tensor, taped: bool) -> Result<()> {
         let (point, answer) = (x.flatten_all()?.to_vec1()?, rows(logits)?.swap_remove(0));
         let mut asked = self.asked.lock().unwrap();
         // First without a tape, then with one: a single look.
-        if asked.last().is_none_or(|(last, _)| *last != point) {
-            asked.push((point, answer));
+        if taped && self.bare.swap(!taped, Ordering::Relaxed) && asked.last().is_some_and(|(last, _)| *last == point) {
+            return Ok(());
         }
+        self.bare.store(!taped, Ordering::Relaxed);
+        asked.push((point, answer));
         Ok(())
     }
 }
@@ -82,12 +87,12 @@ impl<T: Target> Target for Watched<T> {
     }
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
         let logits = self.inner.logits(x)?;
-        self.note(x, &logits)?;
+        self.note(x, &logits, false)?;
         Ok(logits)
     }
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
         let linear = self.inner.linearise(x)?;
-        self.note(x, linear.logits())?;
+        self.note(x, linear.logits(), true)?;
         Ok(linear)
     }
 }
