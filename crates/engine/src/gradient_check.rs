@@ -21,7 +21,8 @@ const DOUBTS: f64 = 2.0;
 /// directions d = ±1 per pixel and for random weights c of the logits, ⟨pull(c), d⟩ is compared with
 /// Σₖ cₖ·(zₖ(x' + h·d) − zₖ(x' − h·d)) / 2h, as a share of the example's median derivative. The differences judge
 /// themselves: of four step sizes h the one counts whose result moves least when h is divided by four, and how far it
-/// moves (the median over examples and directions, so that a kink here or there does not matter) is its doubt. The flag
+/// moves (the median over examples and directions, so that a kink here or there does not matter), but at least what the
+/// rounding of the logits can hide, is its doubt. The flag
 /// `gradient-defect` is raised when the median error exceeds 0.02 + 2·doubt.
 ///
 /// # Errors
@@ -31,13 +32,19 @@ pub fn gradient_check(target: &dyn Target, examples: &Examples) -> Result<Option
     let x = inside(&examples.pixels().narrow(0, 0, n)?, &examples.ids()[..n])?;
     let pixels = x.elem_count() / n;
     let linear = target.linearise(&x)?;
-    let classes = linear.logits().dim(1)?;
-    if !rows(linear.logits())?.iter().flatten().all(|z| z.is_finite()) {
+    let (classes, z) = (linear.logits().dim(1)?, rows(linear.logits())?);
+    if !z.iter().flatten().all(|z| z.is_finite()) {
         return Ok(None);
     }
+    let epsilon = match linear.logits().dtype() {
+        DType::F64 => f64::EPSILON,
+        DType::F16 => 2f64.powi(-10),
+        DType::BF16 => 2f64.powi(-7),
+        _ => f64::from(f32::EPSILON),
+    };
     // Per example and direction: what the pull-back says, and what the differences say at every step.
     let mut said: Vec<Vec<f64>> = vec![Vec::new(); n];
-    let mut seen: Vec<Vec<[f64; STEPS.len()]>> = vec![Vec::new(); n];
+    let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); n];
     let mut odd = 0;
     for direction in 0..DIRECTIONS {
         let (mut d, mut c) = (Vec::with_capacity(n * pixels), Vec::with_capacity(n * classes));
@@ -64,7 +71,8 @@ pub fn gradient_check(target: &dyn Target, examples: &Examples) -> Result<Option
             let slope: f64 = pulled[range.clone()].iter().zip(&d[range]).map(|(g, d)| g * d).sum();
             odd += usize::from(!slope.is_finite());
             said[i].push(slope);
-            seen[i].push(differences[i]);
+            let weighted = c[i * classes..].iter().zip(&z[i]).map(|(c, z)| (c * z).abs());
+            seen[i].push(Seen { differences: differences[i], grain: epsilon * weighted.sum::<f64>() });
         }
     }
     let flag = |detail: String| Some(Flag { name: "gradient-defect".into(), detail });
@@ -77,15 +85,28 @@ pub fn gradient_check(target: &dyn Target, examples: &Examples) -> Result<Option
     }
     Ok(judge(&said, &seen).and_then(|found| {
         let Found { error, doubt, strength } = found;
+        let strength = if strength.is_finite() {
+            format!("has {:.0} % of their size", 100.0 * strength)
+        } else {
+            "is not zero where they are".to_string()
+        };
         flag(format!(
-            "the input gradient misses central differences by {:.0} % and has {:.0} % of their size (medians over {n} \
+            "the input gradient misses central differences by {:.0} % and {strength} (medians over {n} \
              examples × {DIRECTIONS} directions; the differences themselves are good to {:.1} %): attacks that follow it \
              are held up, so their numbers are upper bounds",
             100.0 * error,
-            100.0 * strength,
             100.0 * doubt
         ))
     }))
+}
+
+/// What differences along one direction say of one example.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    /// Central differences at every step.
+    differences: [f64; STEPS.len()],
+    /// What rounding can hide of the weighted logits: Σₖ |cₖ·zₖ| · ε of their type.
+    grain: f64,
 }
 
 /// How far pull-backs and differences are apart.
@@ -93,25 +114,28 @@ pub fn gradient_check(target: &dyn Target, examples: &Examples) -> Result<Option
 struct Found {
     /// Median of |pull − difference| ÷ the example's median |difference|.
     error: f64,
-    /// Median of |difference − difference at a quarter of the step| ÷ the same.
+    /// Median of |difference − difference at four times the step| ÷ the same, at least the grain's share.
     doubt: f64,
     /// Median of the example's median |pull| ÷ median |difference|.
     strength: f64,
 }
 
 /// Judges by the most trustworthy step; `None` if all is well or nothing can be said.
-fn judge(said: &[Vec<f64>], seen: &[Vec<[f64; STEPS.len()]>]) -> Option<Found> {
+fn judge(said: &[Vec<f64>], seen: &[Vec<Seen>]) -> Option<Found> {
     let measure = |k: usize| -> Option<Found> {
         let (mut errors, mut doubts, mut strengths) = (Vec::new(), Vec::new(), Vec::new());
         for (said, seen) in said.iter().zip(seen) {
-            let size = median(seen.iter().map(|s| s[k].abs()).collect())?;
+            let size = median(seen.iter().map(|s| s.differences[k].abs()).collect())?;
             let pulls = median(said.iter().map(|s| s.abs()).collect())?;
             let size_or_pulls = size.max(pulls);
             if size_or_pulls == 0.0 || !size.is_finite() {
                 continue;
             }
-            errors.extend(said.iter().zip(seen).map(|(a, s)| (a - s[k]).abs() / size_or_pulls));
-            doubts.extend(seen.iter().map(|s| (s[k - 1] - s[k]).abs() / size_or_pulls));
+            errors.extend(said.iter().zip(seen).map(|(a, s)| (a - s.differences[k]).abs() / size_or_pulls));
+            doubts.extend(seen.iter().map(|s| {
+                let moved = (s.differences[k - 1] - s.differences[k]).abs();
+                moved.max(s.grain / (2.0 * STEPS[k])) / size_or_pulls
+            }));
             strengths.push(if size == 0.0 { f64::INFINITY } else { pulls / size });
         }
         Some(Found { error: median(errors)?, doubt: median(doubts)?, strength: median(strengths)? })
@@ -160,7 +184,7 @@ mod tests {
         let said: Vec<Vec<f64>> = (0..6).map(|i| (0..8).map(|j| factor * truth(i, j)).collect()).collect();
         let seen = (0..6).map(|i| {
             let at = |j: usize| std::array::from_fn(|k| truth(i, j) * (1.0 + if k % 2 == 0 { doubt } else { -doubt }));
-            (0..8).map(at).collect()
+            (0..8).map(|j| Seen { differences: at(j), grain: 0.0 }).collect()
         });
         judge(&said, &seen.collect::<Vec<_>>())
     }
@@ -176,7 +200,10 @@ mod tests {
         assert!((found.strength - 0.25).abs() < 0.01 && found.error > 0.3, "{found:?}");
         assert_eq!(scene(0.0, 0.0).unwrap().strength, 0.0);
         // No derivative, and none is claimed: nothing to say.
-        assert_eq!(judge(&[vec![0.0; 3]], &[vec![[0.0; STEPS.len()]; 3]]), None);
-        assert_eq!(judge(&[vec![1.0; 3]], &[vec![[0.0; STEPS.len()]; 3]]).unwrap().strength, f64::INFINITY);
+        let flat = |grain: f64| [vec![Seen { differences: [0.0; STEPS.len()], grain }; 3]];
+        assert_eq!(judge(&[vec![0.0; 3]], &flat(0.0)), None);
+        assert_eq!(judge(&[vec![1.0; 3]], &flat(0.0)).unwrap().strength, f64::INFINITY);
+        // One is claimed that rounding may hide.
+        assert_eq!(judge(&[vec![1.0; 3]], &flat(0.1)), None);
     }
 }

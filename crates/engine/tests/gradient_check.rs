@@ -96,6 +96,15 @@ fn where_rounding_hides_the_derivative_nothing_is_claimed() {
 }
 
 #[test]
+fn a_gradient_that_is_claimed_of_steps_is_flagged() {
+    let head = linear("head", 256, 10);
+    // Values are rounded, the gradient is passed straight through.
+    let forward = move |x: &Tensor| (x.detach().round()? + (x - x.detach())?)?.flatten_from(1)?.apply(&head);
+    let detail = check(CandleModule::new("steps", (1, 16, 16), 10, forward)).unwrap();
+    assert!(detail.contains("misses central differences by 100 % and is not zero where they are"), "{detail}");
+}
+
+#[test]
 fn a_trained_network_passes() {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();

@@ -49,7 +49,7 @@ pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<(Tensors, HashMap<String, 
 
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     let wrong = |e: safetensors::SafeTensorError| {
-        format!("is not a whole safetensors file ({e}); copy, save or train it again (PyTorch's .pt and .pth load too)")
+        format!("is not a whole safetensors file ({e}); copy or train it again (PyTorch's .pt and .pth load too)")
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let metadata = header.metadata().clone().unwrap_or_default();
