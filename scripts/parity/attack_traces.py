@@ -345,7 +345,7 @@ def square_schedule(size, norm):
 
 def plane_case(norm, k):
     """Onto ⟨w, v⟩ = ⟨w, t⟩ − gap inside the box: pixels on its boundary, zero weights, planes out of reach."""
-    case, n = f"plane/{norm}/{k}", 5 + k % 8
+    case, n = f"plane/{norm.lower()}/{k}", 5 + k % 8
     t = tensor(f"{case}/t", (n,), -0.3, 1.3).clamp(0, 1)
     w = tensor(f"{case}/w", (n,), -1, 1)
     lot = tensor(f"{case}/lot", (n,), 0, 1)
