@@ -15,7 +15,6 @@ use gauntlet::core::{
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const SEED: u64 = 7;
@@ -60,13 +59,11 @@ fn norm(v: &Value) -> Norm {
 struct Watched<T> {
     inner: T,
     asked: Mutex<Vec<(Vec<f64>, Vec<f64>)>>,
-    /// The last look had no tape.
-    bare: AtomicBool,
 }
 
 impl<T: Target> Watched<T> {
     fn new(inner: T) -> Self {
-        Watched { inner, asked: Mutex::default(), bare: AtomicBool::default() }
+        Watched { inner, asked: Mutex::default() }
     }
     fn note(&self, x: &Tensor, logits: &Tensor) -> Result<()> {
         self.asked.lock().unwrap().push((x.flatten_all()?.to_vec1()?, rows(logits)?.swap_remove(0)));
@@ -80,12 +77,12 @@ impl<T: Target> Target for Watched<T> {
     }
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
         let logits = self.inner.logits(x)?;
-        self.note(x, &logits, false)?;
+        self.note(x, &logits)?;
         Ok(logits)
     }
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
         let linear = self.inner.linearise(x)?;
-        self.note(x, linear.logits(), true)?;
+        self.note(x, linear.logits())?;
         Ok(linear)
     }
 }
