@@ -8,7 +8,8 @@ gauntlet="${1:?usage: checkpoint.sh PATH_OF_GAUNTLET}"
 "$python" -W ignore checkpoint_files.py ../../tests/golden/checkpoints --check
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
-"$gauntlet" train --model lenet-small --recipe ce --data glyphs --epochs 1 --out "$folder/ours.safetensors" --quiet
+"$gauntlet" train --model lenet-small --recipe ce --data glyphs --epochs 1 --out "$folder/ours.safetensors" \
+    --runs "$folder/runs" --quiet
 "$python" checkpoint.py "$folder"
 for file in ours.safetensors theirs.safetensors theirs.pt; do
     "$gauntlet" attack --model lenet-small --checkpoint "$folder/$file" --data glyphs --take 200 \
