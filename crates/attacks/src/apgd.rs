@@ -245,7 +245,7 @@ impl<T: Real> ApgdWalk<T> {
             self.eta = eps;
             self.window = ((0.04 * f64::from(steps)) as u32).max(1);
             self.density = self.differing(x);
-            self.kappa = self.density / (1.5 * x.len() as f64);
+            self.kappa = self.density / x.len() as f64 / 1.5;
         } else {
             self.eta = 2.0 * eps;
             self.window = ((0.22 * f64::from(steps)) as u32).max(1);
@@ -274,7 +274,7 @@ impl<T: Real> ApgdWalk<T> {
         self.in_window = 0;
         let now = self.differing(&self.best);
         let sparser = now / self.density < 0.95;
-        self.kappa = now / (1.5 * self.best.len() as f64);
+        self.kappa = now / self.best.len() as f64 / 1.5;
         self.eta = if sparser { eps } else { self.eta / 1.5 }.clamp(eps / 10.0, eps);
         self.density = now;
         sparser

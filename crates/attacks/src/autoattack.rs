@@ -37,7 +37,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         kind: "one of standard, plus, rand",
         default: "\"standard\"",
         unit: "",
-        doc: "standard, plus (more restarts), rand (for randomised models)",
+        doc: "standard, plus (more restarts), rand (for randomised models); under L1 standard alone",
     }],
     numerics: 1,
     origin: "built-in",
@@ -56,7 +56,11 @@ impl Attack for AutoAttack {
         "autoattack"
     }
     fn norms(&self) -> &[Norm] {
-        &[Norm::Linf, Norm::L2, Norm::L1]
+        match self.version {
+            Version::Standard => &[Norm::Linf, Norm::L2, Norm::L1],
+            // The published code warns that these are not meant for L1, and runs something else.
+            Version::Plus | Version::Rand => &[Norm::Linf, Norm::L2],
+        }
     }
     fn fits(&self, open: &Open) -> Result<()> {
         if open.lockstep {

@@ -144,8 +144,8 @@ impl<T: Real> CwWalk<T> {
         if self.search == self.cw.searches {
             return self.smallest.end(x, self.total);
         }
-        // The last of ten or more searches repeats the smallest c that worked.
-        if self.cw.searches >= 10 && self.search + 1 == self.cw.searches && high < 1e9 {
+        // The last of ten or more searches repeats the smallest c that worked (the upper bound, if none did).
+        if self.cw.searches >= 10 && self.search + 1 == self.cw.searches {
             self.c = high;
         }
         (self.step, self.succeeded, self.checked) = (0, false, f64::INFINITY);

@@ -19,6 +19,7 @@ pub mod recipe;
 pub mod record;
 pub mod record_file;
 pub mod registry;
+mod row_size;
 pub mod schedule;
 pub mod statistics;
 pub mod target;

@@ -200,4 +200,19 @@ fn an_attack_that_does_not_know_the_norm_is_refused() {
     let text = GOOD.replace("name = \"pgd\"", "name = \"noise\"\nshape = \"sign\"").replace("steps = 7\n", "");
     let complaints = load(&text).unwrap_err();
     assert!(complaints[0].to_string().contains("noise is not defined for l2 (it knows linf)"), "{complaints:?}");
+    // The published code has an L1 version of `standard` alone.
+    for (version, known) in [("standard", true), ("plus", false), ("rand", false)] {
+        let given = format!("name = \"autoattack\"\nversion = \"{version}\"\nnorm = \"l1\"");
+        let text = GOOD.replace("name = \"fgsm\"", &given);
+        assert_ne!(text, GOOD);
+        match load(&text) {
+            Ok(_) => assert!(known, "{version}"),
+            Err(complaints) => {
+                assert!(
+                    !known && complaints[0].to_string().contains("autoattack is not defined for l1"),
+                    "{complaints:?}"
+                );
+            }
+        }
+    }
 }
