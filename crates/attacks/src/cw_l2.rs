@@ -90,7 +90,8 @@ impl CwL2 {
             bounds: (0.0, 1e10),
             succeeded: false,
             checked: f64::INFINITY,
-            active: false,
+            active: true,
+            again: false,
             label: site.clean.label,
             cw: self.clone(),
             smallest: Smallest::new(site.open, site.x0),
@@ -120,8 +121,10 @@ struct CwWalk<T> {
     succeeded: bool,
     /// Loss at the last check.
     checked: f64,
-    /// The margin takes part in the loss at this point.
+    /// The margin takes part in the loss at this point; it likely does at the next one too.
     active: bool,
+    /// The next look is at the same point, for its gradient.
+    again: bool,
     smallest: Smallest<T>,
 }
 
@@ -266,7 +269,8 @@ impl<T: Real> Walk<T> for CwWalk<T> {
         if self.step == self.cw.steps {
             return self.next_search(x);
         }
-        if self.cw.abort && self.step.is_multiple_of((self.cw.steps / 10).max(1)) {
+        let again = std::mem::take(&mut self.again);
+        if !again && self.cw.abort && self.step.is_multiple_of((self.cw.steps / 10).max(1)) {
             let distance = self.smallest.distance(x);
             let loss = distance * distance + self.c * hinge;
             if loss > 0.9999 * self.checked {
@@ -274,9 +278,14 @@ impl<T: Real> Walk<T> for CwWalk<T> {
             }
             self.checked = loss;
         }
+        let peeked = !again && !self.active && self.step > 0;
         self.active = hinge > 0.0;
         if !self.active {
             self.descend(x, None);
+            return Turn::Peek;
+        }
+        if peeked {
+            self.again = true;
             return Turn::Go;
         }
         pulls.difference(y, other);
@@ -285,7 +294,7 @@ impl<T: Real> Walk<T> for CwWalk<T> {
 
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         self.descend(x, Some(gradients[0]));
-        Turn::Go
+        if self.step == self.cw.steps { Turn::Peek } else { Turn::Go }
     }
 }
 
