@@ -197,6 +197,17 @@ impl<T: Real> Vectorised for Place<'_, T> {
     }
 }
 
+/// 1/k!, k = 0 to 13.
+const INVERSE_FACTORIALS: [f64; 14] = {
+    let mut all = [1.0; 14];
+    let mut k = 1;
+    while k < 14 {
+        all[k] = all[k - 1] / k as f64;
+        k += 1;
+    }
+    all
+};
+
 /// 1 − 2/(e²ˣ + 1), the exponential as 2ⁿ eʳ with a polynomial for |r| ≤ ln 2 / 2: within 6·10⁻¹⁶ of tanh, in
 /// arithmetic that vectorises.
 #[inline(always)]
@@ -206,9 +217,9 @@ fn tanh(x: f64) -> f64 {
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let n = (y * std::f64::consts::LOG2_E + ROUND) - ROUND;
     let r = (y - n * 0.693_147_180_369_123_8) - n * 1.908_214_929_270_587_7e-10;
-    let mut e = 1.0;
-    for k in (1..=13).rev() {
-        e = 1.0 + e * r / f64::from(k);
+    let mut e = INVERSE_FACTORIALS[13];
+    for coefficient in INVERSE_FACTORIALS[..13].iter().rev() {
+        e = e * r + coefficient;
     }
     let power = f64::from_bits(((n as i64 + 1023) as u64) << 52);
     1.0 - 2.0 / (e * power + 1.0)

@@ -1,7 +1,7 @@
 //! Decoupled direction and norm: a fixed direction rule on a sphere whose radius follows success.
 
 use crate::smallest::{self, Smallest};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
@@ -130,28 +130,63 @@ impl<T: Real> Walk<T> for DdnWalk<T> {
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         let alpha = cosine(1.0, 0.01, self.taken, self.ddn.steps);
         self.taken += 1;
-        let mut direction: Vec<f64> = gradients[0].iter().map(|g| g.wide()).collect();
-        let mut size = Norm::L2.of(direction.iter().copied());
+        let mut direction = gradients[0];
+        let mut size = Norm::L2.row(direction);
+        let drawn: Vec<T>;
         if !(size > 0.0 && size.is_finite()) {
-            direction.iter_mut().for_each(|d| *d = self.stream.normal());
-            size = Norm::L2.of(direction.iter().copied());
+            drawn = x.iter().map(|_| T::of(self.stream.normal())).collect();
+            direction = &drawn;
+            size = Norm::L2.row(direction);
         }
-        for (delta, d) in self.delta.iter_mut().zip(&direction) {
-            *delta += alpha * d / size;
-        }
+        vectorised(Push { delta: &mut self.delta, direction, alpha, size });
         self.radius *= if self.fell { 1.0 - self.ddn.gamma } else { 1.0 + self.ddn.gamma };
         self.radius = self.radius.min(self.most);
-        let scale = self.radius / Norm::L2.of(self.delta.iter().copied()).max(f64::MIN_POSITIVE);
-        let levels = f64::from(self.ddn.levels.max(2)) - 1.0;
-        for ((delta, x), x0) in self.delta.iter_mut().zip(x).zip(self.smallest.x0.iter()) {
+        let scale = self.radius / Norm::L2.row(&self.delta).max(f64::MIN_POSITIVE);
+        let levels = (self.ddn.levels > 1).then(|| f64::from(self.ddn.levels) - 1.0);
+        vectorised(Place { delta: &mut self.delta, x0: &self.smallest.x0, x, scale, levels });
+        if self.taken == self.ddn.steps { Turn::Peek } else { Turn::Go }
+    }
+}
+
+/// δ ← δ + α g/‖g‖₂.
+struct Push<'a, T> {
+    delta: &'a mut [f64],
+    direction: &'a [T],
+    alpha: f64,
+    size: f64,
+}
+
+impl<T: Real> Vectorised for Push<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (delta, d) in self.delta.iter_mut().zip(self.direction) {
+            *delta += self.alpha * d.wide() / self.size;
+        }
+    }
+}
+
+/// x = x₀ + scale · δ inside the box, on grey levels if there are any; δ is what is left of it.
+struct Place<'a, T> {
+    delta: &'a mut [f64],
+    x0: &'a [T],
+    x: &'a mut [T],
+    scale: f64,
+    levels: Option<f64>,
+}
+
+impl<T: Real> Vectorised for Place<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for ((delta, x), x0) in self.delta.iter_mut().zip(self.x).zip(self.x0) {
             let x0 = x0.wide();
-            let mut pixel = (x0 + *delta * scale).clamp(0.0, 1.0);
-            if self.ddn.levels > 1 {
+            let mut pixel = (x0 + *delta * self.scale).clamp(0.0, 1.0);
+            if let Some(levels) = self.levels {
                 pixel = (pixel * levels).round_ties_even() / levels;
             }
             *delta = pixel - x0;
             *x = T::of(pixel);
         }
-        if self.taken == self.ddn.steps { Turn::Peek } else { Turn::Go }
     }
 }
