@@ -32,7 +32,7 @@ from run import GAUNTLET, ROOT, cpu, shell
 MODEL, DATA = "lenet-small", "mnist"
 RECIPES = {
     "ce": "ce",
-    "pgd-at": '{ name = "pgd-at", eps = "0.3", steps = 10, alpha = "0.075", ramp = 2.0 }',
+    "pgd-at": '{ name = "pgd-at", eps = "0.3", attack = { name = "pgd", steps = 10, alpha = "0.075" }, ramp = 2.0 }',
     "grad-norm": '{ name = "grad-norm", norm = "l1", weight = 0.2, ramp = 2.0 }',
 }
 # Where something survives; ce at 0.3 falls completely, which is what early exits are for.

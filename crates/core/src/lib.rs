@@ -22,6 +22,7 @@ pub mod registry;
 mod row_size;
 pub mod schedule;
 pub mod statistics;
+pub mod step;
 pub mod target;
 pub mod threat;
 
@@ -34,8 +35,9 @@ pub use network::{Activation, BatchStats, Mode, ModelInfo, Network, Pass};
 pub use norm::Norm;
 pub use objective::{Goal, Objective};
 pub use params::{Init, ParamSpec, Params, Weights};
-pub use recipe::{Loss, Memory, Penalty, Recipe, Setup, Step, Term};
+pub use recipe::{AttackMode, Loss, Memory, Penalty, Recipe, Setup, Term};
 pub use record::{Attacked, Flag, Provenance, Record, Verdict};
 pub use registry::{Args, ParamDoc, Registry, Spec};
+pub use step::Step;
 pub use target::{Frozen, Linear, Target};
 pub use threat::ThreatModel;

@@ -1,11 +1,8 @@
 //! Training objectives: recipes, penalties that compose with them, and the step they see.
 
-use crate::attack::{Attack, lockstep};
-use crate::{
-    Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, ThreatModel,
-};
+use crate::{Batch, Error, ModelInfo, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
-use gauntlet_autograd::{Graph, Var, grad};
+use gauntlet_autograd::Var;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +22,8 @@ pub struct Setup<'a> {
     pub seed: u64,
     /// dtype of inputs.
     pub dtype: candle_core::DType,
+    /// The trained model that the suite's row names as its teacher.
+    pub teacher: Option<Arc<dyn Target>>,
 }
 
 /// One named term of a loss: per-example values and a weight.
@@ -96,9 +95,13 @@ pub trait Recipe: Send + Sync {
     fn loss(&self, step: &mut Step<'_>) -> Result<Loss> {
         Loss::sum(self.terms(step)?)
     }
-    /// After the optimiser's step.
+    /// After the optimiser's step; [`Step::gradient_of_watched`] is there then.
     fn after(&self, _step: &mut Step<'_>) -> Result<()> {
         Ok(())
+    }
+    /// The perturbations that the recipe trains against, if it does: what its robustness is monitored at.
+    fn threat(&self) -> Option<ThreatModel> {
+        None
     }
 }
 
@@ -148,6 +151,21 @@ impl Recipe for Composed {
     fn after(&self, step: &mut Step<'_>) -> Result<()> {
         self.base.after(step)
     }
+    fn threat(&self) -> Option<ThreatModel> {
+        self.base.threat()
+    }
+}
+
+/// What batch norm and dropout do in the forwards of an attack inside a recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttackMode {
+    /// Running statistics, no dropout (TRADES, MART).
+    Eval,
+    /// The batch's statistics; the running ones stay where they are.
+    Train,
+    /// The batch's statistics, and every forward of the attack moves the running ones, as in the published code of
+    /// Wong et al. and Rice et al.
+    TrainMoving,
 }
 
 /// Where a training stands.
@@ -161,6 +179,8 @@ pub struct Position {
     pub step: u32,
     /// Steps per epoch.
     pub steps: u32,
+    /// Which replay of the batch this is, from 0 (free adversarial training).
+    pub replay: u32,
 }
 
 impl Position {
@@ -168,143 +188,8 @@ impl Position {
     pub fn epochs_done(&self) -> f64 {
         f64::from(self.epoch) + f64::from(self.step) / f64::from(self.steps.max(1))
     }
-}
-
-/// One training step as a recipe sees it. `forward` and `cross_entropy` of one input are computed once per step, so
-/// that a base and its penalties share them.
-pub struct Step<'a> {
-    network: Arc<dyn Network>,
-    params: &'a Params,
-    batch: &'a Batch,
-    labels: Vec<u32>,
-    input: Var,
-    seed: u64,
-    position: Position,
-    memory: &'a mut Memory,
-    forwards: Vec<(u64, Mode, Var)>,
-    losses: Vec<(u64, Var)>,
-    passes: u32,
-    /// Batch statistics of the train-mode forwards of this step, in order: the trainer moves the running ones.
-    pub stats: Vec<BatchStats>,
-}
-
-impl<'a> Step<'a> {
-    /// A step over one batch.
-    pub fn new(
-        network: Arc<dyn Network>,
-        params: &'a Params,
-        batch: &'a Batch,
-        seed: u64,
-        position: Position,
-        memory: &'a mut Memory,
-    ) -> Result<Self> {
-        Ok(Step {
-            network,
-            params,
-            batch,
-            labels: batch.y.to_vec1()?,
-            input: Var::leaf(batch.x.clone()),
-            seed,
-            position,
-            memory,
-            forwards: Vec::new(),
-            losses: Vec::new(),
-            passes: 0,
-            stats: Vec::new(),
-        })
-    }
-    /// Input pixels `(N, C, H, W)`, a leaf.
-    pub fn input(&self) -> Var {
-        self.input.clone()
-    }
-    /// Labels `(N,)` u32.
-    pub fn labels(&self) -> &Tensor {
-        &self.batch.y
-    }
-    /// Data set rows.
-    pub fn ids(&self) -> &[u64] {
-        &self.batch.ids
-    }
-    /// Where the training stands.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-    /// The model.
-    pub fn model(&self) -> &ModelInfo {
-        self.network.info()
-    }
-    /// The recipe's memory.
-    pub fn memory(&mut self) -> &mut Memory {
-        self.memory
-    }
-    /// A remembered tensor.
-    pub fn remembered(&self, name: &str) -> Result<&Tensor> {
-        self.memory.get(name).ok_or_else(|| Error::Message(format!("the recipe's memory has no {name:?}")))
-    }
-    /// Key of the recipe's own draws.
-    pub fn key(&self) -> Key {
-        Key::new(self.seed, Purpose::Recipe)
-    }
-
-    /// Train-mode logits `(N, K)` of `x`, with gradients to the parameters; computed once per `x`. Its batch
-    /// statistics move the running ones.
-    pub fn forward(&mut self, x: &Var) -> Result<Var> {
-        self.forward_in(x, Mode::Train)
-    }
-
-    /// Logits `(N, K)` in the given mode, computed once per (x, mode).
-    pub fn forward_in(&mut self, x: &Var, mode: Mode) -> Result<Var> {
-        if let Some((_, _, z)) = self.forwards.iter().find(|(id, m, _)| Some(*id) == x.id() && *m == mode) {
-            return Ok(z.clone());
-        }
-        let key = self.pass_key();
-        let mut pass = Pass { mode, ids: &self.batch.ids, key, stats: Vec::new() };
-        let z = self.network.forward(self.params, x, &mut pass)?;
-        self.stats.append(&mut pass.stats);
-        if let Some(id) = x.id() {
-            self.forwards.push((id, mode, z.clone()));
-        }
-        Ok(z)
-    }
-
-    /// Train-mode cross-entropy of `x` against the labels, `(N,)`, computed once per `x`.
-    pub fn cross_entropy(&mut self, x: &Var) -> Result<Var> {
-        if let Some((_, l)) = self.losses.iter().find(|(id, _)| Some(*id) == x.id()) {
-            return Ok(l.clone());
-        }
-        let loss = self.forward(x)?.cross_entropy(&self.batch.y)?;
-        if let Some(id) = x.id() {
-            self.losses.push((id, loss.clone()));
-        }
-        Ok(loss)
-    }
-
-    /// Lets go of the forwards and losses that are kept for sharing, so that the last sweep can free them as it goes.
-    pub fn forget(&mut self) {
-        self.forwards.clear();
-        self.losses.clear();
-    }
-
-    /// ∂(Σₙ values(n))/∂x, shape of x: per-example gradients (the sum scales nothing). `Graph::Keep` makes it
-    /// differentiable by the parameters (double backpropagation); `Graph::Free` is the popular cut reading.
-    pub fn input_gradient(&self, values: &Var, x: &Var, graph: Graph) -> Result<Var> {
-        Ok(grad(values, &[x], graph)?.swap_remove(0))
-    }
-
-    /// Runs an attack on the clean batch with the current weights, in the given mode; last iterates `(N, C, H, W)`,
-    /// detached. No parameter gradient is computed and no running statistic moves.
-    pub fn attack(&mut self, attack: &dyn Attack, threat: ThreatModel, mode: Mode) -> Result<Tensor> {
-        let position = self.position;
-        let step = u64::from(position.epoch) * u64::from(position.steps) + u64::from(position.step);
-        let target = Frozen::in_mode(self.network.clone(), self.params.clone(), mode, self.pass_key());
-        let key = Key::new(self.seed, Purpose::RecipeAttack).child(step);
-        lockstep(attack, &target, &self.batch.x, &self.labels, &self.batch.ids, threat, key)
-    }
-
-    fn pass_key(&mut self) -> Key {
-        self.passes += 1;
-        Key::new(self.seed, Purpose::Dropout)
-            .child(u64::from(self.position.epoch) << 32 | u64::from(self.position.step))
-            .child(u64::from(self.passes))
+    /// What a weight or budget that grows from 0 over `ramp` epochs has grown to, in `[0, 1]` (0: at once).
+    pub fn grown(&self, ramp: f64) -> f64 {
+        if ramp > 0.0 { (self.epochs_done() / ramp).min(1.0) } else { 1.0 }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn at(epoch: u32, step: u32) -> Position {
-        Position { epoch, epochs: 10, step, steps: 10 }
+        Position { epoch, epochs: 10, step, steps: 10, replay: 0 }
     }
 
     #[test]

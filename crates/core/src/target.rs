@@ -1,9 +1,9 @@
 //! What an attack sees of a model: logits, and pull-backs through one forward. No tape in sight.
 
-use crate::{Key, Mode, ModelInfo, Network, Params, Pass, Result};
+use crate::{BatchStats, Key, Mode, ModelInfo, Network, Params, Pass, Result};
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var, grad};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A model under attack. Results for one example must not depend on the others in the batch (eval mode).
 pub trait Target: Send + Sync {
@@ -30,6 +30,10 @@ pub struct Frozen {
     params: Params,
     mode: Mode,
     key: Key,
+    /// Data set rows of the examples, for keyed dropout; empty: their places in the batch.
+    ids: Vec<u64>,
+    /// Statistics of the train-mode batch norms of all forwards, in order.
+    seen: Arc<Mutex<Vec<BatchStats>>>,
 }
 
 impl Frozen {
@@ -39,12 +43,33 @@ impl Frozen {
     }
     /// Freezes a network in the given mode, for attacks inside recipes.
     pub fn in_mode(network: Arc<dyn Network>, params: Params, mode: Mode, key: Key) -> Self {
-        Frozen { network, params: params.detached(), mode, key }
+        Frozen { network, params: params.detached(), mode, key, ids: Vec::new(), seen: Arc::default() }
+    }
+    /// The same for batches of these data set rows, which key dropout.
+    #[must_use]
+    pub fn of_rows(mut self, ids: Vec<u64>) -> Self {
+        self.ids = ids;
+        self
+    }
+    /// Takes the statistics that train-mode batch norms saw since the last call, in order.
+    pub fn seen(&self) -> Vec<BatchStats> {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
     fn forward(&self, x: &Var) -> Result<Var> {
-        let ids: Vec<u64> = (0..x.dim(0)? as u64).collect();
-        let mut pass = Pass { mode: self.mode, ids: &ids, key: self.key, stats: Vec::new() };
-        self.network.forward(&self.params, x, &mut pass)
+        let n = x.dim(0)?;
+        let places: Vec<u64>;
+        let ids = if self.ids.len() == n {
+            &self.ids
+        } else {
+            places = (0..n as u64).collect();
+            &places
+        };
+        let mut pass = Pass { mode: self.mode, ids, key: self.key, stats: Vec::new() };
+        let z = self.network.forward(&self.params, x, &mut pass)?;
+        if self.mode == Mode::Train {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).append(&mut pass.stats);
+        }
+        Ok(z)
     }
 }
 

@@ -309,6 +309,7 @@ impl<'a> Desk<'a> {
         Ok(TrainingJob {
             network: self.network.clone(),
             recipe: row.build(self.context.registry)?,
+            teacher: None,
             train: &self.data.train,
             config: &self.suite.train,
             seed,

@@ -10,7 +10,7 @@ use gauntlet_autograd::kernels::awake;
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::record::Epoch;
-use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Weights};
+use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct TrainingJob<'a> {
     pub network: Arc<dyn Network>,
     /// The objective.
     pub recipe: Arc<dyn Recipe>,
+    /// The trained model that the row names as its teacher.
+    pub teacher: Option<Arc<dyn Target>>,
     /// Training split; its last `config.validation` rows are held out.
     pub train: &'a Split,
     /// Epochs, batch, optimiser, schedule, ...
@@ -91,7 +93,7 @@ impl TrainingJob<'_> {
                     return Err(Error::Interrupted);
                 }
                 let step = current.progress.step;
-                let position = Position { epoch, epochs: self.config.epochs, step, steps };
+                let position = Position { epoch, epochs: self.config.epochs, step, steps, replay: 0 };
                 let first = step as usize * self.config.batch;
                 let chosen = &order[first..rows.min(first + self.config.batch)];
                 let stepped = self.step(&mut current, chosen, position)?;
@@ -180,7 +182,13 @@ impl TrainingJob<'_> {
             }
             Ok(())
         };
-        let mut setup = Setup { train: &mut train, model: self.network.info(), seed: self.seed, dtype: self.dtype };
+        let mut setup = Setup {
+            train: &mut train,
+            model: self.network.info(),
+            seed: self.seed,
+            dtype: self.dtype,
+            teacher: self.teacher.clone(),
+        };
         let memory = self.recipe.prepare(&mut setup)?;
         Ok(TrainingState { weights, optimiser: OptimiserState::default(), memory, progress: Progress::default() })
     }
@@ -213,8 +221,10 @@ impl TrainingJob<'_> {
             recipe: &*self.recipe,
             optimiser: &self.config.optimiser,
             clip: self.config.clip,
+            teacher: self.teacher.clone(),
         };
-        for _ in 0..self.recipe.replays() {
+        for replay in 0..self.recipe.replays() as u32 {
+            let position = Position { replay, ..position };
             let TrainingState { weights, optimiser, memory, .. } = current;
             last = step.take(weights, optimiser, memory, &batch, (self.seed, position, rate))?;
             for (name, mean) in &last.terms {

@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 use gauntlet_autograd::grad_last;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
-use gauntlet_core::{Batch, BatchStats, Loss, Network, Params, Recipe, Step, Weights};
+use gauntlet_core::{Batch, BatchStats, Loss, Network, Params, Recipe, Step, Target, Weights};
 use std::sync::Arc;
 
 /// What stays the same from step to step.
@@ -18,6 +18,8 @@ pub struct TrainingStep<'a> {
     pub optimiser: &'a Optimiser,
     /// Largest norm of the gradient of all parameters together.
     pub clip: Option<f64>,
+    /// The trained model that the row names as its teacher.
+    pub teacher: Option<Arc<dyn Target>>,
 }
 
 /// What a step found out on its way.
@@ -43,11 +45,12 @@ impl TrainingStep<'_> {
         (seed, position, rate): (u64, Position, f64),
     ) -> Result<Stepped> {
         let params = weights.leaves();
-        let mut step = Step::new(self.network.clone(), &params, batch, seed, position, memory)?;
+        let mut step =
+            Step::new(self.network.clone(), &params, batch, seed, position, memory)?.taught_by(self.teacher.clone());
         let loss = self.recipe.loss(&mut step)?;
         let stepped = self.read(&loss, position)?;
         step.forget();
-        let gradients = self.gradients(loss, &params)?;
+        let gradients = self.gradients(loss, &params, &mut step)?;
         let stats = std::mem::take(&mut step.stats);
         optimiser.step(self.optimiser, weights, &gradients, rate)?;
         move_statistics(weights, &stats)?;
@@ -84,8 +87,13 @@ impl TrainingStep<'_> {
         Ok(Stepped { loss: total, terms })
     }
 
-    fn gradients<'p>(&self, loss: Loss, params: &'p Params) -> Result<Vec<(&'p str, Tensor)>> {
-        let (names, leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
+    fn gradients<'p>(&self, loss: Loss, params: &'p Params, step: &mut Step<'_>) -> Result<Vec<(&'p str, Tensor)>> {
+        let (mut names, mut leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
+        let watched = step.watched();
+        if let Some(x) = &watched {
+            names.push("(the watched input)");
+            leaves.push(x);
+        }
         let mut gradients = match grad_last(loss.total, &leaves) {
             Ok(gradients) => gradients,
             Err(gauntlet_autograd::Error::Unreached { positions }) => {
@@ -99,6 +107,11 @@ impl TrainingStep<'_> {
             }
             Err(other) => return Err(other.into()),
         };
+        if watched.is_some()
+            && let Some(gradient) = gradients.pop()
+        {
+            step.set_gradient_of_watched(gradient);
+        }
         if let Some(limit) = self.clip {
             let mut squares = 0.0;
             for g in &gradients {

@@ -357,6 +357,7 @@ fn clipped_gradients_move_the_weights_no_further_than_they_may() {
         let job = TrainingJob {
             network: network.clone(),
             recipe: suite.rows[0].build(&registry).unwrap(),
+            teacher: None,
             train: &images.train,
             config: &suite.train,
             seed: 5,

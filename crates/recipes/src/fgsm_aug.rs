@@ -3,7 +3,7 @@
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::Graph;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Eps, Error, ParamDoc, Recipe, Result, Spec, Step, Term};
+use gauntlet_core::{Eps, Error, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = α · mean ℓ(x) + (1 − α) · mean ℓ(clip(x + ε · sign ∇ₓℓ)), Goodfellow, Shlens & Szegedy 2015.
@@ -47,6 +47,9 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
 impl Recipe for FgsmAug {
     fn name(&self) -> &str {
         "fgsm-aug"
+    }
+    fn threat(&self) -> Option<ThreatModel> {
+        Some(ThreatModel::new(Norm::Linf, self.eps.value()))
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();

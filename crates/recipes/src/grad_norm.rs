@@ -95,7 +95,7 @@ impl Penalty for GradNorm {
         let x = step.input();
         let ce = step.cross_entropy(&x)?;
         let g = step.input_gradient(&ce, &x, self.graph)?;
-        let grown = if self.ramp > 0.0 { (step.position().epochs_done() / self.ramp).min(1.0) } else { 1.0 };
+        let grown = step.position().grown(self.ramp);
         Ok(vec![Term::new("grad_norm", self.weight * grown, self.norm.of(&g)?)])
     }
 }

@@ -6,6 +6,7 @@ mod ce;
 mod direction_matching;
 mod fgsm_aug;
 mod grad_norm;
+mod inner;
 mod pgd_at;
 mod reading;
 
@@ -13,6 +14,7 @@ pub use ce::Ce;
 pub use direction_matching::{Direction, DirectionMatching};
 pub use fgsm_aug::FgsmAug;
 pub use grad_norm::{GradNorm, GradientNorm};
+pub use inner::InnerAttack;
 pub use pgd_at::PgdAt;
 
 use gauntlet_core::{Registry, Result};

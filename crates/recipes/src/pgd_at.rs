@@ -1,22 +1,17 @@
 //! Adversarial training.
 
+use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Attack, Eps, Error, Mode, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
-/// L = mean ℓ(x_adv), x_adv the last iterate of PGD on the current weights, Madry et al. 2018.
+/// L = mean ℓ(x_adv), x_adv the last iterate of an attack on the current weights, Madry et al. 2018.
 ///
-/// The examples are detached and cost no parameter gradients; no running statistic moves while they are made.
+/// The examples are detached and cost no parameter gradients.
 pub struct PgdAt {
-    /// Norm and budget.
-    pub threat: ThreatModel,
-    /// PGD.
-    pub attack: Arc<dyn Attack>,
-    /// Mode of the attack's forwards.
-    pub mode: Mode,
-    /// Epochs over which ε grows from 0: at full size from the start, some nets never leave the constant answer.
-    pub ramp: f64,
+    /// PGD, or another attack.
+    pub inner: InnerAttack,
 }
 
 /// Registration.
@@ -26,76 +21,32 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     formula: "mean ℓ(x_adv),  x_adv = PGD(x) on the current weights, every step taken",
     paper: "Madry et al. 2018",
     params: &[
-        ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the examples" },
+        EPS,
+        NORM,
         ParamDoc {
-            name: "norm",
-            kind: "one of linf, l2, l1",
-            default: "\"linf\"",
+            name: "attack",
+            kind: "attack",
+            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4"}"#,
             unit: "",
-            doc: "norm of the budget",
+            doc: "the inner attack; every example takes every step",
         },
-        ParamDoc { name: "steps", kind: "int", default: "10", unit: "", doc: "steps of PGD" },
-        ParamDoc {
-            name: "alpha",
-            kind: "length",
-            default: "\"eps/4\"",
-            unit: "pixels",
-            doc: "step size: \"0.01\", \"2/255\" or relative, \"eps/4\"",
-        },
-        ParamDoc {
-            name: "random_start",
-            kind: "bool",
-            default: "true",
-            unit: "",
-            doc: "start at a random point of the ball",
-        },
-        ParamDoc {
-            name: "attack_mode",
-            kind: "one of train, eval",
-            default: "\"train\"",
-            unit: "",
-            doc: "mode of the attack's forwards (batch norm and dropout)",
-        },
-        ParamDoc {
-            name: "ramp",
-            kind: "float",
-            default: "0.0",
-            unit: "epochs",
-            doc: "ε grows from 0 over the first epochs (at a large ε some nets never leave the constant answer)",
-        },
+        MODE,
+        RAMP,
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, registry| {
-        let eps: Eps = args.eps("eps")?;
-        let norm: Norm = args.str("norm")?.parse()?;
-        let mode = match args.choice("attack_mode", &["train", "eval"])? {
-            "eval" => Mode::Eval,
-            _ => Mode::Train,
-        };
-        let given = serde_json::json!({
-            "name": "pgd",
-            "steps": args.usize("steps", 1)?,
-            "alpha": args.value("alpha")?,
-            "random_start": args.bool("random_start")?,
-        });
-        let serde_json::Value::Object(given) = given else {
-            return Err(Error::Message("pgd-at: its attack is a table".into()));
-        };
-        let (attack, _) = registry.attack(&given)?;
-        let ramp = args.f64_from("ramp", 0.0)?;
-        Ok(Arc::new(PgdAt { threat: ThreatModel::new(norm, eps.value()), attack, mode, ramp }))
-    },
+    build: |args, registry| Ok(Arc::new(PgdAt { inner: InnerAttack::read(args, registry)? })),
 };
 
 impl Recipe for PgdAt {
     fn name(&self) -> &str {
         "pgd-at"
     }
+    fn threat(&self) -> Option<ThreatModel> {
+        Some(self.inner.threat)
+    }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        let grown = if self.ramp > 0.0 { (step.position().epochs_done() / self.ramp).min(1.0) } else { 1.0 };
-        let threat = ThreatModel { eps: grown * self.threat.eps, ..self.threat };
-        let x_adv = Var::leaf(step.attack(self.attack.as_ref(), threat, self.mode)?);
+        let x_adv = Var::leaf(self.inner.examples(step)?);
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
 }

@@ -65,11 +65,11 @@ fn weights(network: &dyn Network) -> Weights {
 
 fn memory(recipe: &dyn Recipe, network: &dyn Network, train: &Batch) -> Memory {
     let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| f(train);
-    let mut setup = Setup { train: &mut each, model: network.info(), seed: 5, dtype: DType::F64 };
+    let mut setup = Setup { train: &mut each, model: network.info(), seed: 5, dtype: DType::F64, teacher: None };
     recipe.prepare(&mut setup).unwrap()
 }
 
-const HERE: Position = Position { epoch: 1, epochs: 3, step: 2, steps: 10 };
+const HERE: Position = Position { epoch: 1, epochs: 3, step: 2, steps: 10, replay: 0 };
 
 type Terms = Vec<(&'static str, f64, Vec<f64>)>;
 
@@ -109,7 +109,7 @@ fn all() -> Vec<Value> {
         json!({ "name": "direction-matching", "weight": 0.8 }),
         json!({ "name": "direction-matching", "direction": "fixed", "weight": 0.8 }),
         json!({ "name": "fgsm-aug", "eps": "0.1" }),
-        json!({ "name": "pgd-at", "eps": "0.1", "steps": 3 }),
+        json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "pgd", "steps": 3 } }),
     ]
 }
 
@@ -250,7 +250,9 @@ fn adversarial_training_sees_the_iterate_of_its_attack() {
     let b = batch(6);
     let params = weights(&*network).leaves();
     // One step of size ε without a random start is FGSM: its loss is the adversarial term of fgsm-aug.
-    let r = recipe(json!({ "name": "pgd-at", "eps": "0.1", "steps": 1, "alpha": "0.1", "random_start": false }));
+    let r = recipe(
+        json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "pgd", "steps": 1, "alpha": "0.1", "random_start": false } }),
+    );
     let (_, terms) = loss(&*r, &network, &params, &b, &mut Memory::new());
     let (_, fgsm) =
         loss(&*recipe(json!({ "name": "fgsm-aug", "eps": "0.1" })), &network, &params, &b, &mut Memory::new());
@@ -258,7 +260,9 @@ fn adversarial_training_sees_the_iterate_of_its_attack() {
     assert_eq!(terms.len(), 1);
     assert!(terms[0].2.iter().zip(adversarial).all(|(a, b)| (a - b).abs() < 1e-12), "{terms:?} {adversarial:?}");
     // More steps ascend further, on average.
-    let r = recipe(json!({ "name": "pgd-at", "eps": "0.1", "steps": 20, "random_start": false }));
+    let r = recipe(
+        json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "pgd", "steps": 20, "random_start": false } }),
+    );
     let (_, more) = loss(&*r, &network, &params, &b, &mut Memory::new());
     assert!(more[0].2.iter().sum::<f64>() >= terms[0].2.iter().sum::<f64>());
 }
@@ -307,7 +311,9 @@ fn bad_parameters_are_named() {
     assert!(fail(json!({ "name": "grad-norm", "weight": 1.0, "graph": "kept" })).contains("did you mean \"keep\""));
     assert!(fail(json!({ "name": "fgsm-aug", "eps": "-0.1" })).contains("at least 0"));
     assert!(fail(json!({ "name": "fgsm-aug", "eps": "0.1", "alpha": 2.0 })).contains("at most 1"));
-    assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "steps": 0 })).contains("pgd-at.steps"));
+    assert!(
+        fail(json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "pgd", "steps": 0 } })).contains("pgd.steps")
+    );
     assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "norm": "l3" })).contains("unknown norm \"l3\""));
     assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "attack_mode": "evil" })).contains("did you mean \"eval\""));
     assert!(fail(json!({ "name": "ce", "smoothing": 1.0 })).contains("below 1"));

@@ -19,7 +19,7 @@ use std::sync::Arc;
 const CLASSES: usize = 10;
 const EPS: f64 = 0.1;
 const ALPHA: f64 = 0.01;
-const HERE: Position = Position { epoch: 0, epochs: 1, step: 0, steps: 1 };
+const HERE: Position = Position { epoch: 0, epochs: 1, step: 0, steps: 1, replay: 0 };
 
 /// What a bare name stands for where a parameter has no default.
 fn usual(given: &mut Map<String, Value>) {
@@ -27,7 +27,7 @@ fn usual(given: &mut Map<String, Value>) {
         Some("grad-norm") => json!({ "weight": 0.1 }),
         Some("direction-matching") => json!({ "weight": 0.1, "direction": "fixed" }),
         Some("fgsm-aug") => json!({ "eps": "0.1" }),
-        Some("pgd-at") => json!({ "eps": "0.1", "alpha": "0.01", "steps": 10 }),
+        Some("pgd-at") => json!({ "eps": "0.1", "attack": { "name": "pgd", "alpha": "0.01", "steps": 10 } }),
         _ => return,
     };
     if let (1, Value::Object(defaults)) = (given.len(), defaults) {
@@ -117,7 +117,8 @@ impl Bench {
         let recipe = recipe(registry, name)?;
         let mut memory = {
             let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(batch);
-            let mut setup = Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype() };
+            let mut setup =
+                Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype(), teacher: None };
             recipe.prepare(&mut setup)?
         };
         let optimiser = match network.info().name.as_str() {
@@ -126,7 +127,7 @@ impl Bench {
         };
         let mut state = OptimiserState::default();
         Ok(Box::new(move || {
-            let step = TrainingStep { network, recipe: &*recipe, optimiser: &optimiser, clip: None };
+            let step = TrainingStep { network, recipe: &*recipe, optimiser: &optimiser, clip: None, teacher: None };
             let memory: &mut Memory = &mut memory;
             step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
             Ok(())

@@ -1,0 +1,254 @@
+//! One training step as a recipe sees it.
+
+use crate::attack::{Attack, lockstep};
+use crate::philox::Stream;
+use crate::recipe::{AttackMode, Memory, Position};
+use crate::{
+    Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, Target, ThreatModel,
+};
+use candle_core::Tensor;
+use gauntlet_autograd::{Graph, Var, grad};
+use std::sync::Arc;
+
+/// One training step as a recipe sees it. `forward` and `cross_entropy` of one input are computed once per step, so
+/// that a base and its penalties share them.
+pub struct Step<'a> {
+    network: Arc<dyn Network>,
+    params: &'a Params,
+    batch: &'a Batch,
+    labels: Vec<u32>,
+    input: Var,
+    seed: u64,
+    position: Position,
+    memory: &'a mut Memory,
+    forwards: Vec<(u64, Mode, Var)>,
+    losses: Vec<(u64, Var)>,
+    passes: u32,
+    teacher: Option<Arc<dyn Target>>,
+    watched: Option<Var>,
+    gradient_of_watched: Option<Tensor>,
+    /// Batch statistics of the train-mode forwards of this step, in order: the trainer moves the running ones.
+    pub stats: Vec<BatchStats>,
+}
+
+impl<'a> Step<'a> {
+    /// A step over one batch.
+    pub fn new(
+        network: Arc<dyn Network>,
+        params: &'a Params,
+        batch: &'a Batch,
+        seed: u64,
+        position: Position,
+        memory: &'a mut Memory,
+    ) -> Result<Self> {
+        Ok(Step {
+            network,
+            params,
+            batch,
+            labels: batch.y.to_vec1()?,
+            input: Var::leaf(batch.x.clone()),
+            seed,
+            position,
+            memory,
+            forwards: Vec::new(),
+            losses: Vec::new(),
+            passes: 0,
+            teacher: None,
+            watched: None,
+            gradient_of_watched: None,
+            stats: Vec::new(),
+        })
+    }
+    /// The same step beside a teacher.
+    #[must_use]
+    pub fn taught_by(mut self, teacher: Option<Arc<dyn Target>>) -> Self {
+        self.teacher = teacher;
+        self
+    }
+    /// The trained model that the suite's row names as its teacher.
+    ///
+    /// # Errors
+    /// A row without one.
+    pub fn teacher(&self) -> Result<Arc<dyn Target>> {
+        self.teacher.clone().ok_or_else(|| {
+            Error::Message("the recipe needs a trained model beside it; name a row with `teacher = \"...\"`".into())
+        })
+    }
+    /// Input pixels `(N, C, H, W)`, a leaf.
+    pub fn input(&self) -> Var {
+        self.input.clone()
+    }
+    /// Asks for ∂(total)/∂x beside the parameters' gradients, from the same backward sweep; `x` is a leaf that the loss
+    /// depends on. [`Step::gradient_of_watched`] has it in [`crate::Recipe::after`].
+    pub fn watch(&mut self, x: &Var) {
+        self.watched = Some(x.clone());
+    }
+    /// What is watched.
+    pub fn watched(&self) -> Option<Var> {
+        self.watched.clone()
+    }
+    /// Hands the gradient of what is watched over: for the trainer.
+    pub fn set_gradient_of_watched(&mut self, gradient: Tensor) {
+        self.gradient_of_watched = Some(gradient);
+    }
+    /// ∂(total)/∂x of the watched `x`, of the mean loss (a sign does not mind the 1/N), after the backward sweep.
+    ///
+    /// # Errors
+    /// Nothing was watched, or the sweep is still to come.
+    pub fn gradient_of_watched(&self) -> Result<&Tensor> {
+        self.gradient_of_watched
+            .as_ref()
+            .ok_or_else(|| Error::Message("no gradient of a watched input: the backward sweep is still to come".into()))
+    }
+    /// Labels `(N,)` u32.
+    pub fn labels(&self) -> &Tensor {
+        &self.batch.y
+    }
+    /// Data set rows.
+    pub fn ids(&self) -> &[u64] {
+        &self.batch.ids
+    }
+    /// Where the training stands.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+    /// The model.
+    pub fn model(&self) -> &ModelInfo {
+        self.network.info()
+    }
+    /// The recipe's memory.
+    pub fn memory(&mut self) -> &mut Memory {
+        self.memory
+    }
+    /// A remembered tensor.
+    pub fn remembered(&self, name: &str) -> Result<&Tensor> {
+        self.memory.get(name).ok_or_else(|| Error::Message(format!("the recipe's memory has no {name:?}")))
+    }
+    /// Key of the recipe's own draws.
+    pub fn key(&self) -> Key {
+        Key::new(self.seed, Purpose::Recipe)
+    }
+    /// The step's number since the training began, replays of a batch counted.
+    fn number(&self) -> (u64, u32) {
+        let p = self.position;
+        (u64::from(p.epoch) * u64::from(p.steps) + u64::from(p.step), p.replay)
+    }
+    /// Independent N(0, 1), `(N, dims..)`, fresh in every step; `what` keeps two draws of one step apart.
+    ///
+    /// Keyed by training seed, data set row and step: what an example draws does not depend on the rest of its batch.
+    pub fn normal(&self, what: &str, dims: &[usize]) -> Result<Var> {
+        self.drawn(what, dims, |stream| stream.normal())
+    }
+    /// Independent draws from U(low, high), `(N, dims..)`; see [`Step::normal`].
+    pub fn uniform(&self, what: &str, dims: &[usize], (low, high): (f64, f64)) -> Result<Var> {
+        self.drawn(what, dims, |stream| low + (high - low) * stream.uniform())
+    }
+    fn drawn(&self, what: &str, dims: &[usize], draw: impl Fn(&mut Stream) -> f64) -> Result<Var> {
+        let (number, replay) = self.number();
+        let key = self.key().named(what).child(number);
+        let each: usize = dims.iter().product();
+        let mut values = Vec::with_capacity(self.batch.ids.len() * each);
+        for id in &self.batch.ids {
+            let mut stream = key.stream(*id, replay, 0);
+            values.extend((0..each).map(|_| draw(&mut stream)));
+        }
+        let shape: Vec<usize> = std::iter::once(self.batch.ids.len()).chain(dims.iter().copied()).collect();
+        let x = self.input.tensor();
+        Ok(Var::constant(Tensor::from_vec(values, shape, x.device())?.to_dtype(x.dtype())?))
+    }
+    /// An independent draw from U(low, high) for every pixel of the input.
+    pub fn uniform_pixels(&self, what: &str, range: (f64, f64)) -> Result<Var> {
+        self.uniform(what, &self.input.dims()[1..], range)
+    }
+    /// An independent N(0, 1) for every pixel of the input.
+    pub fn normal_pixels(&self, what: &str) -> Result<Var> {
+        self.normal(what, &self.input.dims()[1..])
+    }
+
+    /// Train-mode logits `(N, K)` of `x`, with gradients to the parameters; computed once per `x`. Its batch
+    /// statistics move the running ones.
+    pub fn forward(&mut self, x: &Var) -> Result<Var> {
+        self.forward_in(x, Mode::Train)
+    }
+
+    /// Logits `(N, K)` in the given mode, computed once per (x, mode).
+    pub fn forward_in(&mut self, x: &Var, mode: Mode) -> Result<Var> {
+        if let Some((_, _, z)) = self.forwards.iter().find(|(id, m, _)| Some(*id) == x.id() && *m == mode) {
+            return Ok(z.clone());
+        }
+        let key = self.pass_key();
+        let mut pass = Pass { mode, ids: &self.batch.ids, key, stats: Vec::new() };
+        let z = self.network.forward(self.params, x, &mut pass)?;
+        self.stats.append(&mut pass.stats);
+        if let Some(id) = x.id() {
+            self.forwards.push((id, mode, z.clone()));
+        }
+        Ok(z)
+    }
+
+    /// Train-mode cross-entropy of `x` against the labels, `(N,)`, computed once per `x`.
+    pub fn cross_entropy(&mut self, x: &Var) -> Result<Var> {
+        if let Some((_, l)) = self.losses.iter().find(|(id, _)| Some(*id) == x.id()) {
+            return Ok(l.clone());
+        }
+        let loss = self.forward(x)?.cross_entropy(&self.batch.y)?;
+        if let Some(id) = x.id() {
+            self.losses.push((id, loss.clone()));
+        }
+        Ok(loss)
+    }
+
+    /// Lets go of the forwards and losses that are kept for sharing, so that the last sweep can free them as it goes.
+    pub fn forget(&mut self) {
+        self.forwards.clear();
+        self.losses.clear();
+    }
+
+    /// ∂(Σₙ values(n))/∂x, shape of x: per-example gradients (the sum scales nothing). `Graph::Keep` makes it
+    /// differentiable by the parameters (double backpropagation); `Graph::Free` is the popular cut reading.
+    pub fn input_gradient(&self, values: &Var, x: &Var, graph: Graph) -> Result<Var> {
+        Ok(grad(values, &[x], graph)?.swap_remove(0))
+    }
+
+    /// Runs an attack on the clean batch with the current weights; last iterates `(N, C, H, W)`, detached. No parameter
+    /// gradient is computed. `mode` says what batch norm and dropout do in the attack's forwards, and whether the
+    /// running statistics move with them.
+    pub fn attack(&mut self, attack: &dyn Attack, threat: ThreatModel, mode: AttackMode) -> Result<Tensor> {
+        self.attack_from(attack, threat, mode, None)
+    }
+
+    /// Like [`Step::attack`] on other points than the batch's own, such as a perturbed start.
+    pub fn attack_from(
+        &mut self,
+        attack: &dyn Attack,
+        threat: ThreatModel,
+        mode: AttackMode,
+        from: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (number, replay) = self.number();
+        let key = Key::new(self.seed, Purpose::RecipeAttack).child(number);
+        let key = if replay == 0 { key } else { key.child(u64::from(replay)) };
+        let target = self.frozen(mode);
+        let from = from.unwrap_or(&self.batch.x);
+        let x_adv = lockstep(attack, &target, from, &self.labels, &self.batch.ids, threat, key)?;
+        if mode == AttackMode::TrainMoving {
+            self.stats.append(&mut target.seen());
+        }
+        Ok(x_adv)
+    }
+
+    /// The network with the current weights as constants, for input gradients of a recipe's own.
+    pub fn frozen(&mut self, mode: AttackMode) -> Frozen {
+        let key = self.pass_key();
+        let network_mode = if mode == AttackMode::Eval { Mode::Eval } else { Mode::Train };
+        Frozen::in_mode(self.network.clone(), self.params.clone(), network_mode, key).of_rows(self.batch.ids.clone())
+    }
+
+    fn pass_key(&mut self) -> Key {
+        self.passes += 1;
+        let key = Key::new(self.seed, Purpose::Dropout)
+            .child(u64::from(self.position.epoch) << 32 | u64::from(self.position.step))
+            .child(u64::from(self.passes));
+        if self.position.replay == 0 { key } else { key.child(u64::from(self.position.replay)) }
+    }
+}
