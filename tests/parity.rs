@@ -4,6 +4,8 @@
 //! are stored.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod recipe_parity;
+
 use candle_core::{DType, Device, Tensor};
 use gauntlet::attacks::objectives::ce::Ce;
 use gauntlet::autograd::{Graph, Var, grad};

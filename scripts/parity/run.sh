@@ -4,4 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")"
 python="$(bash setup.sh)"
 "$python" golden.py ../../tests/golden/parity "$@"
+"$python" recipes.py ../../tests/golden/parity "$@"
 exec "$python" attack_traces.py ../../tests/golden/parity "$@"

@@ -3,6 +3,8 @@ import math
 
 MASK = (1 << 64) - 1
 ATTACK_START = 5
+RECIPE = 6
+RECIPE_ATTACK = 9
 
 
 def mix(a, b):
@@ -18,6 +20,13 @@ def key(seed, purpose=ATTACK_START):
 
 def child(of, n):
     return mix(of, n)
+
+
+def named(of, name):
+    h = 0xCBF29CE484222325
+    for b in name.encode():
+        h = ((h ^ b) * 0x100000001B3) & MASK
+    return mix(of, h)
 
 
 class Stream:

@@ -55,10 +55,11 @@ pub(crate) const ALPHA: ParamDoc = ParamDoc {
 
 pub(crate) const RANDOM_START: ParamDoc = ParamDoc {
     name: "random_start",
-    kind: "bool",
+    kind: "bool or length",
     default: "true",
-    unit: "",
-    doc: "start at a random point of the ball, not at the clean image",
+    unit: "pixels",
+    doc: "true: start at a random point of the ball; false: at the clean image; a length such as \"0.001\": at \
+          x + that · N(0, I), as TRADES does",
 };
 
 /// Registration.
@@ -72,8 +73,12 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, registry| {
         let restarts = args.usize("restarts", 1)? as u32;
-        let random_start = args.bool("random_start")?;
-        if restarts > 1 && !random_start {
+        let start = match args.value("random_start")? {
+            serde_json::Value::Bool(true) => Start::Ball,
+            serde_json::Value::Bool(false) => Start::Clean,
+            _ => Start::Gaussian(args.eps("random_start")?.value()),
+        };
+        if restarts > 1 && start == Start::Clean {
             return Err(Error::value(
                 "pgd.restarts",
                 "more than one restart without a random start repeats the same run",
@@ -84,7 +89,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
             steps: args.usize("steps", 1)? as u32,
             alpha: arguments::length(args, "alpha")?,
             restarts,
-            start: if random_start { Start::Ball } else { Start::Clean },
+            start,
             momentum: None,
             draws: 1,
             objective: arguments::objective(args, registry)?,

@@ -103,6 +103,11 @@ pub trait Recipe: Send + Sync {
     fn threat(&self) -> Option<ThreatModel> {
         None
     }
+    /// What the loss holds constant on purpose although it depends on the weights, so that its gradient is not the
+    /// derivative of its value: a detached direction, a cut graph. `None`: nothing.
+    fn held_constant(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A penalty: terms added to any recipe's.
@@ -115,6 +120,11 @@ pub trait Penalty: Send + Sync {
     }
     /// Terms to add.
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>>;
+    /// What the loss holds constant on purpose although it depends on the weights, so that its gradient is not the
+    /// derivative of its value: a detached direction, a cut graph. `None`: nothing.
+    fn held_constant(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A base recipe and a list of penalties.
@@ -153,6 +163,9 @@ impl Recipe for Composed {
     }
     fn threat(&self) -> Option<ThreatModel> {
         self.base.threat()
+    }
+    fn held_constant(&self) -> Option<&'static str> {
+        self.base.held_constant().or_else(|| self.penalties.iter().find_map(|p| p.held_constant()))
     }
 }
 

@@ -1,50 +1,91 @@
 //! Turning the input gradient towards a target direction.
 
+use crate::Direction;
+use crate::alignment::Alignment;
 use crate::reading::{GRAPH, graph};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, Key, Memory, ParamDoc, Penalty, Purpose, Result, Setup, Spec, Step, Term};
+use gauntlet_core::{Memory, ParamDoc, Penalty, Result, Setup, Spec, Step, Term};
 use std::sync::Arc;
 
-/// L = … + weight · mean_n (1 − cos(∇ₓ log p_y(x_n), τ_n)): moving along the gradient of the true class's
+/// L = … + weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ(x_n, t))): moving along the gradient of class t's
 /// log-probability should move along τ.
 ///
-/// ∇ₓ log p_y = −∇ₓℓ, so the gradient of the base's own forward serves. Ganz et al. 2023 (PAG) with other targets. A
-/// row whose gradient or target is negligible (below 10⁻¹⁸) counts 0, has no gradient, stays in the denominator, and is counted in the
-/// logged term `dropped`.
+/// For t = y, ∇ₓ log p_y = −∇ₓℓ: the gradient of the base's own forward serves. Ganz, Kawar & Elad 2023 (PAG: all
+/// classes, weight 15) with other targets; with a teacher's gradient and the squared distance, the matching term of
+/// Chan, Tay & Ong 2020 on log-probabilities' directions (their own is `igam`). A row whose gradient or target is
+/// negligible (below 10⁻¹⁸) counts 0, has no gradient, stays in the denominator, and is counted in `dropped`.
 #[derive(Debug, Clone)]
 pub struct DirectionMatching {
     /// τ.
     pub direction: Direction,
+    /// t.
+    pub towards: Towards,
+    /// Angle or distance.
+    pub measure: Measure,
     /// Weight in the total.
     pub weight: f64,
     /// `Keep` trains the penalty; `Free` is the popular cut reading, which trains nothing.
     pub graph: Graph,
 }
 
-/// The target direction.
+/// The class t whose log-probability is differentiated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// One τ ~ N(0, I) for the whole training, drawn from its seed: a control.
-    Fixed,
-    /// τ = μ_y − x, μ_y the mean training image of class y.
-    ClassMean,
+pub enum Towards {
+    /// The label: no backward of its own.
+    Label,
+    /// One class other than the label, drawn for every example and step.
+    Other,
+    /// Every class: the mean over K backwards.
+    All,
+}
+
+/// How far a gradient is from its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// 1 − cos.
+    Cosine,
+    /// ‖∇ − τ‖₂².
+    Squared,
 }
 
 /// Registration.
 pub const SPEC: Spec<BuildPenalty> = Spec {
     name: "direction-matching",
     summary: "penalty on the angle between the input gradient and a target direction",
-    formula: "weight · mean_n (1 − cos(∇ₓ log p_y(x_n), τ_n)),  τ fixed ~ N(0, I) or μ_y − x",
+    formula: "weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ_n)),  τ ~ N(0, I), μ_t − x, nearest_t(x) − x or a teacher's",
     paper: "Ganz, Kawar & Elad 2023 (PAG)",
     params: &[
         ParamDoc {
             name: "direction",
-            kind: "one of fixed, class-mean",
+            kind: "one of fixed, random-per-class, random, class-mean, nearest-neighbour, teacher",
             default: "\"class-mean\"",
             unit: "",
-            doc: "fixed: one random direction drawn from the training seed; class-mean: towards the mean image of the class",
+            doc: "fixed, random-per-class, random: N(0, I) from the training seed, one, one per class, one per example; \
+                  class-mean, nearest-neighbour: towards the mean or the nearest image of the class; teacher: ∇ₓ p_y \
+                  of the row's `teacher`",
+        },
+        ParamDoc {
+            name: "classes",
+            kind: "one of label, random, all",
+            default: "\"label\"",
+            unit: "",
+            doc: "the class t: the label, another one drawn for every example and step, or the mean over all",
+        },
+        ParamDoc {
+            name: "measure",
+            kind: "one of cosine, squared",
+            default: "\"cosine\"",
+            unit: "",
+            doc: "1 − cos, or the squared distance ‖∇ − τ‖₂²",
+        },
+        ParamDoc {
+            name: "references",
+            kind: "int",
+            default: "1000",
+            unit: "images",
+            doc: "training images among which nearest neighbours are looked for",
         },
         ParamDoc { name: "weight", kind: "float", default: "1.0", unit: "", doc: "weight of the penalty" },
         GRAPH,
@@ -52,51 +93,82 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     numerics: 2,
     origin: "built-in",
     build: |args, _| {
-        let direction = match args.choice("direction", &["class-mean", "fixed"])? {
+        let references = args.usize("references", 2)?;
+        let names = ["fixed", "random-per-class", "random", "class-mean", "nearest-neighbour", "teacher"];
+        let direction = match args.choice("direction", &names)? {
             "fixed" => Direction::Fixed,
+            "random-per-class" => Direction::RandomPerClass,
+            "random" => Direction::Random,
+            "nearest-neighbour" => Direction::NearestNeighbour(references),
+            "teacher" => Direction::Teacher,
             _ => Direction::ClassMean,
         };
-        Ok(Arc::new(DirectionMatching { direction, weight: args.f64_from("weight", 0.0)?, graph: graph(args)? }))
+        let towards = match args.choice("classes", &["label", "random", "all"])? {
+            "random" => Towards::Other,
+            "all" => Towards::All,
+            _ => Towards::Label,
+        };
+        let measure = match args.choice("measure", &["cosine", "squared"])? {
+            "squared" => Measure::Squared,
+            _ => Measure::Cosine,
+        };
+        let weight = args.f64_from("weight", 0.0)?;
+        Ok(Arc::new(DirectionMatching { direction, towards, measure, weight, graph: graph(args)? }))
     },
 };
 
-const FIXED: &str = "direction-matching.fixed";
-const MEANS: &str = "direction-matching.class-means";
-
-/// Mean image of every class, `(K, C, H, W)`, in pixel units.
-fn class_means(setup: &mut Setup<'_>) -> Result<Tensor> {
-    let ((c, h, w), k) = (setup.model.input, setup.model.classes);
-    let area = c * h * w;
-    let (mut sums, mut counts) = (vec![0.0f64; k * area], vec![0u64; k]);
-    (setup.train)(&mut |batch| {
-        let images: Vec<Vec<f64>> = batch.x.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2()?;
-        for (image, label) in images.iter().zip(batch.y.to_vec1::<u32>()?) {
-            let label = label as usize;
-            counts[label] += 1;
-            sums[label * area..(label + 1) * area].iter_mut().zip(image).for_each(|(s, p)| *s += p);
-        }
-        Ok(())
-    })?;
-    if let Some(empty) = counts.iter().position(|n| *n == 0) {
-        return Err(Error::value(
-            "direction-matching.direction",
-            format!("class {empty} has no training image, so no class mean"),
-        ));
-    }
-    for (sum, n) in sums.chunks_exact_mut(area).zip(&counts) {
-        sum.iter_mut().for_each(|s| *s /= *n as f64);
-    }
-    Ok(Tensor::from_vec(sums, (k, c, h, w), &Device::Cpu)?.to_dtype(setup.dtype)?)
-}
-
 impl DirectionMatching {
-    /// τ for every example, like the input.
-    fn targets(&self, step: &Step<'_>, x: &Var) -> Result<Var> {
-        let tau = match self.direction {
-            Direction::Fixed => step.remembered(FIXED)?.broadcast_as(x.dims())?.contiguous()?,
-            Direction::ClassMean => (step.remembered(MEANS)?.index_select(step.labels(), 0)? - x.tensor())?,
-        };
-        Ok(Var::constant(tau))
+    /// How far ∇ₓφ is from τ(x, t).
+    fn apart(&self, step: &Step<'_>, x: &Var, climb: &Var, classes: &Tensor) -> Result<Alignment> {
+        let tau = self.direction.targets(step, x, classes)?;
+        let mut found = Alignment::of(climb, &tau)?;
+        if self.measure == Measure::Squared {
+            found.apart = climb.sub(&tau)?.sqr()?.sum_per_example()?;
+        }
+        Ok(found)
+    }
+
+    fn label(&self, step: &mut Step<'_>, x: &Var) -> Result<Alignment> {
+        let ce = step.cross_entropy(x)?;
+        let climb = step.input_gradient(&ce, x, self.graph)?.neg()?; // ∇ₓ log p_y
+        self.apart(step, x, &climb, step.labels())
+    }
+
+    fn other(&self, step: &mut Step<'_>, x: &Var) -> Result<Alignment> {
+        let log_p = step.forward(x)?.log_softmax()?;
+        let k = log_p.dim(1)? as u32;
+        let draws: Vec<f64> = step
+            .uniform("direction-matching.class", &[1], (0.0, f64::from(k - 1)))?
+            .tensor()
+            .flatten_all()?
+            .to_dtype(candle_core::DType::F64)?
+            .to_vec1()?;
+        // One of the K − 1 others, each as likely.
+        let pick = |(u, y): (&f64, &u32)| (y + 1 + (*u as u32).min(k - 2)) % k;
+        let chosen: Vec<u32> = draws.iter().zip(&step.labels().to_vec1::<u32>()?).map(pick).collect();
+        let classes = Tensor::from_vec(chosen, draws.len(), x.device())?;
+        let climb = step.input_gradient(&log_p.gather_labels(&classes)?, x, self.graph)?;
+        self.apart(step, x, &climb, &classes)
+    }
+
+    fn all(&self, step: &mut Step<'_>, x: &Var) -> Result<Alignment> {
+        let log_p = step.forward(x)?.log_softmax()?;
+        let (n, k) = (log_p.dim(0)?, log_p.dim(1)?);
+        let mut sum: Option<Alignment> = None;
+        for t in 0..k {
+            let classes = Tensor::from_vec(vec![t as u32; n], n, x.device())?;
+            let climb = step.input_gradient(&log_p.gather_labels(&classes)?, x, self.graph)?;
+            let one = self.apart(step, x, &climb, &classes)?;
+            let share = |v: &Var| v.affine(1.0 / k as f64, 0.0);
+            let (apart, cos, dropped) = (share(&one.apart)?, share(&one.cos)?, share(&one.dropped)?);
+            sum = Some(match sum {
+                None => Alignment { apart, cos, dropped },
+                Some(s) => {
+                    Alignment { apart: s.apart.add(&apart)?, cos: s.cos.add(&cos)?, dropped: s.dropped.add(&dropped)? }
+                }
+            });
+        }
+        sum.ok_or_else(|| gauntlet_core::Error::Message("a model without classes".into()))
     }
 }
 
@@ -105,29 +177,18 @@ impl Penalty for DirectionMatching {
         "direction-matching"
     }
     fn prepare(&self, setup: &mut Setup<'_>) -> Result<Memory> {
-        let (c, h, w) = setup.model.input;
-        Ok(match self.direction {
-            Direction::Fixed => {
-                let mut stream = Key::new(setup.seed, Purpose::Recipe).named(FIXED).stream(0, 0, 0);
-                let values: Vec<f64> = (0..c * h * w).map(|_| stream.normal()).collect();
-                let tau = Tensor::from_vec(values, (1, c, h, w), &Device::Cpu)?.to_dtype(setup.dtype)?;
-                Memory::from([(FIXED.to_string(), tau)])
-            }
-            Direction::ClassMean => Memory::from([(MEANS.to_string(), class_means(setup)?)]),
-        })
+        self.direction.prepare(setup)
+    }
+    fn held_constant(&self) -> Option<&'static str> {
+        (self.graph == Graph::Free).then_some("the input gradient (graph = \"cut\")")
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();
-        let ce = step.cross_entropy(&x)?;
-        let climb = step.input_gradient(&ce, &x, self.graph)?.neg()?; // ∇ₓ log p_y
-        let tau = self.targets(step, &x)?;
-        let cos = climb.cosine_per_example(&tau)?;
-        let (gone, aimless) = (climb.negligible_per_example()?, tau.negligible_per_example()?);
-        let dropped: Vec<f64> = gone.iter().zip(&aimless).map(|(a, b)| f64::from(u8::from(*a || *b))).collect();
-        let n = dropped.len();
-        let dropped = Var::constant(Tensor::from_vec(dropped, n, &Device::Cpu)?.to_dtype(x.dtype())?);
-        let kept = dropped.affine(-1.0, 1.0)?;
-        let align = kept.sub(&cos)?; // 1 − cos, and 0 where a row was dropped: its cosine is 0
-        Ok(vec![Term::new("align", self.weight, align), Term::logged("cos", &cos), Term::logged("dropped", &dropped)])
+        let found = match self.towards {
+            Towards::Label => self.label(step, &x)?,
+            Towards::Other => self.other(step, &x)?,
+            Towards::All => self.all(step, &x)?,
+        };
+        Ok(found.terms(self.weight))
     }
 }

@@ -15,6 +15,8 @@ pub struct FgsmAug {
     pub eps: Eps,
     /// Weight α of the clean loss.
     pub alpha: f64,
+    /// The perturbation ascends the loss of the predicted class, not of the label (no label leaks into the example).
+    pub predicted: bool,
     /// Clamp to `[0, 1]` (the paper does not).
     pub clip: bool,
     /// Bit for bit the same in both readings.
@@ -30,6 +32,13 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the FGSM examples" },
         ParamDoc { name: "alpha", kind: "float", default: "0.5", unit: "", doc: "weight of the clean loss, in [0, 1]" },
+        ParamDoc {
+            name: "label",
+            kind: "one of true, predicted",
+            default: "\"true\"",
+            unit: "",
+            doc: "whose loss the perturbation ascends; predicted: Ross & Doshi-Velez's advtrain",
+        },
         ParamDoc { name: "clip", kind: "bool", default: "true", unit: "", doc: "clamp the examples to [0, 1]" },
         GRAPH,
     ],
@@ -40,7 +49,8 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         if alpha > 1.0 {
             return Err(Error::value("fgsm-aug.alpha", format!("must be at most 1, got {alpha}")));
         }
-        Ok(Arc::new(FgsmAug { eps: args.eps("eps")?, alpha, clip: args.bool("clip")?, graph: graph(args)? }))
+        let predicted = args.choice("label", &["true", "predicted"])? == "predicted";
+        Ok(Arc::new(FgsmAug { eps: args.eps("eps")?, alpha, predicted, clip: args.bool("clip")?, graph: graph(args)? }))
     },
 };
 
@@ -54,7 +64,13 @@ impl Recipe for FgsmAug {
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();
         let ce = step.cross_entropy(&x)?;
-        let g = step.input_gradient(&ce, &x, self.graph)?;
+        let ascended = if self.predicted {
+            let z = step.forward(&x)?;
+            z.cross_entropy(&z.tensor().argmax(1)?)?
+        } else {
+            ce.clone()
+        };
+        let g = step.input_gradient(&ascended, &x, self.graph)?;
         let moved = x.add(&g.sign()?.affine(self.eps.value(), 0.0)?)?;
         let x_adv = if self.clip { moved.clamp(0.0, 1.0)? } else { moved };
         let adv_ce = step.cross_entropy(&x_adv)?;

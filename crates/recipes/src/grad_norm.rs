@@ -1,9 +1,10 @@
 //! The input-gradient norm penalty, also known as double backpropagation.
 
 use crate::reading::{GRAPH, graph};
+use candle_core::{DType, Tensor};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n q(∇ₓℓ_n), q a norm of the gradient in pixel units.
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct GradNorm {
     /// q.
     pub norm: GradientNorm,
+    /// What is differentiated by the input.
+    pub of: Of,
     /// Weight in the total.
     pub weight: f64,
     /// The weight grows linearly from 0 over this many epochs (0: at once).
@@ -34,6 +37,21 @@ pub enum GradientNorm {
     Linf,
 }
 
+/// The function whose input gradient is penalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// The cross-entropy ℓ.
+    Loss,
+    /// The cross-entropy to the uniform distribution, Ross & Doshi-Velez's "insensitive" variant.
+    Uniform,
+    /// The true class's logit z_y.
+    TrueLogit,
+    /// The margin z_y − max_{k≠y} z_k.
+    Margin,
+    /// Every logit: q is summed over the classes (l2sq: the Jacobian's squared Frobenius norm). One backward per class.
+    Logits,
+}
+
 /// Registration.
 pub const SPEC: Spec<BuildPenalty> = Spec {
     name: "grad-norm",
@@ -47,6 +65,14 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
             default: "\"l2sq\"",
             unit: "",
             doc: "the norm q of the gradient; l1 is the dual of an L∞ adversary",
+        },
+        ParamDoc {
+            name: "of",
+            kind: "one of loss, uniform, true-logit, margin, logits",
+            default: "\"loss\"",
+            unit: "",
+            doc: "whose gradient: the cross-entropy, that to the uniform distribution, z_y, z_y − max_{k≠y} z_k, or \
+                  every logit (q summed over classes)",
         },
         ParamDoc { name: "weight", kind: "float", default: "", unit: "", doc: "weight of the penalty, in pixel units" },
         ParamDoc {
@@ -67,8 +93,15 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
             "linf" => GradientNorm::Linf,
             _ => GradientNorm::L2Squared,
         };
+        let of = match args.choice("of", &["loss", "uniform", "true-logit", "margin", "logits"])? {
+            "uniform" => Of::Uniform,
+            "true-logit" => Of::TrueLogit,
+            "margin" => Of::Margin,
+            "logits" => Of::Logits,
+            _ => Of::Loss,
+        };
         let (weight, ramp) = (args.f64_from("weight", 0.0)?, args.f64_from("ramp", 0.0)?);
-        Ok(Arc::new(GradNorm { norm, weight, ramp, graph: graph(args)? }))
+        Ok(Arc::new(GradNorm { norm, of, weight, ramp, graph: graph(args)? }))
     },
 };
 
@@ -87,15 +120,56 @@ impl GradientNorm {
     }
 }
 
+impl Of {
+    /// The functions to be differentiated, each `(N,)`.
+    fn values(self, step: &mut Step<'_>, x: &Var) -> Result<Vec<Var>> {
+        if self == Of::Loss {
+            return Ok(vec![step.cross_entropy(x)?]);
+        }
+        let z = step.forward(x)?;
+        Ok(match self {
+            Of::Loss | Of::Uniform => vec![z.log_softmax()?.mean_per_example()?.neg()?],
+            Of::TrueLogit => vec![z.gather_labels(step.labels())?],
+            Of::Margin => {
+                let rival = z.gather_labels(&runner_up(z.tensor(), step.labels())?)?;
+                vec![z.gather_labels(step.labels())?.sub(&rival)?]
+            }
+            Of::Logits => (0..z.dim(1)?).map(|k| Ok(z.narrow(1, k, 1)?.squeeze(1)?)).collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// The largest wrong entry of every row of `z (N, K)`: `(N,)` u32.
+pub(crate) fn runner_up(z: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let labels = labels.to_vec1::<u32>()?;
+    let rows: Vec<Vec<f64>> = z.to_dtype(DType::F64)?.to_vec2()?;
+    let best = |(row, y): (&Vec<f64>, &u32)| {
+        let wrong = row.iter().enumerate().filter(|(k, _)| *k != *y as usize);
+        wrong.fold((0, f64::NEG_INFINITY), |m, (k, z)| if *z > m.1 { (k as u32, *z) } else { m }).0
+    };
+    let chosen: Vec<u32> = rows.iter().zip(&labels).map(best).collect();
+    Ok(Tensor::from_vec(chosen, labels.len(), z.device())?)
+}
+
 impl Penalty for GradNorm {
     fn name(&self) -> &str {
         "grad-norm"
     }
+    fn held_constant(&self) -> Option<&'static str> {
+        (self.graph == Graph::Free).then_some("the input gradient (graph = \"cut\")")
+    }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();
-        let ce = step.cross_entropy(&x)?;
-        let g = step.input_gradient(&ce, &x, self.graph)?;
+        let mut q: Option<Var> = None;
+        for value in self.of.values(step, &x)? {
+            let one = self.norm.of(&step.input_gradient(&value, &x, self.graph)?)?;
+            q = Some(match q {
+                None => one,
+                Some(sum) => sum.add(&one)?,
+            });
+        }
+        let q = q.ok_or_else(|| Error::Message("a model without classes has no gradient to penalise".into()))?;
         let grown = step.position().grown(self.ramp);
-        Ok(vec![Term::new("grad_norm", self.weight * grown, self.norm.of(&g)?)])
+        Ok(vec![Term::new("grad_norm", self.weight * grown, q)])
     }
 }

@@ -60,6 +60,11 @@ impl InnerAttack {
         Ok(InnerAttack { threat, attack, mode: mode(args)?, ramp: args.f64_from("ramp", 0.0)? })
     }
 
+    /// Sign steps jump, all others move smoothly with the weights.
+    pub(crate) fn held_constant(&self) -> Option<&'static str> {
+        (self.threat.norm != Norm::Linf).then_some("the adversarial examples")
+    }
+
     /// The budget at this step.
     pub(crate) fn grown(&self, step: &Step<'_>) -> ThreatModel {
         ThreatModel { eps: step.position().grown(self.ramp) * self.threat.eps, ..self.threat }

@@ -2,20 +2,48 @@
 //!
 //! g_n = ∂ℓ_n/∂x_n in pixel units; no batch size, image size or input deviation hides in a weight.
 
+mod alignment;
 mod ce;
+mod cure;
+mod direction;
 mod direction_matching;
 mod fgsm_aug;
+mod fgsm_rs;
+mod free_at;
+mod grad_align;
 mod grad_norm;
+mod grad_norm_fd;
+mod igam;
 mod inner;
+mod jacobian;
+mod llr;
+mod mart;
+mod n_fgsm;
+mod noise;
 mod pgd_at;
 mod reading;
+mod slope;
+mod trades;
 
 pub use ce::Ce;
-pub use direction_matching::{Direction, DirectionMatching};
+pub use cure::Cure;
+pub use direction::Direction;
+pub use direction_matching::{DirectionMatching, Measure, Towards};
 pub use fgsm_aug::FgsmAug;
-pub use grad_norm::{GradNorm, GradientNorm};
+pub use fgsm_rs::FgsmRs;
+pub use free_at::FreeAt;
+pub use grad_align::GradAlign;
+pub use grad_norm::{GradNorm, GradientNorm, Of};
+pub use grad_norm_fd::{FdDirection, GradNormFd};
+pub use igam::Igam;
 pub use inner::InnerAttack;
+pub use jacobian::Jacobian;
+pub use llr::Llr;
+pub use mart::Mart;
+pub use n_fgsm::NFgsm;
+pub use noise::{Noise, NoiseKind};
 pub use pgd_at::PgdAt;
+pub use trades::Trades;
 
 use gauntlet_core::{Registry, Result};
 
@@ -24,9 +52,28 @@ use gauntlet_core::{Registry, Result};
 /// # Errors
 /// A name that is taken.
 pub fn register(registry: &mut Registry) -> Result<()> {
-    registry.recipes.add(ce::SPEC)?;
-    registry.recipes.add(fgsm_aug::SPEC)?;
-    registry.recipes.add(pgd_at::SPEC)?;
-    registry.penalties.add(grad_norm::SPEC)?;
-    registry.penalties.add(direction_matching::SPEC)
+    let recipes = [
+        ce::SPEC,
+        noise::SPEC,
+        fgsm_aug::SPEC,
+        fgsm_rs::SPEC,
+        n_fgsm::SPEC,
+        grad_align::SPEC,
+        free_at::SPEC,
+        pgd_at::SPEC,
+        trades::SPEC,
+        mart::SPEC,
+    ];
+    let penalties = [
+        grad_norm::SPEC,
+        grad_norm_fd::SPEC,
+        direction_matching::SPEC,
+        grad_align::PENALTY,
+        jacobian::SPEC,
+        cure::SPEC,
+        llr::SPEC,
+        igam::SPEC,
+    ];
+    recipes.into_iter().try_for_each(|spec| registry.recipes.add(spec))?;
+    penalties.into_iter().try_for_each(|spec| registry.penalties.add(spec))
 }

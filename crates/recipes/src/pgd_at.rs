@@ -45,6 +45,9 @@ impl Recipe for PgdAt {
     fn threat(&self) -> Option<ThreatModel> {
         Some(self.inner.threat)
     }
+    fn held_constant(&self) -> Option<&'static str> {
+        self.inner.held_constant()
+    }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x_adv = Var::leaf(self.inner.examples(step)?);
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])

@@ -1,0 +1,83 @@
+//! FGSM adversarial training from a random start ("fast" adversarial training).
+
+use crate::inner::{EPS, MODE, RAMP, mode};
+use crate::slope::{sign, slope};
+use gauntlet_autograd::Var;
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use std::sync::Arc;
+
+/// δ₀ ~ U(−ε, ε)^d, δ = clamp(δ₀ + α · sign ∇ₓℓ(x + δ₀), ±ε), L = mean ℓ(clip(x + δ)); Wong, Rice & Kolter 2020.
+///
+/// A larger α, no random start or a long training may end in catastrophic overfitting: PGD accuracy falls to 0 while
+/// FGSM accuracy rises. The record has both for every epoch.
+#[derive(Debug, Clone)]
+pub struct FgsmRs {
+    /// ε in pixels.
+    pub eps: Eps,
+    /// α as a multiple of ε.
+    pub alpha: f64,
+    /// Clamp x + δ₀ to `[0, 1]` before the gradient (the authors' CIFAR-10 script does, the MNIST one does not).
+    pub clamp_start: bool,
+    /// What batch norm and dropout do in the attack's forward.
+    pub mode: AttackMode,
+    /// Epochs over which ε grows from 0.
+    pub ramp: f64,
+}
+
+/// α of both scripts.
+pub(crate) const ALPHA: ParamDoc =
+    ParamDoc { name: "alpha", kind: "float", default: "1.25", unit: "ε", doc: "step size as a multiple of ε" };
+
+/// Registration.
+pub const SPEC: Spec<BuildRecipe> = Spec {
+    name: "fgsm-rs",
+    summary: "adversarial training on one FGSM step from a random start",
+    formula: "mean ℓ(clip(x + clamp(δ₀ + α·ε·sign ∇ₓℓ(x + δ₀), ±ε))),  δ₀ ~ U(−ε, ε)^d",
+    paper: "Wong, Rice & Kolter 2020",
+    params: &[
+        EPS,
+        ALPHA,
+        ParamDoc {
+            name: "clamp_start",
+            kind: "bool",
+            default: "false",
+            unit: "",
+            doc: "clamp x + δ₀ to [0, 1] before the gradient, as the authors' CIFAR-10 script does",
+        },
+        MODE,
+        RAMP,
+    ],
+    numerics: 1,
+    origin: "built-in",
+    build: |args, _| {
+        Ok(Arc::new(FgsmRs {
+            eps: args.eps("eps")?,
+            alpha: args.f64_from("alpha", 0.0)?,
+            clamp_start: args.bool("clamp_start")?,
+            mode: mode(args)?,
+            ramp: args.f64_from("ramp", 0.0)?,
+        }))
+    },
+};
+
+impl Recipe for FgsmRs {
+    fn name(&self) -> &str {
+        "fgsm-rs"
+    }
+    fn threat(&self) -> Option<ThreatModel> {
+        Some(ThreatModel::new(Norm::Linf, self.eps.value()))
+    }
+    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
+        let eps = step.position().grown(self.ramp) * self.eps.value();
+        let x = step.input().tensor().clone();
+        let mut start = (&x + step.uniform_pixels("fgsm-rs", (-eps, eps))?.tensor())?;
+        if self.clamp_start {
+            start = start.clamp(0.0, 1.0)?;
+        }
+        let (_, g) = slope(step, &start, self.mode)?;
+        let delta = ((start + (sign(&g)? * (self.alpha * eps))?)? - &x)?.clamp(-eps, eps)?;
+        let x_adv = Var::leaf((x + delta)?.clamp(0.0, 1.0)?);
+        Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
+    }
+}

@@ -1,0 +1,336 @@
+"""Golden values of every recipe: the published expression computed literally, with its own means, sums and units.
+
+recipes.py FOLDER [--check]. Each case names our recipe with the *converted* coefficient; its loss and weight gradients
+must be those of the published one (divided by `scale`, where a paper sums what we average).
+"""
+import torch
+import torch.nn.functional as F
+
+import networks
+import streams
+from golden import fill, gradients, store
+from hashed_numbers import tensor
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(2)
+
+N, K, SHAPE, SEED = 4, 10, (1, 28, 28), 5
+D = 28 * 28
+# epoch 1, step 2 of 10 per epoch: the twelfth step.
+NUMBER = 12
+CASE = "recipes"
+
+
+def net(case):
+    made = networks.build("lenet-small", "softplus")
+    fill(made, case)
+    return made
+
+
+f, teacher = net(CASE), net(f"{CASE}/teacher")
+x = tensor(f"{CASE}/x", (N, *SHAPE), 0, 1)
+y = torch.tensor([(3 * i + 1) % K for i in range(N)])
+# The training set that class means and neighbours come from: three images per class, rows 100, 101, ...
+train_x = tensor(f"{CASE}/train", (3 * K, *SHAPE), 0, 1)
+train_y = torch.arange(3 * K) % K
+
+
+def drawn(what, dims, draw):
+    """What `Step` draws under that name: one stream per example and step."""
+    key = streams.child(streams.named(streams.key(SEED, streams.RECIPE), what), NUMBER)
+    return rows([streams.Stream(key, i, 0, 0) for i in range(N)], dims, draw)
+
+
+def rows(each, dims, draw):
+    count = 1
+    for d in dims:
+        count *= d
+    return torch.tensor([[draw(s) for _ in range(count)] for s in each]).reshape(len(each), *dims)
+
+
+def uniform(what, dims, low, high):
+    return drawn(what, dims, lambda s: low + (high - low) * s.uniform())
+
+
+def normal(what, dims):
+    return drawn(what, dims, lambda s: s.normal())
+
+
+def at_start(draw):
+    """What an inner attack draws for its random start."""
+    key = streams.child(streams.key(SEED, streams.RECIPE_ATTACK), NUMBER)
+    return rows([streams.Stream(key, i, 0, 0) for i in range(N)], SHAPE, draw)
+
+
+def leaf(t):
+    return t.detach().clone().requires_grad_(True)
+
+
+def input_gradient(values, at, graph=True):
+    (g,) = torch.autograd.grad(values.sum(), at, create_graph=graph)
+    return g
+
+
+def ce_each(z, label=y):
+    return F.cross_entropy(z, label, reduction="none")
+
+
+def clean():
+    at = leaf(x)
+    z = f(at)
+    return at, z, ce_each(z)
+
+
+def fixed_gradient(at, label=y):
+    at = leaf(at)
+    return input_gradient(ce_each(f(at), label), at, graph=False)
+
+
+def norm(v, p):
+    return v.flatten(1).norm(p, dim=1)
+
+
+def sum_each(v):
+    return v.flatten(1).sum(1)
+
+
+def cos(a, b):
+    return F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
+
+
+def pgd(loss, steps, eps, alpha, start):
+    """Sign steps on `loss(at)`, ball, then box; the start is clamped to the box only where the ball's draw is."""
+    at = start
+    for _ in range(steps):
+        at = leaf(at)
+        g = input_gradient(loss(at), at, graph=False)
+        at = torch.min(torch.max(at + alpha * g.sign(), x - eps), x + eps).clamp(0, 1)
+    return at.detach()
+
+
+def noise_cases():
+    gaussian = (x + 0.2 * normal("noise", SHAPE)).clamp(0, 1)
+    uniform_ = (x + uniform("noise", SHAPE, -0.2, 0.2)).clamp(0, 1)
+    sign = (x + 0.2 * uniform("noise", SHAPE, -1, 1).sign()).clamp(0, 1)
+    for kind, at in [("gaussian", gaussian), ("uniform", uniform_), ("sign", sign)]:
+        yield {"name": "noise", "kind": kind, "size": "0.2"}, F.cross_entropy(f(at), y)
+
+
+def grad_norm_cases():
+    lam = 0.37
+    at, z, ce = clean()
+    mean_gradient = input_gradient(ce.mean(), at)  # G: of the batch-mean loss
+    g = input_gradient(ce, at)
+    base = ce.mean()
+    yield {"name": "grad-norm", "weight": lam / (2 * N)}, base + lam * 0.5 * (mean_gradient**2).sum()  # Ross
+    yield {"name": "grad-norm", "weight": lam / N}, base + lam * (mean_gradient**2).sum()  # DEEPSEC
+    yield {"name": "grad-norm", "weight": 0.5}, base + 0.5 * sum_each(g**2).mean()  # Drucker & LeCun
+    # Simon-Gabriel: lambda d^(1 - 1/q) mean ||g||_q / 2
+    yield {"name": "grad-norm", "norm": "l1", "weight": lam / 2}, base + lam * norm(g, 1).mean() / 2
+    yield {"name": "grad-norm", "norm": "l2", "weight": lam * D**0.5 / 2}, base + lam * D**0.5 * norm(g, 2).mean() / 2
+    yield {"name": "grad-norm", "norm": "linf", "weight": lam}, base + lam * norm(g, float("inf")).mean()
+    # GradNorm 2024: .8 CE + 1.2 a (eps / std) mean ||std g||_1, a = 0.2 per epoch; divided by .8 here.
+    a, eps, std = 0.2 * 1.2, 4 / 255, 0.225
+    published = 0.8 * base + 1.2 * a * eps / std * norm(std * g, 1).mean()
+    yield {"name": "grad-norm", "norm": "l1", "weight": 1.2 * eps / 0.8, "ramp": 5.0}, published / 0.8
+    # Ross "insensitive": the gradient of the cross-entropy to the uniform distribution.
+    u = input_gradient(-(F.log_softmax(z, 1)).mean(1), at)
+    yield {"name": "grad-norm", "of": "uniform", "weight": lam}, base + lam * sum_each(u**2).mean()
+    true = z.gather(1, y[:, None])[:, 0]
+    others = z.masked_fill(F.one_hot(y, K).bool(), -float("inf"))
+    yield {"name": "grad-norm", "of": "true-logit", "weight": lam}, base + lam * sum_each(input_gradient(true, at) ** 2).mean()
+    margin = input_gradient(true - others.max(1).values, at)
+    yield {"name": "grad-norm", "of": "margin", "norm": "l2", "weight": lam}, base + lam * norm(margin, 2).mean()
+    every = sum(norm(input_gradient(z[:, k], at), 1) for k in range(K))
+    yield {"name": "grad-norm", "of": "logits", "norm": "l1", "weight": 0.01}, base + 0.01 * every.mean()
+
+
+def tulip_cases():
+    lam, h = 0.3, 1e-2
+    g = fixed_gradient(x)
+    flat = g.flatten(1)
+    one_hot = torch.zeros_like(flat)
+    largest = flat.abs().argmax(1, keepdim=True)
+    one_hot.scatter_(1, largest, flat.gather(1, largest).sign())
+    directions = {"l2": flat / flat.norm(dim=1, keepdim=True), "l1": flat.sign() / D**0.5, "linf": one_hot}
+    for name, v in directions.items():
+        v = v.reshape(x.shape)
+        ce, ahead, behind = ce_each(f(x)), ce_each(f(x + h * v)), ce_each(f(x - h * v))
+        given = {"name": "grad-norm-fd", "norm": name, "weight": lam / 2}
+        yield given, ce.mean() + lam * 0.5 * (((ahead - ce) / h) ** 2).mean()
+        central = ((ahead - behind) / (2 * h)) ** 2
+        yield {**given, "scheme": "central"}, ce.mean() + lam * 0.5 * central.mean()
+
+
+def direction_cases():
+    def first(name):
+        return streams.Stream(streams.named(streams.key(SEED, streams.RECIPE), name), 0, 0, 0)
+
+    at, z, ce = clean()
+    climb = -input_gradient(ce, at)
+    log_p = F.log_softmax(z, 1)
+    means = torch.stack([train_x[train_y == k].mean(0) for k in range(K)])
+    fixed = rows([first("direction-matching.fixed")], SHAPE, lambda s: s.normal())
+    stream = first("direction-matching.per-class")
+    per_class = torch.cat([rows([stream], SHAPE, lambda s: s.normal()) for _ in range(K)])
+    key = streams.named(streams.key(SEED, streams.RECIPE), "direction-matching.random")
+    random = rows([streams.Stream(key, i, 0, 0) for i in range(N)], SHAPE, lambda s: s.normal())
+
+    def nearest(classes):
+        found = []
+        for i in range(N):
+            own = train_x[train_y == classes[i]]
+            found.append(own[((own - x[i]) ** 2).flatten(1).sum(1).argmin()])
+        return torch.stack(found)
+
+    taus = {
+        "fixed": fixed.expand_as(x), "random-per-class": per_class[y], "random": random, "class-mean": means[y] - x,
+        "nearest-neighbour": nearest(y) - x,
+    }
+    tx = leaf(x)
+    p_teacher = F.softmax(teacher(tx), 1).gather(1, y[:, None])
+    taus["teacher"] = input_gradient(p_teacher, tx, graph=False)
+    for name, tau in taus.items():
+        given = {"name": "direction-matching", "direction": name, "weight": 0.8}
+        yield given, ce.mean() + 0.8 * (1 - cos(climb, tau)).mean()
+        yield {**given, "measure": "squared", "weight": 0.01}, ce.mean() + 0.01 * sum_each((climb - tau) ** 2).mean()
+    # PAG: 1.5 * 10 * (1 - mean cosine over images and classes).
+    similar = [cos(input_gradient(log_p[:, t], at), means[t] - x) for t in range(K)]
+    pag = ce.mean() + 1.5 * 10 * (1 - torch.cat(similar).mean())
+    yield {"name": "direction-matching", "classes": "all", "weight": 15.0}, pag
+    u = uniform("direction-matching.class", (1,), 0, K - 1)[:, 0]
+    other = (y + 1 + u.floor().long().clamp(max=K - 2)) % K
+    towards = input_gradient(log_p.gather(1, other[:, None]), at)
+    for direction, tau in [("class-mean", means[other] - x), ("nearest-neighbour", nearest(other) - x)]:
+        yield ({"name": "direction-matching", "classes": "random", "direction": direction, "weight": 0.8},
+               ce.mean() + 0.8 * (1 - cos(towards, tau)).mean())
+
+
+def single_step_cases():
+    eps = 0.1
+    g = fixed_gradient(x)
+    plain = 0.5 * F.cross_entropy(f(x), y) + 0.5 * F.cross_entropy(f(x + eps * g.sign()), y)  # Goodfellow: no clip
+    yield {"name": "fgsm-aug", "eps": "0.1", "clip": False}, plain
+    guess = f(x).argmax(1).detach()
+    away = (x + 0.3 * fixed_gradient(x, guess).sign()).clamp(0, 1)
+    yield {"name": "fgsm-aug", "eps": "0.3", "label": "predicted"}, (F.cross_entropy(f(x), y) + F.cross_entropy(f(away), y)) / 2
+    # Wong's MNIST script: the start is not clamped to the box before the gradient; the CIFAR-10 script clamps it.
+    for clamp in (False, True):
+        delta = uniform("fgsm-rs", SHAPE, -eps, eps)
+        if clamp:
+            delta = torch.max(torch.min(delta, 1 - x), 0 - x)
+        grad = fixed_gradient(x + delta)
+        delta = torch.clamp(delta + 1.25 * eps * torch.sign(grad), -eps, eps)
+        delta = torch.max(torch.min(1 - x, delta), 0 - x)
+        yield {"name": "fgsm-rs", "eps": "0.1", "clamp_start": clamp}, F.cross_entropy(f(x + delta), y)
+    # N-FGSM: noise of 2 eps inside the box, a step of eps, no clamp to eps.
+    eta = uniform("n-fgsm", SHAPE, -2 * eps, 2 * eps)
+    eta = torch.max(torch.min(eta, 1 - x), 0 - x)
+    delta = eta + eps * torch.sign(fixed_gradient(x + eta))
+    delta = torch.max(torch.min(delta, 1 - x), 0 - x)
+    yield {"name": "n-fgsm", "eps": "0.1"}, F.cross_entropy(f(x + delta), y)
+    # GradAlign: FGSM (1.25 eps clamped to eps), and the angle to the gradient at a point of the cube around x.
+    for both in (False, True):
+        delta = torch.clamp(1.25 * eps * torch.sign(g), -eps, eps)
+        adv = F.cross_entropy(f((x + delta).clamp(0, 1)), y)
+        at, _, ce = clean()
+        here = input_gradient(ce, at) if both else g
+        moved = leaf(x + uniform("grad-align", SHAPE, -eps, eps))
+        there = input_gradient(ce_each(f(moved)), moved)
+        given = {"name": "grad-align", "eps": "0.1", "weight": 0.2, "two_sided": both}
+        yield given, adv + 0.2 * (1 - cos(here, there)).mean()
+
+
+def free_case():
+    """The second of two replays, the weights left alone in between."""
+    eps = 0.1
+    at = leaf(x.clamp(0, 1))
+    g = input_gradient(ce_each(f(at)), at, graph=False)
+    delta = torch.clamp(eps * g.sign(), -eps, eps)
+    yield {"name": "free-at", "eps": "0.1"}, F.cross_entropy(f((x + delta).clamp(0, 1)), y)
+
+
+def multi_step_cases():
+    eps, steps, alpha = 0.1, 3, 0.025
+    start = (x + at_start(lambda s: (2 * s.uniform() - 1) * eps)).clamp(0, 1)
+    madry = pgd(lambda at: ce_each(f(at)), steps, eps, alpha, start)
+    attack = {"name": "pgd", "steps": steps, "alpha": "0.025"}
+    summed = F.cross_entropy(f(madry), y, reduction="sum")
+    yield {"name": "pgd-at", "eps": "0.1", "attack": attack}, summed / N
+    # The start of TRADES and MART: 0.001 N(0, I).
+    near = (x + 0.001 * at_start(lambda s: s.normal())).clamp(0, 1)
+    p = F.softmax(f(x), 1).detach()
+    divergence = torch.nn.KLDivLoss(reduction="sum")
+    x_adv = pgd(lambda at: divergence(F.log_softmax(f(at), 1), p), steps, eps, alpha, near)
+    kl = (1.0 / N) * divergence(F.log_softmax(f(x_adv), 1), F.softmax(f(x), 1))
+    attack = {"name": "pgd", "steps": steps, "alpha": "0.025", "random_start": "0.001"}
+    yield ({"name": "trades", "eps": "0.1", "beta": 6.0, "attack": {**attack, "objective": "kl"}},
+           F.cross_entropy(f(x), y) + 6.0 * kl)
+    x_adv = pgd(lambda at: ce_each(f(at)), steps, eps, alpha, near)
+    logits, logits_adv = f(x), f(x_adv)
+    adv_probs = F.softmax(logits_adv, dim=1)
+    two = torch.argsort(adv_probs, dim=1)[:, -2:]
+    new_y = torch.where(two[:, -1] == y, two[:, -2], two[:, -1])
+    bce = F.cross_entropy(logits_adv, y) + F.nll_loss(torch.log(1.0001 - adv_probs + 1e-12), new_y)
+    probs = F.softmax(logits, dim=1)
+    true = probs.gather(1, y[:, None])[:, 0]
+    each = torch.nn.KLDivLoss(reduction="none")(torch.log(adv_probs + 1e-12), probs).sum(1)
+    robust = (1.0 / N) * torch.sum(each * (1.0000001 - true))
+    yield {"name": "mart", "eps": "0.1", "beta": 5.0, "attack": attack}, bce + 5.0 * robust
+
+
+def curvature_cases():
+    lam = 0.3
+    at, z, ce = clean()
+    for m in (1, 3):  # Hoffman: the mean over the batch, factor C, one half
+        v = normal("jacobian", (m, K))
+        v = v / v.norm(dim=2, keepdim=True)
+        terms = [K * input_gradient((z * v[:, i]).sum(1), at).norm() ** 2 / (m * N) for i in range(m)]
+        yield {"name": "jacobian", "projections": m, "weight": lam / 2}, ce.mean() + lam * 0.5 * sum(terms)
+    full = sum(input_gradient(z[:, k], at).norm() ** 2 / N for k in range(K))
+    yield {"name": "jacobian", "projections": 0, "weight": lam / 2}, ce.mean() + lam * 0.5 * full
+    # CURE: gradients of the batch-mean loss, a sum over the batch divided by its size.
+    h = 0.08
+    u = fixed_gradient(x).sign()
+    u = u / u.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    here = input_gradient(ce.mean(), at)
+    moved = leaf(x + h * u)
+    there = input_gradient(F.cross_entropy(f(moved), y), moved)
+    cure = lam * norm(there - here, 2).sum() / N
+    yield {"name": "cure", "weight": lam / N}, ce.mean() + cure
+    # LLR by its definition, two ascent steps of eps / 2.
+    eps = 0.1
+    base, g = ce_each(f(x)).detach(), fixed_gradient(x)
+    start = torch.min(torch.max(x + 0.001 * normal("llr", SHAPE), x - eps), x + eps).clamp(0, 1)
+    furthest = pgd(lambda p: (ce_each(f(p)) - base - sum_each((p - x) * g)).abs(), 2, eps, eps / 2, start)
+    rise = sum_each((furthest - x) * input_gradient(ce, at))
+    gap = (ce_each(f(furthest)) - ce - rise).abs()
+    yield {"name": "llr", "eps": "0.1"}, ce.mean() + 4 * gap.mean() + 3 * rise.abs().mean()
+    # IGAM: inputs in [0, 255], the square summed over the batch.
+    gamma = 10.0
+    wide = leaf(255 * x)
+    own = input_gradient(F.softmax(f(wide / 255), 1).gather(1, y[:, None]), wide)
+    tx = leaf(255 * x)
+    theirs = input_gradient(F.softmax(teacher(tx / 255), 1).gather(1, y[:, None]), tx, graph=False)
+    match = gamma * ((own - theirs) ** 2).sum()
+    yield {"name": "igam", "weight": gamma * N / 255**2}, F.cross_entropy(f(x), y) + match
+
+
+def everything():
+    names, params = zip(*f.named_parameters())
+    cases = [
+        ({"name": "ce"}, F.cross_entropy(f(x), y)),
+        ({"name": "ce", "smoothing": 0.1}, F.cross_entropy(f(x), y, label_smoothing=0.1)),
+    ]
+    for more in [noise_cases, grad_norm_cases, tulip_cases, direction_cases, single_step_cases, free_case,
+                 multi_step_cases, curvature_cases]:
+        cases.extend(more())
+    listed = []
+    for given, loss in cases:
+        found = torch.autograd.grad(loss, params, retain_graph=True)
+        listed.append({"recipe": given, "loss": loss.item(), "gradients": gradients(names, found)})
+    return {"recipes.json": {"cases": listed}}
+
+
+if __name__ == "__main__":
+    store(everything())
