@@ -161,6 +161,7 @@ fn small_models_in_f64() {
         "lenet-small-relu-eval",
         "lenet-small-softplus-eval",
         "lenet-small-gelu-eval",
+        "cnn4-relu-eval",
     ] {
         check_model(file, DType::F64, 1e-9);
     }

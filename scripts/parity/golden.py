@@ -135,7 +135,7 @@ def everything():
     models = [
         ("linear", "relu", "eval", 3, grey), ("mlp", "relu", "eval", 3, grey), ("mlp", "softplus", "eval", 3, grey),
         ("lenet-small", "relu", "eval", 3, grey), ("lenet-small", "softplus", "eval", 3, grey),
-        ("lenet-small", "gelu", "eval", 3, grey), ("madry-cnn", "relu", "eval", 2, grey),
+        ("lenet-small", "gelu", "eval", 3, grey), ("cnn4", "relu", "eval", 3, colour), ("madry-cnn", "relu", "eval", 2, grey),
         ("madry-cnn", "softplus", "eval", 2, grey), ("trades-smallcnn", "relu", "eval", 2, grey),
         ("trades-smallcnn", "softplus", "eval", 2, grey), ("preactresnet18", "relu", "eval", 2, colour),
         ("preactresnet18", "softplus", "train", 3, colour),

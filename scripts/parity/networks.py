@@ -21,6 +21,10 @@ def lenet_small(act):
     )
 
 
+def cnn4(act):
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), act(), nn.Flatten(), nn.Linear(4 * 32 * 32, 10))
+
+
 class MadryCnn(nn.Module):
     def __init__(self, act):
         super().__init__()
@@ -87,7 +91,7 @@ class PreActResNet18(nn.Module):
 
 
 BUILD = {
-    "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
+    "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "cnn4": cnn4, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
     "preactresnet18": PreActResNet18,
 }
 

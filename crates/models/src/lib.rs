@@ -1,6 +1,7 @@
 //! Architectures with PyTorch's parameter names. Inputs are pixels in `[0, 1]`; normalisation is a layer inside the model.
 
 mod candle_module;
+mod cnn4;
 mod lenet_small;
 mod linear;
 mod madry_cnn;
@@ -23,6 +24,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     registry.models.add(linear::SPEC)?;
     registry.models.add(mlp::SPEC)?;
     registry.models.add(lenet_small::SPEC)?;
+    registry.models.add(cnn4::SPEC)?;
     registry.models.add(madry_cnn::SPEC)?;
     registry.models.add(trades_smallcnn::SPEC)?;
     registry.models.add(preactresnet18::SPEC)

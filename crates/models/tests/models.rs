@@ -37,6 +37,7 @@ fn parameter_counts_are_the_published_ones() {
         ("linear", (1, 28, 28), 7_850),
         ("mlp", (1, 28, 28), 814_090),
         ("lenet-small", (1, 28, 28), 166_406),
+        ("cnn4", (3, 32, 32), 41_082),
         ("madry-cnn", (1, 28, 28), 3_274_634),
         ("trades-smallcnn", (1, 28, 28), 312_202),
         ("preactresnet18", (3, 32, 32), 11_172_170),
@@ -56,6 +57,7 @@ fn an_example_does_not_depend_on_its_batch() {
         ("linear", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("mlp", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("lenet-small", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("cnn4", (3, 32, 32), vec![256, 1, 7, 26, 64, 65]),
         ("madry-cnn", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("trades-smallcnn", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("preactresnet18", (3, 16, 16), vec![65, 1, 7, 26, 64]),
@@ -128,6 +130,7 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
         checked(json!({ "name": "linear", "mean": [0.5], "std": [0.25] }), (1, 8, 8), Mode::Train, 2);
         checked(json!({ "name": "mlp", "activation": activation }), (1, 4, 4), Mode::Train, 2);
         checked(json!({ "name": "lenet-small", "activation": activation }), (1, 8, 8), Mode::Train, 2);
+        checked(json!({ "name": "cnn4", "activation": activation }), (1, 4, 4), Mode::Train, 2);
         checked(json!({ "name": "madry-cnn", "activation": activation }), (1, 4, 4), Mode::Train, 2);
     }
     checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train, 2);

@@ -1,6 +1,9 @@
 //! What every recipe promises (DESIGN.md, "Conventions of recipes"), on small networks in f64.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "recipes/closed_forms.rs"]
+mod closed_forms;
+
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};

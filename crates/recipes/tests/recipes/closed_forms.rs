@@ -1,0 +1,163 @@
+//! Closed forms on linear models, where every penalty is known (DESIGN.md, "Conventions of recipes").
+
+use super::{batch, loss, memory, model, recipe, weights};
+use candle_core::{Device, Tensor};
+use gauntlet_core::{Batch, Network, Params, Weights};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A linear model of two classes, with weights of one size.
+fn binary() -> (Arc<dyn Network>, Weights) {
+    let (registry, given) = (super::registry(), super::table(json!({ "name": "linear" })));
+    let network = registry.model(&given, (1, 8, 8), 2).unwrap().0;
+    let weights = weights(&*network);
+    (network, weights)
+}
+
+/// Images away from the box's faces, so that no clamp interferes, with labels below `classes`.
+fn inside(n: usize, classes: u32) -> Batch {
+    let b = batch(n);
+    let y: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
+    Batch { x: b.x.affine(0.5, 0.25).unwrap(), y: Tensor::from_vec(y, n, &Device::Cpu).unwrap(), ids: b.ids }
+}
+
+fn term(given: Value, network: &Arc<dyn Network>, params: &Params, b: &Batch, name: &str) -> Vec<f64> {
+    let r = recipe(given);
+    let mut memory = memory(&*r, &**network, &batch(12));
+    let (_, terms) = loss(&*r, network, params, b, &mut memory);
+    terms.into_iter().find(|t| t.0 == name).unwrap().2
+}
+
+fn matrix(w: &Weights, name: &str) -> Vec<Vec<f64>> {
+    w.get(name).unwrap().to_vec2().unwrap()
+}
+
+fn close(got: &[f64], want: &[f64], rtol: f64, what: &str) {
+    assert_eq!(got.len(), want.len());
+    for (g, w) in got.iter().zip(want) {
+        assert!((g - w).abs() <= rtol * w.abs().max(1e-12), "{what}: {g} instead of {w}");
+    }
+}
+
+#[test]
+fn the_jacobian_of_a_linear_model_is_its_matrix_whatever_the_image() {
+    let network = model(json!({ "name": "linear" }));
+    let w = weights(&*network);
+    let frobenius: f64 = matrix(&w, "1.weight").iter().flatten().map(|v| v * v).sum();
+    let given = json!({ "name": "jacobian", "projections": 0, "weight": 0.5 });
+    close(&term(given, &network, &w.leaves(), &inside(5, 4), "jac_sq"), &[frobenius; 5], 1e-12, "‖W‖_F²");
+}
+
+/// Mean K·‖vᵀJ‖² = ‖J‖_F², and its variance with one projection is 2K/(K+2)·Tr A² − 2/(K+2)·(Tr A)², A = J Jᵀ.
+#[test]
+fn the_projected_jacobian_is_unbiased_with_the_known_variance() {
+    let network = model(json!({ "name": "linear" }));
+    let w = weights(&*network);
+    let j = matrix(&w, "1.weight");
+    let k = j.len();
+    let gram: Vec<Vec<f64>> =
+        j.iter().map(|a| j.iter().map(|b| a.iter().zip(b).map(|(x, y)| x * y).sum()).collect()).collect();
+    let trace: f64 = (0..k).map(|i| gram[i][i]).sum();
+    let squares: f64 = gram.iter().flatten().map(|v| v * v).sum();
+    let kf = k as f64;
+    let variance = 2.0 * kf / (kf + 2.0) * squares - 2.0 / (kf + 2.0) * trace * trace;
+    let n = 4000;
+    let pixels = Tensor::zeros((n, 1, 8, 8), candle_core::DType::F64, &Device::Cpu).unwrap();
+    let y = Tensor::zeros(n, candle_core::DType::U32, &Device::Cpu).unwrap();
+    let many = Batch { x: pixels, y, ids: (0..n as u64).collect() };
+    let draws = term(json!({ "name": "jacobian", "weight": 0.5 }), &network, &w.leaves(), &many, "jac_sq");
+    let mean = draws.iter().sum::<f64>() / n as f64;
+    let spread = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+    // Five standard errors of the mean; a tenth of the variance (its own standard error is about a fortieth).
+    assert!((mean - trace).abs() < 5.0 * (variance / n as f64).sqrt(), "mean {mean} instead of {trace}");
+    assert!((spread / variance - 1.0).abs() < 0.15, "variance {spread} instead of {variance}");
+}
+
+/// ∇ℓ of two classes is parallel to w₁ − w₀ everywhere.
+#[test]
+fn neighbouring_gradients_of_a_binary_linear_model_are_aligned() {
+    let (network, w) = binary();
+    for two_sided in [false, true] {
+        let given = json!({ "name": "grad-align", "eps": "0.3", "two_sided": two_sided });
+        let align = term(given, &network, &w.leaves(), &inside(6, 2), "align");
+        assert!(align.iter().all(|a| a.abs() < 1e-12), "{align:?}");
+    }
+    // With four classes the softmax turns the gradient.
+    let many = model(json!({ "name": "linear" }));
+    let params = weights(&*many).leaves();
+    let align = term(json!({ "name": "grad-align", "eps": "0.3" }), &many, &params, &inside(6, 4), "align");
+    assert!(align.iter().all(|a| *a > 1e-6), "{align:?}");
+}
+
+/// ℓ(x + ε sign g) = softplus(ε ‖w‖₁ − m): no point of the ball is worse, and no other recipe's example is.
+#[test]
+fn one_step_is_the_exact_worst_case_of_a_binary_linear_model() {
+    let (network, w) = binary();
+    let (m, bias) = (matrix(&w, "1.weight"), w.get("1.bias").unwrap().to_vec1::<f64>().unwrap());
+    let b = inside(6, 2);
+    let images: Vec<Vec<f64>> = b.x.flatten_from(1).unwrap().to_vec2().unwrap();
+    let (eps, l1) = (0.1, m[1].iter().zip(&m[0]).map(|(a, b)| (a - b).abs()).sum::<f64>());
+    let worst: Vec<f64> = images
+        .iter()
+        .zip(b.y.to_vec1::<u32>().unwrap())
+        .map(|(x, y)| {
+            let z = |k: usize| bias[k] + m[k].iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+            let margin = z(y as usize) - z(1 - y as usize);
+            (1.0 + (eps * l1 - margin).exp()).ln()
+        })
+        .collect();
+    let params = w.leaves();
+    for given in [
+        json!({ "name": "fgsm-aug", "eps": "0.1" }),
+        json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "fgsm" } }),
+        json!({ "name": "pgd-at", "eps": "0.1", "attack": { "name": "pgd", "steps": 40, "alpha": "0.02" } }),
+        json!({ "name": "fgsm-rs", "eps": "0.1", "alpha": 2.0 }),
+        json!({ "name": "grad-align", "eps": "0.1" }),
+    ] {
+        let got = term(given.clone(), &network, &params, &b, "adv_ce");
+        close(&got, &worst, 1e-9, &given.to_string());
+    }
+}
+
+/// ℓ(x + ε sign g) − ℓ = ε ‖g‖₁ + O(ε²): the penalty on ‖g‖₁ is FGSM augmentation to first order.
+#[test]
+fn to_first_order_augmentation_is_the_l1_penalty() {
+    let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
+    let params = weights(&*network).leaves();
+    let b = inside(6, 4);
+    let l1 = term(json!({ "name": "grad-norm", "norm": "l1", "weight": 1.0 }), &network, &params, &b, "grad_norm");
+    let rise = |eps: f64| -> Vec<f64> {
+        let given = json!({ "name": "fgsm-aug", "eps": format!("{eps}") });
+        let (clean, moved) =
+            (term(given.clone(), &network, &params, &b, "ce"), term(given, &network, &params, &b, "adv_ce"));
+        moved.iter().zip(&clean).map(|(m, c)| (m - c) / eps).collect()
+    };
+    let error = |eps: f64| rise(eps).iter().zip(&l1).map(|(r, l)| (r - l).abs()).fold(0.0, f64::max);
+    let (coarse, fine) = (error(1e-3), error(1e-4));
+    assert!(coarse < 0.05 * l1.iter().copied().fold(0.0, f64::max), "{coarse} of {l1:?}");
+    assert!((coarse / fine - 10.0).abs() < 1.0, "the rest falls with ε: {coarse} at 0.001, {fine} at 0.0001");
+}
+
+/// [(ℓ(x + hv) − ℓ)/h]² → ‖g‖₂², ‖g‖₁²/d, ‖g‖_∞², with an error of O(h); O(h²) for the central difference.
+#[test]
+fn finite_differences_approach_the_norms() {
+    let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
+    let params = weights(&*network).leaves();
+    let b = inside(6, 4);
+    let norm = |norm: &str| {
+        let given = json!({ "name": "grad-norm", "norm": norm, "weight": 1.0 });
+        term(given, &network, &params, &b, "grad_norm")
+    };
+    let d = 64.0;
+    let squares = |v: Vec<f64>, scale: f64| v.iter().map(|x| x * x / scale).collect::<Vec<_>>();
+    for (name, want) in [("l2", norm("l2sq")), ("l1", squares(norm("l1"), d)), ("linf", squares(norm("linf"), 1.0))] {
+        let error = |h: f64, scheme: &str| {
+            let given = json!({ "name": "grad-norm-fd", "norm": name, "h": h, "scheme": scheme, "weight": 1.0 });
+            let got = term(given, &network, &params, &b, "fd_sq");
+            got.iter().zip(&want).map(|(g, w)| (g - w).abs() / w).fold(0.0, f64::max)
+        };
+        let (coarse, fine) = (error(1e-2, "forward"), error(1e-3, "forward"));
+        assert!((coarse / fine - 10.0).abs() < 1.5, "{name}: {coarse} at 0.01, {fine} at 0.001");
+        assert!(error(1e-2, "central") < 0.05 * coarse, "{name}: the central difference is of second order");
+    }
+}
