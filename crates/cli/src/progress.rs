@@ -100,13 +100,20 @@ impl Events for Progress {
             }),
             Event::EpochDone { part, epoch } => {
                 let terms: Vec<String> = epoch.terms.iter().map(|(k, v)| format!("{k} {v:.3}")).collect();
+                let percent = |name: &str, v: Option<f64>| v.map(|v| format!(", {name} {:.1} %", 100.0 * v));
+                let more = [
+                    percent("own FGSM", epoch.own_fgsm_accuracy),
+                    percent("own PGD", epoch.own_pgd_accuracy),
+                    epoch.alignment.map(|v| format!(", alignment {v:.2}")),
+                ];
                 self.line(format!(
-                    "training {}: epoch {}, {}, clean {:.1} %, attacked {:.1} % ({})",
+                    "training {}: epoch {}, {}, clean {:.1} %, attacked {:.1} %{} ({})",
                     name(part),
                     epoch.epoch,
                     terms.join(", "),
                     100.0 * epoch.clean_accuracy,
                     100.0 * epoch.robust_accuracy,
+                    more.into_iter().flatten().collect::<String>(),
                     epoch.monitored_on
                 ));
             }

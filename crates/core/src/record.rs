@@ -111,6 +111,17 @@ pub struct Epoch {
     pub gradient_l1: f64,
     /// Mean ‖∇ₓℓ‖₂ on them, pixel units.
     pub gradient_l2: f64,
+    /// Mean cos(∇ₓℓ(x), ∇ₓℓ(x+η)) on them, η ~ U(−ε, ε)^d at the monitor's ε, over those where neither gradient is zero
+    /// (Andriushchenko & Flammarion 2020). `None`: not measured, or the monitor's norm is not L∞.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<f64>,
+    /// Accuracy on them under FGSM at the norm and budget that the recipe trains against, in `[0, 1]`. `None`: it trains
+    /// against none, or not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_fgsm_accuracy: Option<f64>,
+    /// The same under PGD, 10 steps of ε/4 from a random start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_pgd_accuracy: Option<f64>,
     /// `validation` (held out) or `train`.
     pub monitored_on: String,
 }
@@ -162,6 +173,10 @@ pub struct Provenance {
     pub executed_backwards: u64,
     /// How often the training was resumed.
     pub resumed: u32,
+    /// Multiplications of the recipe's first step, replays included, ÷ those of a step of `ce` on the same batch: what
+    /// the training cost beside ordinary training, whatever the machine. `None`: not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_relative_to_ce: Option<f64>,
 }
 
 /// One row × seed of a suite.

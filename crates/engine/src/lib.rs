@@ -24,6 +24,7 @@ mod gradient_check;
 mod import;
 mod journal;
 mod monitor;
+mod overfitting;
 mod plan;
 mod probes;
 mod progress;

@@ -9,7 +9,7 @@ use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
 use crate::{
     AttackEntry, Context, Error, Examples, Images, Result, Row, Suite, Trained, TrainingJob, fingerprint, flags,
-    import, provenance,
+    import, overfitting, provenance,
 };
 use gauntlet_core::checkpoint;
 use gauntlet_core::record::{Outcome, RECORD_FORMAT};
@@ -293,12 +293,12 @@ impl<'a> Desk<'a> {
         }
         let entry_provenance = provenance(self.context.threads);
         let trained = self.job(row, seed)?.run(Some((&store.state(&key), &key)), self.events)?;
-        let Trained { weights, curve, seconds, resumed } = trained;
+        let Trained { weights, curve, seconds, resumed, cost_relative_to_ce } = trained;
         let entry = TrainingEntry {
             description,
             checkpoint_sha256: checkpoint::sha256(&weights)?,
             curve,
-            provenance: Provenance { train_seconds: seconds, resumed, ..entry_provenance },
+            provenance: Provenance { train_seconds: seconds, resumed, cost_relative_to_ce, ..entry_provenance },
         };
         store.put_training(&key, &entry, Some((&weights, self.network.info())))?;
         self.events.event(&Event::TrainingDone { part, seconds });
@@ -437,6 +437,7 @@ impl<'a> Desk<'a> {
             return Ok(Attempt::Busy);
         }
         record.result.configuration["attacks"] = attacks.into();
+        record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
         record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));

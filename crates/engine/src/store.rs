@@ -270,14 +270,18 @@ fn curve(epochs: &[Epoch]) -> Result<Vec<u8>> {
             names.push(name);
         }
     }
-    let fixed = ["clean_accuracy", "robust_accuracy", "gradient_l1", "gradient_l2", "monitored_on"];
-    out.write_record(std::iter::once("epoch").chain(names.iter().copied()).chain(fixed)).map_err(wrong)?;
+    let fixed = ["clean_accuracy", "robust_accuracy", "gradient_l1", "gradient_l2"];
+    let sometimes = ["alignment", "own_fgsm_accuracy", "own_pgd_accuracy"];
+    let header = std::iter::once("epoch").chain(names.iter().copied()).chain(fixed).chain(sometimes);
+    out.write_record(header.chain(["monitored_on"])).map_err(wrong)?;
     for e in epochs {
         let term =
             |name: &&str| e.terms.iter().find(|(n, _)| n == name).map(|(_, v)| v.to_string()).unwrap_or_default();
         let mut row = vec![e.epoch.to_string()];
         row.extend(names.iter().map(term));
         row.extend([e.clean_accuracy, e.robust_accuracy, e.gradient_l1, e.gradient_l2].map(|v| v.to_string()));
+        let measured = [e.alignment, e.own_fgsm_accuracy, e.own_pgd_accuracy];
+        row.extend(measured.map(|v| v.map(|v| v.to_string()).unwrap_or_default()));
         row.push(e.monitored_on.clone());
         out.write_record(&row).map_err(wrong)?;
     }

@@ -1,7 +1,8 @@
 //! One training outside a suite: `gauntlet train`.
 
 use crate::runner::{Desk, load};
-use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig};
+use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig, overfitting};
+use gauntlet_core::Flag;
 use gauntlet_core::record::Epoch;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -34,6 +35,10 @@ pub struct TrainReport {
     pub curve: Vec<Epoch>,
     /// Wall seconds of the training, when it was done.
     pub seconds: f64,
+    /// Multiplications of a step ÷ those of a step of `ce`.
+    pub cost_relative_to_ce: Option<f64>,
+    /// What the curve shows that a reader should know.
+    pub flags: Vec<Flag>,
 }
 
 /// Trains one model, or finds it in the store; resumes where an earlier call was interrupted.
@@ -65,7 +70,9 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
         checkpoint: context.store.checkpoint(&key),
         key,
         checkpoint_sha256: entry.checkpoint_sha256,
+        flags: overfitting::catastrophic(&entry.curve).into_iter().collect(),
         curve: entry.curve,
         seconds: entry.provenance.train_seconds,
+        cost_relative_to_ce: entry.provenance.cost_relative_to_ce,
     })
 }

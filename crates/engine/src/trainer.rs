@@ -6,12 +6,13 @@ use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Stepped, TrainingStep};
 use crate::{Error, Examples, Result, TrainConfig};
 use candle_core::{DType, Device};
-use gauntlet_autograd::kernels::awake;
+use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::record::Epoch;
 use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
+use serde_json::Map;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +60,8 @@ pub struct Trained {
     pub seconds: f64,
     /// How often it was taken up again.
     pub resumed: u32,
+    /// Multiplications of the first step, replays included, ÷ those of a step of `ce` (`None`: there is no `ce`).
+    pub cost_relative_to_ce: Option<f64>,
 }
 
 impl TrainingJob<'_> {
@@ -83,6 +86,9 @@ impl TrainingJob<'_> {
         let from = (current.progress.epoch, current.progress.step);
         events.event(&Event::TrainingStarted { part: self.part, epochs: self.config.epochs, steps, from });
         let monitored = self.monitored(rows)?;
+        if current.progress.cost_relative_to_ce.is_none() {
+            current.progress.cost_relative_to_ce = self.cost_relative_to_ce(&current, rows, steps)?;
+        }
         while current.progress.epoch < self.config.epochs {
             let epoch = current.progress.epoch;
             let order = self.order(rows, epoch);
@@ -96,7 +102,7 @@ impl TrainingJob<'_> {
                 let position = Position { epoch, epochs: self.config.epochs, step, steps, replay: 0 };
                 let first = step as usize * self.config.batch;
                 let chosen = &order[first..rows.min(first + self.config.batch)];
-                let stepped = self.step(&mut current, chosen, position)?;
+                let stepped = self.step(&*self.recipe, &mut current, chosen, position)?;
                 shown += chosen.len() as u64;
                 current.progress.step += 1;
                 events.event(&Event::Step {
@@ -132,8 +138,8 @@ impl TrainingJob<'_> {
             self.keep(state, &current)?;
             saved = Instant::now();
         }
-        let Progress { curve, seconds, resumed, .. } = current.progress;
-        Ok(Trained { weights: current.weights, curve, seconds, resumed })
+        let Progress { curve, seconds, resumed, cost_relative_to_ce, .. } = current.progress;
+        Ok(Trained { weights: current.weights, curve, seconds, resumed, cost_relative_to_ce })
     }
 
     /// Rows that are trained on: all but the held-out ones.
@@ -212,18 +218,25 @@ impl TrainingJob<'_> {
             .map_err(|e| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}")))
     }
 
-    fn step(&self, current: &mut TrainingState, rows: &[usize], position: Position) -> Result<Stepped> {
+    /// One step of `recipe` on these rows, with all its replays.
+    fn step(
+        &self,
+        recipe: &dyn Recipe,
+        current: &mut TrainingState,
+        rows: &[usize],
+        position: Position,
+    ) -> Result<Stepped> {
         let batch = self.config.augmentation.apply(self.batch(rows)?, self.seed, position.epoch)?;
         let rate = self.config.schedule.lr(self.config.optimiser.lr(), position);
         let mut last = Stepped { loss: f64::NAN, terms: Vec::new() };
         let step = TrainingStep {
             network: &self.network,
-            recipe: &*self.recipe,
+            recipe,
             optimiser: &self.config.optimiser,
             clip: self.config.clip,
             teacher: self.teacher.clone(),
         };
-        for replay in 0..self.recipe.replays() as u32 {
+        for replay in 0..recipe.replays() as u32 {
             let position = Position { replay, ..position };
             let TrainingState { weights, optimiser, memory, .. } = current;
             last = step.take(weights, optimiser, memory, &batch, (self.seed, position, rate))?;
@@ -239,10 +252,30 @@ impl TrainingJob<'_> {
         Ok(last)
     }
 
+    /// Multiplications of one step of the recipe ÷ those of one step of `ce`, both on the first batch and on copies of the
+    /// state: nothing is moved, and every process finds the same number.
+    fn cost_relative_to_ce(&self, current: &TrainingState, rows: usize, steps: u32) -> Result<Option<f64>> {
+        if !self.registry.recipes.contains("ce") {
+            return Ok(None);
+        }
+        let (ce, _) = self.registry.recipe(&Map::from_iter([("name".to_string(), "ce".into())]))?;
+        let order = self.order(rows, 0);
+        let first = &order[..rows.min(self.config.batch)];
+        let position = Position { epoch: 0, epochs: self.config.epochs, step: 0, steps, replay: 0 };
+        let count = |recipe: &dyn Recipe| -> Result<u64> {
+            let before = work::multiplications();
+            self.step(recipe, &mut current.clone(), first, position)?;
+            Ok(work::multiplications() - before)
+        };
+        let (own, plain) = (count(&*self.recipe)?, count(&*ce)?);
+        Ok((plain > 0).then(|| own as f64 / plain as f64))
+    }
+
     fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
         let target = Frozen::new(self.network.clone(), current.weights.constants());
         let monitor = &self.config.monitor;
-        let measured = monitor.measure(self.registry, &target, examples, self.width, self.interrupt)?;
+        let own = self.recipe.threat();
+        let measured = monitor.measure(self.registry, &target, examples, own, self.width, self.interrupt)?;
         let progress = &current.progress;
         let mean = |(name, sum): &(String, f64)| (name.clone(), sum / progress.seen.max(1) as f64);
         Ok(Epoch {

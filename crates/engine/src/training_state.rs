@@ -36,6 +36,9 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     /// How often the training was taken up again.
     pub(crate) resumed: u32,
+    /// See [`crate::Trained::cost_relative_to_ce`].
+    #[serde(default)]
+    pub(crate) cost_relative_to_ce: Option<f64>,
 }
 
 const ENTRY: &str = "gauntlet";

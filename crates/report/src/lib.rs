@@ -17,5 +17,5 @@ mod twins;
 pub use column::{Column, Count};
 pub use error::{Error, Result};
 pub use folder::{Entry, Folder, MANIFEST, Manifest};
-pub use report::{Failure, Report};
+pub use report::{Cost, Failure, Report};
 pub use summary::{Summary, Value};

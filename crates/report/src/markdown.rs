@@ -12,7 +12,11 @@ impl Report {
             out.push_str("\n† a part of this row failed; see below.\n");
         }
         out.push_str("\n## Every training\n\nAccuracy in percent with Wilson's 95 % interval.\n\n");
+        if !self.costs.is_empty() {
+            out.push_str("Cost: multiplications of a training step, relative to one of `ce` on the same batch.\n\n");
+        }
         let mut header = vec!["recipe".to_string(), "seed".into(), "n".into()];
+        header.extend((!self.costs.is_empty()).then(|| "cost".to_string()));
         header.extend(self.columns.iter().map(ToString::to_string));
         table(&mut out, 1, &header, &self.intervals());
         section(
@@ -74,6 +78,10 @@ impl Report {
                 }
                 let n = any.map_or("–".into(), |c| c.n.to_string());
                 let mut line = vec![if failed { format!("{row} †") } else { row.clone() }, seed.to_string(), n];
+                if !self.costs.is_empty() {
+                    let cost = self.costs.iter().find(|c| c.row == *row && c.seed == seed);
+                    line.push(cost.map_or("–".into(), |c| format!("{:.2}", c.relative_to_ce)));
+                }
                 line.extend(self.columns.iter().map(|column| match self.count(row, seed, column) {
                     Some(c) => {
                         let (low, high) = c.interval();

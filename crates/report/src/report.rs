@@ -16,6 +16,17 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// What one training took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    /// Row of the suite.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// Multiplications of a training step ÷ those of one of `ce` on the same batch.
+    pub relative_to_ce: f64,
+}
+
 /// Everything that a table needs, computed once from a folder of records.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -31,6 +42,8 @@ pub struct Report {
     pub counts: Vec<Count>,
     /// Means over seeds.
     pub summary: Summary,
+    /// Costs of the trainings whose records know them.
+    pub costs: Vec<Cost>,
     /// Failed parts.
     pub failures: Vec<Failure>,
     /// What was wrong with the folder.
@@ -67,6 +80,11 @@ impl Report {
             .iter()
             .filter_map(|r| Some(Failure { row: r.row.clone(), seed: r.seed, reason: r.failed.clone()? }))
             .collect();
+        let cost = |r: &Record| {
+            let relative_to_ce = r.provenance.cost_relative_to_ce?;
+            Some(Cost { row: r.row.clone(), seed: r.seed, relative_to_ce })
+        };
+        let costs = records.iter().filter_map(cost).collect();
         let mut problems = folder.problems.clone();
         problems.extend(mixtures(records));
         let mut notes = folder.manifest.notes.clone();
@@ -92,6 +110,7 @@ impl Report {
             columns,
             counts,
             summary,
+            costs,
             failures,
             problems,
             notes,

@@ -173,6 +173,19 @@ the penalty is a constant to the optimiser, so the popular snippet trains nothin
 }
 
 #[test]
+fn what_a_training_cost_stands_beside_its_numbers_where_it_is_known() {
+    let mut records = tiny();
+    records[2].provenance.cost_relative_to_ce = Some(2.0 / 3.0 + 1.0);
+    let text = report(records).markdown();
+    assert!(text.contains("Cost: multiplications of a training step, relative to one of `ce`"), "{text}");
+    for line in
+        ["| recipe | seed | n | cost | clean |", "| ce | 0 | 10 | – | 90.0 ", "| grad-norm | 0 | 10 | 1.67 | 90.0 "]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn the_csv_has_one_line_per_number() {
     let text = String::from_utf8(report(vec![record("ce", 3, json!([]), &FRAGILE[..1])]).table_csv().unwrap()).unwrap();
     assert_eq!(

@@ -42,6 +42,8 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
                 "checkpoint_sha256": report.checkpoint_sha256,
                 "key": report.key,
                 "seconds": report.seconds,
+                "cost_relative_to_ce": report.cost_relative_to_ce,
+                "flags": report.flags,
                 "curve": report.curve,
             })
         },
@@ -56,6 +58,12 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
                     100.0 * epoch.robust_accuracy,
                     epoch.monitored_on
                 );
+            }
+            if let Some(cost) = report.cost_relative_to_ce {
+                text += &format!("{:.1} s; a step multiplies {cost:.2} times as often as one of ce\n", report.seconds);
+            }
+            for flag in &report.flags {
+                text += &format!("{}: {}\n", flag.name, flag.detail);
             }
             text
         },

@@ -1,0 +1,125 @@
+//! Catastrophic overfitting, read off a training's curve: the model learns to answer one-step examples and forgets
+//! those of many small steps (Wong et al. 2020; Andriushchenko & Flammarion 2020).
+
+use crate::flags::flag;
+use gauntlet_core::Flag;
+use gauntlet_core::record::Epoch;
+
+/// PGD accuracy below this share of FGSM accuracy: one step and ten disagree about the model.
+const APART: f64 = 0.5;
+/// Accuracy by which PGD must have fallen below an earlier epoch's while FGSM did not fall.
+const FALL: f64 = 0.1;
+/// PGD accuracy that counts as none, without an earlier epoch to compare with.
+const NONE: f64 = 0.05;
+/// FGSM accuracy as a share of the clean accuracy that a merely weak training does not reach beside such a PGD accuracy.
+const TAUGHT: f64 = 0.5;
+
+/// What one epoch says about the perturbations that the recipe trains against, in `[0, 1]`.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    of: &'a Epoch,
+    fgsm: f64,
+    pgd: f64,
+}
+
+/// The flag `catastrophic-overfitting`, at the first epoch that shows it: PGD accuracy at the recipe's own norm and budget
+/// is below half of FGSM accuracy, and either it fell by over 10 points from an earlier epoch's while FGSM accuracy did
+/// not fall, or it is below 5 % with an FGSM accuracy above half of the clean one.
+pub(crate) fn catastrophic(curve: &[Epoch]) -> Option<Flag> {
+    let own = |of: &'_ Epoch| Some((of.own_fgsm_accuracy?, of.own_pgd_accuracy?));
+    let known: Vec<Own<'_>> = curve.iter().filter_map(|of| own(of).map(|(fgsm, pgd)| Own { of, fgsm, pgd })).collect();
+    let (at, now, best) = known.iter().enumerate().find_map(|(i, now)| {
+        if now.pgd >= APART * now.fgsm {
+            return None;
+        }
+        let fallen = |b: &&Own<'_>| b.pgd - now.pgd > FALL && now.fgsm >= b.fgsm;
+        let best = known[..i].iter().filter(fallen).max_by(|a, b| a.pgd.total_cmp(&b.pgd));
+        let none = now.pgd < NONE && now.fgsm > TAUGHT * now.of.clean_accuracy;
+        (best.is_some() || none).then_some((i, now, best))
+    })?;
+    let mut detail = format!("at the end of epoch {}, {}", now.of.epoch, figures(now));
+    if let Some(best) = best {
+        detail += &format!("; after epoch {} {}", best.of.epoch, figures(best));
+    }
+    if let Some(last) = known.last().filter(|_| at + 1 < known.len()) {
+        detail += &format!("; at the end, after epoch {}, {}", last.of.epoch, figures(last));
+    }
+    detail += ": the recipe's own one-step examples are withstood and those of ten steps are not";
+    Some(flag("catastrophic-overfitting", detail))
+}
+
+fn figures(own: &Own<'_>) -> String {
+    let mut text = format!("own FGSM leaves {:.1} % and own PGD {:.1} %", 100.0 * own.fgsm, 100.0 * own.pgd);
+    if let Some(alignment) = own.of.alignment {
+        text += &format!(", gradient alignment {alignment:.2}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clean accuracy, own FGSM, own PGD, alignment per epoch.
+    fn curve(epochs: &[(f64, f64, f64, f64)]) -> Vec<Epoch> {
+        let epoch = |(i, (clean, fgsm, pgd, alignment)): (usize, &(f64, f64, f64, f64))| Epoch {
+            epoch: i as u32 + 1,
+            terms: vec![],
+            clean_accuracy: *clean,
+            robust_accuracy: *pgd,
+            gradient_l1: 1.0,
+            gradient_l2: 1.0,
+            alignment: Some(*alignment),
+            own_fgsm_accuracy: Some(*fgsm),
+            own_pgd_accuracy: Some(*pgd),
+            monitored_on: "validation".into(),
+        };
+        epochs.iter().enumerate().map(epoch).collect()
+    }
+    fn said(epochs: &[(f64, f64, f64, f64)]) -> Option<String> {
+        catastrophic(&curve(epochs)).map(|f| f.detail)
+    }
+
+    #[test]
+    fn the_collapse_is_named_with_its_epoch_and_its_figures() {
+        // As in Andriushchenko & Flammarion 2020: PGD falls to nothing, FGSM rises, the alignment breaks down.
+        let collapse = [(0.6, 0.35, 0.3, 0.95), (0.7, 0.42, 0.37, 0.93), (0.8, 0.7, 0.02, 0.15), (0.85, 0.8, 0.0, 0.1)];
+        let text = said(&collapse).unwrap();
+        assert_eq!(
+            text,
+            "at the end of epoch 3, own FGSM leaves 70.0 % and own PGD 2.0 %, gradient alignment 0.15; after epoch 2 own \
+             FGSM leaves 42.0 % and own PGD 37.0 %, gradient alignment 0.93; at the end, after epoch 4, own FGSM leaves \
+             80.0 % and own PGD 0.0 %, gradient alignment 0.10: the recipe's own one-step examples are withstood and \
+             those of ten steps are not"
+        );
+        // The row of tables.md 10.10, after a single epoch that is known.
+        let text = said(&[(0.8823, 0.5475, 0.0004, 0.1)]).unwrap();
+        assert!(text.starts_with("at the end of epoch 1, own FGSM leaves 54.8 % and own PGD 0.0 %"), "{text}");
+        // Not to nothing, but far down while FGSM rises.
+        assert!(said(&[(0.9, 0.6, 0.5, 0.9), (0.9, 0.8, 0.35, 0.3)]).is_some());
+    }
+
+    #[test]
+    fn healthy_and_merely_weak_trainings_raise_nothing() {
+        assert_eq!(said(&[(0.9, 0.5, 0.4, 0.9), (0.97, 0.9, 0.88, 0.8), (0.98, 0.93, 0.91, 0.7)]), None);
+        // Ordinary training: neither is withstood.
+        assert_eq!(said(&[(0.97, 0.1, 0.0, 0.4), (0.99, 0.25, 0.01, 0.3)]), None);
+        // Weak from the start, and no better later: no fall, and FGSM is far from the clean accuracy.
+        assert_eq!(said(&[(0.95, 0.3, 0.04, 0.5), (0.97, 0.4, 0.08, 0.5)]), None);
+        // Both fall together: the training falls apart, but not in this way.
+        assert_eq!(said(&[(0.9, 0.7, 0.6, 0.9), (0.5, 0.3, 0.1, 0.9)]), None);
+        // Ten steps lose a little to overfitting, one step not.
+        assert_eq!(said(&[(0.9, 0.6, 0.5, 0.9), (0.95, 0.65, 0.36, 0.8)]), None);
+    }
+
+    #[test]
+    fn a_curve_without_the_numbers_says_nothing() {
+        let mut epochs = curve(&[(0.9, 0.8, 0.0, 0.1)]);
+        assert!(catastrophic(&epochs).is_some());
+        epochs[0].alignment = None;
+        assert!(!catastrophic(&epochs).unwrap().detail.contains("alignment"));
+        epochs[0].own_pgd_accuracy = None;
+        assert_eq!(catastrophic(&epochs), None);
+        assert_eq!(catastrophic(&[]), None);
+    }
+}
