@@ -4,6 +4,7 @@
 mod arrows;
 mod attack;
 mod bench;
+mod conformance;
 mod faults;
 mod interruptions;
 mod listings;

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Report(Report),
     /// List what suite files can name
     List(List),
-    /// Parse and resolve a suite; show what it would do and what the store already has
+    /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
     Check(Check),
     /// Measure the speed of training steps, attacks and kernels
     Bench(Bench),
@@ -238,8 +238,9 @@ pub(crate) enum What {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Suite file or name
-    pub(crate) suite: String,
+    /// Suite file or name; or a recipe or penalty: a name or a table such as '{ name = "grad-norm", weight = 10.0 }'
+    #[arg(value_name = "SUITE|RECIPE")]
+    pub(crate) what: String,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Result store

@@ -23,26 +23,38 @@ pub(crate) struct Found {
     pub(crate) built_in: bool,
 }
 
+/// A path, not a name.
+fn looks_like_a_file(given: &str) -> bool {
+    given.ends_with(".toml") || given.contains(std::path::is_separator)
+}
+
+/// Where the suite that `given` names may lie.
+fn candidates(given: &str) -> Vec<PathBuf> {
+    if looks_like_a_file(given) {
+        return vec![PathBuf::from(given)];
+    }
+    vec![PathBuf::from(format!("{given}.toml")), Path::new(FOLDER).join(format!("{given}.toml"))]
+}
+
+/// Whether `given` names a suite: a file, `suites/<given>.toml`, or a built-in one.
+pub(crate) fn exists(given: &str) -> bool {
+    candidates(given).iter().any(|p| p.is_file()) || BUILT_IN.iter().any(|(name, _)| *name == given)
+}
+
 /// The suite that `given` names: a file, `suites/<given>.toml`, or a built-in one.
 pub(crate) fn find(given: &str) -> Result<Found, Failure> {
-    let path = Path::new(given);
-    let looks_like_a_file = given.ends_with(".toml") || given.contains(std::path::is_separator);
-    let mut candidates = vec![path.to_path_buf()];
-    if !looks_like_a_file {
-        candidates = vec![PathBuf::from(format!("{given}.toml")), Path::new(FOLDER).join(format!("{given}.toml"))];
-    }
-    for path in &candidates {
-        match std::fs::read_to_string(path) {
+    for path in candidates(given) {
+        match std::fs::read_to_string(&path) {
             Ok(text) => return Ok(Found { path: path.display().to_string(), text, built_in: false }),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(Failure::new(Code::User, format!("cannot read suite {}: {e}", path.display()))),
         }
     }
-    let built_in = BUILT_IN.iter().find(|(name, _)| !looks_like_a_file && *name == given);
+    let built_in = BUILT_IN.iter().find(|(name, _)| *name == given);
     if let Some((name, text)) = built_in {
         return Ok(Found { path: format!("{name}.toml"), text: text.to_string(), built_in: true });
     }
-    if looks_like_a_file {
+    if looks_like_a_file(given) {
         return Err(Failure::user(format!("suite {given} does not exist; gauntlet list suites shows those that do")));
     }
     let known = names();
@@ -75,7 +87,8 @@ pub(crate) fn all() -> Vec<(String, Found)> {
     suites
 }
 
-fn names() -> Vec<String> {
+/// Names of all suites.
+pub(crate) fn names() -> Vec<String> {
     all().into_iter().map(|(name, _)| name).collect()
 }
 

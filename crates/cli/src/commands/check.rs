@@ -1,63 +1,33 @@
-//! `gauntlet check`: what a suite would do, and what the store has of it.
+//! `gauntlet check`: what a suite would do, or whether a recipe keeps its promises.
+
+mod recipe;
+mod suite;
 
 use crate::arguments::Check;
-use crate::commands::run::{committed, select};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use crate::{interrupt, suites};
-use gauntlet_engine::{Context, Plan, State, Store, Suite};
-use std::fmt::Write;
-use std::path::Path;
+use crate::{component, suites};
+use gauntlet_core::registry::unknown;
 
+/// A suite that exists comes first; then a recipe or penalty, by name or as a table.
 pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failure> {
-    let (mut suite, catalogue) = suites::load(session, &arguments.suite)?;
-    select(&mut suite, &arguments.examples);
-    let interrupt = interrupt::flag();
-    let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
-    context.data = session.data(&arguments.data);
-    context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
-    let plan = gauntlet_engine::plan(&suite, &context)?;
-    session.result(
-        || {
-            let mut object = serde_json::to_value(&plan).unwrap_or_default();
-            object["suite"] = serde_json::to_value(&suite).unwrap_or_default();
-            object
-        },
-        || text(&suite, &plan),
-    )?;
-    Ok(Code::Done)
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Stored => "stored",
-        State::Begun => "begun",
-        State::Missing => "to do",
+    let given = arguments.what.trim();
+    if suites::exists(given) {
+        return suite::check(session, arguments);
     }
-}
-
-fn text(suite: &Suite, plan: &Plan) -> String {
-    let mut out = format!(
-        "{}: {} on {}, {} training images, {} test images are attacked\n\n",
-        suite.name, suite.model.name, suite.data, plan.train_rows, plan.examples
-    );
-    let names: Vec<String> = plan.trainings.iter().map(|t| format!("{}, seed {}", t.row, t.seed)).collect();
-    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-    for (name, t) in names.iter().zip(&plan.trainings) {
-        let _ = writeln!(out, "train   {name:width$}  {:6}  {} steps", word(t.state), t.steps);
-        for e in plan.evaluations.iter().filter(|e| (&e.row, e.seed) == (&t.row, t.seed)) {
-            let eps = e.eps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}", word(e.state), e.attack, e.norm);
-        }
+    let looks_like_a_suite = given.ends_with(".toml") || (given.contains('/') && !given.starts_with(['{']));
+    let r = &session.registry;
+    let name = component::parse("recipe", given)?;
+    let name = name.get("name").and_then(|n| n.as_str()).unwrap_or_default();
+    if given.starts_with('{') || r.recipes.contains(name) || r.penalties.contains(name) {
+        return recipe::check(session, given);
     }
-    let open = |states: Vec<State>| states.iter().filter(|s| **s != State::Stored).count();
-    let trainings = open(plan.trainings.iter().map(|t| t.state).collect());
-    let evaluations = open(plan.evaluations.iter().map(|e| e.state).collect());
-    let _ = writeln!(
-        out,
-        "\n{trainings} of {} trainings and {evaluations} of {} evaluations are still to be done",
-        plan.trainings.len(),
-        plan.evaluations.len()
-    );
-    out
+    if looks_like_a_suite {
+        // Says that the file does not exist.
+        return suite::check(session, arguments);
+    }
+    let recipes = r.recipes.iter().map(|s| s.name.to_string()).chain(r.penalties.iter().map(|s| s.name.to_string()));
+    let known: Vec<String> = suites::names().into_iter().chain(recipes).collect();
+    let error = unknown("suite or recipe", given, known.iter().map(String::as_str));
+    Err(Failure::user(format!("{error}: gauntlet list suites, gauntlet list recipes")))
 }

@@ -1,0 +1,63 @@
+//! `gauntlet check SUITE`: what a suite would do, and what the store has of it.
+
+use crate::arguments::Check;
+use crate::commands::run::{committed, select};
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use crate::{interrupt, suites};
+use gauntlet_engine::{Context, Plan, State, Store, Suite};
+use std::fmt::Write;
+use std::path::Path;
+
+pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failure> {
+    let (mut suite, catalogue) = suites::load(session, &arguments.what)?;
+    select(&mut suite, &arguments.examples);
+    let interrupt = interrupt::flag();
+    let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
+    context.data = session.data(&arguments.data);
+    context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
+    let plan = gauntlet_engine::plan(&suite, &context)?;
+    session.result(
+        || {
+            let mut object = serde_json::to_value(&plan).unwrap_or_default();
+            object["suite"] = serde_json::to_value(&suite).unwrap_or_default();
+            object
+        },
+        || text(&suite, &plan),
+    )?;
+    Ok(Code::Done)
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Stored => "stored",
+        State::Begun => "begun",
+        State::Missing => "to do",
+    }
+}
+
+fn text(suite: &Suite, plan: &Plan) -> String {
+    let mut out = format!(
+        "{}: {} on {}, {} training images, {} test images are attacked\n\n",
+        suite.name, suite.model.name, suite.data, plan.train_rows, plan.examples
+    );
+    let names: Vec<String> = plan.trainings.iter().map(|t| format!("{}, seed {}", t.row, t.seed)).collect();
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    for (name, t) in names.iter().zip(&plan.trainings) {
+        let _ = writeln!(out, "train   {name:width$}  {:6}  {} steps", word(t.state), t.steps);
+        for e in plan.evaluations.iter().filter(|e| (&e.row, e.seed) == (&t.row, t.seed)) {
+            let eps = e.eps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}", word(e.state), e.attack, e.norm);
+        }
+    }
+    let open = |states: Vec<State>| states.iter().filter(|s| **s != State::Stored).count();
+    let trainings = open(plan.trainings.iter().map(|t| t.state).collect());
+    let evaluations = open(plan.evaluations.iter().map(|e| e.state).collect());
+    let _ = writeln!(
+        out,
+        "\n{trainings} of {} trainings and {evaluations} of {} evaluations are still to be done",
+        plan.trainings.len(),
+        plan.evaluations.len()
+    );
+    out
+}

@@ -1,0 +1,81 @@
+//! Arguments to try a recipe with, from what its `Spec` documents.
+
+use crate::Result;
+use gauntlet_core::registry::unknown;
+use gauntlet_core::{Error, ParamDoc, Registry};
+use serde_json::{Map, Value, json};
+
+/// The documented parameters of the recipe or penalty `name`.
+///
+/// # Errors
+/// A name that is neither, with the nearest known one.
+pub(super) fn params(registry: &Registry, name: &str) -> Result<Vec<ParamDoc>> {
+    if registry.recipes.contains(name) {
+        return Ok(registry.recipes.get(name)?.params.to_vec());
+    }
+    if registry.penalties.contains(name) {
+        return Ok(registry.penalties.get(name)?.params.to_vec());
+    }
+    let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
+    Err(unknown("recipe", name, known).into())
+}
+
+/// `given` with a probe value for every required argument that it leaves out, and the list of those: ε 0.1, numbers 1,
+/// the first of several choices.
+///
+/// # Errors
+/// An unknown name; a required argument of a kind that has no probe value.
+pub fn completed(registry: &Registry, given: &Map<String, Value>) -> Result<(Map<String, Value>, Vec<String>)> {
+    let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+    let mut given = given.clone();
+    let mut probed = Vec::new();
+    for p in params(registry, &name.to_string())? {
+        if !p.default.is_empty() || given.contains_key(p.name) {
+            continue;
+        }
+        let value = match p.kind {
+            "eps" => json!("0.1"),
+            "float" => json!(1.0),
+            "int" => json!(1),
+            "bool" => json!(false),
+            _ => match choices(&p).first() {
+                Some(first) => json!(first),
+                None => {
+                    let why = format!("is required, and nothing can be guessed for a {}: {}", p.kind, p.doc);
+                    return Err(Error::value(format!("{name}.{}", p.name), why).into());
+                }
+            },
+        };
+        probed.push(format!("{} = {value}", p.name));
+        given.insert(p.name.to_string(), value);
+    }
+    Ok((given, probed))
+}
+
+/// The values that `one of a, b, c` lists.
+fn choices(p: &ParamDoc) -> Vec<&str> {
+    p.kind.strip_prefix("one of ").map(|list| list.split(", ").collect()).unwrap_or_default()
+}
+
+/// The recipe or penalty `name` with probe values, then once more for every other value of a documented choice (`one of
+/// a, b` and booleans), one changed at a time.
+///
+/// # Errors
+/// As [`completed`].
+pub fn documented_choices(registry: &Registry, name: &str) -> Result<Vec<Map<String, Value>>> {
+    let (plain, _) = completed(registry, &Map::from_iter([("name".to_string(), name.into())]))?;
+    let mut all = vec![plain.clone()];
+    for p in params(registry, name)? {
+        let values: Vec<Value> = match p.kind {
+            "bool" => vec![json!(false), json!(true)],
+            _ => choices(&p).into_iter().map(Value::from).collect(),
+        };
+        let usual = plain.get(p.name).cloned().or_else(|| serde_json::from_str(p.default).ok());
+        for value in values.into_iter().filter(|v| Some(v) != usual.as_ref()) {
+            let mut given = plain.clone();
+            given.insert(p.name.to_string(), value);
+            all.push(given);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,137 @@
+//! What every recipe promises, checked on any recipe: built in, compiled in by a plug-in, or a script.
+
+mod arguments;
+mod cost;
+mod derivatives;
+mod laws;
+mod network;
+mod subject;
+
+pub use arguments::{completed, documented_choices};
+pub use cost::{StepCost, step_cost};
+
+use crate::{Component, Kind, Result};
+use gauntlet_core::Registry;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::fmt;
+use subject::Subject;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The promise holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It does not apply; the check's detail says why.
+    Skipped,
+}
+
+/// One promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// `terms`, `repeats`, `batch`, `pixels`, `reach`, `gradient`, `second order`, `zero`, `saturation`, `training`.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub outcome: Outcome,
+    /// What was compared and how close it came, or what is wrong and what to look at.
+    pub detail: String,
+}
+
+/// What the suite found out about one recipe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conformance {
+    /// Registered name.
+    pub recipe: String,
+    /// All arguments, defaults and probe values filled in.
+    pub args: Map<String, Value>,
+    /// Required arguments that were not given, and what they were set to.
+    pub probed: Vec<String>,
+    /// The promises, in order.
+    pub checks: Vec<Check>,
+}
+
+impl Conformance {
+    /// Whether no promise is broken.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|c| c.outcome != Outcome::Failed)
+    }
+    /// The check of that name.
+    pub fn check(&self, name: &str) -> Option<&Check> {
+        self.checks.iter().find(|c| c.name == name)
+    }
+}
+
+/// One line per check.
+impl fmt::Display for Conformance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for check in &self.checks {
+            let mark = match check.outcome {
+                Outcome::Passed => '✓',
+                Outcome::Failed => '✗',
+                Outcome::Skipped => '-',
+            };
+            writeln!(f, "{mark} {:13} {}", check.name, check.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the conformance suite over one recipe, or over `ce` plus one penalty.
+///
+/// `given` is what `--recipe` and the short form of a suite's row take: a name and arguments. Required arguments that
+/// are missing get probe values ([`completed`]). Everything happens on a network of 356 parameters with smooth
+/// activations, on a few images of 2 × 4 × 4 pixels and four classes, in f64; a recipe that needs a teacher gets another
+/// such network, frozen at random weights. The promises:
+///
+/// * `terms`: one finite value per example and term; the total is Σₖ weightₖ · meanₙ valuesₖ(n).
+/// * `repeats`: the same step twice gives the same bits.
+/// * `batch`: two halves of a batch, averaged, give the whole batch's terms and gradient.
+/// * `pixels`: absorbing the model's normalisation into its first layer changes nothing.
+/// * `reach`: the total reaches every trained parameter, and every weighted term reaches one.
+/// * `gradient`, `second order`: derivatives by the parameters are central differences.
+/// * `zero`: at ε = 0, or with a penalty's weights at 0, the gradient is that of `ce`.
+/// * `saturation`: finite where the softmax is saturated, right or wrong, and where all weights are zero, in f32 too.
+/// * `training`: a few steps of the trainer are finite and move the weights.
+///
+/// # Errors
+/// A name that is not registered, an argument that is unknown or outside its domain. What a recipe does wrong later is a
+/// failed check.
+pub fn conformance(registry: &Registry, given: &Map<String, Value>) -> Result<Conformance> {
+    let (given, probed) = completed(registry, given)?;
+    let subject = Subject::new(registry, &given)?;
+    let checks = [
+        ("terms", laws::terms(&subject)),
+        ("repeats", laws::repeats(&subject)),
+        ("batch", laws::halves(&subject)),
+        ("pixels", laws::pixels(&subject)),
+        ("reach", derivatives::reach(&subject)),
+        ("gradient", derivatives::first(&subject)),
+        ("second order", derivatives::second(&subject)),
+        ("zero", laws::zero(&subject)),
+        ("saturation", laws::saturation(&subject)),
+        ("training", laws::training(&subject)),
+    ];
+    let checks = checks.into_iter().map(|(name, found)| {
+        let (outcome, detail) = match found {
+            Ok(Found::Holds(detail)) => (Outcome::Passed, detail),
+            Ok(Found::Broken(detail)) => (Outcome::Failed, detail),
+            Ok(Found::Skipped(why)) => (Outcome::Skipped, why),
+            Err(error) => (Outcome::Failed, error.to_string()),
+        };
+        Check { name, outcome, detail }
+    });
+    let name = subject.name().to_string();
+    let kind = if registry.recipes.contains(&name) { Kind::Recipe } else { Kind::Penalty };
+    let args = Component::resolve(kind, registry, &given)?.args;
+    Ok(Conformance { recipe: name, args, probed, checks: checks.collect() })
+}
+
+/// What looking at one promise ended with.
+enum Found {
+    Holds(String),
+    Broken(String),
+    Skipped(String),
+}
