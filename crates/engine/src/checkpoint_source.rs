@@ -2,12 +2,14 @@
 
 use crate::Result;
 use gauntlet_data::{HubFile, LoadOptions};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A checkpoint's place, as it is written on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A checkpoint's place, as it is written on the command line and in suite files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum CheckpointSource {
     /// A file on disk.
     File(PathBuf),
@@ -48,6 +50,19 @@ impl FromStr for CheckpointSource {
     type Err = crate::Error;
     fn from_str(text: &str) -> Result<Self> {
         Self::of(Path::new(text))
+    }
+}
+
+impl TryFrom<String> for CheckpointSource {
+    type Error = crate::Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<CheckpointSource> for String {
+    fn from(source: CheckpointSource) -> Self {
+        source.to_string()
     }
 }
 

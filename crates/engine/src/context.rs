@@ -55,6 +55,8 @@ impl<'a> Context<'a> {
 /// Which parts of a suite to run; empty lists mean all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters {
+    /// Row ids.
+    pub rows: Vec<String>,
     /// Row ids, or names of recipes and penalties.
     pub recipes: Vec<String>,
     /// Seeds.

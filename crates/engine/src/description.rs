@@ -32,6 +32,11 @@ pub(crate) fn training(
     })
 }
 
+/// A checkpoint that is there already: its weights and model, wherever they came from.
+pub(crate) fn checkpoint(sha256: &str, model: &Component, dtype: DType) -> Value {
+    json!({ "checkpoint_sha256": sha256, "model": model.describe(), "dtype": dtype_name(dtype) })
+}
+
 /// What all evaluations of one suite share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions<'a> {

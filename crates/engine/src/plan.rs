@@ -1,6 +1,7 @@
 //! What a suite would do: its trainings and evaluations, and what the store has of them.
 
-use crate::runner::{Desk, load};
+use crate::desk::Desk;
+use crate::runner::load;
 use crate::{Context, Result, Suite};
 use gauntlet_core::{Eps, Norm};
 use serde::Serialize;
@@ -24,11 +25,11 @@ pub struct PlannedTraining {
     pub row: String,
     /// Training seed.
     pub seed: u64,
-    /// Key in the store.
-    pub key: String,
+    /// Key in the store; unknown while the row's teacher is to be trained, or where its checkpoint cannot be read.
+    pub key: Option<String>,
     /// How far it is.
     pub state: State,
-    /// Optimiser steps in all.
+    /// Optimiser steps in all; none for a checkpoint that is there already.
     pub steps: u64,
 }
 
@@ -75,12 +76,13 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
     let steps = u64::from(suite.steps_per_epoch(desk.data.train.len())) * u64::from(suite.train.epochs);
     let (mut trainings, mut evaluations) = (Vec::new(), Vec::new());
     for (row, seed) in desk.parts() {
-        let (key, _) = desk.training(row, seed);
-        let entry = store.get_training(&key)?;
-        let state = match &entry {
-            Some(_) => State::Stored,
-            None if store.state(&key).exists() => State::Begun,
-            None => State::Missing,
+        let key = desk.known(row, seed)?;
+        // A checkpoint that cannot be read has no key; the run says why.
+        let sha256 = if key.is_some() { desk.sha256(row, seed)? } else { None };
+        let state = match (&sha256, &key) {
+            (Some(_), _) => State::Stored,
+            (None, Some(key)) if store.state(key).exists() => State::Begun,
+            _ => State::Missing,
         };
         for attack in desk.attacks() {
             let mut planned = PlannedEvaluation {
@@ -92,8 +94,8 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
                 key: None,
                 state: State::Missing,
             };
-            if let (Some(entry), Some(described)) = (&entry, desk.described(attack, seed)?) {
-                let (key, _) = desk.evaluation(&entry.checkpoint_sha256, &described);
+            if let (Some(sha256), Some(described)) = (&sha256, desk.describable(attack, seed)?) {
+                let (key, _) = desk.evaluation(row, sha256, &described);
                 planned.state = match store.get_attack(&key, attack.eps.len())? {
                     Some(_) => State::Stored,
                     None if store.journal(&key).exists() => State::Begun,
@@ -103,6 +105,7 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
             }
             evaluations.push(planned);
         }
+        let steps = if row.checkpoint.is_some() { 0 } else { steps };
         trainings.push(PlannedTraining { row: row.id.clone(), seed, key, state, steps });
     }
     let examples = suite.examples.indices(desk.data.test.len(), suite.attack_seed).len();

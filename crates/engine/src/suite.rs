@@ -1,6 +1,6 @@
 //! A suite: what is trained on what, and what attacks it.
 
-use crate::{Component, Diagnostic, Kind, TrainConfig, suite_file};
+use crate::{CheckpointSource, Component, Diagnostic, Kind, Teacher, TrainConfig, suite_file};
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{Eps, Norm, Recipe, Registry};
 use gauntlet_data::Catalogue;
@@ -19,9 +19,9 @@ pub struct Suite {
     pub notes: Vec<String>,
     /// Data set.
     pub data: String,
-    /// Architecture of every row.
+    /// Architecture of every row that does not say otherwise.
     pub model: Component,
-    /// Training seeds; every row is trained once with each.
+    /// Training seeds; every row is trained once with each. A checkpoint stands under the first.
     pub seeds: Vec<u64>,
     /// How rows are trained.
     pub train: TrainConfig,
@@ -49,15 +49,24 @@ pub enum Selection {
     Sample(usize),
 }
 
-/// One row of the tables: a recipe with its hyper-parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One row of the tables: a recipe with its hyper-parameters, or somebody's checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Unique in the suite.
     pub id: String,
-    /// Base recipe.
-    pub base: Component,
+    /// Base recipe; a checkpoint has none.
+    pub base: Option<Component>,
     /// Penalties added to it.
     pub penalties: Vec<Component>,
+    /// Weights that are not trained here: a file, or one of the hub's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointSource>,
+    /// Whom the recipe learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
+    /// Architecture, where it is not the suite's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Component>,
     /// What readers of the report should know about it.
     pub note: Option<String>,
 }
@@ -78,7 +87,7 @@ pub struct AttackEntry {
 impl Suite {
     /// Parses and resolves a suite file.
     ///
-    /// `path` names the file in nothing but the suite's default name (its stem).
+    /// `path` gives the suite its default name (its stem), and checkpoints are looked for in its folder first.
     ///
     /// # Errors
     /// Every complaint, each with its place in `text`: syntax, unknown names and keys (with the nearest known one),
@@ -122,7 +131,7 @@ impl Row {
     /// A name that is neither (with the nearest of both), an unknown or missing argument.
     pub fn short(id: &str, registry: &Registry, given: &Map<String, Value>) -> gauntlet_core::Result<Row> {
         let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
-        let row = |base, penalties| Row { id: id.to_string(), base, penalties, note: None };
+        let row = |base, penalties| Row { id: id.to_string(), base: Some(base), penalties, ..Row::default() };
         if registry.recipes.contains(name) {
             return Ok(row(Component::resolve(Kind::Recipe, registry, given)?, vec![]));
         }
@@ -134,12 +143,25 @@ impl Row {
         Err(gauntlet_core::registry::unknown("recipe", name, known))
     }
 
+    /// Its id and the names of base and penalties.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.id.as_str()).chain(self.components().map(|c| c.name.as_str()))
+    }
+
+    /// Base and penalties.
+    pub fn components(&self) -> impl Iterator<Item = &Component> {
+        self.base.iter().chain(&self.penalties)
+    }
+
     /// Builds the recipe.
     ///
     /// # Errors
-    /// An argument outside its domain.
+    /// An argument outside its domain; a checkpoint, which has no recipe.
     pub fn build(&self, registry: &Registry) -> gauntlet_core::Result<Arc<dyn Recipe>> {
-        let (base, _) = registry.recipe(&self.base.given())?;
+        let Some(base) = &self.base else {
+            return Err(gauntlet_core::Error::value("row", format!("{:?} has no recipe to train with", self.id)));
+        };
+        let (base, _) = registry.recipe(&base.given())?;
         if self.penalties.is_empty() {
             return Ok(base);
         }
@@ -148,13 +170,13 @@ impl Row {
             .iter()
             .map(|p| Ok(registry.penalty(&p.given())?.0))
             .collect::<gauntlet_core::Result<Vec<_>>>()?;
-        let names: Vec<&str> = std::iter::once(&self.base).chain(&self.penalties).map(|c| c.name.as_str()).collect();
+        let names: Vec<&str> = self.components().map(|c| c.name.as_str()).collect();
         Ok(Arc::new(Composed { base, penalties, name: names.join(" + ") }))
     }
 
-    /// Base and penalties, without id and note: what a training's key holds.
+    /// Base and penalties: what a training's key holds of a row's recipe.
     pub fn describe(&self) -> Value {
         let penalties: Vec<Value> = self.penalties.iter().map(Component::describe).collect();
-        json!({ "base": self.base.describe(), "penalties": penalties })
+        json!({ "base": self.base.as_ref().map(Component::describe), "penalties": penalties })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::suite::Selection;
 use crate::toml_section::{Complaints, Section, Table, json};
-use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Row, Suite, TrainConfig};
+use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Suite, TrainConfig};
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{Registry, registry};
@@ -10,7 +10,7 @@ use gauntlet_data::Catalogue;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,7 +31,6 @@ const TOP: &[&str] = &[
 ];
 const TRAIN: &[&str] =
     &["epochs", "batch", "optimiser", "schedule", "augmentation", "validation", "clip", "monitor_eps"];
-const ROW: &[&str] = &["id", "recipe", "base", "penalties", "note"];
 
 pub(crate) fn load(
     text: &str,
@@ -46,7 +45,8 @@ pub(crate) fn load(
             None => Diagnostic::whole(message),
         }]
     })?;
-    let mut reader = Reader { registry, catalogue, complaints: Complaints::default() };
+    let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut reader = Reader { registry, catalogue, folder, complaints: Complaints::default() };
     let suite = reader.suite(&Section::top(table.get_ref()), path);
     match (suite, reader.complaints.take()) {
         (Some(suite), complaints) if complaints.is_empty() => Ok(suite),
@@ -57,9 +57,14 @@ pub(crate) fn load(
     }
 }
 
+/// Shape (C, H, W) and number of classes of the data set, where it is known.
+pub(crate) type Shape = Option<((usize, usize, usize), usize)>;
+
 pub(crate) struct Reader<'a> {
     pub(crate) registry: &'a Registry,
     catalogue: &'a Catalogue,
+    /// Where the suite's file is.
+    pub(crate) folder: PathBuf,
     pub(crate) complaints: Complaints,
 }
 
@@ -105,7 +110,7 @@ impl Reader<'_> {
         let carry = top.bool("carry", c).unwrap_or(false);
         let shape = data.as_deref().and_then(|name| self.data(name, top));
         let model = self.model(top, shape);
-        let rows = self.rows(top);
+        let rows = self.rows(top, shape);
         let attacks = self.attacks(top, &rows);
         let train = self.train(top, &attacks);
         Some(Suite {
@@ -124,13 +129,18 @@ impl Reader<'_> {
         })
     }
 
-    fn model(&mut self, top: &Section<'_>, shape: Option<((usize, usize, usize), usize)>) -> Option<Component> {
+    fn model(&mut self, top: &Section<'_>, shape: Shape) -> Option<Component> {
         let Some((_, value)) = top.get("model") else {
             self.complaints.push(
                 Diagnostic::whole("`model` is missing").hint("such as `model = \"lenet-small\"`; gauntlet list models"),
             );
             return None;
         };
+        self.architecture(value, shape)
+    }
+
+    /// A model that can be built for the data.
+    pub(crate) fn architecture(&mut self, value: &Spanned<DeValue<'_>>, shape: Shape) -> Option<Component> {
         let given = self.named(value, "a model")?;
         let component = self.resolve(Kind::Model, value, &given)?;
         if let Some((input, classes)) = shape {
@@ -141,78 +151,6 @@ impl Reader<'_> {
             }
         }
         Some(component)
-    }
-
-    fn rows(&mut self, top: &Section<'_>) -> Vec<Row> {
-        let mut rows: Vec<Row> = Vec::new();
-        for (table, span) in top.tables("row", "[[row]]", "give at least one recipe to train", &mut self.complaints) {
-            let section = Section::new("[[row]]", table, span);
-            if let Some(row) = self.row(&section) {
-                if rows.iter().any(|r| r.id == row.id) {
-                    let place = if section.get("id").is_some() { "id" } else { "recipe" };
-                    self.complaints.push(
-                        Diagnostic::at(section.span_of(place), format!("two rows are called {:?}", row.id))
-                            .hint("give each row an `id` of its own"),
-                    );
-                }
-                rows.push(row);
-            }
-        }
-        rows
-    }
-
-    fn row(&mut self, section: &Section<'_>) -> Option<Row> {
-        section.allow(ROW, &mut self.complaints);
-        let note = section.str("note", &mut self.complaints);
-        let id = section.str("id", &mut self.complaints);
-        let mut row = match (section.get("recipe"), section.get("base")) {
-            (Some(_), Some((key, _))) => {
-                self.complaints.push(
-                    Diagnostic::at(key.span(), "`recipe` and `base` exclude each other")
-                        .hint("`recipe` is short for a base alone, or for `ce` and one penalty"),
-                );
-                return None;
-            }
-            (None, None) => {
-                self.complaints.push(
-                    Diagnostic::at(section.span(), "a row needs a recipe")
-                        .hint("such as `recipe = \"ce\"`, or `base = \"ce\"` with `penalties = [...]`"),
-                );
-                return None;
-            }
-            (Some((_, value)), None) => {
-                if let Some((key, _)) = section.get("penalties") {
-                    self.complaints.push(
-                        Diagnostic::at(key.span(), "`penalties` go with `base`, not with `recipe`")
-                            .hint("write `base = \"ce\"`"),
-                    );
-                }
-                let given = self.named(value, "a recipe")?;
-                let short = Row::short("", self.registry, &given).and_then(|row| row.build(self.registry).map(|_| row));
-                short.map_err(|e| self.complaints.blame(value, &e, "gauntlet list recipes")).ok()?
-            }
-            (None, Some((_, value))) => {
-                let given = self.named(value, "a recipe")?;
-                let base = self.resolve(Kind::Recipe, value, &given);
-                let mut penalties = Vec::new();
-                for value in section.list("penalties", &mut self.complaints) {
-                    let given = self.named(value, "a penalty");
-                    penalties.push(given.and_then(|g| self.resolve(Kind::Penalty, value, &g)));
-                }
-                Row {
-                    id: String::new(),
-                    base: base?,
-                    penalties: penalties.into_iter().collect::<Option<_>>()?,
-                    note: None,
-                }
-            }
-        };
-        row.note = note;
-        row.id = id.unwrap_or_else(|| row.penalties.last().unwrap_or(&row.base).name.clone());
-        if let Err(error) = gauntlet_core::record_file::stem(&row.id, 0) {
-            self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
-        }
-        Some(row)
     }
 
     fn train(&mut self, top: &Section<'_>, attacks: &[AttackEntry]) -> Option<TrainConfig> {
@@ -314,7 +252,7 @@ impl Reader<'_> {
     }
 
     /// A name, or a table with a `name`.
-    fn named(&mut self, value: &Spanned<DeValue<'_>>, what: &str) -> Option<Map<String, Value>> {
+    pub(crate) fn named(&mut self, value: &Spanned<DeValue<'_>>, what: &str) -> Option<Map<String, Value>> {
         let wrong = match value.get_ref() {
             DeValue::String(name) => return Some(Map::from_iter([("name".to_string(), name.to_string().into())])),
             DeValue::Table(table) => match Table::get(table, "name").map(|(_, v)| v.get_ref()) {
@@ -330,7 +268,12 @@ impl Reader<'_> {
         None
     }
 
-    fn resolve(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, given: &Map<String, Value>) -> Option<Component> {
+    pub(crate) fn resolve(
+        &mut self,
+        kind: Kind,
+        value: &Spanned<DeValue<'_>>,
+        given: &Map<String, Value>,
+    ) -> Option<Component> {
         let list = match kind {
             Kind::Model => "gauntlet list models",
             _ => "gauntlet list recipes",
@@ -363,8 +306,7 @@ pub(crate) fn complaint(span: Range<usize>, error: &gauntlet_core::Error, list: 
 }
 
 impl Reader<'_> {
-    /// Shape (C, H, W) and number of classes of the data set.
-    fn data(&mut self, name: &str, top: &Section<'_>) -> Option<((usize, usize, usize), usize)> {
+    fn data(&mut self, name: &str, top: &Section<'_>) -> Shape {
         let span = top.value_span("data");
         match self.catalogue.get(name) {
             Ok(manifest) => Some((manifest.shape, manifest.classes.len())),

@@ -1,16 +1,16 @@
 //! Attacks whose examples are crafted on another row's model.
 
-use crate::runner::Desk;
+use crate::desk::{Desk, of_all};
 use crate::store::TrainingEntry;
 use crate::{AttackEntry, Result, Row, description};
 use serde_json::Value;
 
 /// What has to be known before an attack.
-pub(crate) struct Prepared {
+pub(crate) struct Prepared<'a> {
     /// Its part of the evaluation's key.
     pub(crate) described: Value,
-    /// Key and entry of the training whose model examples are crafted on.
-    pub(crate) crafted_on: Option<(String, TrainingEntry)>,
+    /// Row, key and entry of the training whose model examples are crafted on.
+    pub(crate) crafted_on: Option<(&'a Row, String, TrainingEntry)>,
 }
 
 impl<'a> Desk<'a> {
@@ -28,10 +28,21 @@ impl<'a> Desk<'a> {
     pub(crate) fn described(&self, attack: &AttackEntry, seed: u64) -> Result<Option<Value>> {
         let mut described = description::attack(attack);
         if let Some(row) = self.surrogate(attack)? {
-            let Some(entry) = self.context.store.get_training(&self.training(row, seed).0)? else { return Ok(None) };
-            described["surrogate_sha256"] = entry.checkpoint_sha256.into();
+            let Some(sha256) = self.sha256(row, seed)? else { return Ok(None) };
+            described["surrogate_sha256"] = sha256.into();
+            if let Some(model) = &row.model {
+                described["surrogate_model"] = model.describe();
+            }
         }
         Ok(Some(described))
+    }
+
+    /// Like [`Desk::described`], and `None` where the surrogate's checkpoint cannot be read: the attack itself says so.
+    pub(crate) fn describable(&self, attack: &AttackEntry, seed: u64) -> Result<Option<Value>> {
+        match self.described(attack, seed) {
+            Err(error) if !of_all(&error) => Ok(None),
+            described => described,
+        }
     }
 
     /// An attack's description and, with a surrogate, its training's key and entry; the surrogate is trained where it
@@ -39,14 +50,14 @@ impl<'a> Desk<'a> {
     pub(crate) fn prepare(
         &self,
         attack: &AttackEntry,
-        row: &Row,
+        row: &'a Row,
         seed: u64,
-        entry: &TrainingEntry,
-    ) -> Result<Option<Prepared>> {
+        (key, entry): (&str, &TrainingEntry),
+    ) -> Result<Option<Prepared<'a>>> {
         let crafted_on = match self.surrogate(attack)? {
-            Some(other) if other.id == row.id => Some((self.training(row, seed).0, entry.clone())),
+            Some(other) if other.id == row.id => Some((other, key.to_string(), entry.clone())),
             Some(other) => match self.checkpoint(other, seed)? {
-                Some(trained) => Some(trained),
+                Some((key, entry)) => Some((other, key, entry)),
                 None => return Ok(None),
             },
             None => None,

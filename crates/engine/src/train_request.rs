@@ -1,6 +1,7 @@
 //! One training outside a suite: `gauntlet train`.
 
-use crate::runner::{Desk, load};
+use crate::desk::Desk;
+use crate::runner::load;
 use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig, overfitting};
 use gauntlet_core::Flag;
 use gauntlet_core::record::Epoch;

@@ -535,7 +535,7 @@ fn one_training_and_one_attack_outside_a_suite() {
     let trained = train(&request, &context, &()).unwrap();
     // The suite's training is the same one.
     assert_eq!(plan(&suite, &context).unwrap().trainings[0].state, State::Stored);
-    assert_eq!(trained.key, before.trainings[0].key);
+    assert_eq!(Some(&trained.key), before.trainings[0].key.as_ref());
     let request = AttackRequest {
         model: object(json!({ "name": "linear" })),
         checkpoint: Some(trained.checkpoint.clone().into()),

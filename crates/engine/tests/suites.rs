@@ -3,7 +3,7 @@
 
 use gauntlet_core::{Norm, Registry};
 use gauntlet_data::Catalogue;
-use gauntlet_engine::{Augmentation, Diagnostic, Selection, Suite};
+use gauntlet_engine::{Augmentation, CheckpointSource, Diagnostic, Selection, Suite, Teacher};
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
@@ -75,7 +75,7 @@ fn a_suite_is_resolved_with_every_default() {
     assert_eq!(suite.train.augmentation, Augmentation::CropFlip);
     let ids: Vec<&str> = suite.rows.iter().map(|r| r.id.as_str()).collect();
     assert_eq!(ids, ["ce", "gn", "both"]);
-    assert_eq!(suite.rows[1].base.name, "ce");
+    assert_eq!(suite.rows[1].base.as_ref().unwrap().name, "ce");
     assert_eq!(suite.rows[1].penalties[0].args["norm"], "l2sq");
     assert_eq!(suite.rows[2].penalties.len(), 2);
     let pgd = &suite.attacks[1];
@@ -160,6 +160,21 @@ fn every_mistake_is_found_where_it_stands() {
         ("norm = \"l2\"", "norm = \"l22\"", "\"l22\"", "did you mean"),
         ("label = \"pgd-l2\"", "label = \"fgsm\"", "label = \"fgsm\"", "two attacks are called \"fgsm\""),
         ("label = \"pgd-l2\"", "label = 3", "3\nnorm", "must be a text"),
+        ("recipe = \"ce\"", "checkpoint = \"nowhere.pt\"", "\"nowhere.pt\"", "there is no file nowhere.pt"),
+        ("recipe = \"ce\"", "checkpoint = \"hf:a/b.pt\"", "\"hf:a/b.pt\"", "names no file"),
+        ("recipe = \"ce\"", "checkpoint = 3", "3\n", "`checkpoint` must be a text, got integer"),
+        ("recipe = \"ce\"", "checkpoint = \"hf:a/b/c.pt\"", "[[row]]", "a row with a checkpoint needs an id"),
+        ("recipe = \"ce\"", "recipe = \"ce\"\ncheckpoint = \"hf:a/b/c.pt\"", "recipe", "a checkpoint is not trained"),
+        ("note = \"a note\"", "checkpoint = \"hf:a/b/c.pt\"", "base", "`base` and `checkpoint` exclude each other"),
+        ("note = \"a note\"", "checkpoint = \"hf:a/b/c.pt\"", "penalties", "`penalties` and `checkpoint`"),
+        ("id = \"gn\"", "teacher = \"both\"\nid = \"gn\"\ncheckpoint = \"hf:a/b/c.pt\"", "teacher", "`teacher` and"),
+        ("id = \"gn\"", "id = \"gn\"\nteacher = \"bth\"", "\"bth\"", "did you mean \"both\"?"),
+        ("id = \"gn\"", "id = \"gn\"\nteacher = \"bth\"", "\"bth\"", "or a checkpoint, such as"),
+        ("id = \"gn\"", "id = \"gn\"\nteacher = \"gn\"", "\"gn\"", "gn learns from gn in a circle"),
+        ("id = \"gn\"", "id = \"gn\"\nteacher = \"../t.safetensors\"", "\"../t", "there is no file ../t.safetensors"),
+        ("id = \"gn\"", "id = \"gn\"\nteacher = 7", "7\n", "`teacher` must be a text, got integer"),
+        ("id = \"gn\"", "id = \"gn\"\nmodel = \"lenet-smal\"", "\"lenet-smal\"", "did you mean \"lenet-small\"?"),
+        ("id = \"gn\"", "id = \"gn\"\nmodel = { name = \"mlp\", mean = [0, 0] }", "[0, 0]", "2 entries for 1 channels"),
     ];
     let mut wrong = Vec::new();
     for (from, to, place, say) in cases {
@@ -215,4 +230,64 @@ fn an_attack_that_does_not_know_the_norm_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn rows_name_checkpoints_teachers_and_models_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.safetensors"), "").unwrap();
+    let path = folder.path().join("mine.toml").display().to_string();
+    let rows = r#"
+[[row]]
+id = "theirs"
+checkpoint = "t.safetensors"
+model = { name = "mlp", activation = "softplus" }
+[[row]]
+id = "pupil"
+recipe = "ce"
+teacher = "theirs"
+[[row]]
+id = "second"
+recipe = "ce"
+teacher = "pupil"
+[[row]]
+id = "third"
+recipe = "ce"
+teacher = "t.safetensors"
+[[row]]
+id = "fourth"
+recipe = "ce"
+teacher = "hf:a/b/c.pt@v1"
+"#;
+    let suite = Suite::load(&[GOOD, rows].concat(), &path, &registry(), &Catalogue::new([])).unwrap();
+    let row = |id: &str| suite.row(id).unwrap();
+    assert_eq!(row("theirs").model.as_ref().unwrap().args["activation"], "softplus");
+    let file = CheckpointSource::File(folder.path().join("t.safetensors"));
+    assert_eq!((row("theirs").checkpoint.as_ref(), row("theirs").base.as_ref()), (Some(&file), None));
+    assert_eq!(row("pupil").teacher, Some(Teacher::Row("theirs".into())));
+    assert_eq!(row("second").teacher, Some(Teacher::Row("pupil".into())));
+    assert_eq!(row("third").teacher, Some(Teacher::Checkpoint(file)));
+    assert_eq!(row("fourth").teacher.as_ref().unwrap().to_string(), "hf:a/b/c.pt@v1");
+    assert!(row("ce").teacher.is_none() && row("ce").model.is_none());
+    let again: Suite = serde_json::from_str(&serde_json::to_string(&suite).unwrap()).unwrap();
+    assert_eq!(again, suite);
+}
+
+#[test]
+fn a_circle_of_teachers_is_told_once() {
+    let circle = GOOD
+        .replace("recipe = \"ce\"", "recipe = \"ce\"\nteacher = \"both\"")
+        .replace("id = \"both\"", "id = \"both\"\nteacher = \"gn\"")
+        .replace("id = \"gn\"", "id = \"gn\"\nteacher = \"ce\"");
+    let complaints = load(&circle).unwrap_err();
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(complaints[0].to_string().contains("ce learns from both learns from gn learns from ce in a circle"));
+    // Whoever learns from a circle is in none.
+    let tail = GOOD
+        .replace("recipe = \"ce\"", "recipe = \"ce\"\nteacher = \"both\"")
+        .replace("id = \"both\"", "id = \"both\"\nteacher = \"gn\"")
+        .replace("id = \"gn\"", "id = \"gn\"\nteacher = \"both\"");
+    let complaints = load(&tail).unwrap_err();
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(complaints[0].to_string().contains("gn learns from both learns from gn in a circle"), "{complaints:?}");
 }

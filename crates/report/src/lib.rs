@@ -7,6 +7,7 @@ mod column;
 mod error;
 mod folder;
 mod markdown;
+mod models;
 mod provenance;
 mod report;
 mod summary;

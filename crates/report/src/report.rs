@@ -1,6 +1,6 @@
 //! The report: what tables and pages are made from.
 
-use crate::{Column, Count, Folder, Result, Summary, provenance, twins};
+use crate::{Column, Count, Folder, Result, Summary, models, provenance, twins};
 use gauntlet_core::Record;
 use gauntlet_core::checkpoint::write_atomically;
 use std::path::{Path, PathBuf};
@@ -89,10 +89,16 @@ impl Report {
         problems.extend(mixtures(records));
         let mut notes = folder.manifest.notes.clone();
         for row in &rows {
-            let note =
-                records.iter().filter(|r| r.row == *row).find_map(|r| r.result.configuration.get("note")?.as_str());
-            notes.extend(note.map(|note| format!("`{row}`: {note}")));
+            let said = |key: &str| {
+                records.iter().filter(|r| r.row == *row).find_map(|r| r.result.configuration.get(key)?.as_str())
+            };
+            notes.extend(said("note").map(|note| format!("`{row}`: {note}")));
+            notes.extend(
+                said("checkpoint").map(|source| format!("`{row}`: not trained here, its weights are {source}")),
+            );
+            notes.extend(said("teacher").map(|teacher| format!("`{row}`: taught by {teacher}")));
         }
+        notes.extend(models::sentences(&rows, records));
         let mut remarks = twins::sentences(records);
         for r in records {
             remarks.extend(
@@ -183,15 +189,21 @@ fn mixtures(records: &[Record]) -> Vec<String> {
                 name(first)
             ));
         }
-        // What a suite sets for all its rows: a difference means that records of two versions of it have met.
+        // What a suite sets for a row, for all that it trains, for all: a difference means that records of two versions
+        // of it have met.
+        let given = |r: &Record| r.result.configuration.get("checkpoint").is_some();
+        let same_row = measured.iter().find(|o| o.row == r.row);
+        let trained = measured.iter().find(|o| !given(o) && !given(r));
         let parts = [
-            ("/training/model", "model"),
-            ("/training/train", "training settings"),
-            ("/evaluation", "conditions of attack"),
+            ("/training/model", "model", same_row),
+            ("/training/train", "training settings", trained),
+            ("/evaluation", "conditions of attack", Some(first)),
         ];
-        for (pointer, what) in parts {
-            if r.result.configuration.pointer(pointer) != first.result.configuration.pointer(pointer) {
-                problems.push(format!("{} and {} have different {what}; repeat the older one", name(r), name(first)));
+        for (pointer, what, other) in parts {
+            if let Some(other) = other
+                && r.result.configuration.pointer(pointer) != other.result.configuration.pointer(pointer)
+            {
+                problems.push(format!("{} and {} have different {what}; repeat the older one", name(r), name(other)));
             }
         }
         if !r.result.clean.iter().map(|v| v.id).eq(first.result.clean.iter().map(|v| v.id)) {

@@ -173,6 +173,41 @@ the penalty is a constant to the optimiser, so the popular snippet trains nothin
 }
 
 #[test]
+fn rows_may_differ_in_their_models_and_what_they_are_is_told() {
+    let mut records = tiny();
+    let model = |activation: &str| json!({"name": "mlp", "args": {"activation": activation, "width": 8}});
+    for (r, activation) in records.iter_mut().zip(["relu", "relu", "gelu", "gelu", "relu", "relu"]) {
+        r.result.configuration["training"]["model"] = model(activation);
+        r.result.configuration["training"]["train"] = json!({"epochs": 1});
+    }
+    for r in &mut records[4..] {
+        r.row = "theirs".into();
+        r.result.configuration =
+            json!({"training": {"model": {"name": "linear", "args": {}}}, "checkpoint": "hf:a/b/c.pt@main"});
+    }
+    records[2].result.configuration["teacher"] = "ce".into();
+    let told = report(records.clone());
+    assert_eq!(told.problems, [""; 0]);
+    assert_eq!(
+        told.notes[2..],
+        [
+            "`grad-norm`: taught by ce",
+            "`theirs`: not trained here, its weights are hf:a/b/c.pt@main",
+            "`grad-norm`: its model is mlp with activation = \"gelu\"",
+            "`theirs`: its model is linear",
+        ]
+    );
+    // Within one row they may not.
+    records[3].result.configuration["training"]["model"] = model("relu");
+    let problems = report(records).problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("`grad-norm`, seed 1 and `grad-norm`, seed 0 have different model"),
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn what_a_training_cost_stands_beside_its_numbers_where_it_is_known() {
     let mut records = tiny();
     records[2].provenance.cost_relative_to_ce = Some(2.0 / 3.0 + 1.0);

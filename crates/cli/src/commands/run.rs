@@ -6,26 +6,26 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
 use gauntlet_core::Record;
-use gauntlet_engine::{Context, Row, Selection, Store, Suite};
+use gauntlet_engine::{Context, Filters, Row, Selection, Store, Suite};
 use gauntlet_report::{Entry, Folder, Manifest, Report};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
-    let (mut whole, catalogue) = suites::load(session, &arguments.suite)?;
-    select(&mut whole, &arguments.examples);
-    let suite = narrow(&whole, &arguments.only)?;
+    let (mut suite, catalogue) = suites::load(session, &arguments.suite)?;
+    select(&mut suite, &arguments.examples);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     let folder = out.join("records");
     let interrupt = interrupt::flag();
     let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
+    context.only = only(&suite, &arguments.only)?;
     context.data = session.data(&arguments.data);
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
     session.create(&folder)?;
     let progress = session.progress();
     let records = gauntlet_engine::run(&suite, &context, &progress);
     progress.finish();
-    let records = merge(&whole, records?, &folder);
+    let records = merge(&suite, records?, &folder);
     let folder_of = Folder { manifest: manifest(&suite, &records, arguments), records, problems: Vec::new() };
     folder_of.write(&folder)?;
     let report = Report::new(&folder_of)?;
@@ -54,12 +54,10 @@ pub(crate) fn committed(suite: &Suite, folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The suite without the parts that `--only` leaves out: `row=ID`, `recipe=NAME`, `seed=N`. Several rows, or several
-/// seeds, add up.
-fn narrow(suite: &Suite, only: &[String]) -> Result<Suite, Failure> {
-    let mut rows: Vec<&str> = Vec::new();
-    let mut seeds: Vec<u64> = Vec::new();
-    for text in only {
+/// What `--only` leaves: `row=ID`, `recipe=NAME`, `seed=N`. Several rows, or several seeds, add up.
+fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> {
+    let mut only = Filters::default();
+    for text in given {
         let wrong = |why: String| Failure::user(format!("--only {text}: {why}"));
         let Some((key, value)) = text.split_once('=') else {
             return Err(wrong("write row=ID, recipe=NAME or seed=N".into()));
@@ -67,12 +65,13 @@ fn narrow(suite: &Suite, only: &[String]) -> Result<Suite, Failure> {
         match key {
             "row" | "recipe" => {
                 let names = |row: &Row| -> Vec<String> {
-                    let components = std::iter::once(&row.base).chain(&row.penalties);
-                    if key == "row" { vec![row.id.clone()] } else { components.map(|c| c.name.clone()).collect() }
+                    let components = row.components().map(|c| c.name.clone());
+                    if key == "row" { vec![row.id.clone()] } else { components.collect() }
                 };
-                let before = rows.len();
-                rows.extend(suite.rows.iter().filter(|r| names(r).iter().any(|n| n == value)).map(|r| r.id.as_str()));
-                if rows.len() == before {
+                let before = only.rows.len();
+                let chosen = suite.rows.iter().filter(|r| names(r).iter().any(|n| n == value));
+                only.rows.extend(chosen.map(|r| r.id.clone()));
+                if only.rows.len() == before {
                     let known: BTreeSet<String> = suite.rows.iter().flat_map(names).collect();
                     let error = gauntlet_core::registry::unknown(key, value, known.iter().map(String::as_str));
                     let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -84,15 +83,12 @@ fn narrow(suite: &Suite, only: &[String]) -> Result<Suite, Failure> {
                 if !suite.seeds.contains(&seed) {
                     return Err(wrong(format!("{} has the seeds {:?}", suite.name, suite.seeds)));
                 }
-                seeds.push(seed);
+                only.seeds.push(seed);
             }
             other => return Err(wrong(format!("unknown key {other:?}; it takes row, recipe or seed"))),
         }
     }
-    let mut narrowed = suite.clone();
-    narrowed.rows.retain(|r| rows.is_empty() || rows.contains(&r.id.as_str()));
-    narrowed.seeds.retain(|s| seeds.is_empty() || seeds.contains(s));
-    Ok(narrowed)
+    Ok(only)
 }
 
 /// The new records and, of the suite's other parts, those that the report already has: `--only` adds to a table.

@@ -1,0 +1,198 @@
+//! Everything that the parts of a suite share while it runs.
+
+use crate::description::{self, Conditions};
+use crate::event::{Event, Events, Part};
+use crate::given::Given;
+use crate::{
+    AttackEntry, Context, Error, Evaluator, Examples, Images, Result, Row, Suite, Teacher, fingerprint, import,
+};
+use crate::{Component, teacher};
+use gauntlet_core::{Frozen, Network};
+use serde_json::{Value, json};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One attempt at a part: done, or claimed by another process.
+pub(crate) enum Attempt<T> {
+    Done(T),
+    Busy,
+}
+
+/// A suite, its data and its store.
+pub(crate) struct Desk<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) events: &'a dyn Events,
+    pub(crate) data: Images,
+    pub(crate) train_sha256: String,
+    pub(crate) conditions: Value,
+    /// Read from the test split when the first checkpoint is to be judged, not before.
+    examples: OnceCell<Examples>,
+    /// Checkpoints from elsewhere that were read, by source and model.
+    pub(crate) given: RefCell<BTreeMap<String, Given>>,
+    /// Trainings that failed in this run, by key, with the reason: those who need them do not try again.
+    pub(crate) failed: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'a> Desk<'a> {
+    pub(crate) fn open(
+        suite: &'a Suite,
+        data: Images,
+        context: &'a Context<'a>,
+        events: &'a dyn Events,
+    ) -> Result<Self> {
+        let (train, test) = (data.train.len(), data.test.len());
+        events.event(&Event::DataReady { data: &suite.data, train, test });
+        teacher::check(&suite.rows)?;
+        let conditions = Conditions {
+            data_sha256: &data.test.sha256(),
+            examples: suite.examples,
+            attack_seed: suite.attack_seed,
+            carry: suite.carry,
+            dtype: context.dtype,
+        }
+        .describe();
+        let desk = Desk {
+            suite,
+            context,
+            events,
+            train_sha256: data.train.sha256(),
+            data,
+            conditions,
+            examples: OnceCell::new(),
+            given: RefCell::default(),
+            failed: RefCell::default(),
+        };
+        desk.built(&suite.model)?;
+        Ok(desk)
+    }
+
+    /// Rows × seeds that the filters leave; a checkpoint has no seed and stands under the first.
+    pub(crate) fn parts(&self) -> Vec<(&'a Row, u64)> {
+        let only = &self.context.only;
+        let named = |row: &Row| {
+            (only.rows.is_empty() || only.rows.contains(&row.id))
+                && (only.recipes.is_empty() || row.names().any(|n| only.recipes.iter().any(|r| r == n)))
+        };
+        let rows = self.suite.rows.iter().filter(|r| named(r));
+        let seeds = |row: &Row| &self.suite.seeds[..if row.checkpoint.is_some() { 1 } else { self.suite.seeds.len() }];
+        rows.flat_map(|row| seeds(row).iter().map(move |seed| (row, *seed)))
+            .filter(|(_, seed)| only.seeds.is_empty() || only.seeds.contains(seed))
+            .collect()
+    }
+
+    /// Attacks that the filters leave.
+    pub(crate) fn attacks(&self) -> Vec<&'a AttackEntry> {
+        let only = &self.context.only.attacks;
+        self.suite.attacks.iter().filter(|a| only.is_empty() || only.contains(&a.label)).collect()
+    }
+
+    /// The row of that id.
+    pub(crate) fn row(&self, id: &str) -> Result<&'a Row> {
+        self.suite.row(id).ok_or_else(|| {
+            let known = self.suite.rows.iter().map(|r| r.id.as_str());
+            gauntlet_core::registry::unknown("row", id, known).into()
+        })
+    }
+
+    /// A row's architecture: its own, or the suite's.
+    pub(crate) fn model(&self, row: &'a Row) -> &'a Component {
+        row.model.as_ref().unwrap_or(&self.suite.model)
+    }
+
+    /// A row's network on this data.
+    pub(crate) fn network(&self, row: &'a Row) -> Result<Arc<dyn Network>> {
+        self.built(self.model(row))
+    }
+
+    pub(crate) fn built(&self, model: &Component) -> Result<Arc<dyn Network>> {
+        let (shape, classes) = (self.data.train.shape(), self.data.classes.len());
+        Ok(self.context.registry.model(&model.given(), shape, classes)?.0)
+    }
+
+    /// Key and description of an evaluation of a row's checkpoint.
+    pub(crate) fn evaluation(&self, row: &'a Row, checkpoint_sha256: &str, attack: &Value) -> (String, Value) {
+        let model = self.model(row).describe();
+        let description = description::evaluation(&self.conditions, &model, checkpoint_sha256, attack);
+        (fingerprint(&description), description)
+    }
+
+    /// `runs/suites/<name>.json`: the resolved suite and the keys of its trainings, where they are known already.
+    pub(crate) fn manifest(&self) -> Result<Value> {
+        let mut trainings = Vec::new();
+        for (row, seed) in self.parts() {
+            trainings.push(json!({ "row": row.id, "seed": seed, "key": self.known(row, seed)? }));
+        }
+        Ok(json!({ "suite": self.suite, "trainings": trainings }))
+    }
+
+    /// Imports what committed records hold of the suite's parts and of the rows that teach them.
+    pub(crate) fn import(&self) -> Result<()> {
+        let mut rows: Vec<(&Row, u64)> = self.parts();
+        let mut next = 0;
+        while let Some((row, seed)) = rows.get(next).copied() {
+            if let Some(Teacher::Row(id)) = &row.teacher {
+                let teacher = (self.row(id)?, seed);
+                if !rows.contains(&teacher) {
+                    rows.push(teacher);
+                }
+            }
+            next += 1;
+        }
+        let mut tried = BTreeSet::new();
+        loop {
+            // Whoever has a teacher has a key when the teacher's weights are known.
+            let mut wanted = BTreeSet::new();
+            for (row, seed) in &rows {
+                if let Some(key) = self.known(row, *seed)?
+                    && !tried.contains(&key)
+                    && self.context.store.get_training(&key)?.is_none()
+                {
+                    wanted.insert(key);
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            for text in import::import(&self.context.store, &self.context.records, &wanted)? {
+                let text = format!("a committed record was not imported: {text}");
+                if tried.is_empty() {
+                    self.note("", 0, &text);
+                }
+            }
+            tried.append(&mut wanted);
+        }
+    }
+
+    pub(crate) fn note(&self, row: &str, seed: u64, text: &str) {
+        self.events.event(&Event::Note { part: Part { row, seed, attack: None }, text });
+    }
+
+    /// The test rows, read at the first call.
+    pub(crate) fn examples(&self) -> Result<&Examples> {
+        if let Some(examples) = self.examples.get() {
+            return Ok(examples);
+        }
+        let rows = self.suite.examples.indices(self.data.test.len(), self.suite.attack_seed);
+        let examples = Examples::of_split(&self.data.test, &rows, self.context.dtype)?;
+        Ok(self.examples.get_or_init(|| examples))
+    }
+
+    pub(crate) fn evaluator<'s>(&'s self, target: &'s Frozen, examples: &'s Examples) -> Evaluator<'s> {
+        Evaluator {
+            target,
+            examples,
+            width: self.context.width,
+            attack_seed: self.suite.attack_seed,
+            carry: self.suite.carry,
+            surrogate: None,
+            interrupt: self.context.interrupt,
+        }
+    }
+}
+
+/// A failure that ails the environment, and so every part: the run ends with it.
+pub(crate) fn of_all(error: &Error) -> bool {
+    matches!(error, Error::Interrupted | Error::Store { .. })
+}

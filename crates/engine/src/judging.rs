@@ -1,0 +1,200 @@
+//! What one checkpoint is put through: clean pass, probes and attacks, as far as the store does not hold them.
+
+use crate::desk::{Attempt, Desk, of_all};
+use crate::evaluator::{CleanPass, Cost, Evaluator};
+use crate::event::{Event, Part};
+use crate::journal::Journal;
+use crate::progress::Progress;
+use crate::store::TrainingEntry;
+use crate::surrogate::Prepared;
+use crate::{AttackEntry, Result, Row, flags, overfitting, provenance};
+use gauntlet_core::{Attacked, Frozen, Provenance, Record, Target, Verdict};
+use serde_json::Value;
+use std::cell::OnceCell;
+use std::time::Instant;
+
+impl<'a> Desk<'a> {
+    /// Whether the store has every evaluation of a row's checkpoint.
+    pub(crate) fn complete(&self, row: &'a Row, checkpoint_sha256: &str, seed: u64) -> Result<bool> {
+        let store = &self.context.store;
+        if store.get_clean(&self.evaluation(row, checkpoint_sha256, &Value::Null).0)?.is_none() {
+            return Ok(false);
+        }
+        for entry in self.attacks() {
+            let Some(described) = self.describable(entry, seed)? else { return Ok(false) };
+            let (key, _) = self.evaluation(row, checkpoint_sha256, &described);
+            if store.get_attack(&key, entry.eps.len())?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Clean pass and attacks of one checkpoint, as far as the store does not hold them.
+    pub(crate) fn judge(
+        &self,
+        record: &mut Record,
+        row: &'a Row,
+        seed: u64,
+        (training_key, entry): (&str, &TrainingEntry),
+    ) -> Result<Attempt<()>> {
+        let store = &self.context.store;
+        let sha256 = &entry.checkpoint_sha256;
+        // Loaded once, when the first missing evaluation asks for it.
+        let subject: OnceCell<(Frozen, CleanPass)> = OnceCell::new();
+        let open = || self.subject(&subject, row, training_key, entry);
+        let (key, description) = self.evaluation(row, sha256, &Value::Null);
+        let begun = Instant::now();
+        (record.result.clean, record.result.flags) = match store.get_clean(&key)? {
+            Some((stored, verdicts)) => {
+                add(&mut record.provenance, &stored.provenance);
+                (verdicts, stored.flags)
+            }
+            None => {
+                let (target, pass) = open()?;
+                let verdicts = pass.verdicts.clone();
+                let flags = self.evaluator(target, self.examples()?).probe(pass, self.context.registry)?;
+                let cost = Cost { forwards: verdicts.len() as u64, backwards: 0 };
+                let spent = spent(self.context.threads, begun, cost);
+                add(&mut record.provenance, &spent);
+                store.put_clean(&key, description, spent, &flags, &verdicts)?;
+                (verdicts, flags)
+            }
+        };
+        let mut failures: Vec<String> = Vec::new();
+        let mut busy = false;
+        let mut attacks = Vec::new();
+        for attack in self.attacks() {
+            let part = Part { row: &row.id, seed, attack: Some(&attack.label) };
+            let Prepared { described, crafted_on } = match self.prepare(attack, row, seed, (training_key, entry)) {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => {
+                    busy = true;
+                    continue;
+                }
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => {
+                    failures.push(format!("{}: its surrogate: {error}", attack.label));
+                    continue;
+                }
+            };
+            attacks.push(described.clone());
+            let (key, description) = self.evaluation(row, sha256, &described);
+            if let Some((stored, lists)) = store.get_attack(&key, attack.eps.len())? {
+                self.events.event(&Event::Skipped { part });
+                add(&mut record.provenance, &stored.provenance);
+                record.result.attacked.extend(cells(attack, lists));
+                continue;
+            }
+            let Some(_claim) = store.claim_evaluation(&key)? else {
+                self.events.event(&Event::Waiting { part, key: &key });
+                busy = true;
+                continue;
+            };
+            if let Some((stored, lists)) = store.get_attack(&key, attack.eps.len())? {
+                add(&mut record.provenance, &stored.provenance);
+                record.result.attacked.extend(cells(attack, lists));
+                continue;
+            }
+            let begun = Instant::now();
+            let mut cost = Cost::default();
+            let judged = open().and_then(|(target, pass)| {
+                let surrogate = match &crafted_on {
+                    Some((other, key, trained)) => {
+                        Some(Frozen::new(self.network(other)?, self.weights(other, key, trained)?.constants()))
+                    }
+                    None => None,
+                };
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                let evaluator = Evaluator { surrogate, ..self.evaluator(target, self.examples()?) };
+                self.attack(attack, &evaluator, pass, part, &key, &mut cost)
+            });
+            match judged {
+                Ok(attacked) => {
+                    let lists: Vec<&[Verdict]> = attacked.iter().map(|a| a.verdicts.as_slice()).collect();
+                    let spent = spent(self.context.threads, begun, cost);
+                    add(&mut record.provenance, &spent);
+                    store.put_attack(&key, description, spent, &lists)?;
+                    record.result.attacked.extend(attacked);
+                }
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.events.event(&Event::Failed { part, reason: &reason });
+                    failures.push(format!("{}: {reason}", attack.label));
+                }
+            }
+        }
+        if busy {
+            return Ok(Attempt::Busy);
+        }
+        record.result.configuration["attacks"] = attacks.into();
+        record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
+        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
+        if !failures.is_empty() {
+            record.failed = Some(failures.join("; "));
+        }
+        Ok(Attempt::Done(()))
+    }
+
+    /// One attack at all its budgets, with a journal beside the result.
+    fn attack(
+        &self,
+        entry: &AttackEntry,
+        evaluator: &Evaluator<'_>,
+        clean: &CleanPass,
+        part: Part<'_>,
+        key: &str,
+        cost: &mut Cost,
+    ) -> Result<Vec<Attacked>> {
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        let (journal, done) = Journal::open(&self.context.store.journal(key))?;
+        let mut progress = Progress::new(self.events, part, entry, Some(journal));
+        evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)
+    }
+
+    /// The frozen model and its clean pass, made at the first call.
+    fn subject<'s>(
+        &self,
+        cell: &'s OnceCell<(Frozen, CleanPass)>,
+        row: &'a Row,
+        training_key: &str,
+        entry: &TrainingEntry,
+    ) -> Result<&'s (Frozen, CleanPass)> {
+        if let Some(subject) = cell.get() {
+            return Ok(subject);
+        }
+        let weights = self.weights(row, training_key, entry)?;
+        let target = Frozen::new(self.network(row)?, weights.constants());
+        let pass = self.evaluator(&target, self.examples()?).clean(&mut Cost::default())?;
+        Ok(cell.get_or_init(|| (target, pass)))
+    }
+}
+
+fn cells(entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
+    let parameters = entry.attack.describe();
+    let cell = |(eps, verdicts): (&gauntlet_core::Eps, Vec<Verdict>)| Attacked {
+        attack: entry.label.clone(),
+        parameters: parameters.clone(),
+        norm: entry.norm,
+        eps: eps.clone(),
+        verdicts,
+    };
+    entry.eps.iter().zip(lists).map(cell).collect()
+}
+
+fn spent(threads: usize, begun: Instant, cost: Cost) -> Provenance {
+    Provenance {
+        evaluate_seconds: begun.elapsed().as_secs_f64(),
+        executed_forwards: cost.forwards,
+        executed_backwards: cost.backwards,
+        ..provenance(threads)
+    }
+}
+
+/// Adds an evaluation's work to a record's.
+fn add(total: &mut Provenance, part: &Provenance) {
+    total.evaluate_seconds += part.evaluate_seconds;
+    total.executed_forwards += part.executed_forwards;
+    total.executed_backwards += part.executed_backwards;
+}
