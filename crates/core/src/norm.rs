@@ -332,7 +332,8 @@ fn simplex_threshold(delta: &[f64], radius: f64) -> f64 {
     for (j, size) in sizes.iter().enumerate() {
         sum += size;
         let candidate = (sum - radius) / (j + 1) as f64;
-        if *size > candidate {
+        // Equality changes nothing, except at radius 0, where it is all there is.
+        if *size >= candidate {
             threshold = candidate;
         }
     }
@@ -353,6 +354,15 @@ mod tests {
     }
     fn norms() -> impl Strategy<Value = Norm> {
         prop_oneof![Just(Norm::Linf), Just(Norm::L2), Just(Norm::L1)]
+    }
+
+    #[test]
+    fn a_ball_of_radius_zero_is_its_centre() {
+        let (x, x0) = (tensor(&[0.4, 0.1, 0.7, 0.5, 0.5, 0.2], 2), tensor(&[0.5, 0.1, 0.6, 0.5, 0.4, 0.9], 2));
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+            let projected = ThreatModel::new(norm, 0.0).project(&x, &x0).unwrap();
+            assert_eq!(flat(&projected), flat(&x0), "{norm}");
+        }
     }
 
     proptest! {

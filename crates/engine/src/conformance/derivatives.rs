@@ -7,7 +7,7 @@ use crate::Result;
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Norm, Params};
+use gauntlet_core::Params;
 use serde_json::{Value, json};
 
 /// The sign in an FGSM step jumps where a gradient crosses zero: a small step keeps the signs.
@@ -81,8 +81,8 @@ fn compare(subject: &Subject<'_>, order: Order, probe: Probe) -> Result<Found> {
         Err(error @ gauntlet_autograd::Error::Check(_)) => error,
         Err(other) => return Err(other.into()),
     };
-    if let Some(why) = held(subject) {
-        return Ok(Found::Skipped(why));
+    if let Some(why) = subject.recipe.held_constant() {
+        return Ok(Found::Skipped(format!("{why}: central differences are another derivative")));
     }
     // Which term is it?
     let mut at_fault = Vec::new();
@@ -98,7 +98,7 @@ fn compare(subject: &Subject<'_>, order: Order, probe: Probe) -> Result<Found> {
     let terms = if at_fault.is_empty() { "all terms together".to_string() } else { at_fault.join(", ") };
     Ok(Found::Broken(format!(
         "the gradient of {terms} is not the derivative: {error}; is a value detached that depends on the weights? What \
-         is held constant on purpose has to be `detached` in the formula"
+         is held constant on purpose is said by `held_constant`"
     )))
 }
 
@@ -124,25 +124,6 @@ fn difference(
         .map_err(said)
     };
     along(&f, &at, order, probe)
-}
-
-/// Why a value that moves smoothly with the weights is rightly held constant, if it is.
-fn held(subject: &Subject<'_>) -> Option<String> {
-    if let Some(threat) = subject.recipe.threat()
-        && threat.norm != Norm::Linf
-    {
-        return Some(format!(
-            "adversarial examples are constants that move smoothly with the weights under {}: compared under linf only, \
-             where they move in steps",
-            threat.norm
-        ));
-    }
-    let formula = subject.formula();
-    ["detached", "sg("].iter().any(|w| formula.contains(w)).then(|| {
-        "the formula holds a value constant that moves smoothly with the weights: central differences are another \
-         derivative"
-            .to_string()
-    })
 }
 
 fn is_cut(subject: &Subject<'_>) -> bool {

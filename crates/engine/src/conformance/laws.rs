@@ -7,8 +7,8 @@ use crate::{Result, TrainingStep};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::Position;
-use gauntlet_core::{Batch, Network, Pass, Weights};
-use serde_json::{Value, json};
+use gauntlet_core::{Batch, Network, ParamDoc, Pass, Weights};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Error that rounding may cause, as a share of the values.
@@ -128,16 +128,14 @@ pub(super) fn pixels(subject: &Subject<'_>) -> Result<Found> {
 
 /// At nothing, every recipe on a cross-entropy is plain training.
 pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
-    let named = |names: &[&str]| subject.params.iter().filter(|p| names.contains(&p.name)).collect::<Vec<_>>();
-    let budget = named(&["eps", "sigma"]);
-    let weights: Vec<_> =
-        subject.params.iter().filter(|p| p.name == "weight" || p.doc.starts_with("weight of the penalty")).collect();
-    let (changed, value): (_, Value) = match subject.is_penalty() || budget.is_empty() {
-        true => (weights, json!(0.0)),
-        false => (budget, json!("0")),
+    let (budgets, weights): (Vec<_>, Vec<_>) = {
+        let budget = |p: &&ParamDoc| p.kind == "eps" && (p.name == "eps" || p.default.is_empty());
+        let weight = |p: &&ParamDoc| p.name == "weight" || p.name.ends_with("_weight");
+        (subject.params.iter().filter(budget).collect(), subject.params.iter().filter(weight).collect())
     };
+    let changed = if weights.is_empty() || !(subject.is_penalty() || budgets.is_empty()) { budgets } else { weights };
     if changed.is_empty() {
-        return Ok(Found::Skipped("no parameter `eps`, `sigma` or `weight` to set to 0".into()));
+        return Ok(Found::Skipped("no budget and no `weight` to set to 0".into()));
     }
     let here = subject.here()?;
     if !subject.is_penalty() && !here.terms.iter().any(|(name, w, _)| *w != 0.0 && ["ce", "adv_ce"].contains(&&**name))
@@ -147,7 +145,7 @@ pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
     }
     let names: Vec<&str> = changed.iter().map(|p| p.name).collect();
     let names = names.join(" = ");
-    let nothing = changed.iter().map(|p| (p.name, if p.kind == "float" { json!(0.0) } else { value.clone() }));
+    let nothing = changed.iter().map(|p| (p.name, if p.kind == "eps" { json!("0") } else { json!(0.0) }));
     let nothing = match subject.with(nothing) {
         Ok(nothing) => nothing.here()?,
         Err(error) => return Ok(Found::Skipped(format!("{names} = 0 is refused: {error}"))),

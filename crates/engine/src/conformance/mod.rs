@@ -91,8 +91,9 @@ impl fmt::Display for Conformance {
 /// * `batch`: two halves of a batch, averaged, give the whole batch's terms and gradient.
 /// * `pixels`: absorbing the model's normalisation into its first layer changes nothing.
 /// * `reach`: the total reaches every trained parameter, and every weighted term reaches one.
-/// * `gradient`, `second order`: derivatives by the parameters are central differences.
-/// * `zero`: at ε = 0, or with a penalty's weights at 0, the gradient is that of `ce`.
+/// * `gradient`, `second order`: derivatives by the parameters are central differences, unless
+///   [`gauntlet_core::Recipe::held_constant`] says why they cannot be; `graph = "cut"` trains what no penalty trains.
+/// * `zero`: at ε = 0, or with a penalty's weights (`weight`, `.._weight`) at 0, the gradient is that of `ce`.
 /// * `saturation`: finite where the softmax is saturated, right or wrong, and where all weights are zero, in f32 too.
 /// * `training`: a few steps of the trainer are finite and move the weights.
 ///

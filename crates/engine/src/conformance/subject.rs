@@ -68,13 +68,6 @@ impl<'a> Subject<'a> {
         self.given.get("name").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The formula as documented.
-    pub(super) fn formula(&self) -> String {
-        let r = self.registry;
-        let of_recipe = r.recipes.get(self.name()).map(|s| s.formula.to_string());
-        of_recipe.or_else(|_| r.penalties.get(self.name()).map(|s| s.formula.to_string())).unwrap_or_default()
-    }
-
     /// Whether it is a penalty, which stands on `ce`.
     pub(super) fn is_penalty(&self) -> bool {
         !self.registry.recipes.contains(self.name())
