@@ -208,7 +208,7 @@ impl Reader<'_> {
             }
         };
         row.note = note;
-        row.id = id.unwrap_or_else(|| row.penalties.last().unwrap_or(&row.base).name.clone());
+        row.id = id.unwrap_or_else(|| plain_name(&row.penalties.last().unwrap_or(&row.base).name));
         if let Err(error) = gauntlet_core::record_file::stem(&row.id, 0) {
             self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
         }
@@ -346,6 +346,12 @@ impl Reader<'_> {
         });
         resolved.map_err(|error| self.complaints.blame(value, &error, list)).ok()
     }
+}
+
+/// A component's name without what a row's id cannot hold: `script:mine/steep.rhai` is called `steep`.
+fn plain_name(name: &str) -> String {
+    let file = name.split_once(':').map_or(name, |(_, file)| file);
+    Path::new(file).file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// A complaint made of an error of core; `list` is where all names stand.
