@@ -14,8 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-recipes", &["autograd", "core"]),
     ("gauntlet-attacks", &["autograd", "core"]),
     ("gauntlet-report", &["core"]),
+    ("gauntlet-script", &["autograd", "core"]),
     ("gauntlet-engine", &["autograd", "core", "data"]),
-    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "report"]),
+    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "report", "script"]),
 ];
 
 fn root() -> &'static Path {
@@ -76,6 +77,7 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
     assert_eq!(users("hf-hub"), ["gauntlet-data"]);
     assert_eq!(users("parquet"), ["gauntlet-data"]);
     assert_eq!(users("clap"), ["gauntlet"]);
+    assert_eq!(users("rhai"), ["gauntlet-script"]);
     assert!(!users("candle-core").contains(&"gauntlet-report".to_string()), "report knows nothing but records");
     assert!(users("candle-nn").is_empty(), "candle's layers serve in tests and examples only");
 }

@@ -9,4 +9,5 @@ mod faults;
 mod interruptions;
 mod listings;
 mod sandbox;
+mod scripts;
 mod suite;

@@ -58,6 +58,7 @@ impl App {
         gauntlet_attacks::register(&mut registry)?;
         gauntlet_models::register(&mut registry)?;
         gauntlet_recipes::register(&mut registry)?;
+        gauntlet_script::register(&mut registry);
         self.recipes.into_iter().try_for_each(|s| registry.recipes.add(s))?;
         self.penalties.into_iter().try_for_each(|s| registry.penalties.add(s))?;
         self.attacks.into_iter().try_for_each(|s| registry.attacks.add(s))?;

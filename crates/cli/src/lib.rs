@@ -35,3 +35,4 @@ pub use gauntlet_engine as engine;
 pub use gauntlet_models as models;
 pub use gauntlet_recipes as recipes;
 pub use gauntlet_report as report;
+pub use gauntlet_script as script;

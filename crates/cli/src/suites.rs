@@ -93,12 +93,13 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// Finds and resolves a suite; every complaint about it is drawn. Its data set may have a manifest in a folder
-/// `datasets` beside the suite.
+/// `datasets` beside the suite, its scripts may lie beside it.
 pub(crate) fn load(session: &Session, given: &str) -> Result<(Suite, Catalogue), Failure> {
     let found = find(given)?;
     let mut catalogue = session.catalogue.clone();
     if let Some(folder) = Path::new(&found.path).parent().filter(|_| !found.built_in) {
         catalogue.add_folder(&folder.join("datasets"));
+        session.registry.recipes.look_in(folder);
     }
     let suite = Suite::load(&found.text, &found.path, &session.registry, &catalogue)
         .map_err(|complaints| complaint::failure(&found.path, &found.text, &complaints, session.colour_stderr()))?;

@@ -1,8 +1,9 @@
 //! Names to builders, with everything a user wants to know about each.
 
-use crate::{Attack, Error, Network, Objective, Penalty, Recipe, Result};
+use crate::{Attack, Error, Network, Objective, Penalty, Recipe, Result, Source};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+use std::path::Path;
 use std::sync::Arc;
 
 /// One parameter of a component.
@@ -57,11 +58,25 @@ pub type BuildObjective = fn(&Args, &Registry) -> Result<Arc<dyn Objective>>;
 pub struct Table<B> {
     kind: &'static str,
     entries: IndexMap<&'static str, Spec<B>>,
+    source: Option<Arc<dyn Source<B>>>,
 }
 
-impl<B> Table<B> {
+impl<B: 'static> Table<B> {
     fn new(kind: &'static str) -> Self {
-        Table { kind, entries: IndexMap::new() }
+        Table { kind, entries: IndexMap::new(), source: None }
+    }
+    /// Names with the source's prefix come from there.
+    pub fn set_source(&mut self, source: Arc<dyn Source<B>>) {
+        self.source = Some(source);
+    }
+    /// Lets the source look in this folder first.
+    pub fn look_in(&self, folder: &Path) {
+        if let Some(source) = &self.source {
+            source.look_in(folder);
+        }
+    }
+    fn source_of(&self, name: &str) -> Option<&dyn Source<B>> {
+        self.source.as_deref().filter(|s| name.starts_with(s.prefix()))
     }
     /// Adds a component; a name that is taken is an error.
     pub fn add(&mut self, spec: Spec<B>) -> Result<()> {
@@ -73,15 +88,18 @@ impl<B> Table<B> {
     }
     /// The component of that name, or an error with the nearest one.
     pub fn get(&self, name: &str) -> Result<&Spec<B>> {
+        if let Some(source) = self.source_of(name) {
+            return source.find(name);
+        }
         self.entries.get(name).ok_or_else(|| unknown(self.kind, name, self.entries.keys().copied()))
     }
-    /// Whether that name is registered.
+    /// Whether that name is registered, or its source's to find.
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        self.entries.contains_key(name) || self.source_of(name).is_some()
     }
-    /// All components, in order of registration.
+    /// All components, in order of registration, and those that the source lists.
     pub fn iter(&self) -> impl Iterator<Item = &Spec<B>> {
-        self.entries.values()
+        self.entries.values().chain(self.source.iter().flat_map(|s| s.list()))
     }
 }
 
@@ -114,8 +132,10 @@ impl Default for Registry {
 
 /// An [`Error::Unknown`] with the nearest of the known names.
 pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    // `WEIGHT` and `weight` are near.
+    let folded = name.to_lowercase();
     let hint = known
-        .map(|k| (strsim::damerau_levenshtein(k, name), k))
+        .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &folded), k))
         .min()
         .filter(|(distance, k)| *distance <= 1 + k.len().max(name.len()) / 3)
         .map(|(_, k)| k.to_string());
@@ -150,6 +170,10 @@ impl Args {
             values.insert(p.name.to_string(), value);
         }
         Ok(Args { owner: spec.name.to_string(), values })
+    }
+    /// The component's name.
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
     /// All values with defaults, in order: part of the store's keys.
     pub fn canonical(&self) -> &Map<String, Value> {

@@ -291,6 +291,12 @@ impl Reader<'_> {
     }
 }
 
+/// A component's name without what a row's id cannot hold: `script:mine/steep.rhai` is called `steep`.
+pub(crate) fn plain_name(name: &str) -> String {
+    let file = name.split_once(':').map_or(name, |(_, file)| file);
+    Path::new(file).file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned())
+}
+
 /// A complaint made of an error of core; `list` is where all names stand.
 pub(crate) fn complaint(span: Range<usize>, error: &gauntlet_core::Error, list: &str) -> Diagnostic {
     match error {

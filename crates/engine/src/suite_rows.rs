@@ -1,6 +1,6 @@
 //! Reading the `[[row]]` tables of a suite file.
 
-use crate::suite_file::{Reader, Shape, complaint};
+use crate::suite_file::{Reader, Shape, complaint, plain_name};
 use crate::toml_section::Section;
 use crate::{CheckpointSource, Component, Diagnostic, Kind, Row, Teacher, teacher};
 use gauntlet_core::registry;
@@ -72,7 +72,7 @@ impl Reader<'_> {
                     Some((_, value)) => Some(self.teacher_of(value)?),
                     None => None,
                 };
-                let name = row.components().last().map(|c| c.name.clone());
+                let name = row.components().last().map(|c| plain_name(&c.name));
                 Row { id: id.or(name)?, teacher, ..row }
             }
         };

@@ -1,0 +1,20 @@
+//! Components that are read from files when they are named, such as `script:mine.rhai`.
+
+use crate::{Result, Spec};
+use std::fmt::Debug;
+use std::path::Path;
+
+/// A source of components beside the registered ones.
+pub trait Source<B>: Debug + Send + Sync {
+    /// What its names begin with, e.g. `script:`. No registered component may.
+    fn prefix(&self) -> &'static str;
+    /// The component of that name, prefix included; the same one for the rest of the process.
+    ///
+    /// # Errors
+    /// No such file, or one that cannot be understood.
+    fn find(&self, name: &str) -> Result<&'static Spec<B>>;
+    /// What `gauntlet list` shows of it.
+    fn list(&self) -> Vec<&'static Spec<B>>;
+    /// Looks in this folder first, e.g. beside the suite.
+    fn look_in(&self, folder: &Path);
+}

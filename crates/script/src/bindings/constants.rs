@@ -1,0 +1,29 @@
+//! What is a constant and what is not.
+
+use super::{Binder, StepHandle, number, numbers, wholes};
+use crate::loan::{operation, step};
+use candle_core::Tensor;
+use gauntlet_autograd::Var;
+use rhai::{Array, Dynamic};
+
+pub(super) fn bind(b: &mut Binder<'_>) {
+    b.bind("detach(x)", "the value as a constant: no gradient passes", |x: Var| operation(|| Ok(x.detach())));
+    b.bind("leaf(x)", "the value as something to differentiate by, such as a moved input", |x: Var| {
+        operation(|| Ok(Var::leaf(x.tensor().clone())))
+    });
+    b.bind(
+        "constant(step, values, dims)",
+        "a constant of these numbers: `step.constant([1.0, -1.0], [2])`",
+        |_: StepHandle, values: Array, dims: Array| {
+            let (values, dims) = (numbers("values", &values)?, wholes("dims", dims)?);
+            step(|s| {
+                let x = s.input();
+                Ok(Var::constant(Tensor::from_vec(values, dims, x.device())?.to_dtype(x.dtype())?))
+            })
+        },
+    );
+    b.bind("full_like(x, value)", "a constant of x's shape, everywhere `value`", |x: Var, value: Dynamic| {
+        let value = number("value", &value)?;
+        operation(|| Ok(Var::constant(x.tensor().zeros_like()?.affine(1.0, value)?)))
+    });
+}

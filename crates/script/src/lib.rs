@@ -1,0 +1,33 @@
+#![doc = include_str!("../../../docs/scripts.md")]
+
+mod bindings;
+mod complaint;
+mod explanation;
+mod language;
+mod loan;
+mod names;
+mod recipe;
+mod script;
+mod scripts;
+mod spelling;
+
+pub use bindings::Bound;
+pub use complaint::Complaint;
+pub use language::{MAX_CALLS, MAX_OPERATIONS};
+pub use loan::{MAX_PASSES, MAX_TENSOR_OPERATIONS};
+pub use recipe::ScriptRecipe;
+pub use script::{Constant, Script};
+pub use scripts::{PREFIX, SHIPPED, Scripts};
+
+use gauntlet_core::Registry;
+use std::sync::Arc;
+
+/// Lets suites name recipes `script:<file>`.
+pub fn register(registry: &mut Registry) {
+    registry.recipes.set_source(Arc::new(Scripts::default()));
+}
+
+/// Everything that scripts can call, in the order of the documentation.
+pub fn bound() -> &'static [Bound] {
+    language::bound()
+}

@@ -1,0 +1,199 @@
+//! A script: what stands in its file.
+
+use crate::complaint::Complaint;
+use crate::explanation::of_parsing;
+use crate::{language, spelling};
+use gauntlet_core::Eps;
+use rhai::{AST, ASTFlags, Dynamic, Position, Scope, Stmt};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Bytes of a script's file.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A recipe's file, parsed.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// The file, as complaints name it.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// sha256 of the text, in hexadecimal digits.
+    pub sha256: String,
+    /// The first line of the comment at the top.
+    pub summary: String,
+    /// What follows `formula:` there.
+    pub formula: String,
+    /// What follows `paper:` there.
+    pub paper: String,
+    /// The constants, which suites may override, in order.
+    pub constants: Vec<Constant>,
+}
+
+/// A constant of a script: a parameter with its default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constant {
+    /// Its name, as written.
+    pub name: String,
+    /// A number, a text or a truth value.
+    pub value: Value,
+    /// The comment behind it.
+    pub doc: String,
+}
+
+impl Script {
+    /// Reads a script's text.
+    ///
+    /// # Errors
+    /// What the grammar refuses, names that mean nothing, a statement outside functions other than a constant with a
+    /// literal value, no `fn loss(step)`: each with its place.
+    pub fn parse(path: &str, text: &str) -> Result<Script, Complaint> {
+        if text.len() > MAX_BYTES {
+            return Err(Complaint::whole(path, format!("{} bytes are too long for a recipe", text.len())));
+        }
+        // Names of constants are not known before the first look, so it is not strict about names.
+        let mut lenient = language::bare();
+        lenient.set_optimization_level(rhai::OptimizationLevel::None);
+        let ast = lenient.compile(text).map_err(|e| of_parsing(path, text, &e))?;
+        if let Some(place) = spelling::stray(&ast) {
+            let message = "only constants and functions may stand outside functions; write `const` or move it inside";
+            return Err(Complaint::at(path, text, place, message));
+        }
+        let constants = constants(path, text, &ast)?;
+        entry(path, &ast)?;
+        spelling::check(path, text, &ast)?;
+        let header = Header::of(text);
+        let script = Script {
+            path: path.to_string(),
+            text: text.to_string(),
+            sha256: Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect(),
+            summary: header.summary,
+            formula: header.formula,
+            paper: header.paper,
+            constants,
+        };
+        let defaults: Vec<Value> = script.constants.iter().map(|c| c.value.clone()).collect();
+        spelling::idle(path, text, &script.compile(&defaults)?)?;
+        Ok(script)
+    }
+
+    /// The program, with these values for the constants.
+    pub(crate) fn compile(&self, values: &[Value]) -> Result<AST, Complaint> {
+        let mut scope = Scope::new();
+        for (constant, value) in self.constants.iter().zip(values) {
+            let value = constant.read(value).map_err(|why| Complaint::whole(&self.path, why))?;
+            scope.push_constant_dynamic(constant.name.as_str(), value);
+        }
+        // The optimiser puts the scope's constants into the functions.
+        language::engine().compile_with_scope(&scope, &self.text).map_err(|e| of_parsing(&self.path, &self.text, &e))
+    }
+}
+
+impl Constant {
+    /// `float`, `int`, `bool`, `string`.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Number(n) if n.is_f64() => "float",
+            Value::Number(_) => "int",
+            Value::Bool(_) => "bool",
+            _ => "string",
+        }
+    }
+
+    /// A value of this constant's kind; a `float` may be a length in pixels such as `"8/255"`.
+    fn read(&self, given: &Value) -> Result<Dynamic, String> {
+        let wrong = |want: &str| format!("`{}` must be {want}, got {given}", self.name);
+        Ok(match (self.kind(), given) {
+            ("float", Value::Number(n)) => {
+                n.as_f64().filter(|x| x.is_finite()).ok_or_else(|| wrong("a finite number"))?.into()
+            }
+            ("float", Value::String(s)) => {
+                let eps: Eps = s.parse().map_err(|_| wrong("a number, or a length in pixels such as \"8/255\""))?;
+                eps.value().into()
+            }
+            ("int", Value::Number(n)) => n.as_i64().ok_or_else(|| wrong("a whole number"))?.into(),
+            ("bool", Value::Bool(b)) => (*b).into(),
+            ("string", Value::String(s)) => s.clone().into(),
+            ("float", _) => return Err(wrong("a number")),
+            ("int", _) => return Err(wrong("a whole number")),
+            ("bool", _) => return Err(wrong("true or false")),
+            _ => return Err(wrong("a text")),
+        })
+    }
+}
+
+fn constants(path: &str, text: &str, ast: &AST) -> Result<Vec<Constant>, Complaint> {
+    let mut found: Vec<Constant> = Vec::new();
+    for statement in ast.statements() {
+        let Stmt::Var(definition, flags, place) = statement else { continue };
+        debug_assert!(flags.contains(ASTFlags::CONSTANT), "anything else is stray");
+        let (ident, expression, _) = &**definition;
+        let name = ident.name.to_string();
+        let complain = |place: Position, why: String| Complaint::at(path, text, place, why);
+        if name == "name" || name == "sha256" {
+            return Err(complain(ident.pos, format!("`{name}` is taken: choose another name for this constant")));
+        }
+        if found.iter().any(|c| c.name == name) {
+            return Err(complain(ident.pos, format!("the constant `{name}` is defined twice")));
+        }
+        let value = expression.get_literal_value(None).and_then(|v| json(&v)).ok_or_else(|| {
+            let why = "a constant outside functions is a parameter, so it must be a number, a text, true or false";
+            complain(expression.start_position(), why.into())
+        })?;
+        let line = place.line().and_then(|l| text.lines().nth(l - 1)).unwrap_or_default();
+        let doc = line.rsplit_once("//").map_or("", |(_, comment)| comment.trim());
+        found.push(Constant { name, value, doc: doc.to_string() });
+    }
+    Ok(found)
+}
+
+fn json(value: &Dynamic) -> Option<Value> {
+    if let Ok(x) = value.as_float() {
+        return serde_json::Number::from_f64(x).map(Value::Number);
+    }
+    if let Ok(n) = value.as_int() {
+        return Some(n.into());
+    }
+    if let Ok(b) = value.as_bool() {
+        return Some(b.into());
+    }
+    value.as_immutable_string_ref().ok().map(|s| Value::String(s.to_string()))
+}
+
+/// There is a `fn loss(step)`.
+fn entry(path: &str, ast: &AST) -> Result<(), Complaint> {
+    let arities: Vec<usize> = ast.iter_functions().filter(|f| f.name == "loss").map(|f| f.params.len()).collect();
+    if arities.contains(&1) {
+        return Ok(());
+    }
+    let message = match arities.first() {
+        None => "a recipe needs a function `fn loss(step) { ... }` that returns a list of terms".to_string(),
+        Some(n) => format!("`fn loss` must take one parameter, the step; this one takes {n}"),
+    };
+    Err(Complaint::whole(path, message))
+}
+
+#[derive(Default)]
+struct Header {
+    summary: String,
+    formula: String,
+    paper: String,
+}
+
+impl Header {
+    /// The comment at the top of a text.
+    fn of(text: &str) -> Header {
+        let mut header = Header::default();
+        let comments = text.lines().map_while(|l| l.trim().strip_prefix("//"));
+        for line in comments.map(|l| l.trim_start_matches(['!', '/']).trim()) {
+            if let Some(formula) = line.strip_prefix("formula:") {
+                header.formula = formula.trim().to_string();
+            } else if let Some(paper) = line.strip_prefix("paper:") {
+                header.paper = paper.trim().to_string();
+            } else if header.summary.is_empty() {
+                header.summary = line.trim_end_matches('.').to_string();
+            }
+        }
+        header
+    }
+}

@@ -1,0 +1,177 @@
+//! Where scripts are found: beside the suite, in the working directory, in `scripts/recipes`, in the binary.
+
+use crate::recipe::ScriptRecipe;
+use crate::script::Script;
+use gauntlet_core::registry::{BuildRecipe, unknown};
+use gauntlet_core::{Args, Error, ParamDoc, Recipe, Registry, Result, Source, Spec};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What the names of scripts begin with.
+pub const PREFIX: &str = "script:";
+
+/// The examples that come with the binary: file names in `scripts/recipes`, and texts.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("grad-norm.rhai", include_str!("../../../scripts/recipes/grad-norm.rhai")),
+    ("direction-matching.rhai", include_str!("../../../scripts/recipes/direction-matching.rhai")),
+    ("fgsm-aug.rhai", include_str!("../../../scripts/recipes/fgsm-aug.rhai")),
+];
+
+/// The folder of scripts in the working directory.
+const FOLDER: &str = "scripts/recipes";
+
+/// Raised when the numbers of bound functions change.
+const NUMERICS: u32 = 1;
+
+type Found = &'static Spec<BuildRecipe>;
+
+/// The registry's source of scripts.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    folders: Mutex<Vec<PathBuf>>,
+    /// What was read so far: a name means one text for the whole process.
+    found: Mutex<BTreeMap<String, Found>>,
+}
+
+/// Every script that was read, by the sha256 of its text: a component's builder is a plain function, and its arguments
+/// hold the hash.
+fn texts() -> MutexGuard<'static, BTreeMap<String, Script>> {
+    static TEXTS: OnceLock<Mutex<BTreeMap<String, Script>>> = OnceLock::new();
+    locked(TEXTS.get_or_init(Mutex::default))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scripts {
+    /// Path and text of the script that `file` names.
+    fn read(&self, file: &str) -> Result<(String, String)> {
+        let folders = locked(&self.folders).clone();
+        let places = folders.iter().map(|f| f.join(file)).chain([PathBuf::from(file), Path::new(FOLDER).join(file)]);
+        for path in places {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return Ok((path.display().to_string(), text)),
+                Err(e) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&e.kind()) => {}
+                Err(source) => return Err(Error::Io { action: "read", path: path.display().to_string(), source }),
+            }
+        }
+        if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == file) {
+            return Ok((name.to_string(), text.to_string()));
+        }
+        let shipped = || SHIPPED.iter().map(|(name, _)| *name);
+        let near = match unknown("script", file, shipped()) {
+            Error::Unknown { hint: Some(near), .. } => format!("; did you mean \"{PREFIX}{near}\"?"),
+            _ => String::new(),
+        };
+        Err(Error::Message(format!(
+            "there is no script {file:?}: not beside the suite, not here, not in {FOLDER}, and not among those built \
+             in ({}){near}",
+            shipped().collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    /// Files of the working directory's folder, then what is built in, each name once.
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter(|e| e.path().extension().is_some_and(|x| x == "rhai"))
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        for (name, _) in SHIPPED {
+            if !names.iter().any(|n| n == name) {
+                names.push(name.to_string());
+            }
+        }
+        names
+    }
+}
+
+impl Source<BuildRecipe> for Scripts {
+    fn prefix(&self) -> &'static str {
+        PREFIX
+    }
+    fn find(&self, name: &str) -> Result<Found> {
+        if let Some(found) = locked(&self.found).get(name) {
+            return Ok(found);
+        }
+        let (path, text) = self.read(name.strip_prefix(PREFIX).unwrap_or(name))?;
+        let script = Script::parse(&path, &text)?;
+        let found = spec(name, &script);
+        texts().insert(script.sha256.clone(), script);
+        locked(&self.found).insert(name.to_string(), found);
+        Ok(found)
+    }
+    fn list(&self) -> Vec<Found> {
+        let named = |file: String| {
+            let name = format!("{PREFIX}{file}");
+            // One broken script must not hide the others.
+            self.find(&name).unwrap_or_else(|error| broken(&name, &error))
+        };
+        self.names().into_iter().map(named).collect()
+    }
+    fn look_in(&self, folder: &Path) {
+        let mut folders = locked(&self.folders);
+        if !folders.iter().any(|f| f == folder) {
+            folders.insert(0, folder.to_path_buf());
+        }
+    }
+}
+
+/// A component's description lives as long as the program, as those of the built-in ones do: a few hundred bytes for
+/// every script that is named.
+fn kept(text: &str) -> &'static str {
+    Box::leak(text.to_string().into_boxed_str())
+}
+
+fn spec(name: &str, script: &Script) -> Found {
+    let mut params: Vec<ParamDoc> = Vec::new();
+    for constant in &script.constants {
+        params.push(ParamDoc {
+            name: kept(&constant.name),
+            kind: constant.kind(),
+            default: kept(&constant.value.to_string()),
+            unit: "",
+            doc: kept(&constant.doc),
+        });
+    }
+    params.push(ParamDoc {
+        name: "sha256",
+        kind: "string",
+        default: kept(&Value::from(script.sha256.as_str()).to_string()),
+        unit: "",
+        doc: "of the script's text; written into a suite, it pins the text",
+    });
+    described(name, [&script.summary, &script.formula, &script.paper], Vec::leak(params))
+}
+
+/// A script that cannot be read, as a line of a list.
+fn broken(name: &str, error: &Error) -> Found {
+    let why = error.to_string();
+    let summary = format!("cannot be used: {}", why.lines().next().unwrap_or_default());
+    described(name, [&summary, "", ""], &[])
+}
+
+fn described(name: &str, [summary, formula, paper]: [&str; 3], params: &'static [ParamDoc]) -> Found {
+    let build: BuildRecipe = build;
+    let (name, summary, formula, paper) = (kept(name), kept(summary), kept(formula), kept(paper));
+    Box::leak(Box::new(Spec { name, summary, formula, paper, params, numerics: NUMERICS, origin: "script", build }))
+}
+
+fn build(args: &Args, registry: &Registry) -> Result<Arc<dyn Recipe>> {
+    let name = args.owner();
+    let spec = registry.recipes.get(name)?;
+    let given = args.str("sha256")?;
+    let own = spec.params.iter().find(|p| p.name == "sha256").map_or("", |p| p.default.trim_matches('"'));
+    if given != own {
+        let why = format!("the script's text has the sha256 {own}, not {given}: it was changed");
+        return Err(Error::value(format!("{name}.sha256"), why));
+    }
+    let script = texts().get(own).cloned().ok_or_else(|| Error::Message(format!("{name} was not read")))?;
+    let values = script.constants.iter().map(|c| args.value(&c.name).cloned()).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(ScriptRecipe::new(name, script, &values)?))
+}

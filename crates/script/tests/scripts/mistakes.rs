@@ -1,0 +1,138 @@
+//! What a new user gets wrong, and what is said about it.
+
+use crate::bench::Bench;
+use gauntlet_script::{MAX_CALLS, MAX_OPERATIONS, MAX_PASSES, MAX_TENSOR_OPERATIONS, Script};
+
+fn unread(text: &str) -> String {
+    Script::parse("mine.rhai", text).err().unwrap_or_else(|| panic!("{text} can be read")).to_string()
+}
+
+#[test]
+fn a_typo_is_shown_with_its_place_when_the_script_is_read() {
+    let text = "const WEIGHT = 0.1;\n\nfn loss(step) {\n    let x = step.input();\n    let q = x.sqrr();\n    [term(\"q\", WEIGHT, q)]\n}\n";
+    let said = "mine.rhai:5:15: there is no function `sqrr`, did you mean `sqr`?\n  5 |     let q = x.sqrr();\n    |               ^";
+    assert_eq!(unread(text), said);
+    let fixed = text.replace("sqrr", "sqr");
+    for (right, wrong, needle) in [
+        ("WEIGHT, q", "WIEGHT, q", "mine.rhai:6:16: there is no variable `WIEGHT`, did you mean `WEIGHT`?"),
+        ("x.sqr()", "y.sqr()", "mine.rhai:5:13: there is no variable `y`"),
+        ("term(", "trem(", "mine.rhai:6:6: there is no function `trem`, did you mean `term`?"),
+        ("sqr();", "sqr()", "mine.rhai:6:24: there is no variable `q` here yet; is a `;` missing in the line before?"),
+        ("sqr();", "sqr(;", "mine.rhai:5:"),
+        ("sqr();", "sqr(); loop { }", "mine.rhai:5:22: this loop does nothing, so it has no end"),
+        ("sqr();", "sqr(); while WEIGHT < 1 { let i = 1; }", "this loop does nothing"),
+        ("[term", "[[term", "mine.rhai:"),
+        ("fn loss", "fn lost", "mine.rhai: a recipe needs a function `fn loss(step) { ... }`"),
+        ("fn loss(step)", "fn loss(step, x)", "`fn loss` must take one parameter"),
+        ("const WEIGHT", "let WEIGHT", "mine.rhai:1:1: only constants and functions may stand outside functions"),
+        ("= 0.1", "= 0.1 * x", "mine.rhai:1:20: a constant outside functions is a parameter"),
+        ("const WEIGHT = 0.1;", "const WEIGHT = 0.1; const WEIGHT = 2;", "`WEIGHT` is defined twice"),
+        ("WEIGHT", "sha256", "`sha256` is taken"),
+    ] {
+        assert!(fixed.contains(right), "{right}");
+        let said = unread(&fixed.replace(right, wrong));
+        assert!(said.contains(needle), "{wrong}: {needle} is not in\n{said}");
+    }
+    assert!(Script::parse("mine.rhai", &fixed).is_ok());
+}
+
+#[test]
+fn files_network_printing_and_eval_are_not_there() {
+    for (line, needle) in [
+        ("import \"other\" as o;", "`import` is not available"),
+        ("eval(\"1 + 1\");", "`eval` is not available"),
+        ("print(\"here\");", "`print` is not available"),
+        ("debug(step);", "`debug` is not available"),
+        ("sleep(1.0);", "`sleep` is not available"),
+        ("let t = timestamp();", "`timestamp` is not available"),
+        ("let f = Fn(\"eval\");", "`Fn` is not available"),
+        ("\"eval\".call(\"1\");", "`call` is not available"),
+        ("let f = open_file(\"/etc/passwd\");", "there is no function `open_file`"),
+        ("let f = |x| x;", "mine.rhai:1:"),
+        ("let r = rand();", "there is no function `rand`"),
+    ] {
+        let said = unread(&format!("fn loss(step) {{ {line} [] }}"));
+        assert!(said.contains(needle), "{line}: {needle} is not in\n{said}");
+    }
+}
+
+#[test]
+fn wrong_shapes_are_named_with_the_term_or_the_operation() {
+    let bench = Bench::new(3);
+    let said = bench.fails("[term(\"grad_norm\", 0.1, step.input().sqr())]");
+    let want = "mine.rhai:2:6: term \"grad_norm\" has the shape [3, 1, 8, 8] instead of [3], a value per example: reduce it \
+                with `sum_per_example`, `mean_per_example` or a norm\n  2 |     [term(";
+    assert!(said.starts_with(want), "{said}");
+    for (body, needles) in [
+        ("[term(\"it\", 1.0, step.input().mean_all())]", ["[] instead of [3]", "it lost its examples"]),
+        ("let x = step.input(); [term(\"it\", 1.0, step.cross_entropy(x) + x)]", ["mine.rhai:2:", "[3, 1, 8, 8]"]),
+        ("[term(\"it\", 1.0, step.input().reshape([3, 5]))]", ["mine.rhai:2:", "reshape"]),
+        ("[term(\"it\", 1.0, step.input().narrow(1, 0, -1))]", ["len must be at least 0, got -1", "mine.rhai:2:"]),
+        ("let x = step.input(); [term(\"it\", 1.0, step.forward(x.flatten()))]", ["mine.rhai:2:", "forward"]),
+    ] {
+        let said = bench.fails(body);
+        for needle in needles {
+            assert!(said.contains(needle), "{body}: {needle} is not in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn an_endless_loop_ends() {
+    let bench = Bench::new(2);
+    let many = |limit: u64| format!("more than {limit}");
+    for (body, needle) in [
+        ("let i = 0; loop { i += 1; }", many(MAX_OPERATIONS)),
+        ("let i = 0; while i < 1 { i -= 1; }", many(MAX_OPERATIONS)),
+        ("let x = step.input(); loop { x = x * 0.5; }", many(MAX_TENSOR_OPERATIONS.into())),
+        ("loop { let x = leaf(step.input()); step.forward(x); }", many(MAX_PASSES.into())),
+    ] {
+        let said = bench.fails(body);
+        assert!(said.contains("mine.rhai:2:") && said.contains(&needle), "{body}: {said}");
+        assert!(said.contains("is there a loop without an end?"), "{said}");
+    }
+    let said = bench.terms("fn deep(x) { deep(x) }\nfn loss(step) { deep(1) }").err().unwrap();
+    assert!(said.contains(&format!("nested more than {MAX_CALLS} deep")), "{said}");
+    let said = bench.fails("let l = []; loop { l.push(1); }");
+    assert!(said.contains("mine.rhai:2:"), "{said}");
+    let said = bench.fails("let t = \"aaaaaaaa\"; loop { t += t; }");
+    assert!(said.contains("too large"), "{said}");
+}
+
+#[test]
+fn wrong_arguments_say_what_would_be_right() {
+    let bench = Bench::new(2);
+    for (body, needle) in [
+        ("step.input().sqr(2)", "`sqr` was called with (Var, a number); it is `sqr(x)`"),
+        ("step.cross_entropy(3)", "`cross_entropy` was called with (Step, a number); it is `cross_entropy(step, x)` or `cross_entropy(z, labels)`"),
+        ("step.input() + \"a\"", "`+` is not defined for (Var, a text)"),
+        ("step.input().affine(\"a\", 1)", "mul must be a number"),
+        ("step.forward_in(step.input(), \"evil\")", "mode must be one of train, eval, got \"evil\", did you mean `eval`?"),
+        ("step.input_gradient(step.cross_entropy(step.input()), step.input(), \"keap\")", "did you mean `keep`?"),
+        ("let x = step.input(); step.input_gradient(step.cross_entropy(x.detach()), x)", "the values do not depend on x"),
+        ("step.input().dims", "a function needs its brackets"),
+        ("pixels(\"8/0\")", "8/0"),
+        ("throw \"only for two classes\"", "mine.rhai:2:5: only for two classes"),
+        ("[term(\"a\", 1.0, step.cross_entropy(step.input())), 3]", "item 2 of the list that `loss` returns is a number, not a term"),
+        ("let t = term(\"a\", 1.0, step.cross_entropy(step.input())); [t, t]", "two terms named \"a\""),
+        ("[]", "returns no term"),
+        ("let t = [term(\"a\", 1.0, step.cross_entropy(step.input()))];", "got nothing: its last line is what it returns"),
+        ("step.cross_entropy(step.input())", "must return a list of terms such as `[term(\"ce\", 1.0, ce)]`, got a Var"),
+        ("[term(\"a\", 0.0 / 0.0, step.cross_entropy(step.input()))]", "the weight of term \"a\" is NaN"),
+        ("[term(\"\", 1.0, step.cross_entropy(step.input()))]", "a term needs a name"),
+    ] {
+        let said = bench.fails(body);
+        assert!(said.contains(needle), "{body}: {needle} is not in\n{said}");
+    }
+    // An error deep inside names the way there.
+    let text = "fn inner(x) {\n    x.reshape([7])\n}\nfn loss(step) {\n    inner(step.input())\n}\n";
+    let said = bench.terms(text).err().unwrap();
+    assert!(said.starts_with("mine.rhai:2:7: ") && said.contains("in `inner`, called in line 5"), "{said}");
+}
+
+#[test]
+fn a_single_term_need_not_be_a_list() {
+    let bench = Bench::new(2);
+    let terms = bench.terms("fn loss(step) { term(\"ce\", 1.0, step.cross_entropy(step.input())) }").unwrap();
+    assert_eq!(terms.len(), 1);
+}
