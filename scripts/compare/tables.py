@@ -34,8 +34,7 @@ REMARKS = {
     ("ddn-unrounded", "foolbox"): "tests no point after the last step",
     ("ddn-unrounded", "adv-lib"): "the authors' code; tests no point after the last step",
     ("fmn-l2", "foolbox"): "a defect: its projection divides a norm by itself, so that the radius never acts",
-    ("fmn-l2", "adv-lib"): "a defect: δ is scaled to the radius also when it is shorter (a sphere, not a ball), and "
-    "its entries are cut at 1",
+    ("fmn-l2", "adv-lib"): "tests no point after the last step",
     ("fmn-linf", "foolbox"): "tests no point after the last step",
     ("fmn-linf", "adv-lib"): "tests no point after the last step",
 }

@@ -25,7 +25,6 @@ sys.modules.setdefault("visdom", types.ModuleType("visdom")).Visdom = object
 
 import foolbox
 from adv_lib.attacks import carlini_wagner_l2, ddn, fmn
-from adv_lib.attacks import fast_minimum_norm
 from pyautoattack import autopgd_base, fab_projections
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
@@ -431,18 +430,9 @@ def ddn_case(case, model, steps, levels, n=4, gain=4.0):
     return setup.header | {"steps": steps, "levels": levels or 0, "examples": examples}
 
 
-def ball_instead_of_sphere(δ, ε):
-    """adv-lib's L2 projection also lengthens, and clamps δ at 1: its closing parenthesis is misplaced."""
-    δ = δ.flatten(1)
-    lengths = δ.norm(p=2, dim=1, keepdim=True).clamp_(min=1e-12)
-    δ.mul_((ε.unsqueeze(1) / lengths).clamp_(max=1))
-    return δ
-
-
 def fmn_case(case, model, norm, steps, n=4, gain=4.0):
     setup = Setup(case, model, n, gain)
-    with patched((fast_minimum_norm, "l2_projection_", ball_instead_of_sphere)):
-        examples = steps_of(lambda m: fmn(m, setup.x, setup.y, norm=ORDER[norm], steps=steps), setup)
+    examples = steps_of(lambda m: fmn(m, setup.x, setup.y, norm=ORDER[norm], steps=steps), setup)
     return setup.header | {"norm": norm.lower(), "steps": steps, "examples": examples}
 
 

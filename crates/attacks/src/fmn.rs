@@ -11,7 +11,9 @@ use std::sync::Arc;
 /// δ ← Π_ε(δ − α ∇L/‖∇L‖₂), L = z_y − max_{j≠y} z_j; ε first jumps to the linearised distance to the boundary, then
 /// shrinks or grows by γ with success; α and γ fall along cosines.
 ///
-/// Pintor et al. 2021.
+/// Pintor et al. 2021. In L2, Π is the projection onto the sphere, as in the code that its authors point to: a step that
+/// falls short of the radius is lengthened. With the ball of the paper's text a point that is not misclassified yet creeps
+/// towards the boundary from inside and many never reach it.
 #[derive(Debug, Clone)]
 pub struct Fmn {
     /// Steps.
@@ -45,7 +47,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         },
         ParamDoc { name: "gamma_last", kind: "float", default: "0.001", unit: "", doc: "last one" },
     ],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Fmn {
@@ -141,6 +143,15 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
         if size > 0.0 && size.is_finite() {
             for (x, g) in x.iter_mut().zip(g) {
                 *x = T::of(x.wide() - alpha * g.wide() / size);
+            }
+        }
+        if self.threat.norm == Norm::L2 {
+            let size = Norm::L2.between(x, &self.smallest.x0);
+            if size > 0.0 && size.is_finite() {
+                let stretch = self.radius / size;
+                for (x, c) in x.iter_mut().zip(self.smallest.x0.iter()) {
+                    *x = T::of(c.wide() + (x.wide() - c.wide()) * stretch);
+                }
             }
         }
         ThreatModel { eps: self.radius, ..self.threat }.project_row(&self.smallest.x0, x);
