@@ -252,6 +252,37 @@ fn a_curve_has_the_diagnostics_of_its_recipe_and_the_cost_is_counted() {
 }
 
 #[test]
+fn several_draws_of_a_model_that_is_not_random_say_the_same() {
+    let rows = "[[row]]\nrecipe = \"ce\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let once = go(&suite(&[HEAD, rows, ATTACKS].concat()), folder.path(), &Watcher::default(), |_| {}).unwrap();
+    let thrice = suite(&[&HEAD.replace("take = 40", "take = 40\ndraws = 3"), rows, ATTACKS].concat());
+    let watcher = Watcher::default();
+    let records = go(&thrice, folder.path(), &watcher, |_| {}).unwrap();
+    assert_eq!(watcher.steps.load(Ordering::Relaxed), 0, "the training is the same");
+    assert!(watcher.verdicts.load(Ordering::Relaxed) > 0, "the evaluation is another");
+    let still: Vec<Vec<_>> = records[0].result.attacked.iter().map(|c| c.verdicts.clone()).collect();
+    for (cell, single) in still.iter().zip(&once[0].result.attacked) {
+        for (v, w) in cell.iter().zip(&single.verdicts) {
+            let all = match v.fate {
+                Fate::Wrong => None,
+                Fate::Robust => Some(0),
+                _ => Some(3),
+            };
+            assert_eq!((v.fooled, w.fooled), (all, None));
+            assert_eq!(gauntlet_core::Verdict { fooled: None, ..v.clone() }, *w);
+        }
+    }
+    assert!(records[0].result.flags.iter().all(|f| f.name != "draws-differ"));
+    assert_eq!(records[0].result.configuration["evaluation"]["draws"], 3);
+    // From the store, and from files, they come back.
+    let again = go(&thrice, folder.path(), &Watcher::default(), |_| {}).unwrap();
+    assert!(bytes(&again) == bytes(&records));
+    let path = record_file::write(&folder.path().join("records"), &records[0]).unwrap();
+    assert_eq!(record_file::read(&path).unwrap(), records[0]);
+}
+
+#[test]
 fn slots_and_threads_change_no_byte() {
     let wanted = bytes(&undisturbed(&tiny()));
     for (width, threads) in [(1, 2), (256, 1), (3, 3)] {
@@ -545,6 +576,7 @@ fn one_training_and_one_attack_outside_a_suite() {
         norm: gauntlet_core::Norm::Linf,
         eps: vec!["0.02".parse().unwrap(), "0.1".parse().unwrap()],
         seed: 0,
+        draws: 1,
         surrogate: None,
         keep: true,
         eight_bit: true,
