@@ -1,7 +1,7 @@
 //! The command line's grammar.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met, 2 user error, 3 environment (network, disk), \
@@ -180,6 +180,9 @@ pub(crate) struct Attack {
     /// Seed of the attack
     #[arg(long, default_value = "0")]
     pub(crate) seed: u64,
+    /// Forwards that every proposal is judged on, for randomised models: the first decides, the others give a rate
+    #[arg(long, value_name = "R", default_value = "1")]
+    pub(crate) draws: NonZeroU32,
     /// Examples in flight at a time: speed and memory, no result depends on it
     #[arg(long, value_name = "N", default_value = "256")]
     pub(crate) slots: NonZeroUsize,

@@ -56,6 +56,19 @@ pub struct Verdict {
     pub blind: u32,
     /// Broken, and still misclassified when the proposal is rounded to 8 bits.
     pub rounded: bool,
+    /// Of a randomised model that was asked several times: how many of the referee's draws misclassify the proposal, the
+    /// first, which decides the fate, included. `None`: it was asked once.
+    pub fooled: Option<u32>,
+}
+
+/// Mean over examples of the share of `draws` forwards that answer correctly under the attack; an example that is wrong
+/// clean counts as never. `None` where some attacked example was asked once only.
+pub fn robust_accuracy_over_draws(verdicts: &[Verdict], draws: u32) -> Option<f64> {
+    let mut sum = 0.0;
+    for v in verdicts.iter().filter(|v| v.fate != Fate::Wrong) {
+        sum += 1.0 - f64::from(v.fooled?) / f64::from(draws.max(1));
+    }
+    Some(sum / verdicts.len().max(1) as f64)
 }
 
 /// One example before any attack.

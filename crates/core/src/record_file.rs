@@ -42,6 +42,8 @@ struct Line {
     blind: Option<u32>,
     #[serde(default)]
     rounded: Option<bool>,
+    #[serde(default)]
+    fooled: Option<u32>,
 }
 
 /// `<row>-<seed>`: the name that a record's files share.
@@ -135,6 +137,7 @@ fn verdicts(record: &Record) -> Result<Vec<u8>> {
         broken_by: None,
         blind: None,
         rounded: None,
+        fooled: None,
     });
     let attacked = result.attacked.iter().enumerate().flat_map(|(k, cell)| {
         cell.verdicts.iter().map(move |v| Line {
@@ -152,6 +155,7 @@ fn verdicts(record: &Record) -> Result<Vec<u8>> {
             broken_by: Some(v.broken_by.clone()),
             blind: Some(v.blind),
             rounded: Some(v.rounded),
+            fooled: v.fooled,
         })
     });
     let mut out = csv::Writer::from_writer(Vec::new());
@@ -194,6 +198,7 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
             broken_by: l.broken_by.unwrap_or_default(),
             blind: l.blind.unwrap_or_default(),
             rounded: l.rounded.unwrap_or_default(),
+            fooled: l.fooled,
         });
     }
     Ok(())
@@ -228,6 +233,7 @@ mod tests {
                     broken_by: if id % 4 == 2 { "fab-t".into() } else { String::new() },
                     blind: id as u32 % 3,
                     rounded: id % 4 == 2,
+                    fooled: (id % 3 > 0).then_some(id as u32),
                 })
                 .collect(),
         };

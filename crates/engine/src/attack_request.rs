@@ -11,7 +11,7 @@ use crate::{
 };
 use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
-use gauntlet_core::record::{CleanVerdict, Fate};
+use gauntlet_core::record::{CleanVerdict, Fate, robust_accuracy_over_draws};
 use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Target, ThreatModel, Verdict, Weights};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -38,6 +38,8 @@ pub struct AttackRequest {
     pub eps: Vec<Eps>,
     /// Seed of the attack's randomness.
     pub seed: u64,
+    /// Forwards that a proposal is judged on, at least 1; the first decides.
+    pub draws: u32,
     /// Another model that examples are crafted on; the attack is then what crafts them.
     pub surrogate: Option<Surrogate>,
     /// Keep the adversarial examples for [`AttackReport::adversarial`].
@@ -64,6 +66,12 @@ pub struct EpsReport {
     pub eps: Eps,
     /// Correct clean and under the attack ÷ n.
     pub robust_accuracy: f64,
+    /// Of several draws: the mean over examples of the share that answers correctly under the attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_draws: Option<f64>,
+    /// Of several draws: per example, the share that misclassifies the proposal; `null` where the clean image is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub success_rates: Vec<Option<f64>>,
 }
 
 /// What came out.
@@ -149,6 +157,9 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         let why = format!("{} is not defined for {}; it knows {}", attack.name(), request.norm, known.join(", "));
         return Err(gauntlet_core::Error::value("norm", why).into());
     }
+    if request.draws == 0 {
+        return Err(gauntlet_core::Error::value("draws", "must be at least 1, got 0").into());
+    }
     if request.eps.is_empty() {
         return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());
     }
@@ -187,6 +198,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let evaluator = Evaluator {
         width: context.width,
         attack_seed: request.seed,
+        draws: request.draws,
         surrogate: other.as_ref().map(|(s, _)| s as &dyn Target),
         ..Evaluator::new(&target, &examples, context.interrupt)
     };
@@ -204,6 +216,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
                 examples: request.examples,
                 attack_seed: request.seed,
                 carry: false,
+                draws: request.draws,
                 dtype: context.dtype,
             };
             let mut attack = description::attack(&entry);
@@ -233,10 +246,8 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     }
     let mut raised = evaluator.probe(&clean, context.registry)?;
     raised.extend(flags::raise(&clean.verdicts, &attacked));
-    let by_eps: Vec<EpsReport> = attacked
-        .iter()
-        .map(|a| EpsReport { eps: a.eps.clone(), robust_accuracy: robust_accuracy(&a.verdicts) })
-        .collect();
+    raised.extend(flags::draws(&attacked, request.draws));
+    let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
     let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);
     Ok(AttackReport {
         n: examples.len(),
@@ -254,6 +265,17 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         examples: examples.clone(),
         adversarial,
     })
+}
+
+fn eps_report(cell: &Attacked, draws: u32) -> EpsReport {
+    let rate = |v: &Verdict| v.fooled.map(|k| f64::from(k) / f64::from(draws.max(1)));
+    let several = draws > 1;
+    EpsReport {
+        eps: cell.eps.clone(),
+        robust_accuracy: robust_accuracy(&cell.verdicts),
+        over_draws: if several { robust_accuracy_over_draws(&cell.verdicts, draws) } else { None },
+        success_rates: if several { cell.verdicts.iter().map(rate).collect() } else { Vec::new() },
+    }
 }
 
 /// The proposals that broke their examples, in place of these.

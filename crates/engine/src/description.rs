@@ -44,13 +44,14 @@ pub(crate) struct Conditions<'a> {
     pub(crate) examples: Selection,
     pub(crate) attack_seed: u64,
     pub(crate) carry: bool,
+    pub(crate) draws: u32,
     pub(crate) dtype: DType,
 }
 
 impl Conditions<'_> {
     /// Part of a record's configuration, and of every evaluation's description.
     pub(crate) fn describe(&self) -> Value {
-        json!({
+        let mut described = json!({
             "data_sha256": self.data_sha256,
             "examples": self.examples,
             "attack_seed": self.attack_seed,
@@ -58,7 +59,11 @@ impl Conditions<'_> {
             "device": "cpu",
             "dtype": dtype_name(self.dtype),
             "numerics": EVALUATOR_NUMERICS,
-        })
+        });
+        if self.draws > 1 {
+            described["draws"] = self.draws.into();
+        }
+        described
     }
 }
 

@@ -50,6 +50,7 @@ impl<'a> Desk<'a> {
             examples: suite.examples,
             attack_seed: suite.attack_seed,
             carry: suite.carry,
+            draws: suite.draws,
             dtype: context.dtype,
         }
         .describe();
@@ -186,6 +187,7 @@ impl<'a> Desk<'a> {
             width: self.context.width,
             attack_seed: self.suite.attack_seed,
             carry: self.suite.carry,
+            draws: self.suite.draws,
             surrogate: None,
             interrupt: self.context.interrupt,
         }

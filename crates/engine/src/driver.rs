@@ -32,6 +32,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) threat: ThreatModel,
     /// The smallest perturbation is wanted.
     pub(crate) smallest: bool,
+    /// Forwards that a proposal is judged on.
+    pub(crate) draws: u32,
     pub(crate) width: usize,
     pub(crate) interrupt: &'a AtomicBool,
 }
@@ -181,7 +183,8 @@ impl Drive<'_> {
                 .iter()
                 .map(|o| runners[o.index].as_ref().map_or("", |r| self.stages[r.jobs[r.next].0].attack.name()))
                 .collect();
-            let judged = referee::judge(self.target, self.examples, &self.threat, &names, &outcomes, cost)?;
+            let judged =
+                referee::judge(self.target, self.examples, (&self.threat, self.draws), &names, &outcomes, cost)?;
             let mut verdicts = Vec::new();
             for (outcome, judgement) in outcomes.into_iter().zip(judged) {
                 let index = outcome.index;
@@ -260,6 +263,7 @@ impl Runner {
             broken_by: String::new(),
             blind: self.blind,
             rounded: judgement.rounded,
+            fooled: judgement.fooled,
         }
     }
 }

@@ -61,6 +61,9 @@ pub struct Evaluator<'a> {
     pub attack_seed: u64,
     /// An example broken at a smaller ε counts as broken at the larger ones.
     pub carry: bool,
+    /// Forwards that a proposal is judged on, at least 1. The first decides; a randomised model answers differently in
+    /// each, and [`Verdict::fooled`] counts those that misclassify.
+    pub draws: u32,
     /// The model that transferred examples are crafted on.
     pub surrogate: Option<&'a dyn Target>,
     /// Set to stop at the next step.
@@ -86,9 +89,9 @@ pub(crate) trait Watch {
 impl Watch for () {}
 
 impl<'a> Evaluator<'a> {
-    /// 256 slots, attack seed 0, nothing carried over, no surrogate.
+    /// 256 slots, attack seed 0, nothing carried over, one draw, no surrogate.
     pub fn new(target: &'a dyn Target, examples: &'a Examples, interrupt: &'a AtomicBool) -> Self {
-        Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, surrogate: None, interrupt }
+        Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, draws: 1, surrogate: None, interrupt }
     }
 
     /// Classifies every example.
@@ -234,6 +237,7 @@ impl<'a> Evaluator<'a> {
                     verdict.fate = Fate::Robust;
                     verdict.margin = clean.verdicts[index].margin;
                     verdict.rounded = false;
+                    verdict.fooled = verdict.fooled.map(|_| 0);
                     verdict.broken_by = String::new();
                 }
             }
@@ -260,6 +264,7 @@ impl<'a> Evaluator<'a> {
             stages: attacks.into_iter().map(stage).collect(),
             threat: ThreatModel::new(norm, eps),
             smallest,
+            draws: self.draws,
             width: self.width,
             interrupt: self.interrupt,
         }
@@ -292,6 +297,7 @@ fn wrong(clean: &CleanVerdict) -> Verdict {
         broken_by: String::new(),
         blind: 0,
         rounded: false,
+        fooled: None,
     }
 }
 
@@ -328,6 +334,7 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
     }
     let mut flags = evaluator.probe(&clean, registry)?;
     flags.extend(flags::raise(&clean.verdicts, &attacked));
+    flags.extend(flags::draws(&attacked, evaluator.draws));
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
 }
 

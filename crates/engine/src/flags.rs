@@ -1,7 +1,7 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
 use crate::evaluator::robust_accuracy;
-use gauntlet_core::record::{CleanVerdict, Fate};
+use gauntlet_core::record::{CleanVerdict, Fate, robust_accuracy_over_draws};
 use gauntlet_core::{Attacked, Flag, Verdict};
 
 /// Follow the input gradient inside a budget.
@@ -42,6 +42,31 @@ pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked]) -> Vec<Flag> 
     more(attacked, &mut raised);
     growing(attacked, &mut raised);
     not_finite(clean, attacked, &mut raised);
+    raised
+}
+
+/// What several draws of a randomised model say beside the first, where they do not all say the same.
+pub(crate) fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
+    let differing = |v: &&Verdict| v.fooled.is_some_and(|k| k > 0 && k < draws);
+    let mut raised = Vec::new();
+    for cell in attacked {
+        let unsure = cell.verdicts.iter().filter(differing).count();
+        let mean = robust_accuracy_over_draws(&cell.verdicts, draws).filter(|_| draws > 1 && unsure > 0);
+        if let Some(mean) = mean {
+            raised.push(flag(
+                "draws-differ",
+                format!(
+                    "{} leaves {:.2} % at {} {} by the first of {draws} draws and {:.2} % on their average; {unsure} examples \
+                     are answered correctly in some draws and not in others",
+                    cell.attack,
+                    percent(cell),
+                    cell.norm,
+                    cell.eps,
+                    100.0 * mean
+                ),
+            ));
+        }
+    }
     raised
 }
 
@@ -292,6 +317,7 @@ mod tests {
             broken_by: String::new(),
             blind: 0,
             rounded: true,
+            fooled: None,
         });
         Attacked {
             attack: name.to_string(),

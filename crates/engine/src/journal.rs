@@ -32,6 +32,8 @@ struct Line {
     blind: u32,
     #[serde(default)]
     rounded: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fooled: Option<u32>,
 }
 
 /// The first line of a journal that is not named after what it belongs to.
@@ -102,6 +104,7 @@ impl Journal {
                 broken_by: l.broken_by,
                 blind: l.blind,
                 rounded: l.rounded,
+                fooled: l.fooled,
             };
             done.insert((l.eps, l.index), verdict);
             whole += line.len();
@@ -138,6 +141,7 @@ impl Journal {
                 broken_by: v.broken_by.clone(),
                 blind: v.blind,
                 rounded: v.rounded,
+                fooled: v.fooled,
             };
             text += &self::line(&line)?;
         }
@@ -170,6 +174,7 @@ mod tests {
             broken_by: if id == 1 { "square".into() } else { String::new() },
             blind: id as u32,
             rounded: id == 1,
+            fooled: (id == 1).then_some(3),
         }
     }
 

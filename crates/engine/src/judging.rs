@@ -131,6 +131,7 @@ impl<'a> Desk<'a> {
         record.result.configuration["attacks"] = attacks.into();
         record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
         record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
+        record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));
         }

@@ -17,6 +17,8 @@ pub(crate) struct Judgement {
     pub(crate) margin: f64,
     /// Broken, and still misclassified when the proposal is rounded to 8 bits.
     pub(crate) rounded: bool,
+    /// Of several draws: those that misclassify, the first, which is `broken`, included.
+    pub(crate) fooled: Option<u32>,
 }
 
 /// Checks every proposal against the threat model and classifies it again with the target, broken ones also rounded to
@@ -28,7 +30,7 @@ pub(crate) struct Judgement {
 pub(crate) fn judge(
     target: &dyn Target,
     examples: &Examples,
-    threat: &ThreatModel,
+    (threat, draws): (&ThreatModel, u32),
     names: &[&str],
     outcomes: &[Outcome],
     cost: &mut Cost,
@@ -55,7 +57,22 @@ pub(crate) fn judge(
         let label = examples.labels()[outcome.index];
         let class = attack::predicted(z);
         let margin = if class.is_some() { attack::margin(z, label) } else { f64::NAN };
-        judged.push(Judgement { broken: class.is_some_and(|k| k != label), size, margin, rounded: false });
+        judged.push(Judgement {
+            broken: class.is_some_and(|k| k != label),
+            size,
+            margin,
+            rounded: false,
+            fooled: None,
+        });
+    }
+    if draws > 1 {
+        let mut fooled: Vec<u32> = judged.iter().map(|j| u32::from(j.broken)).collect();
+        for _ in 1..draws {
+            for ((count, outcome), z) in fooled.iter_mut().zip(outcomes).zip(&classify(&proposals, cost)?) {
+                *count += u32::from(attack::misclassified(z, examples.labels()[outcome.index]));
+            }
+        }
+        judged.iter_mut().zip(fooled).for_each(|(j, count)| j.fooled = Some(count));
     }
     let broken: Vec<usize> = (0..judged.len()).filter(|i| judged[*i].broken).collect();
     if !broken.is_empty() {

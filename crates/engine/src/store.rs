@@ -59,6 +59,8 @@ struct Line {
     blind: u32,
     #[serde(default)]
     rounded: bool,
+    #[serde(default)]
+    fooled: Option<u32>,
 }
 
 impl Store {
@@ -161,6 +163,7 @@ impl Store {
                 broken_by: l.broken_by,
                 blind: l.blind,
                 rounded: l.rounded,
+                fooled: l.fooled,
             });
         }
         Ok(Some((entry, lists)))
@@ -189,6 +192,7 @@ impl Store {
                     broken_by: v.broken_by.clone(),
                     blind: v.blind,
                     rounded: v.rounded,
+                    fooled: v.fooled,
                 })
             })
             .collect();

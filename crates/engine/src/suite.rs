@@ -31,10 +31,22 @@ pub struct Suite {
     pub attack_seed: u64,
     /// An example broken at a smaller ε counts as broken at the larger ones and is not run again.
     pub carry: bool,
+    /// Forwards that a proposal is judged on: above 1 for randomised models. The first decides, the record counts those
+    /// that misclassify.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub draws: u32,
     /// Recipes, in the order of the tables.
     pub rows: Vec<Row>,
     /// Attacks, in the order of the tables.
     pub attacks: Vec<AttackEntry>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(draws: &u32) -> bool {
+    *draws == 1
 }
 
 /// Which rows of the test split are attacked.

@@ -26,6 +26,7 @@ const TOP: &[&str] = &[
     "sample",
     "attack_seed",
     "carry",
+    "draws",
     "row",
     "attack",
 ];
@@ -108,6 +109,7 @@ impl Reader<'_> {
         };
         let attack_seed = top.whole("attack_seed", 0, c).unwrap_or(0);
         let carry = top.bool("carry", c).unwrap_or(false);
+        let draws = top.whole("draws", 1, c).unwrap_or(1) as u32;
         let shape = data.as_deref().and_then(|name| self.data(name, top));
         let model = self.model(top, shape);
         let rows = self.rows(top, shape);
@@ -124,6 +126,7 @@ impl Reader<'_> {
             examples,
             attack_seed,
             carry,
+            draws,
             rows,
             attacks,
         })

@@ -60,6 +60,7 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
         examples: Selection::All,
         attack_seed: 0,
         carry: false,
+        draws: 1,
         rows: vec![Row::short(&name, context.registry, &request.recipe)?],
         attacks: Vec::new(),
     };

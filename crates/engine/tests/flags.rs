@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::{DType, Device, Tensor};
+use gauntlet_core::record::robust_accuracy_over_draws;
 use gauntlet_core::target::Linear;
 use gauntlet_core::{Frozen, Key, ModelInfo, Norm, Purpose, Registry, Result, Target, Weights};
 use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
@@ -208,4 +209,37 @@ fn a_softmax_at_the_end_is_recognised() {
         asked: Mutex::new(0),
     };
     assert!(flags(&target, &examples).contains(&"probabilities".to_string()));
+}
+
+#[test]
+fn several_draws_give_the_rate_at_which_a_randomised_model_is_fooled() {
+    let (inner, examples) = scene("lenet-small", 60);
+    // Every fourth answer is turned upside down, the first not: the clean pass is all correct.
+    let target = || Twisted {
+        inner: &inner,
+        before: same,
+        after: |z, asked| {
+            *asked += 1;
+            if asked.is_multiple_of(4) { z.neg().unwrap() } else { z.clone() }
+        },
+        back: Some(|_, c| c.clone()),
+        asked: Mutex::new(0),
+    };
+    let still = [entry("noise", &["0"], json!({ "draws": 1 }))];
+    let run = |draws: u32| {
+        let twisted = target();
+        let evaluator = Evaluator { draws, ..Evaluator::new(&twisted, &examples, &GO_ON) };
+        evaluate(&evaluator, &still, &registry()).unwrap()
+    };
+    // Of eight draws in a row two are upside down, wherever they begin.
+    let found = run(8);
+    let verdicts = &found.attacked[0].verdicts;
+    assert!(verdicts.iter().all(|v| v.fooled == Some(2)), "{verdicts:?}");
+    assert_eq!(robust_accuracy_over_draws(verdicts, 8), Some(0.75));
+    let told = found.flags.iter().find(|f| f.name == "draws-differ").unwrap();
+    assert!(told.detail.contains("of 8 draws and 75.00 % on their average; 60 examples are"), "{}", told.detail);
+    let once = run(1);
+    assert!(once.attacked[0].verdicts.iter().all(|v| v.fooled.is_none()));
+    assert_eq!(robust_accuracy_over_draws(&once.attacked[0].verdicts, 1), None);
+    assert!(once.flags.iter().all(|f| f.name != "draws-differ"));
 }

@@ -109,6 +109,7 @@ fn every_mistake_is_found_where_it_stands() {
         ("seeds = [0, 1]", "seeds = [0, -1]", "-1", "whole numbers"),
         ("seeds = [0, 1]", "seeds = \"0\"", "\"0\"", "must be a list"),
         ("take = 1000", "take = 0", "0\ntrain", "a whole number of at least 1, got 0"),
+        ("take = 1000", "draws = 0", "0\n", "a whole number of at least 1, got 0"),
         ("take = 1000", "take = 10\nsample = 10", "sample = 10", "exclude each other"),
         ("name = \"mine\"", "name = \"../x\"", "name = \"../x\"", "cannot name a folder"),
         ("\"lenet-small\"", "\"lenet-smal\"", "\"lenet-smal\"", "did you mean \"lenet-small\"?"),

@@ -40,6 +40,7 @@ fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str, &s
                     broken_by: String::new(),
                     blind: 0,
                     rounded: true,
+                    fooled: None,
                 })
                 .collect(),
         })

@@ -33,6 +33,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         norm,
         eps,
         seed: arguments.seed,
+        draws: arguments.draws.get(),
         surrogate: match &arguments.surrogate {
             None => None,
             Some(file) => {
@@ -113,6 +114,7 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
         "backwards",
         "blind",
         "rounded",
+        "fooled",
     ])?;
     for cell in &report.attacked {
         for (index, (v, clean)) in cell.verdicts.iter().zip(&report.clean).enumerate() {
@@ -132,6 +134,7 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
                 v.backwards.to_string(),
                 v.blind.to_string(),
                 v.rounded.to_string(),
+                v.fooled.map(|k| k.to_string()).unwrap_or_default(),
             ])?;
         }
     }
@@ -181,7 +184,12 @@ pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     };
     let mut lines = vec![("clean".to_string(), report.clean_accuracy)];
     let attack = request.attack["name"].as_str().unwrap_or_default();
-    lines.extend(report.by_eps.iter().map(|e| (format!("{attack} {} ε = {}", request.norm, e.eps), e.robust_accuracy)));
+    for e in &report.by_eps {
+        let label = format!("{attack} {} ε = {}", request.norm, e.eps);
+        let mean = e.over_draws.map(|mean| (format!("{label}, mean of {} draws", request.draws), mean));
+        lines.push((label, e.robust_accuracy));
+        lines.extend(mean);
+    }
     let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     for (label, accuracy) in lines {
         let _ = writeln!(out, "{label:width$}  {}", interval(accuracy));
