@@ -82,7 +82,7 @@ fn compare(subject: &Subject<'_>, order: Order, probe: Probe) -> Result<Found> {
         Err(other) => return Err(other.into()),
     };
     if let Some(why) = subject.recipe.held_constant() {
-        return Ok(Found::Skipped(format!("{why}: central differences are another derivative")));
+        return Ok(Found::Skipped(format!("held constant on purpose: {why}; central differences would move it")));
     }
     // Which term is it?
     let mut at_fault = Vec::new();

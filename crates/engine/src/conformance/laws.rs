@@ -57,7 +57,7 @@ pub(super) fn terms(subject: &Subject<'_>) -> Result<Found> {
 
 /// The same step twice gives the same bits.
 pub(super) fn repeats(subject: &Subject<'_>) -> Result<Found> {
-    let (first, again) = (subject.here()?, subject.other(&subject.given)?.here()?);
+    let (first, again) = (subject.here()?, subject.again()?.here()?);
     if let Some(((name, ..), _)) = first.terms.iter().zip(&again.terms).find(|(a, b)| bits(&a.2) != bits(&b.2)) {
         return Ok(Found::Broken(format!(
             "term {name} differs when the same step is taken again: draw from `step.normal` or `step.uniform`, which are \
