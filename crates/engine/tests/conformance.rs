@@ -14,6 +14,7 @@ fn registry() -> Registry {
     gauntlet_attacks::register(&mut registry).unwrap();
     gauntlet_models::register(&mut registry).unwrap();
     gauntlet_recipes::register(&mut registry).unwrap();
+    gauntlet_script::register(&mut registry);
     registry
 }
 
@@ -257,6 +258,14 @@ fn a_cut_penalty_is_found_even_beside_the_whole_loss() {
     // Declared, it is held to what it declares.
     let given = json!({ "name": "grad-norm", "weight": 3.0, "graph": "cut" }).as_object().unwrap().clone();
     let found = conformance(&registry(), Kind::Penalty, &given).unwrap();
+    assert!(found.passed(), "{found}");
+    assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");
+    // So is a script.
+    let (registry, mut given) = (registry(), named("script:grad-norm.rhai"));
+    let script = registry.recipes.get("script:grad-norm.rhai").unwrap();
+    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name;
+    given.insert(graph.to_string(), "cut".into());
+    let found = conformance(&registry, Kind::Recipe, &given).unwrap();
     assert!(found.passed(), "{found}");
     assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");
 }
