@@ -8,6 +8,8 @@ mod conformance;
 mod faults;
 mod interruptions;
 mod listings;
+mod plugins;
 mod sandbox;
 mod scripts;
 mod suite;
+mod tutorial;

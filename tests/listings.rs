@@ -32,6 +32,25 @@ fn everything_that_a_suite_can_name_is_listed() {
 }
 
 #[test]
+fn the_page_of_recipes_is_what_the_registry_says() {
+    let sandbox = Sandbox::new();
+    let page = sandbox.ok("list recipes --markdown").out;
+    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md")).unwrap();
+    assert!(page == committed, "out of date: cargo run --release -- list recipes --markdown > docs/recipes.md");
+    let listed = sandbox.json("list recipes");
+    for item in listed.as_array().unwrap().iter().filter(|i| i["origin"] == "built-in") {
+        let heading = format!("\n## {} ({})\n", item["name"].as_str().unwrap(), item["kind"].as_str().unwrap());
+        let section = page.split(&heading).nth(1).unwrap_or_else(|| panic!("{heading}"));
+        let section = section.split("\n## ").next().unwrap();
+        assert!(section.contains(item["formula"].as_str().unwrap()), "{heading}");
+        for p in item["parameters"].as_array().unwrap() {
+            assert!(section.contains(&format!("\n| `{}` | ", p["name"].as_str().unwrap())), "{heading}: {p}");
+        }
+    }
+    sandbox.run("list attacks --markdown").expect(2).says(&["--markdown is for recipes"]);
+}
+
+#[test]
 fn every_built_in_suite_resolves() {
     let sandbox = Sandbox::new();
     let ours = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../suites")).unwrap().count();

@@ -3,10 +3,12 @@
 use crate::arguments::{Cli, Command};
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::{commands, threads};
+use crate::{commands, component, threads};
 use clap::Parser;
-use gauntlet_core::registry::{BuildAttack, BuildModel, BuildPenalty, BuildRecipe};
-use gauntlet_core::{Registry, Result, Spec};
+use gauntlet_core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
+use gauntlet_core::{Error, Registry, Result, Spec};
+use gauntlet_engine::{Conformance, conformance, documented_choices, short_kind};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// Components beside the built-in ones.
@@ -16,6 +18,7 @@ pub struct App {
     penalties: Vec<Spec<BuildPenalty>>,
     attacks: Vec<Spec<BuildAttack>>,
     models: Vec<Spec<BuildModel>>,
+    objectives: Vec<Spec<BuildObjective>>,
 }
 
 /// The application with the built-in components.
@@ -49,6 +52,13 @@ impl App {
         self
     }
 
+    /// Adds an objective for attacks to ascend.
+    #[must_use]
+    pub fn objective(mut self, spec: Spec<BuildObjective>) -> Self {
+        self.objectives.push(spec);
+        self
+    }
+
     /// Built-in components first, then those that were added.
     ///
     /// # Errors
@@ -63,7 +73,25 @@ impl App {
         self.penalties.into_iter().try_for_each(|s| registry.penalties.add(s))?;
         self.attacks.into_iter().try_for_each(|s| registry.attacks.add(s))?;
         self.models.into_iter().try_for_each(|s| registry.models.add(s))?;
+        self.objectives.into_iter().try_for_each(|s| registry.objectives.add(s))?;
         Ok(registry)
+    }
+
+    /// The conformance suite ([`gauntlet_engine::conformance`]), for the test of a plug-in: over the table `{ name =
+    /// "...", ... }`, or, given a bare name, over every documented choice of its parameters.
+    ///
+    /// # Errors
+    /// A name that is taken or unknown, an argument outside its domain.
+    pub fn conformance(self, given: &str) -> gauntlet_engine::Result<Vec<Conformance>> {
+        let registry = self.registry()?;
+        let table = component::parse("recipe", given).map_err(|f| Error::Message(f.message))?;
+        let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
+        let kind = short_kind(&registry, name)?;
+        let all = match table.len() {
+            1 => documented_choices(&registry, kind, name)?,
+            _ => vec![table],
+        };
+        all.iter().map(|given| conformance(&registry, kind, given)).collect()
     }
 
     /// Reads the command line, does what it says and returns the exit code.
@@ -80,6 +108,7 @@ impl App {
                 Command::Attack(a) => commands::attack::attack(&session, &a),
                 Command::Report(a) => commands::report::report(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),
+                Command::New(a) => commands::new::new(&session, &a),
                 Command::Check(a) => commands::check::check(&session, &a),
                 Command::Bench(a) => commands::bench::bench(&session, &a),
                 Command::Doctor(a) => commands::doctor::doctor(&session, &a),
@@ -115,6 +144,14 @@ mod tests {
             origin: "plug-in",
             build: nothing,
         }
+    }
+
+    #[test]
+    fn a_bare_name_is_checked_with_every_choice_and_a_table_once() {
+        let found = app().conformance("grad-align").unwrap();
+        assert!(found.len() > 1 && found.iter().all(|f| f.recipe == "grad-align" && f.passed()));
+        assert_eq!(app().conformance("{ name = \"grad-align\", eps = \"0.2\" }").unwrap().len(), 1);
+        assert!(app().conformance("grad-alin").unwrap_err().to_string().contains("did you mean \"grad-align\""));
     }
 
     #[test]

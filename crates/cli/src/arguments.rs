@@ -45,6 +45,8 @@ pub(crate) enum Command {
     List(List),
     /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
     Check(Check),
+    /// Write a crate with a recipe of your own, ready to run
+    New(New),
     /// Measure the speed of training steps, attacks and kernels
     Bench(Bench),
     /// Show the machine, the hub's cache, and a self-test of all derivatives
@@ -223,6 +225,9 @@ pub(crate) struct List {
     /// With formula and every parameter
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Recipes as a page in Markdown: docs/recipes.md
+    #[arg(long, conflicts_with = "verbose")]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -251,6 +256,30 @@ pub(crate) struct Check {
     pub(crate) runs: PathBuf,
     #[command(flatten)]
     pub(crate) examples: Examples,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    #[command(subcommand)]
+    pub(crate) what: NewWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NewWhat {
+    /// A penalty, a binary that knows it, a test and a suite
+    Recipe(NewRecipe),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewRecipe {
+    /// Name of crate and penalty: lower-case words joined by -
+    pub(crate) name: String,
+    /// Folder to write (default: NAME); it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// Where the new crate finds gauntlet: a checkout or a git address (default: the checkout this binary was built from)
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) gauntlet: Option<String>,
 }
 
 #[derive(Debug, Args)]

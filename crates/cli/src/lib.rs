@@ -9,8 +9,9 @@
 //! }
 //! ```
 //!
-//! with `.recipe(SPEC)`, `.penalty(SPEC)`, `.attack(SPEC)`, `.model(SPEC)` before `.run()`. The other crates are
-//! re-exported, so that this package is a plug-in's only dependency.
+//! with `.recipe(SPEC)`, `.penalty(SPEC)`, `.attack(SPEC)`, `.objective(SPEC)`, `.model(SPEC)` before `.run()`. The other
+//! crates and candle are re-exported, so that this package is a plug-in's only dependency. `gauntlet new recipe NAME` writes
+//! such a crate, `plugins/example-recipe` is one, docs/your-loss-in-ten-minutes.md explains it.
 
 mod app;
 mod arguments;
@@ -27,6 +28,7 @@ mod threads;
 pub use app::{App, app};
 pub use exit::Code;
 
+pub use candle_core as candle;
 pub use gauntlet_attacks as attacks;
 pub use gauntlet_autograd as autograd;
 pub use gauntlet_core as core;

@@ -55,7 +55,9 @@ pub use attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate, atta
 pub use augmentation::Augmentation;
 pub use checkpoint_source::CheckpointSource;
 pub use component::{Component, Kind};
-pub use conformance::{Check, Conformance, Outcome, StepCost, completed, conformance, documented_choices, step_cost};
+pub use conformance::{
+    Check, Conformance, Outcome, StepCost, completed, conformance, documented_choices, short_kind, step_cost,
+};
 pub use context::{Context, Filters};
 pub use diagnostic::Diagnostic;
 pub use error::{Error, Result};

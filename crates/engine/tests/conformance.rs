@@ -4,7 +4,7 @@
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Op, Saved, Var};
 use gauntlet_core::{Loss, Penalty, Recipe, Registry, Result, Spec, Step, Term};
-use gauntlet_engine::{Outcome, completed, conformance, documented_choices, step_cost};
+use gauntlet_engine::{Kind, Outcome, completed, conformance, documented_choices, short_kind, step_cost};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ fn registry() -> Registry {
     gauntlet_attacks::register(&mut registry).unwrap();
     gauntlet_models::register(&mut registry).unwrap();
     gauntlet_recipes::register(&mut registry).unwrap();
+    gauntlet_script::register(&mut registry);
     registry
 }
 
@@ -24,13 +25,14 @@ fn named(name: &str) -> Map<String, Value> {
 #[test]
 fn every_built_in_recipe_keeps_every_promise_with_every_documented_choice() {
     let registry = registry();
-    let names: Vec<String> = registry.recipes.iter().map(|s| s.name.to_string()).collect();
-    let penalties: Vec<String> = registry.penalties.iter().map(|s| s.name.to_string()).collect();
+    let recipes = registry.recipes.iter().map(|s| (Kind::Recipe, s.name.to_string()));
+    let all: Vec<(Kind, String)> =
+        recipes.chain(registry.penalties.iter().map(|s| (Kind::Penalty, s.name.to_string()))).collect();
     let mut broken = Vec::new();
-    for name in names.iter().chain(&penalties) {
+    for (kind, name) in all {
         let mut compared = false;
-        for given in documented_choices(&registry, name).unwrap() {
-            let found = conformance(&registry, &given).unwrap_or_else(|e| panic!("{}: {e}", json!(given)));
+        for given in documented_choices(&registry, kind, &name).unwrap() {
+            let found = conformance(&registry, kind, &given).unwrap_or_else(|e| panic!("{}: {e}", json!(given)));
             println!("{}\n{found}", json!(given));
             if !found.passed() {
                 broken.push(format!("{}\n{found}", json!(given)));
@@ -198,7 +200,7 @@ fn with_faults() -> Registry {
 fn every_broken_promise_is_found_by_the_check_that_is_meant_to_find_it() {
     let registry = with_faults();
     let failed = |name: &str| -> Vec<(String, String)> {
-        let found = conformance(&registry, &named(name)).unwrap();
+        let found = conformance(&registry, short_kind(&registry, name).unwrap(), &named(name)).unwrap();
         println!("{name}\n{found}");
         assert!(!found.passed());
         let failed = found.checks.into_iter().filter(|c| c.outcome == Outcome::Failed);
@@ -250,12 +252,20 @@ fn every_broken_promise_is_found_by_the_check_that_is_meant_to_find_it() {
 #[test]
 fn a_cut_penalty_is_found_even_beside_the_whole_loss() {
     // The popular snippet, which prints the right loss and trains nothing.
-    let found = conformance(&with_faults(), &named("cut")).unwrap();
+    let found = conformance(&with_faults(), Kind::Penalty, &named("cut")).unwrap();
     let detail = |check: &str| found.check(check).unwrap().detail.clone();
     assert!(detail("reach").contains("Graph::Keep"), "{}", detail("reach"));
     // Declared, it is held to what it declares.
     let given = json!({ "name": "grad-norm", "weight": 3.0, "graph": "cut" }).as_object().unwrap().clone();
-    let found = conformance(&registry(), &given).unwrap();
+    let found = conformance(&registry(), Kind::Penalty, &given).unwrap();
+    assert!(found.passed(), "{found}");
+    assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");
+    // So is a script.
+    let (registry, mut given) = (registry(), named("script:grad-norm.rhai"));
+    let script = registry.recipes.get("script:grad-norm.rhai").unwrap();
+    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name;
+    given.insert(graph.to_string(), "cut".into());
+    let found = conformance(&registry, Kind::Recipe, &given).unwrap();
     assert!(found.passed(), "{found}");
     assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");
 }
@@ -263,15 +273,15 @@ fn a_cut_penalty_is_found_even_beside_the_whole_loss() {
 #[test]
 fn what_is_required_gets_a_probe_value_and_mistakes_are_named() {
     let registry = registry();
-    let (given, probed) = completed(&registry, &named("pgd-at")).unwrap();
+    let (given, probed) = completed(&registry, Kind::Recipe, &named("pgd-at")).unwrap();
     assert_eq!(given["eps"], "0.1");
     assert_eq!(probed, ["eps = \"0.1\""]);
     let weighted = json!({ "name": "grad-norm", "weight": 2.0 }).as_object().unwrap().clone();
-    assert_eq!(completed(&registry, &weighted).unwrap(), (weighted, vec![]));
-    let error = conformance(&registry, &named("grad-nrom")).unwrap_err().to_string();
+    assert_eq!(completed(&registry, Kind::Penalty, &weighted).unwrap(), (weighted, vec![]));
+    let error = short_kind(&registry, "grad-nrom").unwrap_err().to_string();
     assert!(error.contains("did you mean \"grad-norm\""), "{error}");
     let wrong = json!({ "name": "grad-norm", "wieght": 2.0 }).as_object().unwrap().clone();
-    let error = conformance(&registry, &wrong).unwrap_err().to_string();
+    let error = conformance(&registry, Kind::Penalty, &wrong).unwrap_err().to_string();
     assert!(error.contains("did you mean \"weight\""), "{error}");
 }
 
@@ -279,10 +289,10 @@ fn what_is_required_gets_a_probe_value_and_mistakes_are_named() {
 fn a_step_of_double_backpropagation_costs_more_than_a_plain_one() {
     let registry = registry();
     let (network, _) = registry.model(&named("linear"), (1, 8, 8), 4).unwrap();
-    let cost = |name: &str| step_cost(&registry, &named(name), &network, 16).unwrap();
-    // Counted arithmetic repeats; time does not, so of it only that it was taken.
-    assert!(cost("ce").ms > 0.0 && cost("ce").ratio.is_finite());
+    let plain = step_cost(&registry, Kind::Recipe, &named("ce"), &network, 16).unwrap();
+    // Times never repeat: of them only that they were taken.
+    assert!(plain.ms > 0.0 && plain.ratio.is_finite());
     let (network, _) = registry.model(&named("lenet-small"), (1, 12, 12), 4).unwrap();
-    let twice = step_cost(&registry, &named("grad-norm"), &network, 8).unwrap();
+    let twice = step_cost(&registry, Kind::Penalty, &named("grad-norm"), &network, 8).unwrap();
     assert!(twice.ms > 0.0 && twice.steps == 7 && twice.model == "lenet-small");
 }

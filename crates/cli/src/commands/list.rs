@@ -1,5 +1,7 @@
 //! `gauntlet list`: what suite files can name.
 
+mod page;
+
 use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
@@ -24,6 +26,14 @@ struct Item {
 
 pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure> {
     let r = &session.registry;
+    if arguments.markdown {
+        if arguments.what != What::Recipes {
+            return Err(Failure::user("--markdown is for recipes: gauntlet list recipes --markdown"));
+        }
+        let page = page::page(r);
+        session.result(|| json!({ "markdown": page }), || page.clone())?;
+        return Ok(Code::Done);
+    }
     let items: Vec<Item> = match arguments.what {
         What::Recipes => {
             let penalties = r.penalties.iter().map(|s| component("penalty", s));

@@ -1,23 +1,32 @@
 //! Arguments to try a recipe with, from what its `Spec` documents.
 
-use crate::Result;
+use crate::{Kind, Result};
 use gauntlet_core::registry::unknown;
 use gauntlet_core::{Error, ParamDoc, Registry};
 use serde_json::{Map, Value, json};
 
-/// The documented parameters of the recipe or penalty `name`.
+/// What the short form (`--recipe NAME`, `recipe = "NAME"`) means by a name: a recipe, else a penalty.
 ///
 /// # Errors
 /// A name that is neither, with the nearest known one.
-pub(super) fn params(registry: &Registry, name: &str) -> Result<Vec<ParamDoc>> {
+pub fn short_kind(registry: &Registry, name: &str) -> Result<Kind> {
     if registry.recipes.contains(name) {
-        return Ok(registry.recipes.get(name)?.params.to_vec());
+        return Ok(Kind::Recipe);
     }
     if registry.penalties.contains(name) {
-        return Ok(registry.penalties.get(name)?.params.to_vec());
+        return Ok(Kind::Penalty);
     }
     let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
     Err(unknown("recipe", name, known).into())
+}
+
+/// The documented parameters of a recipe or penalty.
+pub(super) fn params(registry: &Registry, kind: Kind, name: &str) -> Result<Vec<ParamDoc>> {
+    match kind {
+        Kind::Recipe => Ok(registry.recipes.get(name)?.params.to_vec()),
+        Kind::Penalty => Ok(registry.penalties.get(name)?.params.to_vec()),
+        other => Err(crate::Error::message(format!("recipes and penalties have promises to keep, not {other:?}s"))),
+    }
 }
 
 /// `given` with a probe value for every required argument that it leaves out, and the list of those: ε 0.1, numbers 1,
@@ -25,11 +34,15 @@ pub(super) fn params(registry: &Registry, name: &str) -> Result<Vec<ParamDoc>> {
 ///
 /// # Errors
 /// An unknown name; a required argument of a kind that has no probe value.
-pub fn completed(registry: &Registry, given: &Map<String, Value>) -> Result<(Map<String, Value>, Vec<String>)> {
-    let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+pub fn completed(
+    registry: &Registry,
+    kind: Kind,
+    given: &Map<String, Value>,
+) -> Result<(Map<String, Value>, Vec<String>)> {
+    let name = given.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
     let mut given = given.clone();
     let mut probed = Vec::new();
-    for p in params(registry, &name.to_string())? {
+    for p in params(registry, kind, &name)? {
         if !p.default.is_empty() || given.contains_key(p.name) {
             continue;
         }
@@ -62,10 +75,10 @@ fn choices(p: &ParamDoc) -> Vec<&str> {
 ///
 /// # Errors
 /// As [`completed`].
-pub fn documented_choices(registry: &Registry, name: &str) -> Result<Vec<Map<String, Value>>> {
-    let (plain, _) = completed(registry, &Map::from_iter([("name".to_string(), name.into())]))?;
+pub fn documented_choices(registry: &Registry, kind: Kind, name: &str) -> Result<Vec<Map<String, Value>>> {
+    let (plain, _) = completed(registry, kind, &Map::from_iter([("name".to_string(), name.into())]))?;
     let mut all = vec![plain.clone()];
-    for p in params(registry, name)? {
+    for p in params(registry, kind, name)? {
         let values: Vec<Value> = match p.kind {
             "bool" => vec![json!(false), json!(true)],
             _ => choices(&p).into_iter().map(Value::from).collect(),

@@ -1,8 +1,8 @@
 //! What a training step costs, beside a step of plain training.
 
 use super::arguments::completed;
-use super::subject::{SEED, batch, prepare, teacher};
-use crate::{Result, Row, TrainingStep};
+use super::subject::{SEED, batch, build, prepare, teacher};
+use crate::{Kind, Result, TrainingStep};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
@@ -21,7 +21,7 @@ const STEPS: usize = 7;
 pub struct StepCost {
     /// Median time of a step ÷ median time of a step of `ce`, measured in turns.
     pub ratio: f64,
-    /// Multiply-adds of a step ÷ those of a step of `ce` (2 forwards' worth of backward and 1 forward: 3 U).
+    /// Multiply-adds of a step ÷ those of a step of `ce` (3 U: a forward, and a backward worth two), by all of this process.
     pub arithmetic: f64,
     /// Median time of a step, milliseconds.
     pub ms: f64,
@@ -44,20 +44,19 @@ pub struct StepCost {
 /// As [`super::conformance`]; a step that fails.
 pub fn step_cost(
     registry: &Registry,
+    kind: Kind,
     given: &Map<String, Value>,
     network: &Arc<dyn Network>,
     examples: usize,
 ) -> Result<StepCost> {
-    let (given, _) = completed(registry, given)?;
-    let build = |given: &Map<String, Value>| -> Result<Arc<dyn Recipe>> {
-        Ok(Row::short("step", registry, given)?.build(registry)?)
-    };
-    let ce = build(&Map::from_iter([("name".to_string(), "ce".into())]))?;
+    let (given, _) = completed(registry, kind, given)?;
+    let ce = build(registry, Kind::Recipe, &Map::from_iter([("name".to_string(), "ce".into())]))?;
+    let ours = build(registry, kind, &given)?;
     let info = network.info();
     let images = batch(examples, info.input, info.classes, DType::F32)?;
     let teacher = teacher(network, DType::F32)?;
     let (mut plain, mut ours) =
-        (Run::new(ce, network, &images, &teacher)?, Run::new(build(&given)?, network, &images, &teacher)?);
+        (Run::new(ce, network, &images, &teacher)?, Run::new(ours, network, &images, &teacher)?);
     let replays = ours.recipe.replays().max(1) as f64;
     awake(|| {
         let mut counted = [0u64; 2];

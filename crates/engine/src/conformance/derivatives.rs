@@ -7,7 +7,7 @@ use crate::Result;
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::Params;
+use gauntlet_core::{ParamDoc, Params};
 use serde_json::{Value, json};
 
 /// The sign in an FGSM step jumps where a gradient crosses zero: a small step keeps the signs.
@@ -82,7 +82,7 @@ fn compare(subject: &Subject<'_>, order: Order, probe: Probe) -> Result<Found> {
         Err(other) => return Err(other.into()),
     };
     if let Some(why) = subject.recipe.held_constant() {
-        return Ok(Found::Skipped(format!("{why}: central differences are another derivative")));
+        return Ok(Found::Skipped(format!("held constant on purpose: {why}; central differences would move it")));
     }
     // Which term is it?
     let mut at_fault = Vec::new();
@@ -126,24 +126,30 @@ fn difference(
     along(&f, &at, order, probe)
 }
 
+/// The parameter `graph` (constants of scripts are written large).
+fn graph<'s>(subject: &'s Subject<'_>) -> Option<&'s ParamDoc> {
+    subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph"))
+}
+
 fn is_cut(subject: &Subject<'_>) -> bool {
-    let given = subject.given.get("graph").and_then(Value::as_str);
-    let default = subject.params.iter().find(|p| p.name == "graph").map(|p| p.default);
-    given == Some("cut") || (given.is_none() && default == Some("\"cut\""))
+    let Some(p) = graph(subject) else { return false };
+    let given = subject.given.get(p.name).and_then(Value::as_str);
+    given == Some("cut") || (given.is_none() && p.default == "\"cut\"")
 }
 
 /// A cut graph trains what is left without the penalty, or nothing was there to be cut.
 fn cut(subject: &Subject<'_>) -> Result<Found> {
     let bits = |s: &Subject<'_>| -> Result<Vec<u64>> { Ok(s.here()?.gradient.iter().map(|g| g.to_bits()).collect()) };
     let ours = bits(subject)?;
-    if ours == bits(&subject.with([("graph", json!("keep"))])?)? {
+    let keep = graph(subject).map(|p| (p.name, json!("keep")));
+    if ours == bits(&subject.with(keep.clone())?)? {
         return Ok(Found::Holds("the kept graph gives the same bits: nothing is there to be cut".into()));
     }
     if ours == bits(&subject.ce()?)? {
         return Ok(Found::Holds("cut, it trains what `ce` trains, bit for bit: the penalty is a constant".into()));
     }
-    let weighted = subject.params.iter().any(|p| p.name == "weight");
-    if weighted && ours == bits(&subject.with([("graph", json!("keep")), ("weight", json!(0.0))])?)? {
+    let weight = subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("weight")).map(|p| (p.name, json!(0.0)));
+    if weight.is_some() && ours == bits(&subject.with(keep.into_iter().chain(weight))?)? {
         return Ok(Found::Holds(
             "cut, it trains what weight = 0 trains, bit for bit: the penalty is a constant".into(),
         ));

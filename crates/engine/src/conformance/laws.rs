@@ -57,7 +57,7 @@ pub(super) fn terms(subject: &Subject<'_>) -> Result<Found> {
 
 /// The same step twice gives the same bits.
 pub(super) fn repeats(subject: &Subject<'_>) -> Result<Found> {
-    let (first, again) = (subject.here()?, subject.other(&subject.given)?.here()?);
+    let (first, again) = (subject.here()?, subject.again()?.here()?);
     if let Some(((name, ..), _)) = first.terms.iter().zip(&again.terms).find(|(a, b)| bits(&a.2) != bits(&b.2)) {
         return Ok(Found::Broken(format!(
             "term {name} differs when the same step is taken again: draw from `step.normal` or `step.uniform`, which are \
@@ -129,8 +129,10 @@ pub(super) fn pixels(subject: &Subject<'_>) -> Result<Found> {
 /// At nothing, every recipe on a cross-entropy is plain training.
 pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
     let (budgets, weights): (Vec<_>, Vec<_>) = {
-        let budget = |p: &&ParamDoc| p.kind == "eps" && (p.name == "eps" || p.default.is_empty());
-        let weight = |p: &&ParamDoc| p.name == "weight" || p.name.ends_with("_weight");
+        // Constants of scripts are written large.
+        let named = |p: &ParamDoc, what: &str| p.name.eq_ignore_ascii_case(what);
+        let budget = |p: &&ParamDoc| named(p, "eps") || (p.kind == "eps" && p.default.is_empty());
+        let weight = |p: &&ParamDoc| named(p, "weight") || p.name.to_ascii_lowercase().ends_with("_weight");
         (subject.params.iter().filter(budget).collect(), subject.params.iter().filter(weight).collect())
     };
     let changed = if weights.is_empty() || !(subject.is_penalty() || budgets.is_empty()) { budgets } else { weights };

@@ -7,7 +7,7 @@ mod laws;
 mod network;
 mod subject;
 
-pub use arguments::{completed, documented_choices};
+pub use arguments::{completed, documented_choices, short_kind};
 pub use cost::{StepCost, step_cost};
 
 use crate::{Component, Kind, Result};
@@ -81,7 +81,7 @@ impl fmt::Display for Conformance {
 
 /// Runs the conformance suite over one recipe, or over `ce` plus one penalty.
 ///
-/// `given` is what `--recipe` and the short form of a suite's row take: a name and arguments. Required arguments that
+/// `kind` is [`Kind::Recipe`] or [`Kind::Penalty`] ([`short_kind`] tells by the name), `given` a name and arguments. Required arguments that
 /// are missing get probe values ([`completed`]). Everything happens on a network of 356 parameters with smooth
 /// activations, on a few images of 2 × 4 × 4 pixels and four classes, in f64; a recipe that needs a teacher gets another
 /// such network, frozen at random weights. The promises:
@@ -100,9 +100,9 @@ impl fmt::Display for Conformance {
 /// # Errors
 /// A name that is not registered, an argument that is unknown or outside its domain. What a recipe does wrong later is a
 /// failed check.
-pub fn conformance(registry: &Registry, given: &Map<String, Value>) -> Result<Conformance> {
-    let (given, probed) = completed(registry, given)?;
-    let subject = Subject::new(registry, &given)?;
+pub fn conformance(registry: &Registry, kind: Kind, given: &Map<String, Value>) -> Result<Conformance> {
+    let (given, probed) = completed(registry, kind, given)?;
+    let subject = Subject::new(registry, kind, &given)?;
     let checks = [
         ("terms", laws::terms(&subject)),
         ("repeats", laws::repeats(&subject)),
@@ -125,7 +125,6 @@ pub fn conformance(registry: &Registry, given: &Map<String, Value>) -> Result<Co
         Check { name, outcome, detail }
     });
     let name = subject.name().to_string();
-    let kind = if registry.recipes.contains(&name) { Kind::Recipe } else { Kind::Penalty };
     let args = Component::resolve(kind, registry, &given)?.args;
     Ok(Conformance { recipe: name, args, probed, checks: checks.collect() })
 }

@@ -2,10 +2,10 @@
 
 use super::arguments::params;
 use super::network::{CLASSES, INPUT, Smooth};
-use crate::{Error, Result, Row};
+use crate::{Error, Kind, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::recipe::{Memory, Position};
+use gauntlet_core::recipe::{Composed, Memory, Position};
 use gauntlet_core::{
     Batch, Frozen, Key, Network, ParamDoc, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };
@@ -20,6 +20,7 @@ const HERE: Position = Position { epoch: 1, epochs: 3, step: 2, steps: 10, repla
 /// One recipe with its arguments.
 pub(super) struct Subject<'a> {
     registry: &'a Registry,
+    kind: Kind,
     pub(super) given: Map<String, Value>,
     pub(super) params: Vec<ParamDoc>,
     pub(super) recipe: Arc<dyn Recipe>,
@@ -40,28 +41,27 @@ pub(super) struct Seen {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(registry: &'a Registry, given: &Map<String, Value>) -> Result<Self> {
-        let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
-        let recipe = Row::short(name, registry, given)?.build(registry)?;
-        let params = params(registry, name)?;
-        Ok(Subject { registry, given: given.clone(), params, recipe, network: Arc::new(Smooth::new(1.0)) })
+    pub(super) fn new(registry: &'a Registry, kind: Kind, given: &Map<String, Value>) -> Result<Self> {
+        let params = params(registry, kind, given.get("name").and_then(Value::as_str).unwrap_or_default())?;
+        let recipe = build(registry, kind, given)?;
+        Ok(Subject { registry, kind, given: given.clone(), params, recipe, network: Arc::new(Smooth::new(1.0)) })
     }
 
-    /// Another recipe of the same registry.
-    pub(super) fn other(&self, given: &Map<String, Value>) -> Result<Subject<'a>> {
-        Subject::new(self.registry, given)
+    /// The same recipe, built again.
+    pub(super) fn again(&self) -> Result<Subject<'a>> {
+        Subject::new(self.registry, self.kind, &self.given)
     }
 
     /// The same recipe with some arguments replaced.
     pub(super) fn with(&self, changes: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Subject<'a>> {
         let mut given = self.given.clone();
         given.extend(changes.into_iter().map(|(k, v)| (k.to_string(), v)));
-        self.other(&given)
+        Subject::new(self.registry, self.kind, &given)
     }
 
     /// Plain training.
     pub(super) fn ce(&self) -> Result<Subject<'a>> {
-        self.other(&Map::from_iter([("name".to_string(), "ce".into())]))
+        Subject::new(self.registry, Kind::Recipe, &Map::from_iter([("name".to_string(), "ce".into())]))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -70,7 +70,7 @@ impl<'a> Subject<'a> {
 
     /// Whether it is a penalty, which stands on `ce`.
     pub(super) fn is_penalty(&self) -> bool {
-        !self.registry.recipes.contains(self.name())
+        self.kind == Kind::Penalty
     }
 
     pub(super) fn weights(&self) -> Result<Weights> {
@@ -130,6 +130,17 @@ impl<'a> Subject<'a> {
     pub(super) fn here(&self) -> Result<Seen> {
         self.step(&self.network, &self.weights()?, &batch(8, INPUT, CLASSES, DType::F64)?)
     }
+}
+
+/// A recipe, or `ce` plus a penalty.
+pub(super) fn build(registry: &Registry, kind: Kind, given: &Map<String, Value>) -> Result<Arc<dyn Recipe>> {
+    if kind == Kind::Recipe {
+        return Ok(registry.recipe(given)?.0);
+    }
+    let (base, _) = registry.recipe(&Map::from_iter([("name".to_string(), "ce".into())]))?;
+    let (penalty, _) = registry.penalty(given)?;
+    let name = format!("ce + {}", penalty.name());
+    Ok(Arc::new(Composed { base, penalties: vec![penalty], name }))
 }
 
 /// Gradients of what is reached, zeros for the rest: `reach` is a check of its own.

@@ -3,8 +3,8 @@
 use crate::component;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_engine::{Conformance, Outcome, StepCost, conformance, step_cost};
-use serde_json::Map;
+use gauntlet_engine::{Conformance, Outcome, StepCost, conformance, short_kind, step_cost};
+use serde_json::{Map, Value};
 use std::fmt::Write;
 
 /// Architecture, images and examples per step that the cost is measured on.
@@ -15,12 +15,13 @@ const BATCH: usize = 64;
 
 pub(super) fn check(session: &Session, given: &str) -> Result<Code, Failure> {
     let given = component::parse("recipe", given)?;
-    let found = conformance(&session.registry, &given)?;
+    let kind = short_kind(&session.registry, given.get("name").and_then(Value::as_str).unwrap_or_default())?;
+    let found = conformance(&session.registry, kind, &given)?;
     // Steps of a recipe that is not finite or not trained end in an error: there is nothing to be timed.
     let cost = if found.passed() {
         let model = Map::from_iter([("name".to_string(), MODEL.into())]);
         let (network, _) = session.registry.model(&model, INPUT, CLASSES)?;
-        Some(step_cost(&session.registry, &given, &network, BATCH)?)
+        Some(step_cost(&session.registry, kind, &given, &network, BATCH)?)
     } else {
         None
     };

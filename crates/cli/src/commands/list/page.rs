@@ -1,0 +1,73 @@
+//! The page of recipes, docs/recipes.md: everything that their `Spec`s say.
+
+use gauntlet_core::{Registry, Spec};
+use std::fmt::Write;
+
+/// How the page begins.
+const HEAD: &str = "\
+<!-- Written by `gauntlet list recipes --markdown > docs/recipes.md`; a test compares. -->
+# Recipes
+
+Built-in training objectives. A *recipe* is a base; a *penalty* is added to any base (`penalties = [{ name = \"grad-norm\",
+weight = 0.1 }]`), and its name alone means `ce` plus the penalty. Every loss is Σₖ weightₖ · meanₙ qₖ(n), a mean over
+examples of per-example quantities: ℓ is the cross-entropy, x the pixels in [0,1], ∇ₓℓ the gradient of an example's own loss,
+so no batch size, image size or input deviation hides in a weight.
+
+`gauntlet check NAME` checks what every one of them promises (derivatives to second order, units, batches, determinism) and
+measures the cost of its steps against `ce`. Recipes of your own: [your-loss-in-ten-minutes.md](your-loss-in-ten-minutes.md).
+";
+
+/// The page: a table of all built-in recipes and penalties, then each with its parameters.
+pub(super) fn page(registry: &Registry) -> String {
+    let built_in = |origin: &str| origin == "built-in";
+    let recipes: Vec<_> = registry.recipes.iter().filter(|s| built_in(s.origin)).collect();
+    let penalties: Vec<_> = registry.penalties.iter().filter(|s| built_in(s.origin)).collect();
+    let mut out = format!("{HEAD}\n| name | kind | what |\n| :-- | :-- | :-- |\n");
+    for s in &recipes {
+        let _ = writeln!(out, "| `{}` | recipe | {} |", s.name, cell(s.summary));
+    }
+    for s in &penalties {
+        let _ = writeln!(out, "| `{}` | penalty | {} |", s.name, cell(s.summary));
+    }
+    for s in recipes {
+        section(&mut out, "recipe", s);
+    }
+    for s in penalties {
+        section(&mut out, "penalty", s);
+    }
+    out
+}
+
+fn section<B>(out: &mut String, kind: &str, spec: &Spec<B>) {
+    let _ = writeln!(out, "\n## {} ({kind})\n{}.\n", spec.name, sentence(spec.summary));
+    let _ = writeln!(out, "```text\n{}\n```", spec.formula);
+    if !["", "-"].contains(&spec.paper) {
+        let _ = writeln!(out, "Source: {}.", spec.paper);
+    }
+    if spec.params.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n| parameter | type | default | unit | |\n| :-- | :-- | :-- | :-- | :-- |");
+    for p in spec.params {
+        let default = if p.default.is_empty() { "required".into() } else { format!("`{}`", p.default) };
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {} | {} |",
+            p.name,
+            cell(p.kind),
+            cell(&default),
+            cell(p.unit),
+            cell(p.doc)
+        );
+    }
+}
+
+/// A bar would end the cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default() + letters.as_str()
+}

@@ -1,0 +1,7 @@
+//! The binary `gauntlet` with one penalty more.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gauntlet::app().penalty(gradient_times_input::SPEC).run()
+}
