@@ -1,9 +1,10 @@
 //! The scripting engine's errors in the words of this project.
 
-use crate::language;
 use crate::complaint::Complaint;
+use crate::language;
 use crate::language::{MAX_CALLS, MAX_OPERATIONS};
-use rhai::{EvalAltResult as Error, ParseError, ParseErrorType};
+use crate::spelling;
+use rhai::{AST, EvalAltResult as Error, ParseError, ParseErrorType};
 use std::fmt::Display;
 
 /// What a bound function returns.
@@ -44,7 +45,7 @@ pub(crate) fn of_parsing(path: &str, text: &str, error: &ParseError) -> Complain
 }
 
 /// A script that failed while it ran.
-pub(crate) fn of_running(path: &str, text: &str, mut error: Box<Error>) -> Complaint {
+pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Box<Error>) -> Complaint {
     let mut within = String::new();
     while let Error::ErrorInFunctionCall(name, _, inner, place) = *error {
         if let Some(line) = place.line() {
@@ -52,7 +53,10 @@ pub(crate) fn of_running(path: &str, text: &str, mut error: Box<Error>) -> Compl
         }
         error = inner;
     }
-    let place = error.take_position();
+    let mut place = error.take_position();
+    if let (Error::ErrorTooManyOperations(_), None) = (&*error, place.line()) {
+        place = spelling::endless(program, false).unwrap_or(place);
+    }
     let message = match &*error {
         Error::ErrorFunctionNotFound(call, _) => unknown_call(call),
         Error::ErrorTooManyOperations(_) => {
@@ -114,4 +118,3 @@ fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
-

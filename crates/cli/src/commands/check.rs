@@ -15,6 +15,9 @@ pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     if suites::exists(given) {
         return suite::check(session, arguments);
     }
+    // A script by its file.
+    let script = format!("{}{given}", gauntlet_script::PREFIX);
+    let given = if given.ends_with(".rhai") && !given.contains(':') { script.as_str() } else { given };
     let looks_like_a_suite = given.ends_with(".toml") || (given.contains('/') && !given.starts_with(['{']));
     let r = &session.registry;
     let name = component::parse("recipe", given)?;

@@ -2,8 +2,8 @@
 
 use super::{Binder, number, wholes};
 use crate::explanation::Ran;
-use crate::loan::{operation, pass, step};
-use crate::names;
+use crate::kept;
+use crate::loan::{pass, step};
 use candle_core::Tensor;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
 use gauntlet_core::{Error, Mode, Step, Term};
@@ -52,11 +52,9 @@ fn network(b: &mut Binder<'_>) {
         "cross-entropy of x's logits against the labels, `(N,)`, once per x",
         |_: StepHandle, x: Var| pass(|s| s.cross_entropy(&x)),
     );
-    b.bind(
-        "teacher_logits(step, x)",
-        "logits of the row's teacher, a constant `(N, K)`",
-        |_: StepHandle, x: Var| pass(|s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?))),
-    );
+    b.bind("teacher_logits(step, x)", "logits of the row's teacher, a constant `(N, K)`", |_: StepHandle, x: Var| {
+        pass(|s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?)))
+    });
     b.bind(
         "input_gradient(step, values, x)",
         "∂(Σ values)/∂x per example, shape of x, with its graph: a loss of it trains the network",
@@ -90,14 +88,10 @@ fn draws(b: &mut Binder<'_>) {
             step(|s| s.uniform_pixels(what, range))
         },
     );
-    b.bind(
-        "normal(step, what, dims)",
-        "N(0, 1), `(N, dims..)`",
-        |_: StepHandle, what: &str, dims: Array| {
-            let dims = wholes("dims", dims)?;
-            step(|s| s.normal(what, &dims))
-        },
-    );
+    b.bind("normal(step, what, dims)", "N(0, 1), `(N, dims..)`", |_: StepHandle, what: &str, dims: Array| {
+        let dims = wholes("dims", dims)?;
+        step(|s| s.normal(what, &dims))
+    });
     b.bind(
         "uniform(step, what, dims, low, high)",
         "uniform in [low, high), `(N, dims..)`",
@@ -165,7 +159,9 @@ fn term(name: &str, weight: Dynamic, values: Var) -> Ran<Term> {
             [] => "it lost its examples; leave `sum_all` and `mean_all` away, terms are averaged for you",
             _ => "reduce it with `sum_per_example`, `mean_per_example` or a norm",
         };
-        return Err(format!("term {name:?} has the shape {dims:?} instead of [{n}], a value per example: {way_out}").into());
+        return Err(
+            format!("term {name:?} has the shape {dims:?} instead of [{n}], a value per example: {way_out}").into()
+        );
     }
-    operation(|| Ok(values)).and_then(|values| Ok(Term::new(names::kept(name)?, weight, values)))
+    Ok(Term::new(kept::name(name)?, weight, values))
 }

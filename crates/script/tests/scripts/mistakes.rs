@@ -26,8 +26,12 @@ fn a_typo_is_shown_with_its_place_when_the_script_is_read() {
         ("fn loss(step)", "fn loss(step, x)", "`fn loss` must take one parameter"),
         ("const WEIGHT", "let WEIGHT", "mine.rhai:1:1: only constants and functions may stand outside functions"),
         ("= 0.1", "= 0.1 * x", "mine.rhai:1:20: a constant outside functions is a parameter"),
-        ("const WEIGHT = 0.1;", "const WEIGHT = 0.1; const WEIGHT = 2;", "`WEIGHT` is defined twice"),
-        ("WEIGHT", "sha256", "`sha256` is taken"),
+        (
+            "const WEIGHT = 0.1;",
+            "const WEIGHT = 0.1; const weight = 2;",
+            "mine.rhai:1:27: the parameter `weight` is defined twice",
+        ),
+        ("WEIGHT", "SHA256", "`SHA256` is taken"),
     ] {
         assert!(fixed.contains(right), "{right}");
         let said = unread(&fixed.replace(right, wrong));
@@ -104,20 +108,38 @@ fn wrong_arguments_say_what_would_be_right() {
     let bench = Bench::new(2);
     for (body, needle) in [
         ("step.input().sqr(2)", "`sqr` was called with (Var, a number); it is `sqr(x)`"),
-        ("step.cross_entropy(3)", "`cross_entropy` was called with (Step, a number); it is `cross_entropy(step, x)` or `cross_entropy(z, labels)`"),
+        (
+            "step.cross_entropy(3)",
+            "`cross_entropy` was called with (Step, a number); it is `cross_entropy(step, x)` or `cross_entropy(z, labels)`",
+        ),
         ("step.input() + \"a\"", "`+` is not defined for (Var, a text)"),
         ("step.input().affine(\"a\", 1)", "mul must be a number"),
-        ("step.forward_in(step.input(), \"evil\")", "mode must be one of train, eval, got \"evil\", did you mean `eval`?"),
+        (
+            "step.forward_in(step.input(), \"evil\")",
+            "mode must be one of train, eval, got \"evil\", did you mean `eval`?",
+        ),
         ("step.input_gradient(step.cross_entropy(step.input()), step.input(), \"keap\")", "did you mean `keep`?"),
-        ("let x = step.input(); step.input_gradient(step.cross_entropy(x.detach()), x)", "the values do not depend on x"),
+        (
+            "let x = step.input(); step.input_gradient(step.cross_entropy(x.detach()), x)",
+            "the values do not depend on x",
+        ),
         ("step.input().dims", "a function needs its brackets"),
         ("pixels(\"8/0\")", "8/0"),
         ("throw \"only for two classes\"", "mine.rhai:2:5: only for two classes"),
-        ("[term(\"a\", 1.0, step.cross_entropy(step.input())), 3]", "item 2 of the list that `loss` returns is a number, not a term"),
+        (
+            "[term(\"a\", 1.0, step.cross_entropy(step.input())), 3]",
+            "item 2 of the list that `loss` returns is a number, not a term",
+        ),
         ("let t = term(\"a\", 1.0, step.cross_entropy(step.input())); [t, t]", "two terms named \"a\""),
         ("[]", "returns no term"),
-        ("let t = [term(\"a\", 1.0, step.cross_entropy(step.input()))];", "got nothing: its last line is what it returns"),
-        ("step.cross_entropy(step.input())", "must return a list of terms such as `[term(\"ce\", 1.0, ce)]`, got a Var"),
+        (
+            "let t = [term(\"a\", 1.0, step.cross_entropy(step.input()))];",
+            "got nothing: its last line is what it returns",
+        ),
+        (
+            "step.cross_entropy(step.input())",
+            "must return a list of terms such as `[term(\"ce\", 1.0, ce)]`, got a Var",
+        ),
         ("[term(\"a\", 0.0 / 0.0, step.cross_entropy(step.input()))]", "the weight of term \"a\" is NaN"),
         ("[term(\"\", 1.0, step.cross_entropy(step.input()))]", "a term needs a name"),
     ] {
