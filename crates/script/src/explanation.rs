@@ -1,8 +1,7 @@
 //! The scripting engine's errors in the words of this project.
 
 use crate::complaint::Complaint;
-use crate::language;
-use crate::language::{MAX_CALLS, MAX_OPERATIONS};
+use crate::language::{self, MAX_CALLS, MAX_OPERATIONS, MAX_SIZE};
 use crate::spelling;
 use rhai::{AST, EvalAltResult as Error, ParseError, ParseErrorType};
 use std::fmt::Display;
@@ -54,13 +53,16 @@ pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Box<E
         error = inner;
     }
     let mut place = error.take_position();
-    if let (Error::ErrorTooManyOperations(_), None) = (&*error, place.line()) {
+    if let (Error::ErrorTooManyOperations(_) | Error::ErrorDataTooLarge(..), None) = (&*error, place.line()) {
         place = spelling::endless(program, false).unwrap_or(place);
     }
     let message = match &*error {
         Error::ErrorFunctionNotFound(call, _) => unknown_call(call),
         Error::ErrorTooManyOperations(_) => {
             format!("more than {MAX_OPERATIONS} operations in one step: is there a loop without an end?")
+        }
+        Error::ErrorDataTooLarge(..) => {
+            format!("a list or text grows beyond {MAX_SIZE} items: is there a loop without an end?")
         }
         Error::ErrorStackOverflow(_) => {
             format!("calls are nested more than {MAX_CALLS} deep: does a function call itself without an end?")
