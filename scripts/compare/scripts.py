@@ -1,7 +1,7 @@
 """What a recipe written as a script costs: the shipped scripts and the built-in recipes of the same definition take turns.
 
 Both programs stay alive and warm, one of them working at a time. The ratio is the median of the paired ratios script /
-built-in of whole training steps, with a 95 % interval from order statistics. Prints a table; needs nothing but Python and a
+built-in of whole training steps, with a 95 % interval from order statistics. Prints two tables; needs nothing but Python and a
 release build (`cargo build --release`).
 """
 import argparse
@@ -17,6 +17,23 @@ PAIRS = {
 }
 
 
+def take_turns(name, model, batch, threads, options):
+    """Medians of a step in milliseconds, built-in and script, measured one after the other."""
+    workers: list[Worker] = [
+        gauntlet(model, recipe, batch, threads, options.seconds, 3) for recipe in PAIRS[name]]
+    for worker in workers:
+        worker.read()
+    pairs = []
+    for i in range(options.alternations):
+        # Who goes first changes from pair to pair.
+        order = (0, 1) if i % 2 == 0 else (1, 0)
+        found = {w: workers[w].ask("")["ms_median"] for w in order}
+        pairs.append((found[0], found[1]))
+    for worker in workers:
+        worker.close()
+    return pairs
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", default="lenet-small")
@@ -25,23 +42,20 @@ def main():
     parser.add_argument("--alternations", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=0.15, help="of one turn")
     options = parser.parse_args()
-    print(f"{options.model}, batch {options.batch}, {options.alternations} pairs of {options.seconds} s")
+    print(f"A linear model and one image, where a step takes next to nothing, {options.alternations} pairs")
+    print("| recipe | built-in µs | script µs | script − built-in µs |")
+    print("| :-- | --: | --: | --: |")
+    for name in PAIRS:
+        pairs = take_turns(name, "linear", 1, 1, options)
+        built_in, script = median(a for a, _ in pairs), median(b for _, b in pairs)
+        extra = median(b - a for a, b in pairs)
+        print(f"| {name} | {1e3 * built_in:.1f} | {1e3 * script:.1f} | {1e3 * extra:.1f} |", flush=True)
+    print(f"\n{options.model}, batch {options.batch}, {options.alternations} pairs of {options.seconds} s")
     print("| recipe | threads | built-in ms | script ms | script / built-in | 95 % interval |")
     print("| :-- | --: | --: | --: | --: | --: |")
-    for name, recipes in PAIRS.items():
+    for name in PAIRS:
         for threads in options.threads:
-            workers: list[Worker] = [
-                gauntlet(options.model, recipe, options.batch, threads, options.seconds, 3) for recipe in recipes]
-            for worker in workers:
-                worker.read()
-            pairs = []
-            for i in range(options.alternations):
-                # Who goes first changes from pair to pair.
-                order = (0, 1) if i % 2 == 0 else (1, 0)
-                found = {w: workers[w].ask("")["ms_median"] for w in order}
-                pairs.append((found[0], found[1]))
-            for worker in workers:
-                worker.close()
+            pairs = take_turns(name, options.model, options.batch, threads, options)
             ratios = sorted(script / built_in for built_in, script in pairs)
             k = rank(len(ratios))
             print(

@@ -44,20 +44,20 @@ pub(crate) fn of_parsing(path: &str, text: &str, error: &ParseError) -> Complain
 }
 
 /// A script that failed while it ran.
-pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Box<Error>) -> Complaint {
+pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Error) -> Complaint {
     let mut within = String::new();
-    while let Error::ErrorInFunctionCall(name, _, inner, place) = *error {
+    while let Error::ErrorInFunctionCall(name, _, inner, place) = error {
         if let Some(line) = place.line() {
             within = format!("{within}, in `{name}`, called in line {line}");
         }
-        error = inner;
+        error = *inner;
     }
     let mut place = error.take_position();
-    if let (Error::ErrorTooManyOperations(_) | Error::ErrorDataTooLarge(..), None) = (&*error, place.line()) {
+    if let (Error::ErrorTooManyOperations(_) | Error::ErrorDataTooLarge(..), None) = (&error, place.line()) {
         place = spelling::endless(program, false).unwrap_or(place);
     }
-    let message = match &*error {
-        Error::ErrorFunctionNotFound(call, _) => unknown_call(call),
+    let message = match &error {
+        Error::ErrorFunctionNotFound(call, _) => unknown_call(program, call),
         Error::ErrorTooManyOperations(_) => {
             format!("more than {MAX_OPERATIONS} operations in one step: is there a loop without an end?")
         }
@@ -78,10 +78,12 @@ pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Box<E
 }
 
 /// `sqr (Var, i64)`: a call that no function takes.
-fn unknown_call(call: &str) -> String {
+fn unknown_call(program: &AST, call: &str) -> String {
     let (name, given) = call.split_once(" (").unwrap_or((call, ")"));
     let given = plain(given.trim_end_matches(')'));
-    let known: Vec<&str> = language::bound().iter().filter(|b| b.name() == name).map(|b| b.signature).collect();
+    let bound = language::bound().iter().filter(|b| b.name() == name).map(|b| b.signature.to_string());
+    let own = program.iter_functions().filter(|f| f.name == name).map(|f| format!("{name}({})", f.params.join(", ")));
+    let known: Vec<String> = bound.chain(own).collect();
     if !known.is_empty() {
         return format!("`{name}` was called with ({given}); it is `{}`", known.join("` or `"));
     }

@@ -76,7 +76,7 @@ impl Recipe for ScriptRecipe {
             let mut scope = Scope::new();
             language::engine().call_fn_with_options(options, &mut scope, &self.program, "loss", (StepHandle,))
         });
-        self.read(returned.map_err(|e| of_running(&self.script.path, &self.script.text, &self.program, e))?)
+        self.read(returned.map_err(|e| of_running(&self.script.path, &self.script.text, &self.program, *e))?)
     }
     fn held_constant(&self) -> Option<&'static str> {
         let says_so = ["detached", "sg("].iter().any(|word| self.script.formula.contains(word));

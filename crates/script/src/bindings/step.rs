@@ -9,6 +9,9 @@ use gauntlet_autograd::{Error as GradError, Graph, Var};
 use gauntlet_core::{Error, Mode, Step, Term};
 use rhai::{Array, Dynamic};
 
+/// Fixed draws of one training: they are images, and are saved with it.
+const MAX_FIXED: usize = 16;
+
 /// What a script holds as `step`; the step itself is lent to the thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepHandle;
@@ -137,6 +140,10 @@ fn fixed_normal(s: &mut Step<'_>, what: &str) -> gauntlet_core::Result<Var> {
     let x = s.input();
     let kept = format!("fixed_normal.{what}");
     if !s.memory().contains_key(&kept) {
+        if s.memory().keys().filter(|k| k.starts_with("fixed_normal.")).count() >= MAX_FIXED {
+            let why = "a fixed draw must have the same name in every step";
+            return Err(Error::Message(format!("more than {MAX_FIXED} fixed draws: {why}")));
+        }
         let mut stream = s.key().named(what).stream(0, 0, 0);
         let mut dims = x.dims().to_vec();
         dims[0] = 1;

@@ -146,6 +146,12 @@ fn wrong_arguments_say_what_would_be_right() {
         let said = bench.fails(body);
         assert!(said.contains(needle), "{body}: {needle} is not in\n{said}");
     }
+    let said = bench.terms("fn twice(x) { x + x }\nfn loss(step) { twice(step.input(), 2) }").err().unwrap();
+    assert!(said.contains("mine.rhai:2:17: `twice` was called with (Var, a number); it is `twice(x)`"), "{said}");
+    let said = bench.fails("for i in 0..20 { step.fixed_normal(\"d\" + if i < 9 { \"a\" } else { \"b\" }); }");
+    assert!(said.contains("returns") || said.contains("must return"), "two names are fine: {said}");
+    let said = bench.fails("let name = \"d\"; for i in 0..20 { name += \"d\"; step.fixed_normal(name); }");
+    assert!(said.contains("a fixed draw must have the same name in every step"), "{said}");
     // An error deep inside names the way there.
     let text = "fn inner(x) {\n    x.reshape([7])\n}\nfn loss(step) {\n    inner(step.input())\n}\n";
     let said = bench.terms(text).err().unwrap();

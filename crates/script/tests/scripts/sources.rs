@@ -6,7 +6,7 @@ use gauntlet_script::{SHIPPED, Script};
 use serde_json::json;
 use std::path::Path;
 
-const CE: &str = "// Ordinary training.\n// formula: mean ℓ\n// paper: -\nconst WEIGHT = 1.0; // of the only term\nconst STEPS = 3;\nconst ON = true;\nconst TERM = \"ce\";\nfn loss(step) { [term(TERM, WEIGHT, step.cross_entropy(step.input()))] }\n";
+const CE: &str = "// Ordinary training.\n// formula: mean ℓ\n// paper: -\nconst WEIGHT = 1.0; // of the only term\nconst STEPS = -3;\nconst ON = true;\nconst TERM = \"ce\";\nfn loss(step) { [term(TERM, WEIGHT, step.cross_entropy(step.input()))] }\n";
 
 fn fails(registry: &Registry, given: serde_json::Value) -> String {
     registry.recipe(&table(given)).err().unwrap().to_string()
@@ -42,7 +42,7 @@ fn constants_are_parameters() {
     let shown: Vec<_> = spec.params.iter().map(|p| (p.name, p.kind, p.default)).collect();
     assert_eq!(
         shown[..4],
-        [("weight", "float", "1.0"), ("steps", "int", "3"), ("on", "bool", "true"), ("term", "string", "\"ce\"")]
+        [("weight", "float", "1.0"), ("steps", "int", "-3"), ("on", "bool", "true"), ("term", "string", "\"ce\"")]
     );
     assert_eq!((shown[4].0, spec.params[0].doc), ("sha256", "of the only term"));
     let with = |key: &str, value: serde_json::Value| {
