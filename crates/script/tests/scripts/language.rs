@@ -17,6 +17,22 @@ fn the_documentation_lists_exactly_what_is_bound() {
     assert_eq!(listed, bound, "the list should read:\n{bound}");
 }
 
+#[test]
+fn the_examples_of_the_documentation_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut ran = 0;
+    for file in ["docs/scripts.md", "README.md"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for block in text.split("```rhai\n").skip(1) {
+            let script = block.split("```").next().unwrap();
+            let terms = Bench::new(2).terms(script).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert_eq!(terms.iter().map(|t| t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 2);
+}
+
 /// A new differentiable operation is bound too, or stands here with the reason why not.
 #[test]
 fn every_operation_of_a_variable_is_bound_under_its_own_name() {
