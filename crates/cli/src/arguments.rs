@@ -246,7 +246,7 @@ pub(crate) enum What {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Suite file or name; or a recipe or penalty: a name or a table such as '{ name = "grad-norm", weight = 10.0 }'
+    /// Suite file or name; a script (.rhai); or a recipe or penalty: a name or a table such as '{ name = "grad-norm", weight = 10.0 }'
     #[arg(value_name = "SUITE|RECIPE")]
     pub(crate) what: String,
     #[command(flatten)]

@@ -1,9 +1,9 @@
 //! The scripting engine's errors in the words of this project.
 
-use crate::language;
 use crate::complaint::Complaint;
-use crate::language::{MAX_CALLS, MAX_OPERATIONS};
-use rhai::{EvalAltResult as Error, ParseError, ParseErrorType};
+use crate::language::{self, MAX_CALLS, MAX_OPERATIONS, MAX_SIZE};
+use crate::spelling;
+use rhai::{AST, EvalAltResult as Error, ParseError, ParseErrorType};
 use std::fmt::Display;
 
 /// What a bound function returns.
@@ -44,19 +44,25 @@ pub(crate) fn of_parsing(path: &str, text: &str, error: &ParseError) -> Complain
 }
 
 /// A script that failed while it ran.
-pub(crate) fn of_running(path: &str, text: &str, mut error: Box<Error>) -> Complaint {
+pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Error) -> Complaint {
     let mut within = String::new();
-    while let Error::ErrorInFunctionCall(name, _, inner, place) = *error {
+    while let Error::ErrorInFunctionCall(name, _, inner, place) = error {
         if let Some(line) = place.line() {
             within = format!("{within}, in `{name}`, called in line {line}");
         }
-        error = inner;
+        error = *inner;
     }
-    let place = error.take_position();
-    let message = match &*error {
-        Error::ErrorFunctionNotFound(call, _) => unknown_call(call),
+    let mut place = error.take_position();
+    if let (Error::ErrorTooManyOperations(_) | Error::ErrorDataTooLarge(..), None) = (&error, place.line()) {
+        place = spelling::endless(program, false).unwrap_or(place);
+    }
+    let message = match &error {
+        Error::ErrorFunctionNotFound(call, _) => unknown_call(program, call),
         Error::ErrorTooManyOperations(_) => {
             format!("more than {MAX_OPERATIONS} operations in one step: is there a loop without an end?")
+        }
+        Error::ErrorDataTooLarge(..) => {
+            format!("a list or text grows beyond {MAX_SIZE} items: is there a loop without an end?")
         }
         Error::ErrorStackOverflow(_) => {
             format!("calls are nested more than {MAX_CALLS} deep: does a function call itself without an end?")
@@ -72,10 +78,12 @@ pub(crate) fn of_running(path: &str, text: &str, mut error: Box<Error>) -> Compl
 }
 
 /// `sqr (Var, i64)`: a call that no function takes.
-fn unknown_call(call: &str) -> String {
+fn unknown_call(program: &AST, call: &str) -> String {
     let (name, given) = call.split_once(" (").unwrap_or((call, ")"));
     let given = plain(given.trim_end_matches(')'));
-    let known: Vec<&str> = language::bound().iter().filter(|b| b.name() == name).map(|b| b.signature).collect();
+    let bound = language::bound().iter().filter(|b| b.name() == name).map(|b| b.signature.to_string());
+    let own = program.iter_functions().filter(|f| f.name == name).map(|f| format!("{name}({})", f.params.join(", ")));
+    let known: Vec<String> = bound.chain(own).collect();
     if !known.is_empty() {
         return format!("`{name}` was called with ({given}); it is `{}`", known.join("` or `"));
     }
@@ -114,4 +122,3 @@ fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
-

@@ -13,7 +13,7 @@ pub const MAX_CALLS: usize = 32;
 /// Depth of an expression.
 const MAX_DEPTH: usize = 48;
 /// Items of an array, characters of a text, variables.
-const MAX_SIZE: usize = 4096;
+pub(crate) const MAX_SIZE: usize = 4096;
 
 struct Language {
     engine: Engine,

@@ -3,9 +3,9 @@
 mod bindings;
 mod complaint;
 mod explanation;
+mod kept;
 mod language;
 mod loan;
-mod names;
 mod recipe;
 mod script;
 mod scripts;

@@ -1,9 +1,9 @@
 //! A recipe whose loss is a script's.
 
+use crate::bindings::StepHandle;
 use crate::complaint::Complaint;
 use crate::explanation::of_running;
 use crate::script::Script;
-use crate::bindings::StepHandle;
 use crate::{language, loan};
 use gauntlet_core::{Recipe, Result, Step, Term};
 use rhai::{AST, Array, CallFnOptions, Dynamic, Scope};
@@ -76,6 +76,10 @@ impl Recipe for ScriptRecipe {
             let mut scope = Scope::new();
             language::engine().call_fn_with_options(options, &mut scope, &self.program, "loss", (StepHandle,))
         });
-        self.read(returned.map_err(|e| of_running(&self.script.path, &self.script.text, e))?)
+        self.read(returned.map_err(|e| of_running(&self.script.path, &self.script.text, &self.program, *e))?)
+    }
+    fn held_constant(&self) -> Option<&'static str> {
+        let says_so = ["detached", "sg("].iter().any(|word| self.script.formula.contains(word));
+        says_so.then_some("what its formula calls detached")
     }
 }

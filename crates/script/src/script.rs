@@ -33,8 +33,10 @@ pub struct Script {
 /// A constant of a script: a parameter with its default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constant {
-    /// Its name, as written.
+    /// Its name in the script, e.g. `WEIGHT`.
     pub name: String,
+    /// Its name in suites, e.g. `weight`: in small letters, as all parameters are.
+    pub parameter: String,
     /// A number, a text or a truth value.
     pub value: Value,
     /// The comment behind it.
@@ -73,8 +75,10 @@ impl Script {
             constants,
         };
         let defaults: Vec<Value> = script.constants.iter().map(|c| c.value.clone()).collect();
-        spelling::idle(path, text, &script.compile(&defaults)?)?;
-        Ok(script)
+        match spelling::endless(&script.compile(&defaults)?, true) {
+            Some(place) => Err(Complaint::at(path, text, place, "this loop does nothing, so it has no end")),
+            None => Ok(script),
+        }
     }
 
     /// The program, with these values for the constants.
@@ -102,7 +106,7 @@ impl Constant {
 
     /// A value of this constant's kind; a `float` may be a length in pixels such as `"8/255"`.
     fn read(&self, given: &Value) -> Result<Dynamic, String> {
-        let wrong = |want: &str| format!("`{}` must be {want}, got {given}", self.name);
+        let wrong = |want: &str| format!("`{}` must be {want}, got {given}", self.parameter);
         Ok(match (self.kind(), given) {
             ("float", Value::Number(n)) => {
                 n.as_f64().filter(|x| x.is_finite()).ok_or_else(|| wrong("a finite number"))?.into()
@@ -130,11 +134,12 @@ fn constants(path: &str, text: &str, ast: &AST) -> Result<Vec<Constant>, Complai
         let (ident, expression, _) = &**definition;
         let name = ident.name.to_string();
         let complain = |place: Position, why: String| Complaint::at(path, text, place, why);
-        if name == "name" || name == "sha256" {
+        let parameter = name.to_lowercase();
+        if parameter == "name" || parameter == "sha256" {
             return Err(complain(ident.pos, format!("`{name}` is taken: choose another name for this constant")));
         }
-        if found.iter().any(|c| c.name == name) {
-            return Err(complain(ident.pos, format!("the constant `{name}` is defined twice")));
+        if found.iter().any(|c| c.parameter == parameter) {
+            return Err(complain(ident.pos, format!("the parameter `{parameter}` is defined twice")));
         }
         let value = expression.get_literal_value(None).and_then(|v| json(&v)).ok_or_else(|| {
             let why = "a constant outside functions is a parameter, so it must be a number, a text, true or false";
@@ -142,7 +147,7 @@ fn constants(path: &str, text: &str, ast: &AST) -> Result<Vec<Constant>, Complai
         })?;
         let line = place.line().and_then(|l| text.lines().nth(l - 1)).unwrap_or_default();
         let doc = line.rsplit_once("//").map_or("", |(_, comment)| comment.trim());
-        found.push(Constant { name, value, doc: doc.to_string() });
+        found.push(Constant { name, parameter, value, doc: doc.to_string() });
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! Where scripts are found: beside the suite, in the working directory, in `scripts/recipes`, in the binary.
 
+use crate::kept;
 use crate::recipe::ScriptRecipe;
 use crate::script::Script;
 use gauntlet_core::registry::{BuildRecipe, unknown};
@@ -122,27 +123,21 @@ impl Source<BuildRecipe> for Scripts {
     }
 }
 
-/// A component's description lives as long as the program, as those of the built-in ones do: a few hundred bytes for
-/// every script that is named.
-fn kept(text: &str) -> &'static str {
-    Box::leak(text.to_string().into_boxed_str())
-}
-
 fn spec(name: &str, script: &Script) -> Found {
     let mut params: Vec<ParamDoc> = Vec::new();
     for constant in &script.constants {
         params.push(ParamDoc {
-            name: kept(&constant.name),
+            name: kept::text(&constant.parameter),
             kind: constant.kind(),
-            default: kept(&constant.value.to_string()),
+            default: kept::text(&constant.value.to_string()),
             unit: "",
-            doc: kept(&constant.doc),
+            doc: kept::text(&constant.doc),
         });
     }
     params.push(ParamDoc {
         name: "sha256",
         kind: "string",
-        default: kept(&Value::from(script.sha256.as_str()).to_string()),
+        default: kept::text(&Value::from(script.sha256.as_str()).to_string()),
         unit: "",
         doc: "of the script's text; written into a suite, it pins the text",
     });
@@ -158,7 +153,8 @@ fn broken(name: &str, error: &Error) -> Found {
 
 fn described(name: &str, [summary, formula, paper]: [&str; 3], params: &'static [ParamDoc]) -> Found {
     let build: BuildRecipe = build;
-    let (name, summary, formula, paper) = (kept(name), kept(summary), kept(formula), kept(paper));
+    let (name, summary, formula, paper) =
+        (kept::text(name), kept::text(summary), kept::text(formula), kept::text(paper));
     Box::leak(Box::new(Spec { name, summary, formula, paper, params, numerics: NUMERICS, origin: "script", build }))
 }
 
@@ -172,6 +168,6 @@ fn build(args: &Args, registry: &Registry) -> Result<Arc<dyn Recipe>> {
         return Err(Error::value(format!("{name}.sha256"), why));
     }
     let script = texts().get(own).cloned().ok_or_else(|| Error::Message(format!("{name} was not read")))?;
-    let values = script.constants.iter().map(|c| args.value(&c.name).cloned()).collect::<Result<Vec<_>>>()?;
+    let values = script.constants.iter().map(|c| args.value(&c.parameter).cloned()).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(ScriptRecipe::new(name, script, &values)?))
 }

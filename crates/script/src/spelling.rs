@@ -1,8 +1,8 @@
 //! Calls of functions that do not exist are found when a script is read, not an hour into a suite.
 
-use crate::language;
 use crate::complaint::Complaint;
 use crate::explanation::nearest;
+use crate::language;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 /// Functions of the language that recipes may not use, and why.
@@ -46,18 +46,19 @@ fn known(call: &FnCallExpr, own: &[&str]) -> Result<(), String> {
     Err(format!("there is no function `{name}`{near}"))
 }
 
-/// Complains about a loop of which the optimiser left no body: the engine could not say where it was stopped.
-pub(crate) fn idle(path: &str, text: &str, program: &AST) -> Result<(), Complaint> {
-    let mut wrong: Option<Complaint> = None;
+/// The first loop that may have no end, or that of which the optimiser left no body: the engine does not always say
+/// where it was stopped.
+pub(crate) fn endless(program: &AST, idle: bool) -> Option<Position> {
+    let mut found = None;
     program.walk(&mut |nodes| {
         if let Some(ASTNode::Stmt(Stmt::While(flow, place) | Stmt::Do(flow, _, place))) = nodes.last()
-            && flow.body.is_empty()
+            && (!idle || flow.body.is_empty())
         {
-            wrong = Some(Complaint::at(path, text, *place, "this loop does nothing, so it has no end"));
+            found = Some(*place);
         }
-        wrong.is_none()
+        found.is_none()
     });
-    wrong.map_or(Ok(()), Err)
+    found
 }
 
 /// Where the first statement stands that is neither a constant nor a function.

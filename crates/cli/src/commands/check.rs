@@ -9,9 +9,12 @@ use crate::session::Session;
 use crate::{component, suites};
 use gauntlet_core::registry::unknown;
 
-/// A suite that exists comes first; then a recipe or penalty, by name or as a table.
+/// A script by its file; a suite that exists; then a recipe or penalty, by name or as a table.
 pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failure> {
     let given = arguments.what.trim();
+    if given.ends_with(".rhai") && !given.starts_with(gauntlet_script::PREFIX) {
+        return recipe::check(session, &format!("{}{given}", gauntlet_script::PREFIX));
+    }
     if suites::exists(given) {
         return suite::check(session, arguments);
     }

@@ -2,12 +2,15 @@
 
 use super::{Binder, number, wholes};
 use crate::explanation::Ran;
-use crate::loan::{operation, pass, step};
-use crate::names;
+use crate::kept;
+use crate::loan::{pass, step};
 use candle_core::Tensor;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
 use gauntlet_core::{Error, Mode, Step, Term};
 use rhai::{Array, Dynamic};
+
+/// Fixed draws of one training: they are images, and are saved with it.
+const MAX_FIXED: usize = 16;
 
 /// What a script holds as `step`; the step itself is lent to the thread.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +55,9 @@ fn network(b: &mut Binder<'_>) {
         "cross-entropy of x's logits against the labels, `(N,)`, once per x",
         |_: StepHandle, x: Var| pass(|s| s.cross_entropy(&x)),
     );
-    b.bind(
-        "teacher_logits(step, x)",
-        "logits of the row's teacher, a constant `(N, K)`",
-        |_: StepHandle, x: Var| pass(|s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?))),
-    );
+    b.bind("teacher_logits(step, x)", "logits of the row's teacher, a constant `(N, K)`", |_: StepHandle, x: Var| {
+        pass(|s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?)))
+    });
     b.bind(
         "input_gradient(step, values, x)",
         "∂(Σ values)/∂x per example, shape of x, with its graph: a loss of it trains the network",
@@ -90,14 +91,10 @@ fn draws(b: &mut Binder<'_>) {
             step(|s| s.uniform_pixels(what, range))
         },
     );
-    b.bind(
-        "normal(step, what, dims)",
-        "N(0, 1), `(N, dims..)`",
-        |_: StepHandle, what: &str, dims: Array| {
-            let dims = wholes("dims", dims)?;
-            step(|s| s.normal(what, &dims))
-        },
-    );
+    b.bind("normal(step, what, dims)", "N(0, 1), `(N, dims..)`", |_: StepHandle, what: &str, dims: Array| {
+        let dims = wholes("dims", dims)?;
+        step(|s| s.normal(what, &dims))
+    });
     b.bind(
         "uniform(step, what, dims, low, high)",
         "uniform in [low, high), `(N, dims..)`",
@@ -143,6 +140,10 @@ fn fixed_normal(s: &mut Step<'_>, what: &str) -> gauntlet_core::Result<Var> {
     let x = s.input();
     let kept = format!("fixed_normal.{what}");
     if !s.memory().contains_key(&kept) {
+        if s.memory().keys().filter(|k| k.starts_with("fixed_normal.")).count() >= MAX_FIXED {
+            let why = "a fixed draw must have the same name in every step";
+            return Err(Error::Message(format!("more than {MAX_FIXED} fixed draws: {why}")));
+        }
         let mut stream = s.key().named(what).stream(0, 0, 0);
         let mut dims = x.dims().to_vec();
         dims[0] = 1;
@@ -165,7 +166,9 @@ fn term(name: &str, weight: Dynamic, values: Var) -> Ran<Term> {
             [] => "it lost its examples; leave `sum_all` and `mean_all` away, terms are averaged for you",
             _ => "reduce it with `sum_per_example`, `mean_per_example` or a norm",
         };
-        return Err(format!("term {name:?} has the shape {dims:?} instead of [{n}], a value per example: {way_out}").into());
+        return Err(
+            format!("term {name:?} has the shape {dims:?} instead of [{n}], a value per example: {way_out}").into()
+        );
     }
-    operation(|| Ok(values)).and_then(|values| Ok(Term::new(names::kept(name)?, weight, values)))
+    Ok(Term::new(kept::name(name)?, weight, values))
 }

@@ -80,9 +80,7 @@ impl Bench {
     pub fn prepared(&self, recipe: &dyn Recipe) -> Memory {
         let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| f(&self.batch);
         let model = self.network.info();
-        recipe
-            .prepare(&mut Setup { train: &mut each, model, seed: 5, dtype: DType::F64, teacher: None })
-            .unwrap()
+        recipe.prepare(&mut Setup { train: &mut each, model, seed: 5, dtype: DType::F64, teacher: None }).unwrap()
     }
 
     /// Terms of a script, or what is said about it.

@@ -8,12 +8,9 @@ use serde_json::json;
 fn every_shipped_script_equals_the_built_in_recipe_bit_for_bit() {
     let (bench, registry) = (Bench::new(5), registry());
     let pairs = [
+        (json!({ "name": "script:grad-norm.rhai" }), json!({ "name": "grad-norm", "norm": "l2", "weight": 0.1 })),
         (
-            json!({ "name": "script:grad-norm.rhai" }),
-            json!({ "name": "grad-norm", "norm": "l2", "weight": 0.1 }),
-        ),
-        (
-            json!({ "name": "script:grad-norm.rhai", "WEIGHT": 3, "GRAPH": "cut" }),
+            json!({ "name": "script:grad-norm.rhai", "weight": 3, "graph": "cut" }),
             json!({ "name": "grad-norm", "norm": "l2", "weight": 3.0, "graph": "cut" }),
         ),
         (
@@ -21,12 +18,12 @@ fn every_shipped_script_equals_the_built_in_recipe_bit_for_bit() {
             json!({ "name": "direction-matching", "direction": "fixed", "weight": 0.5 }),
         ),
         (
-            json!({ "name": "script:direction-matching.rhai", "WEIGHT": 0.8, "GRAPH": "cut" }),
+            json!({ "name": "script:direction-matching.rhai", "weight": 0.8, "graph": "cut" }),
             json!({ "name": "direction-matching", "direction": "fixed", "weight": 0.8, "graph": "cut" }),
         ),
         (json!({ "name": "script:fgsm-aug.rhai" }), json!({ "name": "fgsm-aug", "eps": "0.1" })),
         (
-            json!({ "name": "script:fgsm-aug.rhai", "EPS": "8/255", "ALPHA": 0.25 }),
+            json!({ "name": "script:fgsm-aug.rhai", "eps": "8/255", "alpha": 0.25 }),
             json!({ "name": "fgsm-aug", "eps": "8/255", "alpha": 0.25 }),
         ),
     ];
@@ -48,7 +45,7 @@ fn the_cut_readings_train_nothing_and_the_kept_ones_do() {
     let gradients = |v| bench.everything(&*recipe(&registry, v)).gradients;
     let ce = gradients(json!({ "name": "ce" }));
     for name in ["script:grad-norm.rhai", "script:direction-matching.rhai"] {
-        assert!(gradients(json!({ "name": name, "GRAPH": "cut" })) == ce, "{name}: cut equals ce bit for bit");
+        assert!(gradients(json!({ "name": name, "graph": "cut" })) == ce, "{name}: cut equals ce bit for bit");
         assert!(gradients(json!({ "name": name })) != ce, "{name}: kept differs");
     }
 }

@@ -17,6 +17,22 @@ fn the_documentation_lists_exactly_what_is_bound() {
     assert_eq!(listed, bound, "the list should read:\n{bound}");
 }
 
+#[test]
+fn the_examples_of_the_documentation_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut ran = 0;
+    for file in ["docs/scripts.md", "README.md"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for block in text.split("```rhai\n").skip(1) {
+            let script = block.split("```").next().unwrap();
+            let terms = Bench::new(2).terms(script).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert_eq!(terms.iter().map(|t| t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 2);
+}
+
 /// A new differentiable operation is bound too, or stands here with the reason why not.
 #[test]
 fn every_operation_of_a_variable_is_bound_under_its_own_name() {
@@ -39,20 +55,21 @@ fn every_operation_of_a_variable_is_bound_under_its_own_name() {
 #[test]
 fn operations_compute_what_they_compute_in_rust() {
     let bench = Bench::new(3);
-    let rust = |f: &dyn Fn(&mut Step<'_>) -> Var| -> Vec<f64> {
-        bench.step(|s| f(s).tensor().to_vec1().unwrap())
-    };
+    let rust = |f: &dyn Fn(&mut Step<'_>) -> Var| -> Vec<f64> { bench.step(|s| f(s).tensor().to_vec1().unwrap()) };
     type Rust<'a> = &'a dyn Fn(&mut Step<'_>) -> Var;
     let cases: &[(&str, Rust<'_>)] = &[
         ("step.forward(step.input()).cross_entropy(step.labels())", &|s| {
             let x = s.input();
             s.cross_entropy(&x).unwrap()
         }),
-        ("let z = step.forward(step.input()); (2 * z - 1) / (z + 3.5) / 2 * 0.5 + 1 - z.sum_keepdim([1]).broadcast_to(z.dims()); z.log_softmax().gather_labels(step.labels())", &|s| {
-            let x = s.input();
-            let labels = s.labels().clone();
-            s.forward(&x).unwrap().log_softmax().unwrap().gather_labels(&labels).unwrap()
-        }),
+        (
+            "let z = step.forward(step.input()); (2 * z - 1) / (z + 3.5) / 2 * 0.5 + 1 - z.sum_keepdim([1]).broadcast_to(z.dims()); z.log_softmax().gather_labels(step.labels())",
+            &|s| {
+                let x = s.input();
+                let labels = s.labels().clone();
+                s.forward(&x).unwrap().log_softmax().unwrap().gather_labels(&labels).unwrap()
+            },
+        ),
         ("((2 - step.input() * 3) / 4 + 1).mean_per_example()", &|s| {
             let x = s.input().affine(3.0, 0.0).unwrap().affine(-1.0, 2.0).unwrap();
             x.affine(0.25, 0.0).unwrap().affine(1.0, 1.0).unwrap().mean_per_example().unwrap()
@@ -70,11 +87,14 @@ fn operations_compute_what_they_compute_in_rust() {
             Var::cat(&[&x, &x.transpose(2, 3).unwrap()], 1).unwrap().norm_l2_per_example().unwrap()
         }),
         // A second difference along rows, as a penalty on rough gradients would take it.
-        ("let k = step.constant([0, 1, 0, 1, -4, 1, 0, 1, 0], [1, 1, 3, 3]); step.input().conv2d(k, 1, 1).norm_l1_per_example()", &|s| {
-            let k = vec![0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0];
-            let k = Var::constant(Tensor::from_vec(k, (1, 1, 3, 3), &Device::Cpu).unwrap());
-            s.input().conv2d(&k, None, 1, 1).unwrap().norm_l1_per_example().unwrap()
-        }),
+        (
+            "let k = step.constant([0, 1, 0, 1, -4, 1, 0, 1, 0], [1, 1, 3, 3]); step.input().conv2d(k, 1, 1).norm_l1_per_example()",
+            &|s| {
+                let k = vec![0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0];
+                let k = Var::constant(Tensor::from_vec(k, (1, 1, 3, 3), &Device::Cpu).unwrap());
+                s.input().conv2d(&k, None, 1, 1).unwrap().norm_l1_per_example().unwrap()
+            },
+        ),
         ("step.normal_pixels(\"a\").mean_per_example()", &|s| {
             s.normal_pixels("a").unwrap().mean_per_example().unwrap()
         }),
@@ -91,10 +111,13 @@ fn operations_compute_what_they_compute_in_rust() {
             let g = s.input_gradient(&ce, &x, gauntlet_autograd::Graph::Keep).unwrap();
             g.norm_l2_per_example().unwrap()
         }),
-        ("let x = step.input().max_pool2d(2, 2); x.full_like(0.5).mul(x).flatten().softmax().gather_labels(step.labels())", &|s| {
-            let x = s.input().max_pool2d(2, 2).unwrap().affine(0.5, 0.0).unwrap();
-            x.flatten().unwrap().softmax().unwrap().gather_labels(s.labels()).unwrap()
-        }),
+        (
+            "let x = step.input().max_pool2d(2, 2); x.full_like(0.5).mul(x).flatten().softmax().gather_labels(step.labels())",
+            &|s| {
+                let x = s.input().max_pool2d(2, 2).unwrap().affine(0.5, 0.0).unwrap();
+                x.flatten().unwrap().softmax().unwrap().gather_labels(s.labels()).unwrap()
+            },
+        ),
         ("let z = step.forward_in(step.input(), \"eval\"); z.tanh().abs().sigmoid().mean_per_example()", &|s| {
             let x = s.input();
             let z = s.forward_in(&x, gauntlet_core::Mode::Eval).unwrap();

@@ -6,7 +6,7 @@ use gauntlet_script::{SHIPPED, Script};
 use serde_json::json;
 use std::path::Path;
 
-const CE: &str = "// Ordinary training.\n// formula: mean ℓ\n// paper: -\nconst WEIGHT = 1.0; // of the only term\nconst STEPS = 3;\nconst ON = true;\nconst NAME = \"ce\";\nfn loss(step) { [term(NAME, WEIGHT, step.cross_entropy(step.input()))] }\n";
+const CE: &str = "// Ordinary training.\n// formula: mean ℓ\n// paper: -\nconst WEIGHT = 1.0; // of the only term\nconst STEPS = -3;\nconst ON = true;\nconst TERM = \"ce\";\nfn loss(step) { [term(TERM, WEIGHT, step.cross_entropy(step.input()))] }\n";
 
 fn fails(registry: &Registry, given: serde_json::Value) -> String {
     registry.recipe(&table(given)).err().unwrap().to_string()
@@ -42,7 +42,7 @@ fn constants_are_parameters() {
     let shown: Vec<_> = spec.params.iter().map(|p| (p.name, p.kind, p.default)).collect();
     assert_eq!(
         shown[..4],
-        [("WEIGHT", "float", "1.0"), ("STEPS", "int", "3"), ("ON", "bool", "true"), ("NAME", "string", "\"ce\"")]
+        [("weight", "float", "1.0"), ("steps", "int", "-3"), ("on", "bool", "true"), ("term", "string", "\"ce\"")]
     );
     assert_eq!((shown[4].0, spec.params[0].doc), ("sha256", "of the only term"));
     let with = |key: &str, value: serde_json::Value| {
@@ -51,23 +51,23 @@ fn constants_are_parameters() {
         registry.recipe(&given).map(|_| ()).map_err(|e| e.to_string())
     };
     for (key, value) in [
-        ("WEIGHT", json!(2)),
-        ("WEIGHT", json!(0.5)),
-        ("WEIGHT", json!("8/255")),
-        ("STEPS", json!(7)),
-        ("ON", json!(false)),
-        ("NAME", json!("it")),
+        ("weight", json!(2)),
+        ("weight", json!(0.5)),
+        ("weight", json!("8/255")),
+        ("steps", json!(7)),
+        ("on", json!(false)),
+        ("term", json!("it")),
     ] {
         assert_eq!(with(key, value.clone()), Ok(()), "{key} = {value}");
     }
     for (key, value, needle) in [
-        ("WEIGHT", json!("heavy"), "`WEIGHT` must be a number, or a length in pixels"),
-        ("WEIGHT", json!([1]), "`WEIGHT` must be a number, got [1]"),
-        ("STEPS", json!(1.5), "`STEPS` must be a whole number, got 1.5"),
-        ("ON", json!(1), "`ON` must be true or false, got 1"),
-        ("NAME", json!(1), "`NAME` must be a text, got 1"),
-        ("weight", json!(1), "unknown parameter of script:mine.rhai \"weight\" (did you mean \"WEIGHT\"?)"),
-        ("WIEGHT", json!(1), "did you mean \"WEIGHT\"?"),
+        ("weight", json!("heavy"), "`weight` must be a number, or a length in pixels"),
+        ("weight", json!([1]), "`weight` must be a number, got [1]"),
+        ("steps", json!(1.5), "`steps` must be a whole number, got 1.5"),
+        ("on", json!(1), "`on` must be true or false, got 1"),
+        ("term", json!(1), "`term` must be a text, got 1"),
+        ("WEIGHT", json!(1), "unknown parameter of script:mine.rhai \"WEIGHT\" (did you mean \"weight\"?)"),
+        ("wieght", json!(1), "did you mean \"weight\"?"),
         ("sha256", json!("0123"), "it was changed"),
     ] {
         let said = with(key, value.clone()).unwrap_err();
