@@ -179,3 +179,20 @@ fn a_training_that_is_done_is_found_again() {
     wrong("--validation 4000", &["validation", "400"]);
     wrong("--recipe {", &["--recipe"]);
 }
+
+#[test]
+fn several_draws_are_told_beside_the_first() {
+    let sandbox = trained();
+    let found = sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.05 --draws 3 --verdicts v.csv"));
+    // This model is not random: every draw says what the first said.
+    let cell = &found["by_eps"][0];
+    assert_eq!(cell["over_draws"], cell["robust_accuracy"], "{cell}");
+    let rates = cell["success_rates"].as_array().unwrap();
+    assert!(rates.len() == 80 && rates.iter().all(|r| r.is_null() || *r == 0.0 || *r == 1.0), "{cell}");
+    let csv = sandbox.read("v.csv");
+    assert!(csv.lines().all(|l| [",fooled", ",", ",0", ",3"].iter().any(|end| l.ends_with(end))), "{csv}");
+    let text = sandbox.ok(&format!("{ATTACK} --attack fgsm --eps 0.05 --draws 3")).out;
+    assert!(text.contains("fgsm linf ε = 0.05, mean of 3 draws"), "{text}");
+    assert!(sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.05"))["by_eps"][0].get("over_draws").is_none());
+    sandbox.run(&format!("{ATTACK} --attack fgsm --eps 0.05 --draws 0")).expect(2).says(&["--draws"]);
+}

@@ -107,3 +107,44 @@ fn check_tells_what_is_to_be_done() {
     assert_eq!(states, ["stored", "missing", "missing"]);
     assert_eq!(after["suite"]["name"], "small");
 }
+
+#[test]
+fn somebodys_checkpoint_stands_in_the_table_and_lends_its_examples() {
+    let sandbox = Sandbox::new();
+    let trained =
+        sandbox.ok("train --model mlp --recipe ce --data tiny --epochs 2 --batch 50 --validation 50 --out t.pt");
+    assert!(trained.out.contains("a step multiplies 1.00 times as often as one of ce"), "{}", trained.out);
+    let more = r#"
+[[row]]
+id = "theirs"
+model = "mlp"
+checkpoint = "t.pt"
+
+[[attack]]
+name = "transfer"
+surrogate = "theirs"
+attack = "fgsm"
+eps = "0.05"
+"#;
+    sandbox.write("small.toml", [SUITE, more].concat());
+    // A row that is left out of the table is still there for those that need it.
+    let done = sandbox.ok("run small.toml --only row=ce");
+    assert!(
+        done.err.contains("transfer on ce, seed 0 ε = 0.05") && !done.out.contains("theirs"),
+        "{}{}",
+        done.err,
+        done.out
+    );
+    let done = sandbox.ok("run small.toml --only row=theirs");
+    assert!(done.out.contains("\ntheirs ") && !done.err.contains("epoch"), "{}{}", done.out, done.err);
+    let table = sandbox.read("reports/small/table.md");
+    for say in [
+        "- `theirs`: not trained here, its weights are t.pt\n",
+        "- `theirs`: its model is mlp",
+        "| theirs | 0 | 60 | – |",
+    ] {
+        assert!(table.contains(say), "{say}: {table}");
+    }
+    std::fs::remove_file(sandbox.path("t.pt")).unwrap();
+    sandbox.run("run small.toml").expect(2).says(&["there is no file t.pt", "hf:owner/repo"]);
+}
