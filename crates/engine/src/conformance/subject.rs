@@ -107,7 +107,7 @@ impl<'a> Subject<'a> {
         let mut step = Step::new(self.network.clone(), params, batch, SEED, HERE, memory)?
             .taught_by(Some(teacher(&self.network, batch.x.dtype())?));
         let terms = self.recipe.terms(&mut step)?;
-        let term = terms.into_iter().find(|t| t.name.to_string() == which);
+        let term = terms.into_iter().find(|t| t.name == which);
         let term = term.ok_or_else(|| Error::message(format!("the loss has a term {which:?}, `terms` has none")))?;
         Ok(term.values.mean_all()?)
     }
