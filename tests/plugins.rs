@@ -29,7 +29,8 @@ fn the_plug_in_is_built_as_the_workspace_is_and_depends_on_gauntlet_alone() {
         .map(|e| table(e.unwrap().path().join("Cargo.toml"))["package"]["name"].as_str().unwrap().to_string())
         .collect();
     let mut listed: Vec<String> = left.keys().cloned().collect();
-    (crates.sort(), listed.sort());
+    crates.sort();
+    listed.sort();
     assert_eq!(listed, crates);
     for key in ["opt-level", "debug"] {
         assert_eq!(ours[key], theirs[key]);

@@ -77,7 +77,7 @@ impl App {
         Ok(registry)
     }
 
-    /// The conformance suite ([`gauntlet_engine::conformance`]), for the test of a plug-in: over the table `{ name =
+    /// The conformance suite ([`gauntlet_engine::conformance()`]), for the test of a plug-in: over the table `{ name =
     /// "...", ... }`, or, given a bare name, over every documented choice of its parameters.
     ///
     /// # Errors
