@@ -51,6 +51,19 @@ fn turns_are_taken_line_by_line() {
 }
 
 #[test]
+fn two_recipes_take_turns() {
+    let sandbox = Sandbox::new();
+    let line = "bench step --model linear --recipe ce --beside pgd-at --batch 8 --seconds 0 --least 12 --threads 1";
+    let json = sandbox.json(line);
+    assert_eq!((json["pairs"].as_u64(), json["beside"].as_str()), (Some(12), Some("pgd-at")), "{json}");
+    let number = |key: &str| json[key].as_f64().unwrap_or_else(|| panic!("{key} in {json}"));
+    // Ten steps of an attack before each of the other's.
+    assert!(number("ratio") > 1.0 && number("difference_us") > 0.0, "{json}");
+    assert!(number("ratio_low") <= number("ratio") && number("ratio") <= number("ratio_high"), "{json}");
+    assert!(sandbox.ok(line).out.contains("12 pairs: ce "));
+}
+
+#[test]
 fn an_attack_is_measured_on_test_images() {
     let sandbox = Sandbox::new();
     let json =
@@ -84,6 +97,10 @@ fn mistakes_are_named() {
         ("bench step --model lenet-small --recipe ce --dtype f16", "--dtype must be f32 or f64, got \"f16\""),
         ("bench step --model lenet-small --recipe ce --seconds -1", "--seconds must be at least 0"),
         ("bench step --model lenet-small --recipe ce --batch 0", "--batch"),
+        (
+            "bench step --model linear --recipe ce --beside script:grad_norm.rhai",
+            "did you mean \"script:grad-norm.rhai\"",
+        ),
         ("bench step --model madry-cnn --recipe ce --side 2", "at least 4"),
         ("bench attack --model lenet-small --data tiny --attack pgdd", "did you mean \"pgd\""),
         ("bench attack --model lenet-small --data tiny --attack pgd --eps -0.1", "--eps"),

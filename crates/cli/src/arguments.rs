@@ -327,6 +327,9 @@ pub(crate) struct BenchStep {
     /// After the first result, measure again for every line on stdin: two programs can take turns
     #[arg(long)]
     pub(crate) again: bool,
+    /// Another recipe whose steps take turns with the first one's: the ratio of the two, with its interval
+    #[arg(long, value_name = "RECIPE", conflicts_with = "again")]
+    pub(crate) beside: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -40,6 +40,29 @@ pub fn mcnemar(b: u64, c: u64) -> f64 {
     (2.0 * sum).min(1.0)
 }
 
+/// The median of sorted values, and two of them that bound the population's median with at least 95 %: the k-th
+/// smallest and the k-th largest, k from the binomial distribution of how many lie below it.
+///
+/// Of fewer than six values, the smallest and the largest, with less.
+pub fn median_interval(sorted: &[f64]) -> (f64, f64, f64) {
+    let n = sorted.len();
+    if n == 0 {
+        return (f64::NAN, f64::NAN, f64::NAN);
+    }
+    // Σ_{i<k} C(n, i) / 2ⁿ, by logarithms: 2ⁿ is soon no number.
+    let (mut k, mut below) = (1, 0.0);
+    let mut logarithm = -(n as f64) * std::f64::consts::LN_2;
+    for i in 0..n / 2 {
+        below += logarithm.exp();
+        if below > 0.025 {
+            break;
+        }
+        k = i + 1;
+        logarithm += ((n - i) as f64 / (i + 1) as f64).ln();
+    }
+    (sorted[n / 2], sorted[k - 1], sorted[n - k])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +90,19 @@ mod tests {
         assert_eq!(mcnemar(0, 0), 1.0);
         assert!((mcnemar(1, 9) - 22.0 / 1024.0).abs() < 1e-12);
         assert_eq!(mcnemar(5, 5), 1.0);
+    }
+
+    #[test]
+    fn the_interval_of_a_median_is_that_of_the_tables() {
+        // Ranks of a 95 % interval: n = 10: 2 and 9, n = 20: 6 and 15, n = 100: 40 and 61.
+        for (n, low) in [(1, 1), (5, 1), (6, 1), (10, 2), (20, 6), (100, 40)] {
+            let values: Vec<f64> = (1..=n).map(f64::from).collect();
+            let (median, a, b) = median_interval(&values);
+            assert_eq!((a, b), (f64::from(low), f64::from(n + 1 - low)), "n = {n}");
+            assert!(a <= median && median <= b);
+        }
+        let many = vec![1.0; 5000];
+        assert_eq!(median_interval(&many), (1.0, 1.0, 1.0));
+        assert!(median_interval(&[]).0.is_nan());
     }
 }

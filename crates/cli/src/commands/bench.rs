@@ -1,6 +1,7 @@
 //! `gauntlet bench`: how fast this machine is at what gauntlet does.
 
 mod attack;
+mod beside;
 mod ops;
 mod step;
 

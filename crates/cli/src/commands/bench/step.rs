@@ -43,14 +43,14 @@ fn recipe(registry: &Registry, text: &str) -> Result<Arc<dyn Recipe>, Failure> {
 }
 
 /// Everything a step needs.
-struct Bench {
+pub(super) struct Bench {
     network: Arc<dyn Network>,
     weights: Weights,
     batch: Batch,
 }
 
 impl Bench {
-    fn new(session: &Session, arguments: &BenchStep) -> Result<Self, Failure> {
+    pub(super) fn new(session: &Session, arguments: &BenchStep) -> Result<Self, Failure> {
         let dtype = match arguments.dtype.as_str() {
             "f32" => DType::F32,
             "f64" => DType::F64,
@@ -77,8 +77,12 @@ impl Bench {
         Ok(Bench { network, weights, batch: make()? })
     }
 
+    pub(super) fn model(&self) -> String {
+        self.network.info().name.clone()
+    }
+
     /// The step as a closure.
-    fn step<'a>(
+    pub(super) fn step<'a>(
         &'a mut self,
         registry: &Registry,
         name: &'a str,
@@ -139,8 +143,11 @@ pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Fai
     if !(arguments.seconds >= 0.0 && arguments.seconds.is_finite()) {
         return Err(Failure::user(format!("--seconds must be at least 0, got {}", arguments.seconds)));
     }
+    if let Some(other) = &arguments.beside {
+        return super::beside::beside(session, arguments, other);
+    }
     let mut bench = Bench::new(session, arguments)?;
-    let model = bench.network.info().name.clone();
+    let model = bench.model();
     let mut step = bench.step(&session.registry, &arguments.recipe)?;
     step()?;
     let before = work::flops();
