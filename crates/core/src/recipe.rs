@@ -127,6 +127,31 @@ pub trait Penalty: Send + Sync {
     }
 }
 
+/// A penalty whose weights grow linearly from 0 over the first epochs.
+pub struct Ramped {
+    /// The penalty.
+    pub penalty: Arc<dyn Penalty>,
+    /// Epochs of growth.
+    pub ramp: f64,
+}
+
+impl Penalty for Ramped {
+    fn name(&self) -> &str {
+        self.penalty.name()
+    }
+    fn prepare(&self, setup: &mut Setup<'_>) -> Result<Memory> {
+        self.penalty.prepare(setup)
+    }
+    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
+        let grown = step.position().grown(self.ramp);
+        let terms = self.penalty.terms(step)?;
+        Ok(terms.into_iter().map(|t| Term { weight: grown * t.weight, ..t }).collect())
+    }
+    fn held_constant(&self) -> Option<&'static str> {
+        self.penalty.held_constant()
+    }
+}
+
 /// A base recipe and a list of penalties.
 pub struct Composed {
     /// The base.

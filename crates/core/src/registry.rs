@@ -1,5 +1,6 @@
 //! Names to builders, with everything a user wants to know about each.
 
+use crate::recipe::Ramped;
 use crate::{Attack, Error, Network, Objective, Penalty, Recipe, Result, Source};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -142,6 +143,9 @@ pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>)
     Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint }
 }
 
+/// The parameter that every penalty has.
+const RAMP: &str = "ramp";
+
 /// Arguments of a component: checked against its parameters, with every default filled in.
 #[derive(Debug, Clone)]
 pub struct Args {
@@ -174,6 +178,19 @@ impl Args {
     /// The component's name.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+    /// Like [`Args::new`]; a penalty also takes `ramp`, epochs over which its weights grow from 0, whether it lists it or
+    /// not (where it does not and none is given, it is no part of the canonical arguments).
+    pub fn of_penalty(spec: &Spec<BuildPenalty>, given: &Map<String, Value>) -> Result<Self> {
+        if spec.params.iter().any(|p| p.name == RAMP) || !given.contains_key(RAMP) {
+            return Self::new(spec, given);
+        }
+        let mut own = given.clone();
+        let ramp = own.shift_remove(RAMP).unwrap_or_default();
+        let mut args = Self::new(spec, &own)?;
+        args.values.insert(RAMP.to_string(), ramp);
+        args.f64_from(RAMP, 0.0)?;
+        Ok(args)
     }
     /// All values with defaults, in order: part of the store's keys.
     pub fn canonical(&self) -> &Map<String, Value> {
@@ -277,8 +294,13 @@ impl Registry {
     /// Builds the penalty that `given` names.
     pub fn penalty(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Penalty>, Args)> {
         let spec = self.penalties.get(&Self::name_of("penalty", given)?)?;
-        let args = Args::new(spec, given)?;
-        Ok(((spec.build)(&args, self)?, args))
+        let args = Args::of_penalty(spec, given)?;
+        let built = (spec.build)(&args, self)?;
+        if args.values.contains_key(RAMP) && !spec.params.iter().any(|p| p.name == RAMP) {
+            let ramp = args.f64_from(RAMP, 0.0)?;
+            return Ok((Arc::new(Ramped { penalty: built, ramp }), args));
+        }
+        Ok((built, args))
     }
     /// Builds the objective that `given` names.
     pub fn objective(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Objective>, Args)> {

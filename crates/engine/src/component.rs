@@ -50,7 +50,7 @@ impl Component {
             }
             Kind::Penalty => {
                 let s = registry.penalties.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "penalty")
+                (Args::of_penalty(s, given)?, s.params, s.numerics, "penalty")
             }
             Kind::Attack => {
                 let s = registry.attacks.get(name)?;

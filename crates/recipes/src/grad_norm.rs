@@ -55,7 +55,8 @@ pub enum Of {
 /// Registration.
 pub const SPEC: Spec<BuildPenalty> = Spec {
     name: "grad-norm",
-    summary: "penalty on the norm of the input gradient (double backpropagation)",
+    summary: "penalty on the norm of the input gradient (double backpropagation); smooth activations (gelu, softplus) help it \
+              far more than relu",
     formula: "weight · mean_n q(∇ₓℓ_n),  q = ‖·‖₂², ‖·‖₂, ‖·‖₁ or ‖·‖_∞",
     paper: "Drucker & LeCun 1991; Ross & Doshi-Velez 2018; Simon-Gabriel et al. 2019",
     params: &[

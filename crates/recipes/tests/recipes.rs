@@ -225,6 +225,27 @@ fn weight_zero_and_eps_zero_are_plain_training_bit_for_bit() {
     }
 }
 
+/// Any penalty takes `ramp`; the tests stand after 1.2 epochs.
+#[test]
+fn every_penaltys_weight_can_grow() {
+    let network = model(json!({ "name": "lenet-small", "activation": "gelu" }));
+    for given in [
+        json!({ "name": "jacobian", "weight": 0.6 }),
+        json!({ "name": "grad-norm", "weight": 0.6 }),
+        json!({ "name": "llr", "eps": "0.1", "weight": 0.6, "taylor_weight": 0.6 }),
+    ] {
+        let weights = |ramp: f64| -> Vec<f64> {
+            let mut given = given.clone();
+            given["ramp"] = json!(ramp);
+            run(&*recipe(given), &network, &batch(4)).1.iter().skip(1).map(|t| t.1).collect()
+        };
+        assert!(weights(2.4).iter().all(|w| (w - 0.3).abs() < 1e-12), "{given}: {:?}", weights(2.4));
+        assert!(weights(1.0).iter().all(|w| (w - 0.6).abs() < 1e-12), "{given}");
+    }
+    let wrong = registry().penalty(&table(json!({ "name": "jacobian", "weight": 1.0, "ramp": -1.0 }))).err().unwrap();
+    assert!(wrong.to_string().contains("jacobian.ramp: must be at least 0"), "{wrong}");
+}
+
 #[test]
 fn the_cut_graph_trains_nothing_and_the_kept_graph_does() {
     let network = model(json!({ "name": "lenet-small" }));

@@ -30,7 +30,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         if arguments.what != What::Recipes {
             return Err(Failure::user("--markdown is for recipes: gauntlet list recipes --markdown"));
         }
-        let page = page::page(r);
+        let page = page::page(r)?;
         session.result(|| json!({ "markdown": page }), || page.clone())?;
         return Ok(Code::Done);
     }

@@ -21,7 +21,7 @@ const STEPS: usize = 7;
 pub struct StepCost {
     /// Median time of a step ÷ median time of a step of `ce`, measured in turns.
     pub ratio: f64,
-    /// Multiply-adds of a step ÷ those of a step of `ce` (3 U: a forward, and a backward worth two), by all of this process.
+    /// Multiply-adds of a step ÷ those of a step of `ce` (3 U: a forward, and a backward worth two), counted on the calling thread.
     pub arithmetic: f64,
     /// Median time of a step, milliseconds.
     pub ms: f64,
