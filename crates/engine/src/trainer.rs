@@ -261,7 +261,10 @@ impl TrainingJob<'_> {
         let (ce, _) = self.registry.recipe(&Map::from_iter([("name".to_string(), "ce".into())]))?;
         let order = self.order(rows, 0);
         let first = &order[..rows.min(self.config.batch)];
-        let position = Position { epoch: 0, epochs: self.config.epochs, step: 0, steps, replay: 0 };
+        // The last step's position: what grows from 0 (a weight, a budget) has grown by then.
+        let epochs = self.config.epochs;
+        let position =
+            Position { epoch: epochs.saturating_sub(1), epochs, step: steps.saturating_sub(1), steps, replay: 0 };
         let count = |recipe: &dyn Recipe| -> Result<u64> {
             let before = work::multiplications();
             self.step(recipe, &mut current.clone(), first, position)?;

@@ -77,7 +77,7 @@ fn go(suite: &Suite, store: &Path, watcher: &Watcher) -> Vec<Record> {
 
 #[test]
 fn a_curve_has_the_diagnostics_of_its_recipe_and_the_cost_is_counted() {
-    let rows = "[[row]]\nrecipe = \"ce\"\n[[row]]\nid = \"pgd-at\"\nrecipe = { name = \"pgd-at\", eps = \"0.1\", attack = { name = \"pgd\", steps = 3 } }\n[[row]]\nid = \"l2\"\nrecipe = { name = \"pgd-at\", eps = \"0.5\", norm = \"l2\", attack = { name = \"fgsm\" } }\n";
+    let rows = "[[row]]\nrecipe = \"ce\"\n[[row]]\nid = \"pgd-at\"\nrecipe = { name = \"pgd-at\", eps = \"0.1\", attack = { name = \"pgd\", steps = 3 } }\n[[row]]\nid = \"l2\"\nrecipe = { name = \"pgd-at\", eps = \"0.5\", norm = \"l2\", attack = { name = \"fgsm\" } }\n[[row]]\nid = \"grown\"\nrecipe = { name = \"grad-norm\", weight = 0.1, ramp = 1 }\n[[row]]\nid = \"whole\"\nrecipe = { name = \"grad-norm\", weight = 0.1 }\n";
     let folder = tempfile::tempdir().unwrap();
     let records = go(&suite(&[HEAD, rows, ATTACKS].concat()), folder.path(), &Watcher::default());
     for r in &records {
@@ -85,7 +85,9 @@ fn a_curve_has_the_diagnostics_of_its_recipe_and_the_cost_is_counted() {
             let alignment = e.alignment.unwrap();
             assert!(alignment > 0.2 && alignment <= 1.0, "{}: {alignment}", r.row);
             match (e.own_fgsm_accuracy, e.own_pgd_accuracy) {
-                (None, None) => assert_eq!(r.row, "ce", "ordinary training trains against nothing"),
+                (None, None) => {
+                    assert!(["ce", "grown", "whole"].contains(&&*r.row), "{} trains against nothing", r.row)
+                }
                 (Some(fgsm), Some(pgd)) => {
                     assert!(r.row != "ce" && pgd <= fgsm && fgsm <= e.clean_accuracy, "{}: {e:?}", r.row);
                     // The monitor's attack of an L∞ recipe at the monitor's budget differs in nothing but its label.
@@ -105,6 +107,9 @@ fn a_curve_has_the_diagnostics_of_its_recipe_and_the_cost_is_counted() {
         let found = record.provenance.cost_relative_to_ce.unwrap();
         assert!((found - cost(steps)).abs() < 1e-12, "{}: {found} instead of {}", record.row, cost(steps));
     }
+    // A weight that grows from 0 costs what it costs when it has grown.
+    let (grown, whole) = (&records[3].provenance, &records[4].provenance);
+    assert!(grown.cost_relative_to_ce > Some(1.5) && grown.cost_relative_to_ce == whole.cost_relative_to_ce);
 }
 
 #[test]
