@@ -212,7 +212,8 @@ def apgd(case, model, norm, loss, eps, steps, n=4, gain=4.0, rank=None):
             size = size.flatten()[i].item()
             if not sizes or sizes[-1][1] != short(size):
                 sizes.append([k, short(size)])
-            if not torch.equal(before[i], runs[k - 1][0][i]):
+            # Another CPU may round a point that came back to itself.
+            if (before[i] - runs[k - 1][0][i]).abs().max() > 1e-9:
                 back.append(k)
         wrong = [k for k, run in enumerate(runs) if k >= starts[-1] and run[1][i].argmax() != setup.y[i]]
         examples.append({
@@ -443,7 +444,7 @@ def everything():
         "attack-apgd.json": {"cases": [
             apgd("apgd/ce-linf/c", norm="Linf", loss="ce", eps=0.013, steps=100, **grey),
             apgd("apgd/ce-linf/e", norm="Linf", loss="ce", eps=0.02, steps=100, **grey),
-            apgd("apgd/ce-linf-25/d", norm="Linf", loss="ce", eps=0.04, steps=25, **small),
+            apgd("apgd/ce-linf-25/j", norm="Linf", loss="ce", eps=0.04, steps=25, **small),
             apgd("apgd/dlr-linf/b", norm="Linf", loss="dlr", eps=0.013, steps=100, n=3, **grey),
             apgd("apgd/t-linf/c", norm="Linf", loss="dlr-t", eps=0.1, steps=100, n=3, rank=3, **small),
             apgd("apgd/ce-l2/b", norm="L2", loss="ce", eps=0.2, steps=100, **grey),
