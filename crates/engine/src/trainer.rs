@@ -270,7 +270,8 @@ impl TrainingJob<'_> {
             self.step(recipe, &mut current.clone(), first, position)?;
             Ok(work::multiplications() - before)
         };
-        let (own, plain) = (count(&*self.recipe)?, count(&*ce)?);
+        // What ails a step is for the training to find, at its own step.
+        let (Ok(own), Ok(plain)) = (count(&*self.recipe), count(&*ce)) else { return Ok(None) };
         Ok((plain > 0).then(|| own as f64 / plain as f64))
     }
 
