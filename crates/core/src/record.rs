@@ -186,8 +186,8 @@ pub struct Provenance {
     pub executed_backwards: u64,
     /// How often the training was resumed.
     pub resumed: u32,
-    /// Multiplications of the recipe's first step, replays included, ÷ those of a step of `ce` on the same batch: what
-    /// the training cost beside ordinary training, whatever the machine. `None`: not counted.
+    /// Multiplications of a step of the recipe, replays included and with grown weights and budgets, ÷ those of a step of
+    /// `ce` on the same batch: what the training cost beside ordinary training, whatever the machine. `None`: not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_relative_to_ce: Option<f64>,
 }

@@ -214,23 +214,11 @@ impl<'a> Step<'a> {
     /// gradient is computed. `mode` says what batch norm and dropout do in the attack's forwards, and whether the
     /// running statistics move with them.
     pub fn attack(&mut self, attack: &dyn Attack, threat: ThreatModel, mode: AttackMode) -> Result<Tensor> {
-        self.attack_from(attack, threat, mode, None)
-    }
-
-    /// Like [`Step::attack`] on other points than the batch's own, such as a perturbed start.
-    pub fn attack_from(
-        &mut self,
-        attack: &dyn Attack,
-        threat: ThreatModel,
-        mode: AttackMode,
-        from: Option<&Tensor>,
-    ) -> Result<Tensor> {
         let (number, replay) = self.number();
         let key = Key::new(self.seed, Purpose::RecipeAttack).child(number);
         let key = if replay == 0 { key } else { key.child(u64::from(replay)) };
         let target = self.frozen(mode);
-        let from = from.unwrap_or(&self.batch.x);
-        let x_adv = lockstep(attack, &target, from, &self.labels, &self.batch.ids, threat, key)?;
+        let x_adv = lockstep(attack, &target, &self.batch.x, &self.labels, &self.batch.ids, threat, key)?;
         if mode == AttackMode::TrainMoving {
             self.stats.append(&mut target.seen());
         }

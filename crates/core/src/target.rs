@@ -30,7 +30,7 @@ pub struct Frozen {
     params: Params,
     mode: Mode,
     key: Key,
-    /// Data set rows of the examples, for keyed dropout; empty: their places in the batch.
+    /// Data set rows of the examples, for keyed dropout; a batch of another length is keyed by places.
     ids: Vec<u64>,
     /// Statistics of the train-mode batch norms of all forwards, in order.
     seen: Arc<Mutex<Vec<BatchStats>>>,

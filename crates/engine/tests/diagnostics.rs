@@ -1,10 +1,13 @@
 //! What a run measures beside accuracies: a training's curve and cost, several draws of a proposal.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod halves;
+
 use gauntlet_core::record::Fate;
-use gauntlet_core::{Key, Purpose, Record, Registry, record_file};
-use gauntlet_data::{Catalogue, Split};
+use gauntlet_core::{Record, Registry, record_file};
+use gauntlet_data::Catalogue;
 use gauntlet_engine::{Context, Event, Events, Images, Store, Suite, run_on};
+use halves::split;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -32,21 +35,6 @@ fn registry() -> Registry {
     gauntlet_attacks::register(&mut registry).unwrap();
     gauntlet_recipes::register(&mut registry).unwrap();
     registry
-}
-
-/// Noisy 8×8 images with one bright half.
-fn split(seed: u64, n: usize) -> Split {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for i in 0..n {
-        let mut stream = Key::new(seed, Purpose::Glyphs).stream(i as u64, 0, 0);
-        let label = stream.below(3);
-        for p in 0..64 {
-            let bright = [p % 8 < 4, p % 8 >= 4, p < 32][label as usize];
-            pixels.push(((stream.uniform() * 0.6 + if bright { 0.3 } else { 0.0 }) * 255.0) as u8);
-        }
-        labels.push(label);
-    }
-    Split::new((1, 8, 8), pixels, labels).unwrap()
 }
 
 /// Counts steps and verdicts.

@@ -1,15 +1,18 @@
 //! Whole runs: the same records whatever happens on the way.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod halves;
+
 use candle_core::{DType, Device};
 use gauntlet_core::record::Fate;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Key, Memory, Purpose, Recipe, Record, Registry, Setup, Spec, Step, Term, Weights, record_file};
-use gauntlet_data::{Catalogue, Split};
+use gauntlet_data::Catalogue;
 use gauntlet_engine::{
     AttackRequest, Context, Error, Event, Events, Images, Part, Selection, State, Store, Suite, TrainRequest,
     TrainingJob, attack, plan, run_on, train,
 };
+use halves::split;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -77,22 +80,6 @@ fn registry() -> Registry {
 
 const CLASSES: [&str; 3] = ["left", "right", "top"];
 
-/// Noisy 8×8 images with one bright half.
-fn split(seed: u64, n: usize) -> Split {
-    let mut pixels = Vec::new();
-    let mut labels = Vec::new();
-    for i in 0..n {
-        let mut stream = Key::new(seed, Purpose::Glyphs).stream(i as u64, 0, 0);
-        let label = stream.below(3);
-        for p in 0..64 {
-            let bright = [p % 8 < 4, p % 8 >= 4, p < 32][label as usize];
-            let value = stream.uniform() * 0.6 + if bright { 0.3 } else { 0.0 };
-            pixels.push((value * 255.0) as u8);
-        }
-        labels.push(label);
-    }
-    Split::new((1, 8, 8), pixels, labels).unwrap()
-}
 fn data(train: usize, test: usize) -> Images {
     Images { train: split(1, train), test: split(2, test), classes: CLASSES.map(String::from).to_vec() }
 }
