@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::{Error as CoreError, Record, record_file};
+use gauntlet_core::{Error as CoreError, Expectation, Record, record_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// What a folder of records should hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Name of the suite.
     pub suite: String,
@@ -30,6 +30,12 @@ pub struct Manifest {
     /// What readers of the report should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Published numbers that the suite reproduces, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
+    /// How this run is a smaller one than the suite's (`--quick`, `--take`): expectations are shown and not judged then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortened: Option<String>,
 }
 
 /// The records of one suite, in order, and everything that was wrong with the rest.
@@ -47,7 +53,8 @@ impl Folder {
     /// Records that are already in memory, in their order.
     pub fn of(suite: &str, command: &str, records: Vec<Record>) -> Folder {
         let entries = records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect();
-        let manifest = Manifest { suite: suite.into(), records: entries, command: command.into(), notes: Vec::new() };
+        let manifest =
+            Manifest { suite: suite.into(), records: entries, command: command.into(), ..Manifest::default() };
         Folder { manifest, records, problems: Vec::new() }
     }
 
@@ -86,7 +93,7 @@ impl Folder {
                     suite: first.suite.clone(),
                     records: entries,
                     command: format!("gauntlet run {}", first.suite),
-                    notes: Vec::new(),
+                    ..Manifest::default()
                 }
             }
         };

@@ -124,5 +124,6 @@ fn manifest(suite: &Suite, records: &[Record], arguments: &Run) -> Manifest {
         records: records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect(),
         command,
         notes: suite.notes.clone(),
+        ..Manifest::default()
     }
 }
