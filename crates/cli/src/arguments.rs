@@ -91,6 +91,9 @@ pub(crate) struct Run {
     /// Do not take committed records of reports/<suite> for done: train and attack here
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// The suite's documented smaller version, under the name <suite>-quick
+    #[arg(long)]
+    pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) examples: Examples,
 }

@@ -18,6 +18,13 @@ pub enum Init {
         /// The fan.
         fan: usize,
     },
+    /// Xavier uniform, ±√(6/(fan_in + fan_out)) (Glorot & Bengio 2010).
+    XavierUniform {
+        /// Inputs that feed one output.
+        fan_in: usize,
+        /// Outputs that one input feeds.
+        fan_out: usize,
+    },
     /// Normal with a given standard deviation, cut at two of them when `truncated`.
     Normal {
         /// Standard deviation.
@@ -59,6 +66,9 @@ impl Weights {
                 .map(|_| match spec.init {
                     Init::TorchDefault { fan_in } => (2.0 * stream.uniform() - 1.0) / (fan_in as f64).sqrt(),
                     Init::HeNormal { fan } => stream.normal() * (2.0 / fan as f64).sqrt(),
+                    Init::XavierUniform { fan_in, fan_out } => {
+                        (2.0 * stream.uniform() - 1.0) * (6.0 / (fan_in + fan_out) as f64).sqrt()
+                    }
                     Init::Normal { std, truncated } => loop {
                         let z = stream.normal();
                         if !truncated || z.abs() <= 2.0 {

@@ -14,7 +14,7 @@ pub struct ParamDoc {
     pub name: &'static str,
     /// `float`, `int`, `bool`, `eps`, `string`, `one of l2sq, l2, l1`, `attack`.
     pub kind: &'static str,
-    /// Default as JSON text; empty: required.
+    /// Default as JSON text; empty: required; `null`: none, and no part of a key where it is not given.
     pub default: &'static str,
     /// `pixels`, `epochs`, ... or empty.
     pub unit: &'static str,
@@ -165,6 +165,8 @@ impl Args {
         for p in spec.params {
             let value = match given.get(p.name) {
                 Some(v) => v.clone(),
+                // Left out, so that such a parameter can be added without moving the keys of what is stored.
+                None if p.default == "null" => continue,
                 None if p.default.is_empty() => {
                     return Err(Error::value(format!("{}.{}", spec.name, p.name), format!("is required: {}", p.doc)));
                 }
@@ -207,6 +209,10 @@ impl Args {
     pub fn f64(&self, name: &str) -> Result<f64> {
         let v = self.value(name)?;
         v.as_f64().filter(|x| x.is_finite()).ok_or_else(|| self.wrong(name, "a number", v))
+    }
+    /// Whether a parameter whose default is `null` (none) was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
     /// A finite number of at least `least`.
     pub fn f64_from(&self, name: &str, least: f64) -> Result<f64> {

@@ -214,15 +214,36 @@ impl<'a> Step<'a> {
     /// gradient is computed. `mode` says what batch norm and dropout do in the attack's forwards, and whether the
     /// running statistics move with them.
     pub fn attack(&mut self, attack: &dyn Attack, threat: ThreatModel, mode: AttackMode) -> Result<Tensor> {
+        self.attack_first(self.batch.ids.len(), attack, threat, mode)
+    }
+
+    /// The same with the first `n` examples attacked, in a batch of their own, and the others left as they are.
+    pub fn attack_first(
+        &mut self,
+        n: usize,
+        attack: &dyn Attack,
+        threat: ThreatModel,
+        mode: AttackMode,
+    ) -> Result<Tensor> {
         let (number, replay) = self.number();
         let key = Key::new(self.seed, Purpose::RecipeAttack).child(number);
         let key = if replay == 0 { key } else { key.child(u64::from(replay)) };
-        let target = self.frozen(mode);
-        let x_adv = lockstep(attack, &target, &self.batch.x, &self.labels, &self.batch.ids, threat, key)?;
+        let all = self.batch.ids.len();
+        let n = n.min(all);
+        if n == 0 {
+            return Ok(self.batch.x.clone());
+        }
+        let ids = &self.batch.ids[..n];
+        let target = self.frozen(mode).of_rows(ids.to_vec());
+        let x = self.batch.x.narrow(0, 0, n)?;
+        let x_adv = lockstep(attack, &target, &x, &self.labels[..n], ids, threat, key)?;
         if mode == AttackMode::TrainMoving {
             self.stats.append(&mut target.seen());
         }
-        Ok(x_adv)
+        match all - n {
+            0 => Ok(x_adv),
+            rest => Ok(Tensor::cat(&[&x_adv, &self.batch.x.narrow(0, n, rest)?], 0)?),
+        }
     }
 
     /// The network with the current weights as constants, for input gradients of a recipe's own.

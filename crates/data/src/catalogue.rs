@@ -3,9 +3,10 @@
 use crate::{Error, Manifest, Result};
 use std::path::{Path, PathBuf};
 
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("datasets/glyphs.toml", include_str!("../../../datasets/glyphs.toml")),
     ("datasets/mnist.toml", include_str!("../../../datasets/mnist.toml")),
+    ("datasets/mnist-3-vs-7.toml", include_str!("../../../datasets/mnist-3-vs-7.toml")),
     ("datasets/fashion-mnist.toml", include_str!("../../../datasets/fashion-mnist.toml")),
     ("datasets/cifar10.toml", include_str!("../../../datasets/cifar10.toml")),
 ];

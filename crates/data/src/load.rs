@@ -50,5 +50,14 @@ pub fn load(manifest: &Manifest, options: &LoadOptions) -> Result<Dataset> {
             (part("train", &manifest.train)?, part("test", &manifest.test)?)
         }
     };
-    Ok(Dataset { name: manifest.name.clone(), train, test, classes: manifest.classes.clone(), shape: manifest.shape })
+    let (train, test) = if manifest.subset.is_empty() {
+        (train, test)
+    } else {
+        // Names are checked when the manifest is read; what is pinned by sha256 is the whole split.
+        let label = |name: &String| manifest.classes.iter().position(|c| c == name).map(|l| l as u32);
+        let labels: Vec<u32> = manifest.subset.iter().filter_map(label).collect();
+        (train.only(&labels), test.only(&labels))
+    };
+    let classes = manifest.labels().to_vec();
+    Ok(Dataset { name: manifest.name.clone(), train, test, classes, shape: manifest.shape })
 }

@@ -17,6 +17,9 @@ pub struct Manifest {
     pub shape: (usize, usize, usize),
     /// Class names, in the order of the labels.
     pub classes: Vec<String>,
+    /// Only these classes, by name and in this order; their labels become 0, 1, ... Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subset: Vec<String>,
     /// Licence of the data.
     pub licence: String,
     /// Raised by hand when the decoded content changes.
@@ -96,6 +99,11 @@ pub struct RemoteFile {
 }
 
 impl Manifest {
+    /// Names of the classes that a model tells apart, in the order of its labels: the subset, or all.
+    pub fn labels(&self) -> &[String] {
+        if self.subset.is_empty() { &self.classes } else { &self.subset }
+    }
+
     /// Parses and checks a manifest; `path` is for messages.
     ///
     /// # Errors
@@ -109,6 +117,15 @@ impl Manifest {
         }
         if manifest.classes.len() < 2 {
             return Err(fail(format!("needs at least two classes, got {}", manifest.classes.len())));
+        }
+        let mut kept: Vec<&String> = manifest.subset.iter().collect();
+        kept.sort();
+        kept.dedup();
+        if let Some(name) = kept.iter().find(|n| !manifest.classes.contains(n)) {
+            return Err(fail(format!("subset has {name:?}, which is none of the classes")));
+        }
+        if kept.len() != manifest.subset.len() || kept.len() == 1 {
+            return Err(fail("subset must name at least two classes, each once".into()));
         }
         if let Source::Hub { id, .. } = &manifest.source {
             if id.split('/').count() != 2 {

@@ -66,6 +66,18 @@ impl Split {
     pub fn image(&self, row: usize) -> Option<&[u8]> {
         self.pixels.get(row * self.area()..(row + 1) * self.area())
     }
+    /// Only the rows with these labels, which become 0, 1, ... in the order given.
+    #[must_use]
+    pub fn only(&self, labels: &[u32]) -> Split {
+        let mut kept = Split { shape: self.shape, pixels: Vec::new(), labels: Vec::new() };
+        for (image, label) in self.pixels.chunks_exact(self.area().max(1)).zip(&self.labels) {
+            if let Some(new) = labels.iter().position(|l| l == label) {
+                kept.pixels.extend_from_slice(image);
+                kept.labels.push(new as u32);
+            }
+        }
+        kept
+    }
     /// The first rows only.
     pub fn truncate(&mut self, rows: usize) {
         self.labels.truncate(rows);
@@ -122,5 +134,8 @@ mod tests {
         assert_eq!((batch.y.to_vec1::<u32>().unwrap(), batch.ids), (vec![1, 3], vec![1, 0]));
         assert!(split.batch(&[2], DType::F32, &Device::Cpu).unwrap_err().to_string().contains("row 2 is outside"));
         assert!(Split::new((1, 1, 2), vec![0], vec![0]).is_err());
+        let three = Split::new((1, 1, 1), vec![10, 20, 30, 40], vec![7, 3, 5, 7]).unwrap();
+        let kept = three.only(&[3, 7]);
+        assert_eq!(kept, Split::new((1, 1, 1), vec![10, 20, 40], vec![1, 0, 1]).unwrap());
     }
 }

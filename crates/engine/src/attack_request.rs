@@ -166,7 +166,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let manifest = context.catalogue.get(&request.data)?;
     let open =
         |model: &Map<String, Value>, source: Option<&CheckpointSource>| -> Result<(Frozen, String, Vec<String>)> {
-            let (network, _) = context.registry.model(model, manifest.shape, manifest.classes.len())?;
+            let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
             let (weights, notes) = match source {
                 Some(source) => {
                     let (file, mut notes) = source.resolve(&context.data)?;

@@ -1,8 +1,8 @@
 //! A suite: what is trained on what, and what attacks it.
 
-use crate::{CheckpointSource, Component, Diagnostic, Kind, Teacher, TrainConfig, suite_file};
+use crate::{CheckpointSource, Component, Diagnostic, Kind, Quick, Teacher, TrainConfig, suite_file};
 use gauntlet_core::recipe::Composed;
-use gauntlet_core::{Eps, Norm, Recipe, Registry};
+use gauntlet_core::{Eps, Expectation, Norm, Recipe, Registry};
 use gauntlet_data::Catalogue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -39,6 +39,12 @@ pub struct Suite {
     pub rows: Vec<Row>,
     /// Attacks, in the order of the tables.
     pub attacks: Vec<AttackEntry>,
+    /// Published numbers, and where ours should lie.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
+    /// The smaller version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quick: Option<Quick>,
 }
 
 fn once() -> u32 {

@@ -1,6 +1,7 @@
 //! Reading a suite file: every complaint carries its place.
 
 use crate::suite::Selection;
+use crate::suite_expect::Known;
 use crate::toml_section::{Complaints, Section, Table, json};
 use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Suite, TrainConfig};
 use gauntlet_core::optimiser::Optimiser;
@@ -29,6 +30,8 @@ const TOP: &[&str] = &[
     "draws",
     "row",
     "attack",
+    "expect",
+    "quick",
 ];
 const TRAIN: &[&str] =
     &["epochs", "batch", "optimiser", "schedule", "augmentation", "validation", "clip", "monitor_eps"];
@@ -115,6 +118,9 @@ impl Reader<'_> {
         let rows = self.rows(top, shape);
         let attacks = self.attacks(top, &rows);
         let train = self.train(top, &attacks);
+        let epochs = train.as_ref().map_or(u32::MAX, |t| t.epochs);
+        let expect = self.expectations(top, &Known { rows: &rows, attacks: &attacks, epochs });
+        let quick = self.quick(top, &rows);
         Some(Suite {
             format: 1,
             name: name?,
@@ -129,6 +135,8 @@ impl Reader<'_> {
             draws,
             rows,
             attacks,
+            expect: expect?,
+            quick: quick?,
         })
     }
 
@@ -318,7 +326,7 @@ impl Reader<'_> {
     fn data(&mut self, name: &str, top: &Section<'_>) -> Shape {
         let span = top.value_span("data");
         match self.catalogue.get(name) {
-            Ok(manifest) => Some((manifest.shape, manifest.classes.len())),
+            Ok(manifest) => Some((manifest.shape, manifest.labels().len())),
             Err(_) if !self.catalogue.names().iter().any(|n| n == name) => {
                 let names = self.catalogue.names();
                 let error = registry::unknown("data set", name, names.iter().map(String::as_str));

@@ -125,6 +125,14 @@ impl<'a> Section<'a> {
         }
         number
     }
+    pub(crate) fn number(&self, name: &str, c: &mut Complaints) -> Option<f64> {
+        let (_, value) = self.get(name)?;
+        let number = json(value.get_ref()).as_f64();
+        if number.is_none() {
+            self.wrong(name, "a number", value, c);
+        }
+        number
+    }
     pub(crate) fn positive(&self, name: &str, c: &mut Complaints) -> Option<f64> {
         let (_, value) = self.get(name)?;
         let number = json(value.get_ref()).as_f64().filter(|x| *x > 0.0);

@@ -63,6 +63,8 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
         draws: 1,
         rows: vec![Row::short(&name, context.registry, &request.recipe)?],
         attacks: Vec::new(),
+        expect: Vec::new(),
+        quick: None,
     };
     let desk = Desk::open(&suite, load(&suite, context)?, context, events)?;
     let (key, entry) = desk.checkpoint(&suite.rows[0], request.seed)?.ok_or_else(|| {

@@ -2,9 +2,11 @@
 
 mod candle_module;
 mod cnn4;
+mod hidden;
 mod lenet_small;
 mod linear;
 mod madry_cnn;
+mod maxout;
 mod mlp;
 mod normalise;
 mod preactresnet18;
@@ -23,6 +25,7 @@ use gauntlet_core::{Registry, Result};
 pub fn register(registry: &mut Registry) -> Result<()> {
     registry.models.add(linear::SPEC)?;
     registry.models.add(mlp::SPEC)?;
+    registry.models.add(maxout::SPEC)?;
     registry.models.add(lenet_small::SPEC)?;
     registry.models.add(cnn4::SPEC)?;
     registry.models.add(madry_cnn::SPEC)?;

@@ -36,6 +36,7 @@ fn parameter_counts_are_the_published_ones() {
     for (name, input, count) in [
         ("linear", (1, 28, 28), 7_850),
         ("mlp", (1, 28, 28), 814_090),
+        ("maxout", (1, 28, 28), 1_233_610),
         ("lenet-small", (1, 28, 28), 166_406),
         ("cnn4", (3, 32, 32), 41_082),
         ("madry-cnn", (1, 28, 28), 3_274_634),
@@ -56,6 +57,7 @@ fn an_example_does_not_depend_on_its_batch() {
     for (name, input, sizes) in [
         ("linear", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("mlp", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
+        ("maxout", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("lenet-small", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
         ("cnn4", (3, 32, 32), vec![256, 1, 7, 26, 64, 65]),
         ("madry-cnn", (1, 28, 28), vec![256, 1, 7, 26, 64, 65]),
@@ -129,10 +131,12 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
     for activation in ["relu", "softplus", "gelu"] {
         checked(json!({ "name": "linear", "mean": [0.5], "std": [0.25] }), (1, 8, 8), Mode::Train, 2);
         checked(json!({ "name": "mlp", "activation": activation }), (1, 4, 4), Mode::Train, 2);
+        checked(json!({ "name": "mlp", "hidden": [9, 7, 8], "activation": activation }), (1, 4, 4), Mode::Train, 2);
         checked(json!({ "name": "lenet-small", "activation": activation }), (1, 8, 8), Mode::Train, 2);
         checked(json!({ "name": "cnn4", "activation": activation }), (1, 4, 4), Mode::Train, 2);
         checked(json!({ "name": "madry-cnn", "activation": activation }), (1, 4, 4), Mode::Train, 2);
     }
+    checked(json!({ "name": "maxout", "hidden": [9, 7], "pieces": 3 }), (1, 4, 4), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "relu" }), (1, 16, 16), Mode::Eval, 2);
 }
@@ -193,10 +197,66 @@ fn bad_settings_are_named() {
     assert!(fail(json!({ "name": "linear", "std": [0.0] }), (1, 28, 28)).contains("must be positive"));
     assert!(fail(json!({ "name": "linear", "mean": [0.1, 0.2] }), (1, 28, 28)).contains("2 entries for 1 channels"));
     assert!(fail(json!({ "name": "trades-smallcnn" }), (1, 8, 8)).contains("at least 16×16"));
+    for hidden in [json!([]), json!([0]), json!([2.5]), json!(200), json!([100_000])] {
+        let said = fail(json!({ "name": "mlp", "hidden": hidden }), (1, 28, 28));
+        assert!(said.contains("mlp.hidden") && said.contains("such as [200, 200]"), "{said}");
+    }
+    assert!(fail(json!({ "name": "maxout", "pieces": 1 }), (1, 28, 28)).contains("maxout.pieces must be at least 2"));
+    assert!(fail(json!({ "name": "maxout", "pieces": 101 }), (1, 28, 28)).contains("at most 100"));
+    assert!(
+        fail(json!({ "name": "maxout", "activation": "gelu" }), (1, 28, 28)).contains("unknown parameter of maxout")
+    );
     let empty = registry.model(&Map::new(), (1, 28, 28), 10).err().unwrap().to_string();
     assert!(empty.contains("needs a `name`"), "{empty}");
     let network = model(json!({ "name": "linear" }), (1, 28, 28));
     let params = weights(&*network, DType::F32).constants();
     let wrong = network.forward(&params, &Var::constant(images(1, (3, 32, 32), DType::F32)), &mut Pass::eval(&[0]));
     assert!(wrong.unwrap_err().to_string().contains("expects images (N, 1, 28, 28)"));
+}
+
+/// The largest of a unit's pieces, computed one by one.
+#[test]
+fn a_maxout_unit_is_the_largest_of_its_pieces() {
+    let network = model(json!({ "name": "maxout", "hidden": [3], "pieces": 4 }), (1, 2, 2));
+    let w = weights(&*network, DType::F64);
+    let x = images(5, (1, 2, 2), DType::F64);
+    let mut pass = Pass::eval(&[0, 1, 2, 3, 4]);
+    let z = network.forward(&w.constants(), &Var::constant(x.clone()), &mut pass).unwrap();
+    let matrix = |name: &str| w.get(name).unwrap().to_vec2::<f64>().unwrap();
+    let vector = |name: &str| w.get(name).unwrap().to_vec1::<f64>().unwrap();
+    let affine = |name: &str, input: &[f64]| -> Vec<f64> {
+        let (rows, bias) = (matrix(&format!("{name}.weight")), vector(&format!("{name}.bias")));
+        rows.iter().zip(bias).map(|(r, b)| r.iter().zip(input).map(|(a, v)| a * v).sum::<f64>() + b).collect()
+    };
+    for (image, found) in
+        x.flatten_from(1).unwrap().to_vec2::<f64>().unwrap().iter().zip(z.tensor().to_vec2::<f64>().unwrap())
+    {
+        let pieces = affine("1", image);
+        let units: Vec<f64> =
+            (0..3).map(|u| (0..4).map(|p| pieces[p * 3 + u]).fold(f64::NEG_INFINITY, f64::max)).collect();
+        for (got, want) in found.iter().zip(affine("2", &units)) {
+            assert!((got - want).abs() < 1e-12, "{got} instead of {want}");
+        }
+    }
+}
+
+#[test]
+fn initialisers_have_the_spread_and_the_bounds_of_their_papers() {
+    let start = |init: &str| {
+        let network = model(json!({ "name": "mlp", "hidden": [200, 200], "init": init }), (1, 28, 28));
+        let w = weights(&*network, DType::F64);
+        let flat = |name: &str| w.get(name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        (flat("3.weight"), flat("3.bias"))
+    };
+    let largest = |v: &[f64]| v.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    let deviation = |v: &[f64]| (v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64).sqrt();
+    let (w, b) = start("he-truncated");
+    // A normal cut at two deviations keeps 0.8796 of its own.
+    assert!(largest(&w) <= 2.0 * 0.1 && (deviation(&w) / (0.1 * 0.879_626) - 1.0).abs() < 0.02, "{}", deviation(&w));
+    assert!(b.iter().all(|v| *v == 0.0));
+    let (w, b) = start("xavier");
+    let bound = (6.0f64 / 400.0).sqrt();
+    assert!(largest(&w) <= bound && (deviation(&w) * 3f64.sqrt() / bound - 1.0).abs() < 0.02);
+    // PyTorch's bias: ±1/√fan_in.
+    assert!(largest(&b) <= 1.0 / 200f64.sqrt() && largest(&b) > 0.9 / 200f64.sqrt());
 }

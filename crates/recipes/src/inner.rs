@@ -72,6 +72,12 @@ impl InnerAttack {
 
     /// Adversarial examples of the batch, `(N, C, H, W)`, detached.
     pub(crate) fn examples(&self, step: &mut Step<'_>) -> Result<Tensor> {
-        step.attack(self.attack.as_ref(), self.grown(step), self.mode)
+        let all = step.ids().len();
+        self.first_examples(step, all)
+    }
+
+    /// The same with the first `n` attacked and the others left as they are.
+    pub(crate) fn first_examples(&self, step: &mut Step<'_>, n: usize) -> Result<Tensor> {
+        step.attack_first(n, self.attack.as_ref(), self.grown(step), self.mode)
     }
 }

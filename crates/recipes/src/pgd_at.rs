@@ -3,7 +3,7 @@
 use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x_adv), x_adv the last iterate of an attack on the current weights, Madry et al. 2018.
@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct PgdAt {
     /// PGD, or another attack.
     pub inner: InnerAttack,
+    /// Share of every batch that is attacked, the first of its (shuffled) examples; the others stay clean.
+    pub fraction: f64,
 }
 
 /// Registration.
@@ -32,10 +34,24 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         },
         MODE,
         RAMP,
+        ParamDoc {
+            name: "fraction",
+            kind: "float",
+            default: "null",
+            unit: "",
+            doc: "share of every batch that is attacked, rounded down; the others stay clean (Croce et al.'s ae_frac); \
+                  without it all",
+        },
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, registry| Ok(Arc::new(PgdAt { inner: InnerAttack::read(args, registry)? })),
+    build: |args, registry| {
+        let fraction = if args.has("fraction") { args.f64_from("fraction", 0.0)? } else { 1.0 };
+        if fraction > 1.0 {
+            return Err(Error::value("pgd-at.fraction", format!("must be at most 1, got {fraction}")));
+        }
+        Ok(Arc::new(PgdAt { inner: InnerAttack::read(args, registry)?, fraction }))
+    },
 };
 
 impl Recipe for PgdAt {
@@ -49,7 +65,8 @@ impl Recipe for PgdAt {
         self.inner.held_constant()
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        let x_adv = Var::leaf(self.inner.examples(step)?);
+        let attacked = (self.fraction * step.ids().len() as f64).floor() as usize;
+        let x_adv = Var::leaf(self.inner.first_examples(step, attacked)?);
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
 }

@@ -78,7 +78,7 @@ fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
         let (c, h, w) = manifest.shape;
         let mut details = vec![
             ("shape", format!("{c} × {h} × {w}")),
-            ("classes", manifest.classes.join(", ")),
+            ("classes", manifest.labels().join(", ")),
             ("licence", manifest.licence.clone()),
         ];
         if !revision.is_empty() {

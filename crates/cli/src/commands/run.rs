@@ -13,7 +13,17 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let (mut suite, catalogue) = suites::load(session, &arguments.suite)?;
+    if arguments.quick {
+        suite = suite.quick().ok_or_else(|| {
+            Failure::user(format!(
+                "{} has no smaller version; a [quick] table in the suite says what it is",
+                suite.name
+            ))
+        })?;
+    }
+    let whole = suite.examples;
     select(&mut suite, &arguments.examples);
+    let shortened = shortened(arguments, suite.examples != whole);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     let folder = out.join("records");
     let interrupt = interrupt::flag();
@@ -26,7 +36,8 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let records = gauntlet_engine::run(&suite, &context, &progress);
     progress.finish();
     let records = merge(&suite, records?, &folder);
-    let folder_of = Folder { manifest: manifest(&suite, &records, arguments), records, problems: Vec::new() };
+    let folder_of =
+        Folder { manifest: manifest(&suite, &records, arguments, shortened), records, problems: Vec::new() };
     folder_of.write(&folder)?;
     let report = Report::new(&folder_of)?;
     report.write(&out)?;
@@ -112,8 +123,20 @@ fn merge(suite: &Suite, new: Vec<Record>, folder: &Path) -> Vec<Record> {
     all
 }
 
-fn manifest(suite: &Suite, records: &[Record], arguments: &Run) -> Manifest {
+/// How the run is a smaller or another one than the suite's own.
+fn shortened(arguments: &Run, other_examples: bool) -> Option<String> {
+    match (arguments.quick, other_examples) {
+        (true, _) => Some("this is the suite's smaller version (`--quick`)".into()),
+        (false, true) => Some("other test images than the suite's were attacked (`--take`, `--all`)".into()),
+        (false, false) => None,
+    }
+}
+
+fn manifest(suite: &Suite, records: &[Record], arguments: &Run, shortened: Option<String>) -> Manifest {
     let mut command = format!("gauntlet run {}", arguments.suite);
+    if arguments.quick {
+        command += " --quick";
+    }
     if arguments.examples.all {
         command += " --all";
     } else if let Some(n) = arguments.examples.take {
@@ -124,6 +147,7 @@ fn manifest(suite: &Suite, records: &[Record], arguments: &Run) -> Manifest {
         records: records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect(),
         command,
         notes: suite.notes.clone(),
-        ..Manifest::default()
+        expect: suite.expect.clone(),
+        shortened,
     }
 }

@@ -1,0 +1,126 @@
+//! `[quick]`: the smaller version of a suite that `run --quick` runs.
+
+use crate::suite_file::{Reader, complaint};
+use crate::toml_section::Section;
+use crate::{Diagnostic, Row, Selection, Suite, Teacher};
+use gauntlet_core::registry;
+use serde::{Deserialize, Serialize};
+use toml::de::DeValue;
+
+const QUICK: &[&str] = &["epochs", "take", "seeds", "rows", "note"];
+
+/// What a smaller version changes; what it does not say stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quick {
+    /// Passes over the training rows.
+    pub epochs: Option<u32>,
+    /// First test rows.
+    pub take: Option<usize>,
+    /// Training seeds.
+    pub seeds: Option<Vec<u64>>,
+    /// Rows, by id.
+    pub rows: Option<Vec<String>>,
+    /// One sentence on what it shows.
+    pub note: Option<String>,
+}
+
+impl Quick {
+    /// The smaller version in one sentence.
+    pub fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.epochs.map(|n| format!("{n} epochs")));
+        parts.extend(self.take.map(|n| format!("the first {n} test images")));
+        parts.extend(self.seeds.as_ref().map(|s| {
+            let seeds: Vec<String> = s.iter().map(u64::to_string).collect();
+            format!("seeds {}", seeds.join(", "))
+        }));
+        parts.extend(self.rows.as_ref().map(|r| format!("rows {}", r.join(", "))));
+        let mut text = parts.join("; ");
+        if let Some(note) = &self.note {
+            text += &format!("; {note}");
+        }
+        text
+    }
+}
+
+impl Suite {
+    /// The smaller version, under the name `<name>-quick`; `None` where the suite has none.
+    pub fn quick(&self) -> Option<Suite> {
+        let quick = self.quick.as_ref()?;
+        let mut suite = self.clone();
+        suite.name += "-quick";
+        suite.notes.insert(0, format!("A smaller version of the suite: {}.", quick.describe().trim_end_matches('.')));
+        if let Some(epochs) = quick.epochs {
+            suite.train.epochs = epochs;
+        }
+        if let Some(n) = quick.take {
+            suite.examples = Selection::Take(n);
+        }
+        if let Some(seeds) = &quick.seeds {
+            suite.seeds.clone_from(seeds);
+        }
+        if let Some(rows) = &quick.rows {
+            suite.rows.retain(|r| rows.contains(&r.id));
+            // Of a transfer matrix the columns go with their rows.
+            let gone = |a: &crate::AttackEntry| {
+                a.attack.args.get("surrogate").and_then(|s| s.as_str()).is_some_and(|s| !rows.iter().any(|r| r == s))
+            };
+            suite.attacks.retain(|a| !gone(a));
+        }
+        let (rows, attacks, epochs) = (&suite.rows, &suite.attacks, suite.train.epochs);
+        suite.expect.retain(|e| {
+            let there = |row: &str, of: &gauntlet_core::Quantity| {
+                rows.iter().any(|r| r.id == row)
+                    && match of {
+                        gauntlet_core::Quantity::Attack { attack, .. } => attacks.iter().any(|a| a.label == *attack),
+                        gauntlet_core::Quantity::Curve { epoch, .. } => *epoch <= epochs,
+                        _ => true,
+                    }
+            };
+            there(&e.row, &e.of) && e.minus.as_ref().is_none_or(|m| there(&m.row, &m.of))
+        });
+        suite.quick = None;
+        Some(suite)
+    }
+}
+
+impl Reader<'_> {
+    pub(crate) fn quick(&mut self, top: &Section<'_>, rows: &[Row]) -> Option<Option<Quick>> {
+        let Some((_, value)) = top.get("quick") else { return Some(None) };
+        let DeValue::Table(table) = value.get_ref() else {
+            self.complaints.push(
+                Diagnostic::at(value.span(), "`quick` must be a table").hint("such as `[quick]` with `epochs = 2`"),
+            );
+            return None;
+        };
+        let section = Section::new("[quick]", table, value.span());
+        section.allow(QUICK, &mut self.complaints);
+        let c = &mut self.complaints;
+        let epochs = section.whole("epochs", 1, c).map(|n| n as u32);
+        let take = section.whole("take", 1, c).map(|n| n as usize);
+        let seeds = if section.get("seeds").is_some() { Some(section.wholes("seeds", c)?) } else { None };
+        let note = section.str("note", c);
+        let kept = if section.get("rows").is_some() { Some(section.texts("rows", c)?) } else { None };
+        if section.entries().next().is_none() {
+            c.push(
+                Diagnostic::at(section.span(), "[quick] changes nothing").hint("such as `epochs = 2`, `take = 200`"),
+            );
+            return None;
+        }
+        for id in kept.iter().flatten() {
+            let Some(row) = rows.iter().find(|r| r.id == *id) else {
+                let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+                self.complaints.push(complaint(section.value_span("rows"), &error, ""));
+                return None;
+            };
+            if let Some(Teacher::Row(teacher)) = &row.teacher
+                && !kept.iter().flatten().any(|k| k == teacher)
+            {
+                let text = format!("{id} is taught by {teacher}, which is not among the rows");
+                self.complaints.push(Diagnostic::at(section.value_span("rows"), text).hint("add it"));
+                return None;
+            }
+        }
+        Some(Some(Quick { epochs, take, seeds, rows: kept, note }))
+    }
+}
