@@ -140,3 +140,44 @@ impl Manifest {
         Ok(manifest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LoadOptions, load};
+
+    const GLYPHS: &str = include_str!("../../../datasets/glyphs.toml");
+
+    #[test]
+    fn a_subset_has_its_own_labels_in_its_own_order() {
+        let whole = Manifest::parse("glyphs.toml", GLYPHS).unwrap();
+        let (a, b) = (whole.classes[7].clone(), whole.classes[2].clone());
+        let text = GLYPHS.replace("licence =", &format!("subset = [{a:?}, {b:?}]\nlicence ="));
+        let manifest = Manifest::parse("mine.toml", &text).unwrap();
+        assert_eq!(manifest.labels(), [a, b]);
+        let (all, some) =
+            (load(&whole, &LoadOptions::default()).unwrap(), load(&manifest, &LoadOptions::default()).unwrap());
+        assert_eq!(some.classes, manifest.labels());
+        let kept: Vec<usize> = (0..all.test.len()).filter(|i| [7, 2].contains(&all.test.labels()[*i])).collect();
+        assert_eq!(some.test.len(), kept.len());
+        for (new, old) in kept.iter().enumerate() {
+            assert_eq!(some.test.image(new), all.test.image(*old));
+            assert_eq!(some.test.labels()[new], u32::from(all.test.labels()[*old] == 2));
+        }
+    }
+
+    #[test]
+    fn a_subset_that_makes_no_sense_is_named() {
+        let whole = Manifest::parse("glyphs.toml", GLYPHS).unwrap();
+        let first = &whole.classes[0];
+        for (subset, said) in [
+            (format!("[{first:?}, \"nobody\"]"), "nobody"),
+            (format!("[{first:?}]"), "at least two"),
+            (format!("[{first:?}, {first:?}]"), "each once"),
+        ] {
+            let text = GLYPHS.replace("licence =", &format!("subset = {subset}\nlicence ="));
+            let error = Manifest::parse("mine.toml", &text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

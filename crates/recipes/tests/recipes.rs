@@ -346,6 +346,24 @@ fn adversarial_training_sees_the_iterate_of_its_attack() {
     assert!(more[0].2.iter().sum::<f64>() >= terms[0].2.iter().sum::<f64>());
 }
 
+/// The first half attacked and the second clean: each is what it is when all or none are attacked.
+#[test]
+fn a_fraction_attacks_the_first_of_the_batch_and_leaves_the_others() {
+    let network = model(json!({ "name": "lenet-small" }));
+    let b = batch(7);
+    let params = weights(&*network).leaves();
+    let terms = |given: Value| {
+        let (_, terms) = loss(&*recipe(given), &network, &params, &b, &mut Memory::new());
+        terms[0].2.clone()
+    };
+    let at = |fraction: f64| terms(json!({ "name": "pgd-at", "eps": "0.1", "fraction": fraction }));
+    let (all, plain) = (terms(json!({ "name": "pgd-at", "eps": "0.1" })), terms(json!({ "name": "ce" })));
+    assert_eq!(at(1.0), all);
+    assert_eq!(at(0.0), plain);
+    assert_eq!(at(0.5), [&all[..3], &plain[3..]].concat());
+    assert!(all.iter().zip(&plain).all(|(a, p)| a > p));
+}
+
 #[test]
 fn saturated_rows_are_dropped_and_counted() {
     // All-zero weights: the gradient is zero everywhere.
@@ -395,6 +413,7 @@ fn bad_parameters_are_named() {
     );
     assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "norm": "l3" })).contains("unknown norm \"l3\""));
     assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "attack_mode": "evil" })).contains("did you mean \"eval\""));
+    assert!(fail(json!({ "name": "pgd-at", "eps": "0.1", "fraction": 1.5 })).contains("fraction must be at most 1"));
     assert!(fail(json!({ "name": "ce", "smoothing": 1.0 })).contains("below 1"));
     assert!(fail(json!({ "name": "direction-matching", "weigth": 1.0 })).contains("did you mean \"weight\""));
 }
