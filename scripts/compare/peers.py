@@ -35,13 +35,13 @@ def versions():
     return {"torch": torch.__version__, **{name: version(package) for name, package in PACKAGES.items()}}
 
 
-def images(data, take, data_dir):
-    """The first `take` test rows, in file order: pixels byte/255 in f32, and labels."""
+def images(data, take, data_dir, split="test"):
+    """The first `take` rows of a split (None: all), in file order: pixels byte/255 in f32, and labels."""
     import pyarrow.parquet
     from PIL import Image
 
     manifest = tomllib.loads((ROOT / "datasets" / f"{data}.toml").read_text())
-    hub, (file,) = manifest["source"]["hub"], manifest["test"]["files"]
+    hub, (file,) = manifest["source"]["hub"], manifest[split]["files"]
     name = Path(file["path"])
     if data_dir:
         places = [data_dir / name, data_dir / hub["id"] / name, data_dir / name.name]

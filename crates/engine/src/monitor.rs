@@ -159,7 +159,7 @@ fn gradients(target: &dyn Target, examples: &Examples, noise: Option<f64>) -> Re
 }
 
 /// ∇ₓℓ of the cross-entropy, per example, shape of x.
-fn input_gradient(target: &dyn Target, x: &Tensor, labels: &[u32]) -> Result<Tensor> {
+pub(crate) fn input_gradient(target: &dyn Target, x: &Tensor, labels: &[u32]) -> Result<Tensor> {
     let linear = target.linearise(x)?;
     let mut cotangent: Vec<f64> = Vec::new();
     for (row, label) in gauntlet_core::attack::rows(linear.logits())?.iter().zip(labels) {

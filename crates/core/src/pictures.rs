@@ -1,0 +1,214 @@
+//! A few examples to look at: image, perturbation, input gradient, predictions. What a report's gallery shows.
+
+use crate::checkpoint::{from_bytes, to_bytes, write_atomically};
+use crate::{Eps, Error, Norm, Result};
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Pictures of the first examples of an evaluation, kept in 8 bits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pictures {
+    /// Channels, height, width.
+    pub shape: (usize, usize, usize),
+    /// The attack that perturbed them, as a reader is told: `pgd, 10 steps`.
+    pub attack: String,
+    /// Norm of its budget.
+    pub norm: Norm,
+    /// Its budget.
+    pub eps: Eps,
+    /// One per example.
+    pub shown: Vec<Picture>,
+}
+
+/// One example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Data set row.
+    pub id: u64,
+    /// True label.
+    pub label: u32,
+    /// Pixels, channel first; 255 is 1.
+    pub x: Vec<u8>,
+    /// The perturbation, in units of [`Picture::delta_scale`] / 127.
+    pub delta: Vec<i8>,
+    /// Largest |δ| of a pixel, in pixels of [0,1].
+    pub delta_scale: f32,
+    /// ∂ℓ/∂x of the cross-entropy at the clean image, in units of [`Picture::gradient_scale`] / 127.
+    pub gradient: Vec<i8>,
+    /// Largest |∂ℓ/∂x| of a pixel.
+    pub gradient_scale: f32,
+    /// Predicted class and its probability at the clean image.
+    pub clean: (u32, f32),
+    /// The same at the perturbed one.
+    pub attacked: (u32, f32),
+}
+
+/// Ending of the file beside a record.
+pub const ENDING: &str = ".pictures.safetensors";
+
+/// Values in units of their largest size / 127, and that size.
+pub fn quantise(values: &[f32]) -> (Vec<i8>, f32) {
+    let largest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let unit = if largest > 0.0 && largest.is_finite() { 127.0 / largest } else { 0.0 };
+    (values.iter().map(|v| (v * unit).round() as i8).collect(), largest)
+}
+
+impl Pictures {
+    /// The file of a row and seed in a folder of records.
+    pub fn path(folder: &Path, stem: &str) -> PathBuf {
+        folder.join(format!("{stem}{ENDING}"))
+    }
+
+    /// Writes them as safetensors.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let (n, (c, h, w)) = (self.shown.len(), self.shape);
+        let images = |of: &dyn Fn(&Picture) -> Vec<u8>| -> Result<Tensor> {
+            let bytes: Vec<u8> = self.shown.iter().flat_map(of).collect();
+            Ok(Tensor::from_vec(bytes, (n, c, h, w), &Device::Cpu)?)
+        };
+        // 128 is zero.
+        let shifted = |v: &[i8]| v.iter().map(|b| b.cast_unsigned() ^ 0x80).collect::<Vec<u8>>();
+        let numbers = |of: &dyn Fn(&Picture) -> f32| -> Result<Tensor> {
+            Ok(Tensor::from_vec(self.shown.iter().map(of).collect::<Vec<f32>>(), n, &Device::Cpu)?)
+        };
+        let wholes = |of: &dyn Fn(&Picture) -> u32| -> Result<Tensor> {
+            Ok(Tensor::from_vec(self.shown.iter().map(of).collect::<Vec<u32>>(), n, &Device::Cpu)?)
+        };
+        let tensors = [
+            ("x", images(&|p| p.x.clone())?),
+            ("delta", images(&|p| shifted(&p.delta))?),
+            ("gradient", images(&|p| shifted(&p.gradient))?),
+            ("delta_scale", numbers(&|p| p.delta_scale)?),
+            ("gradient_scale", numbers(&|p| p.gradient_scale)?),
+            ("id", wholes(&|p| p.id as u32)?),
+            ("label", wholes(&|p| p.label)?),
+            ("clean", wholes(&|p| p.clean.0)?),
+            ("clean_probability", numbers(&|p| p.clean.1)?),
+            ("attacked", wholes(&|p| p.attacked.0)?),
+            ("attacked_probability", numbers(&|p| p.attacked.1)?),
+        ];
+        let metadata = HashMap::from([
+            ("attack".to_string(), self.attack.clone()),
+            ("norm".to_string(), self.norm.to_string()),
+            ("eps".to_string(), self.eps.to_string()),
+        ]);
+        write_atomically(path, &to_bytes(tensors.iter().map(|(name, t)| (*name, t)), metadata)?)
+    }
+
+    /// Reads them; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// A file that is damaged or not of this kind.
+    pub fn read(path: &Path) -> Result<Option<Pictures>> {
+        let name = path.display().to_string();
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Io { action: "read", path: name, source }),
+        };
+        let (tensors, metadata) = from_bytes(&name, &bytes)?;
+        let wrong = |why: &str| Error::Checkpoint { path: name.clone(), why: format!("{why}; delete it and run again") };
+        let said = |key: &str| metadata.get(key).ok_or_else(|| wrong(&format!("its metadata has no {key}")));
+        let tensor = |key: &str| tensors.get(key).ok_or_else(|| wrong(&format!("it has no tensor {key}")));
+        let (n, c, h, w) = tensor("x")?.dims4()?;
+        let (area, labels) = (c * h * w, wholes(tensor("label")?)?);
+        let bytes = |key: &str| -> Result<Vec<u8>> {
+            let images = tensor(key)?;
+            if images.dims() != [n, c, h, w] {
+                return Err(wrong(&format!("{key} has another shape than x")));
+            }
+            Ok(images.flatten_all()?.to_vec1()?)
+        };
+        let numbers = |key: &str| -> Result<Vec<f32>> { Ok(tensor(key)?.to_dtype(DType::F32)?.to_vec1()?) };
+        let signed = |b: &[u8]| b.iter().map(|b| (b ^ 0x80).cast_signed()).collect::<Vec<i8>>();
+        let (x, delta, gradient) = (bytes("x")?, bytes("delta")?, bytes("gradient")?);
+        let (delta_scale, gradient_scale) = (numbers("delta_scale")?, numbers("gradient_scale")?);
+        let (ids, clean, attacked) = (wholes(tensor("id")?)?, wholes(tensor("clean")?)?, wholes(tensor("attacked")?)?);
+        let (before, after) = (numbers("clean_probability")?, numbers("attacked_probability")?);
+        let lengths =
+            [labels.len(), delta_scale.len(), gradient_scale.len(), ids.len(), clean.len(), attacked.len(), before.len(), after.len()];
+        if lengths.iter().any(|l| *l != n) {
+            return Err(wrong("its tensors are of different lengths"));
+        }
+        let shown = (0..n)
+            .map(|i| {
+                let part = i * area..(i + 1) * area;
+                Picture {
+                    id: u64::from(ids[i]),
+                    label: labels[i],
+                    x: x[part.clone()].to_vec(),
+                    delta: signed(&delta[part.clone()]),
+                    delta_scale: delta_scale[i],
+                    gradient: signed(&gradient[part]),
+                    gradient_scale: gradient_scale[i],
+                    clean: (clean[i], before[i]),
+                    attacked: (attacked[i], after[i]),
+                }
+            })
+            .collect();
+        Ok(Some(Pictures {
+            shape: (c, h, w),
+            attack: said("attack")?.clone(),
+            norm: said("norm")?.parse()?,
+            eps: said("eps")?.parse()?,
+            shown,
+        }))
+    }
+}
+
+fn wholes(t: &Tensor) -> Result<Vec<u32>> {
+    Ok(t.to_dtype(DType::U32)?.to_vec1()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pictures() -> Pictures {
+        let picture = |id: u64| {
+            let (delta, delta_scale) = quantise(&[0.1, -0.3, 0.0]);
+            let (gradient, gradient_scale) = quantise(&[id as f32, -1.0, 0.5]);
+            Picture {
+                id,
+                label: 3,
+                x: vec![0, 128, 255],
+                delta,
+                delta_scale,
+                gradient,
+                gradient_scale,
+                clean: (3, 0.75),
+                attacked: (5, 0.5),
+            }
+        };
+        Pictures {
+            shape: (1, 1, 3),
+            attack: "pgd, 10 steps".into(),
+            norm: Norm::Linf,
+            eps: "8/255".parse().unwrap(),
+            shown: vec![picture(0), picture(7)],
+        }
+    }
+
+    #[test]
+    fn they_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Pictures::path(folder.path(), "ce-0");
+        assert_eq!(Pictures::read(&path).unwrap(), None);
+        pictures().write(&path).unwrap();
+        assert_eq!(Pictures::read(&path).unwrap(), Some(pictures()));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        let error = Pictures::read(&path).unwrap_err().to_string();
+        assert!(error.contains("ce-0.pictures.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn the_largest_value_fills_the_range() {
+        assert_eq!(quantise(&[0.1, -0.3, 0.0]), (vec![42, -127, 0], 0.3));
+        assert_eq!(quantise(&[0.0, 0.0]), (vec![0, 0], 0.0));
+    }
+}
