@@ -9,6 +9,7 @@ mod faults;
 mod interruptions;
 mod listings;
 mod plugins;
+mod published;
 mod sandbox;
 mod scripts;
 mod suite;

@@ -31,9 +31,14 @@ pub fn mean_sd(values: &[f64]) -> Option<(f64, f64)> {
 /// Exact two-sided McNemar p-value from the discordant counts: min(1, 2 · P(Bin(b + c, ½) ≤ min(b, c))).
 pub fn mcnemar(b: u64, c: u64) -> f64 {
     let (n, m) = (b + c, b.min(c));
-    // ln C(n, m) / 2ⁿ: 2ⁿ is soon no number. From the largest term of the tail downwards, until they add nothing.
-    let choose: f64 = (0..m).map(|k| ((n - k) as f64 / (k + 1) as f64).ln()).sum();
-    let mut term = (choose - n as f64 * std::f64::consts::LN_2).exp();
+    // C(n, m) / 2ⁿ, by logarithms where 2⁻ⁿ is no number; exact where n is small.
+    let mut term = if n <= 1000 {
+        (0..m).fold(0.5f64.powf(n as f64), |term, k| term * (n - k) as f64 / (k + 1) as f64)
+    } else {
+        let choose: f64 = (0..m).map(|k| ((n - k) as f64 / (k + 1) as f64).ln()).sum();
+        (choose - n as f64 * std::f64::consts::LN_2).exp()
+    };
+    // From the largest term of the tail downwards, until they add nothing.
     let mut sum = term;
     for k in (1..=m).rev() {
         term *= k as f64 / (n - k + 1) as f64;
@@ -78,7 +83,7 @@ pub fn detectable(n: u64, discordance: f64) -> Option<f64> {
     let (a, b) = (Z_ALPHA * Z_ALPHA, Z_BETA * Z_BETA);
     let two_ways =
         discordance.sqrt() * (Z_ALPHA * examples.sqrt() + Z_BETA * (examples + b - a).sqrt()) / (examples + b);
-    let delta = if two_ways <= discordance {
+    let delta = if two_ways < discordance {
         two_ways
     } else {
         // n δ = (z_{α/2} + z_β √(1 − δ))²: the right side falls in δ, the left one rises.

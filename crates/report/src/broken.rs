@@ -45,13 +45,11 @@ pub(crate) fn of(record: &Record) -> Vec<Broken> {
         let cells: Vec<&Attacked> = complete(record).filter(|c| (c.norm, &c.eps) == (norm, eps)).collect();
         let fell = |cell: &Attacked, i: usize| matches!(cell.verdicts[i].fate, Fate::Broken | Fate::Carried);
         for (at, cell) in cells.iter().enumerate() {
-            let mut stages: Vec<&str> = cell.verdicts.iter().map(|v| v.broken_by.as_str()).collect();
+            let mut stages: Vec<&str> =
+                cell.verdicts.iter().map(|v| v.broken_by.as_str()).filter(|s| !s.is_empty()).collect();
             stages.sort_unstable();
             stages.dedup();
-            // The attack as a whole has no stage: it comes first.
-            stages.retain(|s| !s.is_empty());
-            stages.insert(0, "");
-            for stage in stages {
+            for stage in std::iter::once("").chain(stages) {
                 let mut line = Broken {
                     row: record.row.clone(),
                     seed: record.seed,

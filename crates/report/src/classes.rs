@@ -116,14 +116,19 @@ fn constant(rows: &Rows<'_>) -> f64 {
     100.0 * most as f64 / labels.len() as f64
 }
 
-/// Per column and row, the class with the lowest mean over seeds; where there is but one class, none.
-pub(crate) fn worst(counts: &[ClassCount]) -> Vec<WorstClass> {
+/// Per column and row, the class with the lowest mean over seeds; none where there is but one class, or where the row holds no
+/// more than a model that names one class always.
+pub(crate) fn worst(counts: &[ClassCount], rows: &Rows<'_>, summary: &Summary) -> Vec<WorstClass> {
+    let constant = constant(rows);
     let mut list: Vec<WorstClass> = Vec::new();
     for group in counts.chunk_by(|c, d| c.row == d.row) {
         let mut columns: Vec<usize> = group.iter().map(|c| c.column).collect();
         columns.sort_unstable();
         columns.dedup();
         for column in columns {
+            if summary.value(group[0].row, column).is_none_or(|v| v.mean <= constant) {
+                continue;
+            }
             let cell: Vec<&ClassCount> = group.iter().filter(|c| c.column == column).collect();
             let mut names: Vec<&str> = Vec::new();
             for c in &cell {

@@ -192,6 +192,16 @@ fn of_one(quantity: &Quantity, answers: &Answers<'_>) -> Option<Measured> {
     Some(Measured { seed, value, count: Some((correct, n)), sample: Sample::Test(n) })
 }
 
+impl Sample {
+    /// How many; `None`: the record does not say.
+    pub fn n(&self) -> Option<u64> {
+        match self {
+            Sample::Test(n) | Sample::HeldOut(n) => Some(*n),
+            Sample::Monitored | Sample::Epoch => None,
+        }
+    }
+}
+
 /// `1000`, `1000 held out`, `≤ 500 of training`, `the epoch`.
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

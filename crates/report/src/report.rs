@@ -147,7 +147,7 @@ impl Report {
             pairs,
             expectations,
             shortened: manifest.shortened.clone(),
-            worst_classes: classes::worst(&classes),
+            worst_classes: classes::worst(&classes, &by_row, &summary),
             classes,
             broken: records.iter().flat_map(broken::of).collect(),
             summary,

@@ -66,16 +66,16 @@ impl Report {
         let own = |k: u64| if same { String::new() } else { format!(", n = {k}") };
         let column = |p: &Power| {
             let points = p.detectable.map_or("none".into(), |d| format!("{d:.1}"));
-            format!("{} {points} (ψ = {:.1} %{})", self.columns[p.column], 100.0 * p.discordance, own(p.n))
+            format!("{}: {points} (ψ = {:.1} %{})", self.columns[p.column], 100.0 * p.discordance, own(p.n))
         };
         let columns: Vec<String> = self.power.iter().map(column).collect();
-        let which = if self.rows.len() > MANY_ROWS { "every row with the best" } else { "every two rows" };
+        let which = if self.rows.len() > MANY_ROWS { "every row beside the best" } else { "every pair of rows" };
         Some(format!(
-            "Smallest difference in points that the test finds between two rows with 80 % power{}, where ψ, the column's \
-             median, is the share of images that only one of the two gets right: {}. Below {:.1} points ({FEWEST_DISCORDANT} \
-             images, all one way) no two rows can be told apart. pairs.csv has {which}, seed by seed.",
+            "Smallest difference in points that the test finds between two rows alone with 80 % power{}, by column; ψ, the median \
+             over pairs of rows, is the share of images that only one of the two gets right: {}. Below {:.1} points \
+             ({FEWEST_DISCORDANT} images, all one way) no two rows can be told apart. pairs.csv has {which}, seed by seed.",
             if same { format!(", n = {n}") } else { String::new() },
-            columns.join(", "),
+            columns.join("; "),
             100.0 * FEWEST_DISCORDANT as f64 / n as f64
         ))
     }
@@ -108,8 +108,8 @@ impl Report {
         Some(Section {
             caption: format!(
                 "Accuracy in percent on the class that each row holds worst under {}: per norm the largest ε at which some row \
-                 holds more than one answer for all would. n: images of that class. Of {} classes one is the worst by chance \
-                 alone; classes.csv has all, with intervals.",
+                 holds more than one answer for all would; rows that do not are left out. n: images of that class. Of {} classes \
+                 one is the worst by chance alone; classes.csv has all, with intervals.",
                 columns.join(" and "),
                 first.classes
             ),
@@ -121,20 +121,22 @@ impl Report {
 
     /// Per row and ε, which attack broke how many first. Only where several attacks or stages share an ε.
     pub(crate) fn broken_section(&self) -> Option<Section> {
-        let fallen = fallen(&self.broken);
+        let mut fallen = fallen(&self.broken);
+        // Where one attack broke all that fell, in one piece, there is no first.
+        fallen.retain(|f| f.shares.iter().filter(|s| s.first > 0.0).count() > 1);
         if fallen.is_empty() || self.rows.len() > MANY_ROWS {
             return None;
         }
         let number = |x: f64| if x.fract() == 0.0 { format!("{x:.0}") } else { format!("{x:.1}") };
-        let listed = |f: &Fallen, of: fn(&Share) -> f64| {
-            let mut attacks: Vec<String> = Vec::new();
-            for attack in f.shares.iter().filter(|s| s.stage.is_empty() && of(s) > 0.0) {
-                let stages =
-                    f.shares.iter().filter(|s| s.attack == attack.attack && !s.stage.is_empty() && of(s) > 0.0);
-                let stages: Vec<String> = stages.map(|s| format!("{} {}", s.stage, number(of(s)))).collect();
-                let stages = if stages.is_empty() { String::new() } else { format!(" ({})", stages.join(", ")) };
-                attacks.push(format!("{} {}{stages}", attack.attack, number(of(attack))));
-            }
+        let parts = |f: &Fallen, attack: &Share| {
+            let stages = f.shares.iter().filter(|s| s.attack == attack.attack && !s.stage.is_empty() && s.first > 0.0);
+            let stages: Vec<String> = stages.map(|s| format!("{} {}", s.stage, number(s.first))).collect();
+            if stages.is_empty() { String::new() } else { format!(" ({})", stages.join(", ")) }
+        };
+        let listed = |f: &Fallen, of: fn(&Share) -> f64, parts: &dyn Fn(&Fallen, &Share) -> String| {
+            let attacks = f.shares.iter().filter(|s| s.stage.is_empty() && of(s) > 0.0);
+            let attacks: Vec<String> =
+                attacks.map(|s| format!("{} {}{}", s.attack, number(of(s)), parts(f, s))).collect();
             if attacks.is_empty() { "–".into() } else { attacks.join(", ") }
         };
         let line = |f: &Fallen| {
@@ -143,8 +145,8 @@ impl Report {
                 if f.norm == Norm::Linf { f.eps.to_string() } else { format!("{} {}", f.norm, f.eps) },
                 f.n.to_string(),
                 number(f.right),
-                listed(f, |s| s.first),
-                listed(f, |s| s.alone),
+                listed(f, |s| s.first, &parts),
+                listed(f, |s| s.alone, &|_, _| String::new()),
                 number(f.withstand),
             ]
         };
@@ -152,8 +154,8 @@ impl Report {
         Some(Section {
             caption: format!(
                 "{over}: out of n, those right before any attack, those that each attack was the first to break in the suite's \
-                 order (in parentheses: the stages of an ensemble), those that it alone broke, those that withstand all. \
-                 broken.csv has every seed."
+                 order (in parentheses: the stages of an ensemble), those that it alone broke, those that withstand all. Left out: \
+                 where one attack broke all that fell. broken.csv has every seed."
             ),
             align: "lrrrllr",
             header: ["recipe", "ε", "n", "clean", "broken first by", "broken only by", "withstand all"]

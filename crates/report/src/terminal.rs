@@ -8,13 +8,16 @@ impl Report {
     /// Readable without.
     pub fn terminal(&self, colour: bool) -> String {
         let paint = |code: &str, text: String| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text };
-        let marked = |cell: String, standing| match standing {
-            Some(Standing::Alike) => format!("{cell} ≈"),
-            Some(_) => format!("{cell}  "),
-            None => cell,
-        };
+        let marked =
+            |cell: String, standing| if standing == Some(Standing::Alike) { format!("{cell} ≈") } else { cell };
         let mut lines = vec![self.header()];
         lines.extend(self.grid(marked));
+        // Where a number of a column is marked, the others keep its place free.
+        for k in 1..lines[0].len() {
+            if lines.iter().any(|l| l[k].ends_with('≈')) {
+                lines[1..].iter_mut().filter(|l| !l[k].ends_with('≈')).for_each(|l| l[k] += "  ");
+            }
+        }
         let mut out = format!("{}: {}\n\n", self.suite, self.caption());
         for (i, line) in aligned(&lines, "lr").into_iter().enumerate() {
             let _ = writeln!(out, "{}", if i == 0 { paint("1", line) } else { line });
