@@ -10,6 +10,7 @@ mod classes;
 mod column;
 mod digits;
 mod error;
+mod expectation_line;
 mod expectations;
 mod folder;
 mod markdown;

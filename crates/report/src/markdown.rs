@@ -1,7 +1,7 @@
 //! The report as Markdown.
 
 use crate::sections::{Section, range};
-use crate::{Count, Judged, Report, Standing, expectations};
+use crate::{Count, Judged, Report, Standing, expectation_line};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -92,7 +92,7 @@ impl Report {
 
     /// How many published numbers were reproduced, and how the numbers beside them are to be read.
     pub(crate) fn verdicts(&self) -> String {
-        let mut text = format!("{}.", expectations::tally(&self.expectations));
+        let mut text = format!("{}.", expectation_line::tally(&self.expectations));
         if let Some(how) = &self.shortened {
             text += &format!(" This run is shortened ({how}), so its numbers are shown and not judged.");
         }
