@@ -10,6 +10,7 @@ mod interruptions;
 mod listings;
 mod plugins;
 mod published_laws;
+mod published;
 mod sandbox;
 mod scripts;
 mod suite;

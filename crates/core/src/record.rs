@@ -109,6 +109,9 @@ pub struct Flag {
     pub detail: String,
 }
 
+/// Training images that a curve is monitored on where none are held out (all, where there are fewer).
+pub const MONITORED_TRAIN_ROWS: usize = 500;
+
 /// One epoch of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -137,6 +140,22 @@ pub struct Epoch {
     pub own_pgd_accuracy: Option<f64>,
     /// `validation` (held out) or `train`.
     pub monitored_on: String,
+}
+
+impl Epoch {
+    /// A measure of [`crate::expectation::CURVE`], or a term of the recipe's loss; `None`: not measured, or no such name.
+    pub fn measure(&self, name: &str) -> Option<f64> {
+        match name {
+            "clean_accuracy" => Some(self.clean_accuracy),
+            "robust_accuracy" => Some(self.robust_accuracy),
+            "gradient_l1" => Some(self.gradient_l1),
+            "gradient_l2" => Some(self.gradient_l2),
+            "alignment" => self.alignment,
+            "own_fgsm_accuracy" => self.own_fgsm_accuracy,
+            "own_pgd_accuracy" => self.own_pgd_accuracy,
+            term => self.terms.iter().find(|(name, _)| name == term).map(|(_, value)| *value),
+        }
+    }
 }
 
 /// The part of a record that must repeat byte for byte.

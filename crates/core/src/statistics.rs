@@ -30,14 +30,72 @@ pub fn mean_sd(values: &[f64]) -> Option<(f64, f64)> {
 
 /// Exact two-sided McNemar p-value from the discordant counts: min(1, 2 · P(Bin(b + c, ½) ≤ min(b, c))).
 pub fn mcnemar(b: u64, c: u64) -> f64 {
-    let n = b + c;
-    let mut term = 0.5f64.powf(n as f64).max(f64::MIN_POSITIVE);
-    let mut sum = 0.0;
-    for k in 0..=b.min(c) {
+    let (n, m) = (b + c, b.min(c));
+    // C(n, m) / 2ⁿ, by logarithms where 2⁻ⁿ is no number; exact where n is small.
+    let mut term = if n <= 1000 {
+        (0..m).fold(0.5f64.powf(n as f64), |term, k| term * (n - k) as f64 / (k + 1) as f64)
+    } else {
+        let choose: f64 = (0..m).map(|k| ((n - k) as f64 / (k + 1) as f64).ln()).sum();
+        (choose - n as f64 * std::f64::consts::LN_2).exp()
+    };
+    // From the largest term of the tail downwards, until they add nothing.
+    let mut sum = term;
+    for k in (1..=m).rev() {
+        term *= k as f64 / (n - k + 1) as f64;
+        if term < sum * f64::EPSILON / 4.0 {
+            break;
+        }
         sum += term;
-        term *= (n - k) as f64 / (k + 1) as f64;
     }
     (2.0 * sum).min(1.0)
+}
+
+/// Holm's adjusted p-values, in the order given: the i-th smallest of m (from 0) times m − i, at least those before it, at
+/// most 1 — Holm 1979. Rejecting where it is at most α keeps the chance of any false rejection of the family below α.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut adjusted = vec![1.0; p.len()];
+    let mut least: f64 = 0.0;
+    for (i, &at) in order.iter().enumerate() {
+        least = least.max((p[at] * (p.len() - i) as f64).min(1.0));
+        adjusted[at] = least;
+    }
+    adjusted
+}
+
+/// Discordant examples, all one way, that McNemar's exact test needs for p < 0.05: 2 · 2⁻⁶ = 0.03, 2 · 2⁻⁵ = 0.06.
+pub const FEWEST_DISCORDANT: u64 = 6;
+
+/// The smallest difference of two accuracies on the same n examples that McNemar's test at 5 % finds with 80 % power, where a
+/// share ψ of the examples is right under one model only; `None` where n is too small for any.
+///
+/// n = (z_{α/2} √ψ + z_β √(ψ − δ²))² / δ² (Miettinen 1968; Connor 1987), solved for δ:
+/// δ = √ψ (z_{α/2} √n + z_β √(n + z_β² − z_{α/2}²)) / (n + z_β²). A difference is itself discordance, δ ≤ ψ: where ψ is
+/// smaller than that, all of it is taken to be one way, ψ = δ. Never below [`FEWEST_DISCORDANT`] / n.
+pub fn detectable(n: u64, discordance: f64) -> Option<f64> {
+    const Z_ALPHA: f64 = 1.959_964;
+    const Z_BETA: f64 = 0.841_621;
+    if n < FEWEST_DISCORDANT {
+        return None;
+    }
+    let examples = n as f64;
+    let (a, b) = (Z_ALPHA * Z_ALPHA, Z_BETA * Z_BETA);
+    let two_ways =
+        discordance.sqrt() * (Z_ALPHA * examples.sqrt() + Z_BETA * (examples + b - a).sqrt()) / (examples + b);
+    let delta = if two_ways < discordance {
+        two_ways
+    } else {
+        // n δ = (z_{α/2} + z_β √(1 − δ))²: the right side falls in δ, the left one rises.
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle: f64 = 0.5 * (low + high);
+            let needed = (Z_ALPHA + Z_BETA * (1.0 - middle).sqrt()).powi(2);
+            if examples * middle < needed { low = middle } else { high = middle }
+        }
+        high
+    };
+    Some(delta.max(FEWEST_DISCORDANT as f64 / examples))
 }
 
 /// The median of sorted values, and two of them that bound the population's median with at least 95 %: the k-th
@@ -90,6 +148,39 @@ mod tests {
         assert_eq!(mcnemar(0, 0), 1.0);
         assert!((mcnemar(1, 9) - 22.0 / 1024.0).abs() < 1e-12);
         assert_eq!(mcnemar(5, 5), 1.0);
+        assert_eq!((mcnemar(0, 5), mcnemar(6, 0)), (0.0625, 0.03125));
+        assert!(mcnemar(FEWEST_DISCORDANT, 0) < 0.05 && mcnemar(FEWEST_DISCORDANT - 1, 0) > 0.05);
+        // Where 2⁻ⁿ is no number: 2 Σ C(5000, k) / 2⁵⁰⁰⁰, k ≤ 2400, in whole numbers.
+        assert!((mcnemar(2400, 2600) / 0.004_883_649_737_5 - 1.0).abs() < 1e-6, "{}", mcnemar(2400, 2600));
+        assert_eq!(mcnemar(2500, 2500), 1.0);
+    }
+
+    #[test]
+    fn holm_multiplies_by_what_is_left_and_never_falls() {
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (got, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((got - expected).abs() < 1e-12, "{adjusted:?}");
+        }
+        assert_eq!(holm(&[0.6, 0.9]), [1.0, 1.0]);
+        assert!(holm(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_detectable_difference_solves_its_formula() {
+        // Connor's formula, forwards: what comes out needs the n that went in.
+        for (n, discordance) in [(1000, 0.05), (1000, 0.3), (200, 0.5), (10_000, 0.02)] {
+            let delta = detectable(n, discordance).unwrap();
+            let needed = (1.959_964 * discordance.sqrt() + 0.841_621 * (discordance - delta * delta).sqrt()).powi(2);
+            assert!((needed / (delta * delta) - n as f64).abs() < 1e-6 * n as f64, "n = {n}");
+        }
+        // ψ = 0.2, δ = 0.1 at 5 % and 80 %: 155 pairs.
+        assert!((detectable(155, 0.2).unwrap() - 0.1).abs() < 2e-4);
+        // Rows that hardly differ: some eight examples, all one way, and never fewer than six.
+        let floor = detectable(1000, 0.0).unwrap();
+        assert!((floor - 0.007_830_39).abs() < 1e-8, "{floor}");
+        assert_eq!(detectable(1000, 0.001), Some(floor));
+        assert_eq!(detectable(6, 0.0), Some(1.0));
+        assert_eq!(detectable(5, 0.4), None);
     }
 
     #[test]

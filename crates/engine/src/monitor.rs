@@ -20,9 +20,6 @@ pub struct Monitor {
     pub eps: Eps,
 }
 
-/// Training rows that are monitored where none are held out.
-pub(crate) const TRAIN_ROWS: usize = 500;
-
 impl Monitor {
     /// PGD-10 at `eps` in the L∞ ball.
     ///

@@ -1,7 +1,6 @@
 //! The trainer: one recipe, one network, one seed.
 
 use crate::event::{Event, Events, Part};
-use crate::monitor::TRAIN_ROWS;
 use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Stepped, TrainingStep};
 use crate::{Error, Examples, Result, TrainConfig};
@@ -9,7 +8,7 @@ use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
-use gauntlet_core::record::Epoch;
+use gauntlet_core::record::{Epoch, MONITORED_TRAIN_ROWS};
 use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
 use serde_json::Map;
@@ -158,7 +157,7 @@ impl TrainingJob<'_> {
 
     fn monitored(&self, rows: usize) -> Result<Examples> {
         let chosen: Vec<usize> = match self.config.validation {
-            0 => (0..rows.min(TRAIN_ROWS)).collect(),
+            0 => (0..rows.min(MONITORED_TRAIN_ROWS)).collect(),
             _ => (rows..self.train.len()).collect(),
         };
         Ok(Examples::of_split(self.train, &chosen, self.dtype)?)

@@ -1,8 +1,8 @@
 //! Columns of a table, and the counts that fill them.
 
-use gauntlet_core::record::Fate;
+use crate::answers::Answers;
 use gauntlet_core::statistics::wilson;
-use gauntlet_core::{Eps, Norm, Record};
+use gauntlet_core::{Eps, Norm, Quantity, Record};
 use std::fmt;
 
 /// What a number of the table says.
@@ -42,6 +42,20 @@ impl Column {
         match self {
             Column::Clean => None,
             Column::Attack { norm, eps, .. } | Column::Worst { norm, eps } => Some((*norm, eps)),
+        }
+    }
+    /// Whether it speaks for its norm and ε among these columns: clean, a worst case, an attack that stands alone.
+    pub fn decides(&self, among: &[Column]) -> bool {
+        let worst = |c: &Column| matches!(c, Column::Worst { .. }) && c.budget() == self.budget();
+        !matches!(self, Column::Attack { .. }) || !among.iter().any(worst)
+    }
+    /// The column of a number that was published; a point of a training curve has none.
+    pub fn of(quantity: &Quantity) -> Option<Column> {
+        match quantity.clone() {
+            Quantity::Clean => Some(Column::Clean),
+            Quantity::Attack { attack, norm, eps } => Some(Column::Attack { attack, norm, eps }),
+            Quantity::Worst { norm, eps } => Some(Column::Worst { norm, eps }),
+            Quantity::Curve { .. } => None,
         }
     }
 }
@@ -86,40 +100,6 @@ impl Count {
     /// All counts of a record: clean, each attack × ε in the record's order, worst cases where several attacks share a
     /// norm and ε. An attack without a verdict on every example (it failed on the way) has no count.
     pub fn of(record: &Record) -> Vec<Count> {
-        let result = &record.result;
-        let n = result.clean.len();
-        if n == 0 {
-            return Vec::new();
-        }
-        let count = |column, correct: usize| Count {
-            row: record.row.clone(),
-            seed: record.seed,
-            column,
-            n: n as u64,
-            correct: correct as u64,
-        };
-        let right = result.clean.iter().filter(|v| v.label == v.predicted).count();
-        let mut counts = vec![count(Column::Clean, right)];
-        // Per norm and ε: how many attacks, and which examples survived all of them.
-        let mut worst: Vec<(Norm, Eps, usize, Vec<bool>)> = Vec::new();
-        for cell in result.attacked.iter().filter(|c| c.verdicts.len() == n) {
-            let robust: Vec<bool> = cell.verdicts.iter().map(|v| v.fate == Fate::Robust).collect();
-            let column = Column::Attack { attack: cell.attack.clone(), norm: cell.norm, eps: cell.eps.clone() };
-            counts.push(count(column, robust.iter().filter(|r| **r).count()));
-            match worst.iter_mut().find(|w| (w.0, &w.1) == (cell.norm, &cell.eps)) {
-                Some((.., attacks, all)) => {
-                    *attacks += 1;
-                    all.iter_mut().zip(&robust).for_each(|(a, r)| *a &= r);
-                }
-                None => worst.push((cell.norm, cell.eps.clone(), 1, robust)),
-            }
-        }
-        worst.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        for (norm, eps, attacks, all) in worst {
-            if attacks > 1 {
-                counts.push(count(Column::Worst { norm, eps }, all.iter().filter(|r| **r).count()));
-            }
-        }
-        counts
+        Answers::of(record).counts()
     }
 }

@@ -1,16 +1,28 @@
 //! The report as Markdown.
 
-use crate::Report;
+use crate::sections::{Section, range};
+use crate::{Count, Judged, Report, Standing, expectation_line};
+use std::collections::HashMap;
 use std::fmt::Write;
 
 impl Report {
-    /// The table over seeds, intervals per training, failures, remarks and provenance.
+    /// The table over seeds, published numbers and ours, intervals per training, worst classes, which attack broke what,
+    /// failures, remarks and provenance.
     pub fn markdown(&self) -> String {
         let mut out = format!("# {}\n\n{}\n\n", self.suite, self.caption());
-        table(&mut out, 1, &self.header(), &self.grid());
+        let marked = |cell: String, standing| match standing {
+            Some(Standing::Best) => format!("**{cell}**"),
+            Some(Standing::Alike) => format!("{cell} ≈"),
+            _ => cell,
+        };
+        table(&mut out, "lr", &self.header(), &self.grid(marked));
+        for sentence in self.legend() {
+            let _ = writeln!(out, "\n{sentence}");
+        }
         if self.rows.iter().any(|r| self.failed(r)) {
             out.push_str("\n† a part of this row failed; see below.\n");
         }
+        self.published(&mut out);
         out.push_str("\n## Every training\n\nAccuracy in percent with Wilson's 95 % interval.\n\n");
         if !self.costs.is_empty() {
             out.push_str("Cost: multiplications of a training step, relative to one of `ce` on the same batch.\n\n");
@@ -18,7 +30,9 @@ impl Report {
         let mut header = vec!["recipe".to_string(), "seed".into(), "n".into()];
         header.extend((!self.costs.is_empty()).then(|| "cost".to_string()));
         header.extend(self.columns.iter().map(ToString::to_string));
-        table(&mut out, 1, &header, &self.intervals());
+        table(&mut out, "lr", &header, &self.intervals());
+        tabulated(&mut out, "Worst class", self.class_section());
+        tabulated(&mut out, "Broken by", self.broken_section());
         section(
             &mut out,
             "Failed",
@@ -33,12 +47,12 @@ impl Report {
 
     /// One sentence on what the numbers are.
     pub(crate) fn caption(&self) -> String {
-        let (few, many) = self.counts.iter().fold((u64::MAX, 0), |(a, b), c| (a.min(c.n), b.max(c.n)));
-        let n = match (few, many) {
-            (_, 0) => return "Nothing was measured.".into(),
-            (1, 1) => "n = 1 example".to_string(),
-            (a, b) if a == b => format!("n = {a} examples"),
-            (a, b) => format!("n = {a} to {b} examples"),
+        if self.counts.is_empty() {
+            return "Nothing was measured.".into();
+        }
+        let n = match range(self.counts.iter().map(|c| c.n)).as_str() {
+            "1" => "n = 1 example".to_string(),
+            n => format!("n = {n} examples"),
         };
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         match self.seeds.len() {
@@ -51,14 +65,52 @@ impl Report {
         std::iter::once("recipe".to_string()).chain(self.columns.iter().map(ToString::to_string)).collect()
     }
 
-    /// The cells of the table over seeds.
-    pub(crate) fn grid(&self) -> Vec<Vec<String>> {
+    /// What was published, ours, and what became of it.
+    fn published(&self, out: &mut String) {
+        if self.expectations.is_empty() {
+            return;
+        }
+        let _ = writeln!(out, "\n## Published and ours\n\n{}\n", self.verdicts());
+        let lines: Vec<Vec<String>> = self.expectations.iter().map(Judged::cells).collect();
+        table(out, "lrrrrrll", &Judged::HEADER.map(String::from), &lines);
+        // Many numbers of one paper have one setting.
+        let mut settings: Vec<(&str, Vec<String>)> = Vec::new();
+        for e in self.expectations.iter().map(|j| &j.expectation) {
+            let Some(with) = &e.published_with else { continue };
+            match settings.iter_mut().find(|s| s.0 == with) {
+                Some((_, whose)) => whose.push(e.to_string()),
+                None => settings.push((with, vec![e.to_string()])),
+            }
+        }
+        if !settings.is_empty() {
+            out.push_str("\nPublished with another setting than ours:\n\n");
+        }
+        for (with, whose) in settings {
+            let _ = writeln!(out, "- {with} ({})", whose.join("; "));
+        }
+    }
+
+    /// How many published numbers were reproduced, and how the numbers beside them are to be read.
+    pub(crate) fn verdicts(&self) -> String {
+        let mut text = format!("{}.", expectation_line::tally(&self.expectations));
+        if let Some(how) = &self.shortened {
+            text += &format!(" This run is shortened ({how}), so its numbers are shown and not judged.");
+        }
+        text + " Accuracies in percent, mean ± standard deviation over seeds or one training with Wilson's 95 % interval; \
+                difference: ours − published."
+    }
+
+    /// The cells of the table over seeds; `mark` is told how a number stands in a column that tells its rows apart.
+    pub(crate) fn grid(&self, mark: impl Fn(String, Option<Standing>) -> String) -> Vec<Vec<String>> {
         let line = |(r, row): (usize, &String)| {
             let failed = self.failed(row);
             let name = if failed { format!("{row} †") } else { row.clone() };
             let cell = |k| match self.summary.value(r, k) {
-                Some(v) if v.seeds > 1 => format!("{:.1} ± {:.1}", v.mean, v.sd),
-                Some(v) => format!("{:.1}", v.mean),
+                Some(v) => {
+                    let number =
+                        if v.seeds > 1 { format!("{:.1} ± {:.1}", v.mean, v.sd) } else { format!("{:.1}", v.mean) };
+                    mark(number, self.standings.of(r, k).filter(|_| self.standings.tells_apart(k)))
+                }
                 None if failed => "failed".into(),
                 None => "–".into(),
             };
@@ -69,20 +121,24 @@ impl Report {
 
     fn intervals(&self) -> Vec<Vec<String>> {
         let mut lines = Vec::new();
+        let mut counts: HashMap<(&str, u64), Vec<&Count>> = HashMap::new();
+        for c in &self.counts {
+            counts.entry((&c.row, c.seed)).or_default().push(c);
+        }
         for row in &self.rows {
             for &seed in &self.seeds {
                 let failed = self.failures.iter().any(|f| f.row == *row && f.seed == seed);
-                let any = self.counts.iter().find(|c| c.row == *row && c.seed == seed);
-                if any.is_none() && !failed {
+                let own = counts.get(&(row.as_str(), seed)).map_or(&[][..], Vec::as_slice);
+                if own.is_empty() && !failed {
                     continue;
                 }
-                let n = any.map_or("–".into(), |c| c.n.to_string());
+                let n = own.first().map_or("–".into(), |c| c.n.to_string());
                 let mut line = vec![if failed { format!("{row} †") } else { row.clone() }, seed.to_string(), n];
                 if !self.costs.is_empty() {
                     let cost = self.costs.iter().find(|c| c.row == *row && c.seed == seed);
                     line.push(cost.map_or("–".into(), |c| format!("{:.2}", c.relative_to_ce)));
                 }
-                line.extend(self.columns.iter().map(|column| match self.count(row, seed, column) {
+                line.extend(self.columns.iter().map(|column| match own.iter().find(|c| c.column == *column) {
                     Some(c) => {
                         let (low, high) = c.interval();
                         format!("{:.1} ({low:.1}–{high:.1})", c.percent())
@@ -97,16 +153,24 @@ impl Report {
     }
 }
 
-/// A table whose first `left` columns are aligned to the left, the others to the right.
-fn table(out: &mut String, left: usize, header: &[String], lines: &[Vec<String>]) {
+/// A table; `align` has one letter per column, l(eft) or r(ight), the last one for all that follow.
+fn table(out: &mut String, align: &str, header: &[String], lines: &[Vec<String>]) {
     let mut line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|c| c.replace('|', "\\|")).collect();
+        let cells: Vec<String> = cells.iter().map(|c| c.replace('|', "\\|").replace('\n', " ")).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     };
     line(header);
-    let rule: Vec<String> = (0..header.len()).map(|k| if k < left { ":--".into() } else { "--:".into() }).collect();
-    line(&rule);
+    let letters = align.as_bytes();
+    let side = |k: usize| if letters.get(k).or(letters.last()) == Some(&b'l') { ":--" } else { "--:" };
+    line(&(0..header.len()).map(|k| side(k).to_string()).collect::<Vec<_>>());
     lines.iter().for_each(|l| line(l));
+}
+
+fn tabulated(out: &mut String, title: &str, section: Option<Section>) {
+    if let Some(Section { caption, align, header, lines }) = section {
+        let _ = writeln!(out, "\n## {title}\n\n{caption}\n");
+        table(out, align, &header, &lines);
+    }
 }
 
 fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {

@@ -1,6 +1,11 @@
 //! The report: what tables and pages are made from.
 
-use crate::{Column, Count, Folder, Result, Summary, models, provenance, twins};
+use crate::answers::Answers;
+use crate::{
+    Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, WorstClass,
+    broken, classes, expectations, models, pairs, provenance, standings, twins,
+};
+use gauntlet_core::Error as CoreError;
 use gauntlet_core::Record;
 use gauntlet_core::checkpoint::write_atomically;
 use std::path::{Path, PathBuf};
@@ -42,6 +47,22 @@ pub struct Report {
     pub counts: Vec<Count>,
     /// Means over seeds.
     pub summary: Summary,
+    /// How every row stands to the best of each column.
+    pub standings: Standings,
+    /// Two rows on the same images, seed by seed, in the columns that speak for their norm and ε.
+    pub pairs: Vec<Pair>,
+    /// What those pairs can tell apart, column by column.
+    pub power: Vec<Power>,
+    /// Published numbers and ours, in the suite's order.
+    pub expectations: Vec<Judged>,
+    /// How this run is a smaller one than the suite's.
+    pub shortened: Option<String>,
+    /// Counts class by class, clean and in the columns where classes say something.
+    pub classes: Vec<ClassCount>,
+    /// The class that each row holds worst in those columns.
+    pub worst_classes: Vec<WorstClass>,
+    /// What each attack broke, and which was first.
+    pub broken: Vec<Broken>,
     /// Costs of the trainings whose records know them.
     pub costs: Vec<Cost>,
     /// Failed parts.
@@ -73,9 +94,16 @@ impl Report {
         }
         seeds.sort_unstable();
         seeds.dedup();
-        let counts: Vec<Count> = records.iter().flat_map(Count::of).collect();
+        let answers: Vec<Answers<'_>> = records.iter().map(Answers::of).collect();
+        let counts: Vec<Count> = answers.iter().flat_map(Answers::counts).collect();
         let columns = columns(&counts);
         let summary = Summary::new(&rows, &columns, &counts)?;
+        let manifest = &folder.manifest;
+        let expectations = expectations::judged(&manifest.expect, &answers, manifest.shortened.is_some());
+        let by_row = standings::by_row(&rows, answers);
+        let standings = Standings::new(&by_row, &columns, &summary);
+        let pairs = pairs::of(&by_row, &columns, &standings);
+        let classes = classes::counts(&by_row, &columns, &summary);
         let failures = records
             .iter()
             .filter_map(|r| Some(Failure { row: r.row.clone(), seed: r.seed, reason: r.failed.clone()? }))
@@ -115,7 +143,15 @@ impl Report {
             seeds,
             columns,
             counts,
+            power: pairs::power(&pairs),
+            pairs,
+            expectations,
+            shortened: manifest.shortened.clone(),
+            worst_classes: classes::worst(&classes, &by_row, &summary),
+            classes,
+            broken: records.iter().flat_map(broken::of).collect(),
             summary,
+            standings,
             costs,
             failures,
             problems,
@@ -134,23 +170,49 @@ impl Report {
         self.failures.iter().any(|f| f.row == row)
     }
 
-    /// Writes `table.csv`, `summary.csv` and `table.md` into `folder`. Returns their paths.
+    /// How many published numbers were judged and are not inside their band.
+    pub fn unmet(&self) -> usize {
+        self.expectations.iter().filter(|e| matches!(e.judgement, Judgement::Outside { .. })).count()
+    }
+
+    /// Writes `table.md`, `table.csv`, `summary.csv` and, where there is anything to put into them, `expectations.csv`,
+    /// `pairs.csv`, `classes.csv` and `broken.csv` into `folder`; where there is not, a file of that name from before is
+    /// removed. Returns the paths written.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// A file cannot be written or removed.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let files = [
-            ("table.csv", self.table_csv()?),
-            ("summary.csv", self.summary_csv()?),
-            ("table.md", self.markdown().into_bytes()),
+            ("table.md", Some(self.markdown().into_bytes())),
+            ("table.csv", Some(self.table_csv()?)),
+            ("summary.csv", Some(self.summary_csv()?)),
+            ("expectations.csv", self.expectations_csv()?),
+            ("pairs.csv", self.pairs_csv()?),
+            ("classes.csv", self.classes_csv()?),
+            ("broken.csv", self.broken_csv()?),
         ];
         let mut written = Vec::new();
         for (name, bytes) in files {
             let path = folder.join(name);
-            write_atomically(&path, &bytes)?;
-            written.push(path);
+            match bytes {
+                Some(bytes) => {
+                    write_atomically(&path, &bytes)?;
+                    written.push(path);
+                }
+                None => remove(&path)?,
+            }
         }
         Ok(written)
+    }
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(CoreError::Io { action: "remove", path: path.display().to_string(), source }.into())
+        }
+        _ => Ok(()),
     }
 }
 

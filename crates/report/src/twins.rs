@@ -83,10 +83,8 @@ fn gains(records: &[Record], cut: &str, kept: &str) -> Vec<String> {
             columns.push(&count.column);
         }
     }
-    // Where several attacks share an ε the worst case speaks for them.
-    let worst: Vec<_> =
-        columns.iter().filter(|c| matches!(c, Column::Worst { .. })).filter_map(|c| c.budget()).collect();
-    columns.retain(|c| matches!(c, Column::Worst { .. }) || !c.budget().is_some_and(|b| worst.contains(&b)));
+    let all: Vec<Column> = columns.iter().map(|c| (*c).clone()).collect();
+    columns.retain(|c| c.decides(&all));
     let mean = |counts: &[Count], column: &Column| {
         let of: Vec<f64> = counts.iter().filter(|c| c.column == *column).map(Count::percent).collect();
         gauntlet_core::statistics::mean_sd(&of).map(|(mean, _)| mean)

@@ -3,28 +3,36 @@
 use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_report::{Folder, Report};
+use gauntlet_report::{Folder, Judged, Judgement, Report, Standing};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn report(session: &Session, arguments: &arguments::Report) -> Result<Code, Failure> {
     let report = Report::new(&Folder::read(&arguments.records)?)?;
-    if let Some(out) = &arguments.out {
-        report.write(out)?;
-    }
-    show(session, &report, arguments.out.as_deref())?;
+    let written = arguments.out.as_ref().map(|out| report.write(out)).transpose()?.unwrap_or_default();
+    show(session, &report, arguments.out.as_deref(), &written)?;
     // A table that lacks records is no lie, but a script must not take it for the whole.
-    Ok(if report.failures.is_empty() && report.problems.is_empty() { Code::Done } else { Code::Parts })
+    Ok(if report.problems.is_empty() { code(&report) } else { Code::Parts })
+}
+
+/// Failed parts say more than published numbers that were not reproduced: those may be for want of them.
+pub(crate) fn code(report: &Report) -> Code {
+    match (report.failures.len(), report.unmet()) {
+        (0, 0) => Code::Done,
+        (0, _) => Code::Expectation,
+        _ => Code::Parts,
+    }
 }
 
 /// The report to stdout.
-pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>, written: &[PathBuf]) -> Result<(), Failure> {
     session.result(
         || object(report, out),
         || {
             let mut text = report.terminal(session.colour_stdout());
-            if let Some(out) = out {
-                text += &format!("\nwritten: {0}/table.md, {0}/table.csv, {0}/summary.csv\n", out.display());
+            if !written.is_empty() {
+                let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+                text += &format!("\nwritten: {}\n", files.join(", "));
             }
             text
         },
@@ -47,6 +55,12 @@ fn object(report: &Report, out: Option<&Path>) -> Value {
                 "sd": v.sd / 100.0,
                 "low": v.low / 100.0,
                 "high": v.high / 100.0,
+                "standing": report.standings.of(r, k).map(|s| match s {
+                    Standing::Best => "best",
+                    Standing::Alike => "like the best",
+                    Standing::Below => "below",
+                    Standing::Unpaired => "not compared",
+                }),
             }));
         }
     }
@@ -56,8 +70,37 @@ fn object(report: &Report, out: Option<&Path>) -> Value {
         "suite": report.suite,
         "out": out.map(|o| o.display().to_string()),
         "cells": cells,
+        "expectations": report.expectations.iter().map(expectation).collect::<Vec<_>>(),
+        "shortened": report.shortened,
         "failures": failures,
         "problems": report.problems,
         "remarks": report.remarks,
+    })
+}
+
+/// In the number's own unit (accuracies in percent), unlike the cells of the table.
+fn expectation(j: &Judged) -> Value {
+    let e = &j.expectation;
+    let by = match j.judgement {
+        Judgement::Outside { by } => Some(by),
+        _ => None,
+    };
+    json!({
+        "what": e.to_string(),
+        "row": e.row,
+        "published": e.value,
+        "band": e.band,
+        "ours": j.ours.map(|o| o.0),
+        "sd": j.ours.map(|o| o.1),
+        "low": j.interval.map(|i| i.0),
+        "high": j.interval.map(|i| i.1),
+        "seeds": j.seen.iter().map(|s| json!({ "seed": s.seed, "value": s.value })).collect::<Vec<_>>(),
+        "n": j.sample.and_then(|s| s.n()),
+        "measured_on": j.sample.map(|s| s.to_string()),
+        "difference": j.difference,
+        "verdict": j.judgement.name(),
+        "outside_by": by,
+        "source": e.source,
+        "published_with": e.published_with,
     })
 }

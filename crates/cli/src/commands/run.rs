@@ -1,7 +1,7 @@
 //! `gauntlet run`: a suite from data to tables.
 
 use crate::arguments::{Examples, Run};
-use crate::commands::report::show;
+use crate::commands::report::{code, show};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
@@ -40,9 +40,9 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         Folder { manifest: manifest(&suite, &records, arguments, shortened), records, problems: Vec::new() };
     folder_of.write(&folder)?;
     let report = Report::new(&folder_of)?;
-    report.write(&out)?;
-    show(session, &report, Some(&out))?;
-    Ok(if report.failures.is_empty() { Code::Done } else { Code::Parts })
+    let written = report.write(&out)?;
+    show(session, &report, Some(&out), &written)?;
+    Ok(code(&report))
 }
 
 /// `--take` and `--all` say what the suite's `take` would.
