@@ -12,4 +12,6 @@ mod plugins;
 mod sandbox;
 mod scripts;
 mod suite;
+mod survival;
 mod tutorial;
+mod upkeep;

@@ -1,5 +1,6 @@
 //! A claim on a key of the store: the kernel releases it when the process ends, however it ends.
 
+use crate::heartbeat::Heartbeat;
 use crate::{Error, Result, timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,6 +18,7 @@ const PATIENCE: u32 = 1000;
 #[derive(Debug)]
 pub struct Claim {
     _file: File,
+    _heartbeat: Option<Heartbeat>,
 }
 
 /// Who holds a claim, as its lock file tells.
@@ -43,8 +45,8 @@ impl Claim {
 
     /// Claims the folder of a key (created if missing); `None`: another process holds it.
     ///
-    /// Where the file system knows no locks the claim is granted: files are renamed into place when complete, so doing
-    /// a key twice costs time and never correctness.
+    /// Where the file system knows no locks a [`Heartbeat`] takes their place. Files are renamed into place when complete,
+    /// so doing a key twice would cost time and never correctness.
     pub(crate) fn take(folder: &Path) -> Result<Option<Claim>> {
         let path = folder.join(LOCK);
         for _ in 0..PATIENCE {
@@ -55,6 +57,7 @@ impl Claim {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::store("create", &path, e)),
             };
+            let mut locked = true;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => match file.try_lock_shared() {
@@ -66,7 +69,7 @@ impl Claim {
                     }
                     Err(_) => return Ok(None),
                 },
-                Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(e)) if lockless(&e) => locked = false,
                 Err(TryLockError::Error(e)) => return Err(Error::store("lock", &path, e)),
             }
             if !lies_at(&file, &path) {
@@ -74,9 +77,16 @@ impl Claim {
             }
             let holder = Holder { host: host(), pid: std::process::id(), since: timestamp(SystemTime::now()) };
             let text = serde_json::to_string(&holder).map_err(|e| Error::message(e.to_string()))? + "\n";
+            let mut heartbeat = None;
+            if !locked {
+                heartbeat = Heartbeat::take(folder, holder)?;
+                if heartbeat.is_none() {
+                    return Ok(None);
+                }
+            }
             let written = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
             written.map_err(|e| Error::store("write", &path, e))?;
-            return Ok(Some(Claim { _file: file }));
+            return Ok(Some(Claim { _file: file, _heartbeat: heartbeat }));
         }
         Ok(None)
     }
@@ -91,9 +101,17 @@ impl Claim {
                 let unknown = || Holder { host: "unknown".into(), pid: 0, since: String::new() };
                 Some(serde_json::from_str(&text).unwrap_or_else(|_| unknown()))
             }
+            Err(TryLockError::Error(e)) if lockless(&e) => Heartbeat::holder(folder),
             _ => None,
         }
     }
+}
+
+/// Whether an error of a lock says that the file system has none: it does not know them, or (ENOLCK, of NFS) nobody serves
+/// them.
+fn lockless(error: &std::io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    error.kind() == ErrorKind::Unsupported || (cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOLCK))
 }
 
 /// Whether the locked file is still the one that others find under this path.

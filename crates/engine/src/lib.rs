@@ -28,6 +28,7 @@ mod fingerprint;
 mod flags;
 mod given;
 mod gradient_check;
+mod heartbeat;
 mod import;
 mod journal;
 mod judging;

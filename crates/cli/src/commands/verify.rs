@@ -66,7 +66,9 @@ fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
             }
         }
     }
-    problems.iter().for_each(|p| drop(writeln!(out, "problem: {p}")));
+    for problem in problems {
+        let _ = writeln!(out, "problem: {problem}");
+    }
     let bad = verified.iter().filter(|v| v.contradicts()).count();
     let open = verified.iter().filter(|v| v.problem.is_some()).count();
     let _ = match (bad, open) {
