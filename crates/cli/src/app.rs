@@ -104,6 +104,10 @@ impl App {
             // On a thread of the pool: from outside, every tensor operation would wake it and wait for it.
             rayon::scope(|_| match cli.command {
                 Command::Run(a) => commands::run::run(&session, &a),
+                Command::Status(a) => commands::status::status(&session, &a),
+                Command::Clean(a) => commands::clean::clean(&session, &a),
+                Command::Submit(a) => commands::submit::submit(&session, &a),
+                Command::Verify(a) => commands::verify::verify(&session, &a),
                 Command::Train(a) => commands::train::train(&session, &a),
                 Command::Attack(a) => commands::attack::attack(&session, &a),
                 Command::Report(a) => commands::report::report(&session, &a),

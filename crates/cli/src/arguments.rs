@@ -1,10 +1,15 @@
 //! The command line's grammar.
 
+mod upkeep;
+
+pub(crate) use upkeep::{Clean, Status, Submit, Verify};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met, 2 user error, 3 environment (network, disk), \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met or a record is contradicted, 2 user error, 3 environment (network, disk), \
 4 finished with failed parts, 130 interrupted and resumable, 101 a bug.";
 
 /// Trains image classifiers with different loss recipes, attacks each of them, and tabulates clean against attacked accuracy.
@@ -35,6 +40,14 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Train, attack and report a suite; resumes where it was stopped
     Run(Run),
+    /// Show what the store has of every suite, and who works on it
+    Status(Status),
+    /// List what no suite needs any more, and remove it
+    Clean(Clean),
+    /// Hand the open parts of a suite to a cluster
+    Submit(Submit),
+    /// Evaluate a sample of committed verdicts again and compare
+    Verify(Verify),
     /// Train one model
     Train(Train),
     /// Attack one checkpoint
@@ -96,6 +109,41 @@ pub(crate) struct Run {
     pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) examples: Examples,
+    /// Processes that share the work, each with its part of the threads
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) jobs: NonZeroUsize,
+    /// Only fill the store: for one of several processes, of which the last writes the report
+    #[arg(long)]
+    pub(crate) no_report: bool,
+    /// One of the processes of --jobs, which began at this moment: it ends with its standard input
+    #[arg(long, hide = true, value_name = "SINCE")]
+    pub(crate) worker: Option<String>,
+}
+
+impl Run {
+    /// The words of the command line that say what is run and where it is kept, without those that choose parts or
+    /// divide the work.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        // Every field by its name: a new one has to be considered here.
+        let Run { suite, only: _, data, runs, out, fresh, examples, jobs: _, no_report: _, worker: _ } = self;
+        let mut words: Vec<OsString> = vec!["run".into(), suite.into(), "--runs".into(), runs.into()];
+        for (flag, value) in [("--data-dir", &data.data_dir), ("--out", out)] {
+            if let Some(value) = value {
+                words.extend([flag.into(), value.into()]);
+            }
+        }
+        if let Some(n) = examples.take {
+            words.extend(["--take".into(), n.to_string().into()]);
+        }
+        words.extend(examples.all.then(|| "--all".into()));
+        words.extend(fresh.then(|| "--fresh".into()));
+        words
+    }
+
+    /// The words that choose parts.
+    pub(crate) fn choice(&self) -> Vec<OsString> {
+        self.only.iter().flat_map(|only| ["--only".into(), only.into()]).collect()
+    }
 }
 
 #[derive(Debug, Args)]

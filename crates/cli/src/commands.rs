@@ -3,9 +3,13 @@
 pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod submit;
 pub(crate) mod train;
+pub(crate) mod verify;

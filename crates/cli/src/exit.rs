@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub enum Code {
     /// Everything was done.
     Done = 0,
-    /// Finished, but an expectation was not met.
+    /// Finished, but an expectation was not met, or a record is contradicted.
     Expectation = 1,
     /// The user's mistake: arguments, suite, checkpoint.
     User = 2,

@@ -16,3 +16,12 @@ pub(crate) fn flag() -> &'static AtomicBool {
     });
     &INTERRUPT
 }
+
+/// For a process that another one started with a pipe for its input: it ends like at a Ctrl-C when that one closes the pipe
+/// or dies.
+pub(crate) fn with_stdin() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        INTERRUPT.store(true, Ordering::Relaxed);
+    });
+}

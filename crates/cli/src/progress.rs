@@ -140,6 +140,7 @@ impl Events for Progress {
                 self.finish();
                 self.line(format!("failed: {}: {reason}", name(part)));
             }
+            Event::Note { part, text } if part.row.is_empty() => self.line(format!("note: {text}")),
             Event::Note { part, text } => self.line(format!("note: {}: {text}", name(part))),
             _ => {}
         }

@@ -111,7 +111,8 @@ impl Pictures {
             Err(source) => return Err(Error::Io { action: "read", path: name, source }),
         };
         let (tensors, metadata) = from_bytes(&name, &bytes)?;
-        let wrong = |why: &str| Error::Checkpoint { path: name.clone(), why: format!("{why}; delete it and run again") };
+        let wrong =
+            |why: &str| Error::Checkpoint { path: name.clone(), why: format!("{why}; delete it and run again") };
         let said = |key: &str| metadata.get(key).ok_or_else(|| wrong(&format!("its metadata has no {key}")));
         let tensor = |key: &str| tensors.get(key).ok_or_else(|| wrong(&format!("it has no tensor {key}")));
         let (n, c, h, w) = tensor("x")?.dims4()?;
@@ -129,8 +130,16 @@ impl Pictures {
         let (delta_scale, gradient_scale) = (numbers("delta_scale")?, numbers("gradient_scale")?);
         let (ids, clean, attacked) = (wholes(tensor("id")?)?, wholes(tensor("clean")?)?, wholes(tensor("attacked")?)?);
         let (before, after) = (numbers("clean_probability")?, numbers("attacked_probability")?);
-        let lengths =
-            [labels.len(), delta_scale.len(), gradient_scale.len(), ids.len(), clean.len(), attacked.len(), before.len(), after.len()];
+        let lengths = [
+            labels.len(),
+            delta_scale.len(),
+            gradient_scale.len(),
+            ids.len(),
+            clean.len(),
+            attacked.len(),
+            before.len(),
+            after.len(),
+        ];
         if lengths.iter().any(|l| *l != n) {
             return Err(wrong("its tensors are of different lengths"));
         }

@@ -185,7 +185,7 @@ pub struct Provenance {
     pub version: String,
     /// Commit, with `-dirty` if the tree was changed, or `unknown`.
     pub commit: String,
-    /// rustc, candle, ... versions.
+    /// Versions of rustc, candle and the system it was built for.
     pub versions: Vec<(String, String)>,
     /// CPU model.
     pub cpu: String,
@@ -199,6 +199,12 @@ pub struct Provenance {
     pub train_seconds: f64,
     /// Wall seconds of the evaluation.
     pub evaluate_seconds: f64,
+    /// CPU seconds of the training, user and system, of all threads. `None`: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_cpu_seconds: Option<f64>,
+    /// CPU seconds of the evaluation likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_cpu_seconds: Option<f64>,
     /// Forwards executed in the evaluation, padding and polling included.
     pub executed_forwards: u64,
     /// Backwards executed.

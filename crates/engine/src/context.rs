@@ -29,6 +29,9 @@ pub struct Context<'a> {
     pub interrupt: &'a AtomicBool,
     /// Which rows and seeds to run.
     pub only: Filters,
+    /// Trainings that failed since this moment (RFC 3339 in UTC), in whatever process, are not tried again: for several
+    /// processes that work on one suite.
+    pub failed_since: Option<String>,
 }
 
 impl<'a> Context<'a> {
@@ -45,6 +48,7 @@ impl<'a> Context<'a> {
             width: 256,
             interrupt,
             only: Filters::default(),
+            failed_since: None,
         }
     }
     pub(crate) fn interrupted(&self) -> bool {

@@ -3,12 +3,11 @@
 use crate::description::{self, Conditions};
 use crate::event::{Event, Events, Part};
 use crate::given::Given;
-use crate::{
-    AttackEntry, Context, Error, Evaluator, Examples, Images, Result, Row, Suite, Teacher, fingerprint, import,
-};
+use crate::ledger::Ledger;
+use crate::{AttackEntry, Context, Error, Evaluator, Examples, Images, Result, Row, Suite, fingerprint, import};
 use crate::{Component, teacher};
 use gauntlet_core::{Frozen, Network};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +32,10 @@ pub(crate) struct Desk<'a> {
     pub(crate) given: RefCell<BTreeMap<String, Given>>,
     /// Trainings that failed in this run, by key, with the reason: those who need them do not try again.
     pub(crate) failed: RefCell<BTreeMap<String, String>>,
+    /// What earlier runs took down of the suite, and this one.
+    pub(crate) ledger: RefCell<Ledger>,
+    /// What was said already and is not worth saying at every look.
+    said: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Desk<'a> {
@@ -64,6 +67,8 @@ impl<'a> Desk<'a> {
             examples: OnceCell::new(),
             given: RefCell::default(),
             failed: RefCell::default(),
+            ledger: RefCell::default(),
+            said: RefCell::default(),
         };
         desk.built(&suite.model)?;
         Ok(desk)
@@ -119,28 +124,9 @@ impl<'a> Desk<'a> {
         (fingerprint(&description), description)
     }
 
-    /// `runs/suites/<name>.json`: the resolved suite and the keys of its trainings, where they are known already.
-    pub(crate) fn manifest(&self) -> Result<Value> {
-        let mut trainings = Vec::new();
-        for (row, seed) in self.parts() {
-            trainings.push(json!({ "row": row.id, "seed": seed, "key": self.known(row, seed)? }));
-        }
-        Ok(json!({ "suite": self.suite, "trainings": trainings }))
-    }
-
-    /// Imports what committed records hold of the suite's parts and of the rows that teach them.
+    /// Imports what committed records hold of the suite's parts and of the rows that they need.
     pub(crate) fn import(&self) -> Result<()> {
-        let mut rows: Vec<(&Row, u64)> = self.parts();
-        let mut next = 0;
-        while let Some((row, seed)) = rows.get(next).copied() {
-            if let Some(Teacher::Row(id)) = &row.teacher {
-                let teacher = (self.row(id)?, seed);
-                if !rows.contains(&teacher) {
-                    rows.push(teacher);
-                }
-            }
-            next += 1;
-        }
+        let rows = self.needed()?;
         let mut tried = BTreeSet::new();
         loop {
             // Whoever has a teacher has a key when the teacher's weights are known.
@@ -168,6 +154,13 @@ impl<'a> Desk<'a> {
 
     pub(crate) fn note(&self, row: &str, seed: u64, text: &str) {
         self.events.event(&Event::Note { part: Part { row, seed, attack: None }, text });
+    }
+
+    /// An event that is true at every look, said once.
+    pub(crate) fn once(&self, event: &Event<'_>) {
+        if self.said.borrow_mut().insert(format!("{event:?}")) {
+            self.events.event(event);
+        }
     }
 
     /// The test rows, read at the first call.

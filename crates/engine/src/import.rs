@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// What a report calls the list of its records.
+const MANIFEST: &str = "manifest.json";
+
 /// Copies into the store what committed records hold of the wanted trainings and their evaluations. What is there
 /// already stays. A folder that is absent is no error; a record that cannot be read becomes a note.
 pub(crate) fn import(store: &Store, folders: &[PathBuf], wanted: &BTreeSet<String>) -> Result<Vec<String>> {
@@ -15,7 +18,8 @@ pub(crate) fn import(store: &Store, folders: &[PathBuf], wanted: &BTreeSet<Strin
     for folder in folders {
         let Ok(listing) = std::fs::read_dir(folder) else { continue };
         let mut paths: Vec<PathBuf> = listing.flatten().map(|e| e.path()).collect();
-        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+        // A report's list of its records is none of them.
+        paths.retain(|p| p.extension().is_some_and(|e| e == "json") && p.file_name().is_some_and(|n| n != MANIFEST));
         paths.sort();
         for path in paths {
             match record_file::read(&path) {

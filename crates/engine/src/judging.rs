@@ -1,5 +1,6 @@
 //! What one checkpoint is put through: clean pass, probes and attacks, as far as the store does not hold them.
 
+use crate::clock::{Clock, sum};
 use crate::desk::{Attempt, Desk, of_all};
 use crate::evaluator::{CleanPass, Cost, Evaluator};
 use crate::event::{Event, Part};
@@ -11,7 +12,6 @@ use crate::{AttackEntry, Result, Row, flags, overfitting, provenance};
 use gauntlet_core::{Attacked, Frozen, Provenance, Record, Target, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
-use std::time::Instant;
 
 impl<'a> Desk<'a> {
     /// Whether the store has every evaluation of a row's checkpoint.
@@ -44,7 +44,7 @@ impl<'a> Desk<'a> {
         let subject: OnceCell<(Frozen, CleanPass)> = OnceCell::new();
         let open = || self.subject(&subject, row, training_key, entry);
         let (key, description) = self.evaluation(row, sha256, &Value::Null);
-        let begun = Instant::now();
+        let begun = Clock::start();
         (record.result.clean, record.result.flags) = match store.get_clean(&key)? {
             Some((stored, verdicts)) => {
                 add(&mut record.provenance, &stored.provenance);
@@ -66,6 +66,19 @@ impl<'a> Desk<'a> {
         let mut attacks = Vec::new();
         for attack in self.attacks() {
             let part = Part { row: &row.id, seed, attack: Some(&attack.label) };
+            let stored = |described: &Value| -> Result<Option<_>> {
+                let (key, _) = self.evaluation(row, sha256, described);
+                store.get_attack(&key, attack.eps.len())
+            };
+            if let Some(described) = self.describable(attack, seed)?
+                && let Some((known, lists)) = stored(&described)?
+            {
+                self.once(&Event::Skipped { part });
+                attacks.push(described);
+                add(&mut record.provenance, &known.provenance);
+                record.result.attacked.extend(cells(attack, lists));
+                continue;
+            }
             let Prepared { described, crafted_on } = match self.prepare(attack, row, seed, (training_key, entry)) {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => {
@@ -79,24 +92,24 @@ impl<'a> Desk<'a> {
                 }
             };
             attacks.push(described.clone());
+            self.enter(&[(row, seed)], false)?;
             let (key, description) = self.evaluation(row, sha256, &described);
-            if let Some((stored, lists)) = store.get_attack(&key, attack.eps.len())? {
-                self.events.event(&Event::Skipped { part });
-                add(&mut record.provenance, &stored.provenance);
-                record.result.attacked.extend(cells(attack, lists));
-                continue;
-            }
             let Some(_claim) = store.claim_evaluation(&key)? else {
-                self.events.event(&Event::Waiting { part, key: &key });
+                self.once(&Event::Waiting { part, key: &key });
                 busy = true;
                 continue;
             };
-            if let Some((stored, lists)) = store.get_attack(&key, attack.eps.len())? {
-                add(&mut record.provenance, &stored.provenance);
+            if let Some((known, lists)) = stored(&described)? {
+                add(&mut record.provenance, &known.provenance);
                 record.result.attacked.extend(cells(attack, lists));
                 continue;
             }
-            let begun = Instant::now();
+            let named = (row.id.as_str(), seed);
+            let why = self.ledger.borrow().why_attacked(named, training_key, &attack.label, (&key, &description));
+            if let Some(why) = why {
+                self.events.event(&Event::Note { part, text: &format!("attacked, since {why}") });
+            }
+            let begun = Clock::start();
             let mut cost = Cost::default();
             let judged = open().and_then(|(target, pass)| {
                 let surrogate = match &crafted_on {
@@ -184,9 +197,10 @@ fn cells(entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
     entry.eps.iter().zip(lists).map(cell).collect()
 }
 
-fn spent(threads: usize, begun: Instant, cost: Cost) -> Provenance {
+fn spent(threads: usize, begun: Clock, cost: Cost) -> Provenance {
     Provenance {
-        evaluate_seconds: begun.elapsed().as_secs_f64(),
+        evaluate_seconds: begun.seconds(),
+        evaluate_cpu_seconds: begun.cpu_seconds(),
         executed_forwards: cost.forwards,
         executed_backwards: cost.backwards,
         ..provenance(threads)
@@ -196,6 +210,7 @@ fn spent(threads: usize, begun: Instant, cost: Cost) -> Provenance {
 /// Adds an evaluation's work to a record's.
 fn add(total: &mut Provenance, part: &Provenance) {
     total.evaluate_seconds += part.evaluate_seconds;
+    total.evaluate_cpu_seconds = sum(total.evaluate_cpu_seconds, part.evaluate_cpu_seconds);
     total.executed_forwards += part.executed_forwards;
     total.executed_backwards += part.executed_backwards;
 }

@@ -7,8 +7,12 @@
 mod adversarial;
 mod attack_request;
 mod augmentation;
+mod change;
 mod checkpoint_source;
 mod claim;
+mod clean;
+mod clock;
+mod comparison;
 mod component;
 mod conformance;
 mod context;
@@ -24,17 +28,21 @@ mod fingerprint;
 mod flags;
 mod given;
 mod gradient_check;
+mod heartbeat;
 mod import;
 mod journal;
 mod judging;
+mod ledger;
 mod monitor;
 mod overfitting;
 mod plan;
 mod probes;
 mod progress;
 mod provenance;
+mod recorded_suite;
 mod referee;
 mod runner;
+mod status;
 mod store;
 mod suite;
 mod suite_attacks;
@@ -51,11 +59,15 @@ mod trainer;
 mod training;
 mod training_state;
 mod training_step;
+mod verify;
 
 pub use adversarial::Adversarial;
 pub use attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate, attack};
 pub use augmentation::Augmentation;
 pub use checkpoint_source::CheckpointSource;
+pub use claim::{Claim, Holder};
+pub use clean::{Litter, Swept, clean};
+pub use comparison::{Difference, Measure, VerifiedCell};
 pub use component::{Component, Kind};
 pub use conformance::{
     Check, Conformance, Outcome, StepCost, completed, conformance, documented_choices, short_kind, step_cost,
@@ -72,6 +84,7 @@ pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
 pub use provenance::{provenance, timestamp};
 pub use runner::{run, run_on};
+pub use status::{Item, Standing, StoreStatus, SuiteStatus, status};
 pub use store::Store;
 pub use suite::{AttackEntry, Row, Selection, Suite};
 pub use suite_quick::Quick;
@@ -80,6 +93,7 @@ pub use train_config::TrainConfig;
 pub use train_request::{TrainReport, TrainRequest, train};
 pub use trainer::{Trained, TrainingJob};
 pub use training_step::{Stepped, TrainingStep};
+pub use verify::{VerifiedRecord, Verifier};
 
 /// Raised by hand when the trainer's own numbers change; part of every training's key.
 pub const TRAINER_NUMERICS: u32 = 2;

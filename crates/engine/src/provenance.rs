@@ -13,7 +13,8 @@ pub fn provenance(threads: usize) -> Provenance {
         version: env!("CARGO_PKG_VERSION").to_string(),
         commit: COMMIT.get_or_init(commit).clone(),
         versions: vec![
-            ("rust-version".to_string(), env!("CARGO_PKG_RUST_VERSION").to_string()),
+            ("rustc".to_string(), env!("GAUNTLET_RUSTC").to_string()),
+            ("candle".to_string(), env!("GAUNTLET_CANDLE").to_string()),
             ("os".to_string(), format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
         ],
         cpu: CPU.get_or_init(cpu).clone(),
@@ -82,6 +83,9 @@ mod tests {
     fn the_essentials_are_known() {
         let p = provenance(2);
         assert_eq!((p.threads, p.device.as_str()), (2, "cpu"));
+        for (name, version) in &p.versions {
+            assert!(version.contains('.') || name == "os", "{name} {version}");
+        }
         assert!(!p.cpu.is_empty() && !p.version.is_empty() && p.started.ends_with('Z'));
         assert!(p.commit == "unknown" || p.commit.trim_end_matches("-dirty").len() == 40, "{}", p.commit);
     }

@@ -29,7 +29,8 @@ pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<
 /// See [`run`].
 pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
     let desk = Desk::open(suite, data, context, events)?;
-    context.store.put_suite(&suite.name, &desk.manifest()?)?;
+    desk.recall()?;
+    desk.enter(&desk.needed()?, true)?;
     desk.import()?;
     let mut waiting: Vec<(usize, &Row, u64)> =
         desk.parts().into_iter().enumerate().map(|(i, (row, seed))| (i, row, seed)).collect();
@@ -39,7 +40,10 @@ pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn E
         let mut busy = Vec::new();
         for (i, row, seed) in waiting {
             match desk.record(row, seed)? {
-                Some(record) => records.push((i, record)),
+                Some(record) => {
+                    desk.close(&record)?;
+                    records.push((i, record));
+                }
                 None => busy.push((i, row, seed)),
             }
         }
@@ -128,12 +132,14 @@ impl<'a> Desk<'a> {
             }
             (key, entry) = (same, again);
         }
+        self.enter(&[(row, seed)], false)?;
         if let Some((_, description)) = self.training(row, seed)? {
             record.result.configuration["training"] = description;
         }
         record.result.checkpoint_sha256 = entry.checkpoint_sha256.clone();
         record.result.curve = entry.curve.clone();
-        record.provenance = Provenance { evaluate_seconds: 0.0, ..entry.provenance.clone() };
+        record.provenance =
+            Provenance { evaluate_seconds: 0.0, evaluate_cpu_seconds: Some(0.0), ..entry.provenance.clone() };
         (record.provenance.executed_forwards, record.provenance.executed_backwards) = (0, 0);
         self.judge(record, row, seed, (&key, &entry))
     }

@@ -1,6 +1,7 @@
 //! The result store: finished trainings and evaluations by key. Whatever is there is complete.
 
 use crate::claim::Claim;
+use crate::ledger::Ledger;
 use crate::{Error, Result, fingerprint};
 use gauntlet_core::checkpoint::{self, hex, write_atomically};
 use gauntlet_core::record::{CleanVerdict, Epoch, Fate, Verdict};
@@ -86,6 +87,20 @@ impl Store {
     pub(crate) fn evaluation(&self, key: &str) -> PathBuf {
         self.root.join("evaluations").join(key)
     }
+    /// Keys that the store has a folder for.
+    pub(crate) fn keys(&self, kind: &str) -> Result<Vec<String>> {
+        let folders = listing(&self.root.join(kind))?.into_iter().filter(|p| p.is_dir());
+        Ok(folders.filter_map(|p| Some(p.file_name()?.to_str()?.to_string())).collect())
+    }
+    /// Whether a training is finished. Cheaper than reading it, and wrong only for entries of another version.
+    pub(crate) fn has_training(&self, key: &str) -> bool {
+        self.training(key).join("training.json").exists()
+    }
+    /// Whether an evaluation is finished, likewise.
+    pub(crate) fn has_evaluation(&self, key: &str) -> bool {
+        let folder = self.evaluation(key);
+        folder.join("evaluation.json").exists() && folder.join("verdicts.csv").exists()
+    }
     pub(crate) fn state(&self, key: &str) -> PathBuf {
         self.training(key).join("state.safetensors")
     }
@@ -99,13 +114,40 @@ impl Store {
         Claim::take(&self.evaluation(key))
     }
 
-    /// Writes something small, so that a store that cannot be written is noticed before hours of work.
-    pub(crate) fn put_suite(&self, name: &str, value: &Value) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::message(e.to_string()))?;
-        text.push(b'\n');
-        // Everybody who runs this suite writes this file, and only one may at a time.
-        let _claim = Claim::wait(&self.root.join("suites"))?;
-        put(&self.suite(name), &text)
+    /// What runs took down of a suite; `None` also for a file of another version.
+    pub(crate) fn ledger(&self, name: &str) -> Result<Option<Ledger>> {
+        get(&self.suite(name))
+    }
+
+    /// Rewrites it. Everybody who runs the suite does, and only one may at a time.
+    pub(crate) fn change_ledger(&self, name: &str, change: impl FnOnce(&mut Ledger)) -> Result<Ledger> {
+        let _claim = self.claim_suites()?;
+        let mut ledger = self.ledger(name)?.unwrap_or_default();
+        change(&mut ledger);
+        put_json(&self.suite(name), &ledger)?;
+        Ok(ledger)
+    }
+
+    /// All of them, by name; `None`: not readable by this version.
+    pub(crate) fn ledgers(&self) -> Result<Vec<(String, Option<Ledger>)>> {
+        let mut all = Vec::new();
+        for path in listing(&self.root.join("suites"))? {
+            if path.extension().is_some_and(|e| e == "json") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let ledger = self.ledger(&name)?;
+                all.push((name, ledger));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Held while files of a suite that several processes write are read, merged and written: those of the store, and a
+    /// report.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn claim_suites(&self) -> Result<Claim> {
+        Claim::wait(&self.root.join("suites"))
     }
 
     pub(crate) fn get_training(&self, key: &str) -> Result<Option<TrainingEntry>> {
@@ -231,6 +273,18 @@ impl Store {
         put_json(&self.evaluation(key).join("evaluation.json"), &entry)?;
         Ok(entry)
     }
+}
+
+/// What a folder holds, sorted; nothing if it is not there.
+pub(crate) fn listing(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::store("list", folder, e)),
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -15,7 +15,7 @@ pub(crate) struct Prepared<'a> {
 
 impl<'a> Desk<'a> {
     /// The row that an attack's examples are crafted on.
-    fn surrogate(&self, attack: &AttackEntry) -> Result<Option<&'a Row>> {
+    pub(crate) fn surrogate(&self, attack: &AttackEntry) -> Result<Option<&'a Row>> {
         let (built, _) = self.context.registry.attack(&attack.attack.given())?;
         let Some(id) = built.surrogate() else { return Ok(None) };
         match self.suite.row(id) {

@@ -1,5 +1,6 @@
 //! The trainer: one recipe, one network, one seed.
 
+use crate::clock::{Clock, sum};
 use crate::event::{Event, Events, Part};
 use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Stepped, TrainingStep};
@@ -57,6 +58,8 @@ pub struct Trained {
     pub curve: Vec<Epoch>,
     /// Wall seconds, all processes together.
     pub seconds: f64,
+    /// CPU seconds, user and system, all processes together; `None` where the system does not tell.
+    pub cpu_seconds: Option<f64>,
     /// How often it was taken up again.
     pub resumed: u32,
     /// Multiplications of the first step, replays included, ÷ those of a step of `ce` (`None`: there is no `ce`).
@@ -78,8 +81,12 @@ impl TrainingJob<'_> {
         let rows = self.rows()?;
         let steps = rows.div_ceil(self.config.batch) as u32;
         let mut current = self.open(state, rows, events)?;
-        let begun = Instant::now();
-        let earlier = current.progress.seconds;
+        let begun = Clock::start();
+        let earlier = (current.progress.seconds, current.progress.cpu_seconds);
+        let timed = |progress: &mut Progress| {
+            progress.seconds = earlier.0 + begun.seconds();
+            progress.cpu_seconds = sum(earlier.1, begun.cpu_seconds());
+        };
         let mut saved = Instant::now();
         let mut shown = 0u64;
         let from = (current.progress.epoch, current.progress.step);
@@ -93,7 +100,7 @@ impl TrainingJob<'_> {
             let order = self.order(rows, epoch);
             while current.progress.step < steps {
                 if self.interrupt.load(Ordering::Relaxed) {
-                    current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+                    timed(&mut current.progress);
                     self.keep(state, &current)?;
                     return Err(Error::Interrupted);
                 }
@@ -110,15 +117,15 @@ impl TrainingJob<'_> {
                     step,
                     loss: stepped.loss,
                     terms: &stepped.terms,
-                    rate: shown as f64 / begun.elapsed().as_secs_f64().max(1e-9),
+                    rate: shown as f64 / begun.seconds().max(1e-9),
                 });
                 if saved.elapsed() >= SAVE_EVERY {
-                    current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+                    timed(&mut current.progress);
                     self.keep(state, &current)?;
                     saved = Instant::now();
                 }
             }
-            current.progress.seconds = earlier + begun.elapsed().as_secs_f64();
+            timed(&mut current.progress);
             let measured = match self.measure(&current, &monitored) {
                 Ok(measured) => measured,
                 Err(error) => {
@@ -133,12 +140,12 @@ impl TrainingJob<'_> {
             progress.curve.push(measured);
             (progress.epoch, progress.step, progress.seen) = (epoch + 1, 0, 0);
             progress.sums.clear();
-            progress.seconds = earlier + begun.elapsed().as_secs_f64();
+            timed(progress);
             self.keep(state, &current)?;
             saved = Instant::now();
         }
-        let Progress { curve, seconds, resumed, cost_relative_to_ce, .. } = current.progress;
-        Ok(Trained { weights: current.weights, curve, seconds, resumed, cost_relative_to_ce })
+        let Progress { curve, seconds, cpu_seconds, resumed, cost_relative_to_ce, .. } = current.progress;
+        Ok(Trained { weights: current.weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce })
     }
 
     /// Rows that are trained on: all but the held-out ones.
@@ -195,7 +202,12 @@ impl TrainingJob<'_> {
             teacher: self.teacher.clone(),
         };
         let memory = self.recipe.prepare(&mut setup)?;
-        Ok(TrainingState { weights, optimiser: OptimiserState::default(), memory, progress: Progress::default() })
+        Ok(TrainingState {
+            weights,
+            optimiser: OptimiserState::default(),
+            memory,
+            progress: Progress { cpu_seconds: Some(0.0), ..Progress::default() },
+        })
     }
 
     fn keep(&self, state: Option<(&Path, &str)>, current: &TrainingState) -> Result<()> {

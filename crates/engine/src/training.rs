@@ -73,22 +73,28 @@ impl<'a> Desk<'a> {
         if let Some((key, _)) = self.training(row, seed)?
             && let Some(entry) = stored(&key)?
         {
-            self.events.event(&Event::Skipped { part });
+            self.once(&Event::Skipped { part });
             return Ok(Attempt::Done((key, entry)));
         }
         if !self.taught(row, seed)? {
             return Ok(Attempt::Busy);
         }
         let Some((key, description)) = self.training(row, seed)? else { return Ok(Attempt::Busy) };
-        if let Some(reason) = self.failed.borrow().get(&key) {
-            return Err(Error::message(reason.clone()));
+        let failed = self.failed.borrow().get(&key).cloned();
+        if let Some(reason) = failed.map_or_else(|| self.failed_elsewhere(&row.id, seed, &key), |r| Ok(Some(r)))? {
+            return Err(Error::message(reason));
         }
         let Some(_claim) = store.claim_training(&key)? else {
-            self.events.event(&Event::Waiting { part, key: &key });
+            self.once(&Event::Waiting { part, key: &key });
             return Ok(Attempt::Busy);
         };
         if let Some(entry) = stored(&key)? {
             return Ok(Attempt::Done((key, entry)));
+        }
+        if store.get_training(&key)?.is_none()
+            && let Some(why) = self.ledger.borrow().why_trained(&row.id, seed, &key, &description)
+        {
+            self.note(&row.id, seed, &format!("trained again, since {why}"));
         }
         let entry_provenance = provenance(self.context.threads);
         let job = self.job(row, seed)?;
@@ -97,12 +103,18 @@ impl<'a> Desk<'a> {
                 self.failed.borrow_mut().insert(key.clone(), error.to_string());
             }
         })?;
-        let Trained { weights, curve, seconds, resumed, cost_relative_to_ce } = trained;
+        let Trained { weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce } = trained;
         let entry = TrainingEntry {
             description,
             checkpoint_sha256: checkpoint::sha256(&weights)?,
             curve,
-            provenance: Provenance { train_seconds: seconds, resumed, cost_relative_to_ce, ..entry_provenance },
+            provenance: Provenance {
+                train_seconds: seconds,
+                train_cpu_seconds: cpu_seconds,
+                resumed,
+                cost_relative_to_ce,
+                ..entry_provenance
+            },
         };
         store.put_training(&key, &entry, Some((&weights, job.network.info())))?;
         self.events.event(&Event::TrainingDone { part, seconds });

@@ -8,6 +8,7 @@ use gauntlet_core::record::Epoch;
 use gauntlet_core::{Memory, ParamSpec, Weights};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 /// Weights, moments, memory and the position between two steps.
@@ -34,6 +35,9 @@ pub(crate) struct Progress {
     pub(crate) curve: Vec<Epoch>,
     /// Wall seconds so far.
     pub(crate) seconds: f64,
+    /// CPU seconds so far; `None`: a part of the training did not measure them.
+    #[serde(default)]
+    pub(crate) cpu_seconds: Option<f64>,
     /// How often the training was taken up again.
     pub(crate) resumed: u32,
     /// See [`crate::Trained::cost_relative_to_ce`].
@@ -62,6 +66,23 @@ impl TrainingState {
         let metadata = HashMap::from([(ENTRY.to_string(), text)]);
         let bytes = checkpoint::to_bytes(named.iter().map(|(n, t)| (n.as_str(), *t)), metadata)?;
         Error::stored(checkpoint::write_atomically(path, &bytes))
+    }
+
+    /// Finished epochs and steps of the next one, from the head of the file: its tensors are not read. `None`: no state is
+    /// there, or none of use.
+    pub(crate) fn place(path: &Path) -> Option<(u32, u32)> {
+        let mut file = std::fs::File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        if length > file.metadata().ok()?.len() {
+            return None;
+        }
+        let mut head = Vec::new();
+        file.take(length).read_to_end(&mut head).ok()?;
+        let head: serde_json::Value = serde_json::from_slice(&head).ok()?;
+        let header: Header = serde_json::from_str(head["__metadata__"][ENTRY].as_str()?).ok()?;
+        Some((header.progress.epoch, header.progress.step))
     }
 
     /// Reads it back.

@@ -318,6 +318,22 @@ fn a_failed_part_leaves_the_rest_alone() {
 }
 
 #[test]
+fn a_training_that_failed_since_is_not_tried_again() {
+    let suite = suite(&[HEAD, "[[row]]\nrecipe = \"explosive\"\n", ATTACKS].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let run = |since: Option<&str>| {
+        let watcher = Watcher::default();
+        let records = go(&suite, folder.path(), &watcher, |c| c.failed_since = since.map(String::from)).unwrap();
+        assert!(records[0].failed.as_deref().unwrap().contains("is not finite"));
+        watcher.steps.load(Ordering::Relaxed)
+    };
+    assert_eq!(run(Some("2000-01-01T00:00:00Z")), 3, "nobody has tried it yet");
+    assert_eq!(run(Some("2000-01-01T00:00:00Z")), 0);
+    assert_eq!(run(Some("2999-01-01T00:00:00Z")), 3, "it failed before that");
+    assert_eq!(run(None), 3, "a run on its own tries again");
+}
+
+#[test]
 fn held_out_rows_are_never_trained_on() {
     let suite = suite(&[HEAD, "[[row]]\nrecipe = \"spy\"\n", ATTACKS].concat());
     undisturbed(&suite);

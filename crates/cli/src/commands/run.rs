@@ -1,15 +1,19 @@
 //! `gauntlet run`: a suite from data to tables.
 
+mod workers;
+
 use crate::arguments::{Examples, Run};
 use crate::commands::report::{code, show};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
 use gauntlet_core::Record;
-use gauntlet_engine::{Context, Filters, Row, Selection, Store, Suite};
+use gauntlet_engine::{Context, Filters, Row, Selection, Store, Suite, timestamp};
 use gauntlet_report::{Entry, Folder, Manifest, Report};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let (mut suite, catalogue) = suites::load(session, &arguments.suite)?;
@@ -31,18 +35,51 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     context.only = only(&suite, &arguments.only)?;
     context.data = session.data(&arguments.data);
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
-    session.create(&folder)?;
+    let silent = arguments.no_report || arguments.worker.is_some();
+    if !silent {
+        session.create(&folder)?;
+    }
+    if let Some(since) = &arguments.worker {
+        interrupt::with_stdin();
+        context.failed_since = Some(since.clone());
+    } else if arguments.jobs.get() > 1 {
+        // Read once here, so that the workers find the data set, and the committed records imported.
+        let open = gauntlet_engine::plan(&suite, &context)?.open();
+        let since = timestamp(SystemTime::now());
+        workers::work(session, arguments, open.min(arguments.jobs.get()), &since, interrupt)?;
+        context.failed_since = Some(since);
+    }
     let progress = session.progress();
     let records = gauntlet_engine::run(&suite, &context, &progress);
     progress.finish();
-    let records = merge(&suite, records?, &folder);
-    let folder_of =
-        Folder { manifest: manifest(&suite, &records, arguments, shortened), records, problems: Vec::new() };
-    folder_of.write(&folder)?;
-    let report = Report::new(&folder_of)?;
-    let written = report.write(&out)?;
+    let records = records?;
+    if silent {
+        return stored(session, &suite, &records);
+    }
+    let (report, written) = {
+        // Another process may be about to write the same report.
+        let _claim = context.store.claim_suites()?;
+        let records = merge(&suite, records, &folder);
+        let folder_of =
+            Folder { manifest: manifest(&suite, &records, arguments, shortened), records, problems: Vec::new() };
+        folder_of.write(&folder)?;
+        let report = Report::new(&folder_of)?;
+        let written = report.write(&out)?;
+        (report, written)
+    };
     show(session, &report, Some(&out), &written)?;
     Ok(code(&report))
+}
+
+/// What a process that writes no report has to say.
+fn stored(session: &Session, suite: &Suite, records: &[Record]) -> Result<Code, Failure> {
+    let failed: Vec<&Record> = records.iter().filter(|r| r.failed.is_some()).collect();
+    let names = || failed.iter().map(|r| json!({ "row": r.row, "seed": r.seed, "reason": r.failed })).collect();
+    session.result(
+        || json!({ "suite": suite.name, "parts": records.len(), "failures": Value::Array(names()) }),
+        || format!("{}: {} of {} parts are in the store", suite.name, records.len() - failed.len(), records.len()),
+    )?;
+    Ok(if failed.is_empty() { Code::Done } else { Code::Parts })
 }
 
 /// `--take` and `--all` say what the suite's `take` would.
@@ -66,7 +103,7 @@ pub(crate) fn committed(suite: &Suite, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What `--only` leaves: `row=ID`, `recipe=NAME`, `seed=N`. Several rows, or several seeds, add up.
-fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> {
+pub(crate) fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> {
     let mut only = Filters::default();
     for text in given {
         let wrong = |why: String| Failure::user(format!("--only {text}: {why}"));

@@ -44,10 +44,12 @@ fn text(suite: &Suite, plan: &Plan) -> String {
     let names: Vec<String> = plan.trainings.iter().map(|t| format!("{}, seed {}", t.row, t.seed)).collect();
     let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     for (name, t) in names.iter().zip(&plan.trainings) {
-        let _ = writeln!(out, "train   {name:width$}  {:6}  {} steps", word(t.state), t.steps);
+        let since = |why: &Option<String>| why.as_ref().map(|w| format!("  (again, since {w})")).unwrap_or_default();
+        let _ = writeln!(out, "train   {name:width$}  {:6}  {} steps{}", word(t.state), t.steps, since(&t.why));
         for e in plan.evaluations.iter().filter(|e| (&e.row, e.seed) == (&t.row, t.seed)) {
             let eps = e.eps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}", word(e.state), e.attack, e.norm);
+            let why = e.why.as_ref().map(|w| format!("  (since {w})")).unwrap_or_default();
+            let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}{why}", word(e.state), e.attack, e.norm);
         }
     }
     let open = |states: Vec<State>| states.iter().filter(|s| **s != State::Stored).count();

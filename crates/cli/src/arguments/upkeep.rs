@@ -1,0 +1,71 @@
+//! Commands that look after runs: status, clean, submit, verify.
+
+use super::{DataArgs, Run};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Suites, by name or file (default: all that ran in this store)
+    #[arg(value_name = "SUITE")]
+    pub(crate) suites: Vec<String>,
+    /// Result store
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// Result store
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Remove what is listed; without it nothing is touched
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// To Slurm: an array job over the open rows and seeds, and a job that writes the report when they have ended
+    #[arg(long, required = true)]
+    pub(crate) slurm: bool,
+    /// Partition of the cluster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) partition: Option<String>,
+    /// Time limit of every job, as Slurm writes it: 30, 4:00:00, 1-12:00
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<String>,
+    /// CPUs of every job; as many threads are used
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) cpus: NonZeroUsize,
+    /// Elements of the array that run at a time (default: no limit)
+    #[arg(long, value_name = "N")]
+    pub(crate) array_limit: Option<NonZeroUsize>,
+    /// Show scripts and commands, and submit nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// More arguments for sbatch, after --
+    #[arg(last = true, value_name = "SBATCH")]
+    pub(crate) more: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Folder of records, or of a report that holds `records`
+    #[arg(value_name = "RUN")]
+    pub(crate) records: PathBuf,
+    /// Examples per record that are evaluated again
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) sample: NonZeroUsize,
+    /// Leave records alone whose checkpoint is not in the store, instead of training it again
+    #[arg(long)]
+    pub(crate) no_retrain: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Result store, with the checkpoints
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+}

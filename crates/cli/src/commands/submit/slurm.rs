@@ -1,0 +1,119 @@
+//! Slurm's job scripts.
+
+use crate::arguments::Submit;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::path::Path;
+
+/// What the scripts of a suite have in common.
+pub(super) struct Script<'a> {
+    pub(super) suite: &'a str,
+    pub(super) arguments: &'a Submit,
+    /// Of scripts and logs.
+    pub(super) folder: &'a Path,
+    /// The working directory of every job.
+    pub(super) here: &'a Path,
+}
+
+/// A script that can be handed over.
+pub(super) struct Job {
+    /// `array` or `report`.
+    pub(super) name: &'static str,
+    pub(super) text: String,
+}
+
+impl Script<'_> {
+    /// One element per row and seed.
+    pub(super) fn array(&self, cells: &[(String, u64)]) -> Job {
+        let limit = self.arguments.array_limit.map(|n| format!("%{n}")).unwrap_or_default();
+        let range = format!("--array=0-{}{limit}", cells.len().saturating_sub(1));
+        let mut text = self.head("array", "%A-%a.log", Some(&range));
+        let list = |of: &dyn Fn(&(String, u64)) -> String| cells.iter().map(of).collect::<Vec<_>>().join(" ");
+        let _ = write!(
+            text,
+            "# One element per row and seed that was open. All share the store: who needs a part that another one works on\n\
+             # goes on with the rest and waits for it at the end.\n\
+             rows=({})\nseeds=({})\n\
+             exec {} --no-report --only \"row=${{rows[SLURM_ARRAY_TASK_ID]}}\" --only \"seed=${{seeds[SLURM_ARRAY_TASK_ID]}}\"\n",
+            list(&|(row, _)| quoted(row)),
+            list(&|(_, seed)| seed.to_string()),
+            self.run()
+        );
+        Job { name: "array", text }
+    }
+
+    /// The suite once more: what is left, and the report.
+    pub(super) fn report(&self) -> Job {
+        let mut text = self.head("report", "%j-report.log", None);
+        let choice: Vec<String> = self.arguments.run.choice().iter().map(|w| format!(" {}", quoted(w))).collect();
+        let _ = writeln!(text, "exec {}{}", self.run(), choice.concat());
+        Job { name: "report", text }
+    }
+
+    fn head(&self, job: &str, log: &str, more: Option<&str>) -> String {
+        let Submit { partition, time, cpus, .. } = self.arguments;
+        let mut text = String::from("#!/bin/bash\n");
+        let mut option = |option: &str| {
+            let _ = writeln!(text, "#SBATCH {option}");
+        };
+        option(&format!("--job-name=gauntlet-{}-{job}", self.suite));
+        more.into_iter().for_each(&mut option);
+        option(&format!("--cpus-per-task={cpus}"));
+        partition.iter().for_each(|p| option(&format!("--partition={p}")));
+        time.iter().for_each(|t| option(&format!("--time={t}")));
+        option(&format!("--chdir=\"{}\"", self.here.display()));
+        option(&format!("--output=\"{}/{log}\"", self.folder.display()));
+        // A minute before the time is up: what is done is saved.
+        option("--signal=B:TERM@60");
+        option("--requeue");
+        text + "set -euo pipefail\n"
+    }
+
+    /// `gauntlet run SUITE ...` with the job's threads.
+    fn run(&self) -> String {
+        let binary = std::env::current_exe().map_or("gauntlet".into(), |p| quoted(p.as_os_str()));
+        let words: Vec<String> = self.arguments.run.words().iter().map(quoted).collect();
+        format!("{binary} {} --threads \"${{SLURM_CPUS_PER_TASK:-1}}\"", words.join(" "))
+    }
+}
+
+impl Job {
+    pub(super) fn file(&self) -> String {
+        format!("{}.sh", self.name)
+    }
+
+    /// The command that hands it over, to begin when job `after` has ended, well or not.
+    pub(super) fn command(&self, folder: &Path, after: Option<&str>, more: &[String]) -> Vec<String> {
+        let mut words = vec!["sbatch".to_string(), "--parsable".to_string()];
+        words.extend(after.map(|id| format!("--dependency=afterany:{id}")));
+        words.extend(more.iter().cloned());
+        words.push(folder.join(self.file()).display().to_string());
+        words
+    }
+}
+
+/// A word for bash.
+fn quoted(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref().to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_words() {
+        assert_eq!(quoted("reports/mine_1.toml"), "reports/mine_1.toml");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+        let script = format!("printf %s {}", quoted("it's \"$HOME\" `x`"));
+        let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "it's \"$HOME\" `x`");
+    }
+}

@@ -1,0 +1,231 @@
+//! Evaluates a sample of a record's verdicts again and compares.
+
+use crate::comparison::{Measure, VerifiedCell, compare};
+use crate::desk::{Attempt, Desk, of_all};
+use crate::evaluator::Cost;
+use crate::recorded_suite::{recorded_suite, same_description};
+use crate::runner::load;
+use crate::{
+    AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint, provenance,
+};
+use gauntlet_core::{Attacked, Frozen, Key, Purpose, Record, Target, Weights, checkpoint, record_file};
+use serde::Serialize;
+
+/// What became of one record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifiedRecord {
+    /// Row id.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// How verdicts were compared.
+    pub measure: Measure,
+    /// Whether it was trained again.
+    pub retrained: bool,
+    /// Whether the weights are the record's.
+    pub same_weights: bool,
+    /// Clean images, then attacks × ε.
+    pub cells: Vec<VerifiedCell>,
+    /// Why nothing (more) could be compared.
+    pub problem: Option<String>,
+}
+
+impl VerifiedRecord {
+    /// Whether something contradicts the record.
+    pub fn contradicts(&self) -> bool {
+        (!self.same_weights && self.problem.is_none()) || self.cells.iter().any(|c| !c.holds)
+    }
+}
+
+/// Verifies records of one folder, one after the other.
+pub struct Verifier<'a> {
+    /// All records of the folder: teachers and surrogates are found among them.
+    pub records: &'a [Record],
+    /// Components, data sets, the store with the checkpoints.
+    pub context: &'a Context<'a>,
+    /// Examples per record, drawn by the record's name.
+    pub sample: usize,
+    /// Train again where a checkpoint is not in the store.
+    pub retrain: bool,
+}
+
+impl Verifier<'_> {
+    /// Evaluates the sample of one record again.
+    ///
+    /// # Errors
+    /// An interruption, or a store that cannot be used. Anything else is the record's own problem.
+    pub fn verify(&self, record: &Record, events: &dyn Events) -> Result<VerifiedRecord> {
+        let here = provenance(1).cpu;
+        let measure = if record.provenance.cpu == here { Measure::Exact } else { Measure::Tolerant };
+        let mut verified = VerifiedRecord {
+            row: record.row.clone(),
+            seed: record.seed,
+            measure,
+            retrained: false,
+            same_weights: false,
+            cells: Vec::new(),
+            problem: None,
+        };
+        if let Some(reason) = &record.failed {
+            verified.problem = Some(format!("the record is of a part that failed: {reason}"));
+            return Ok(verified);
+        }
+        match self.evaluate(record, &mut verified, events) {
+            Err(error) if of_all(&error) => return Err(error),
+            Err(error) => verified.problem = Some(error.to_string()),
+            Ok(()) => {}
+        }
+        Ok(verified)
+    }
+
+    fn evaluate(&self, record: &Record, verified: &mut VerifiedRecord, events: &dyn Events) -> Result<()> {
+        let suite = recorded_suite(record, self.records, self.context.registry)?;
+        let data = load(&suite, self.context)?;
+        self.same_data(record, &data)?;
+        let desk = Desk::open(&suite, data, self.context, events)?;
+        let row = desk.row(&record.row)?;
+        let weights = self.checkpoint(&desk, row, record, verified)?;
+        let sha256 = checkpoint::sha256(&weights)?;
+        verified.same_weights = sha256 == record.result.checkpoint_sha256;
+        if !verified.same_weights {
+            if verified.measure == Measure::Tolerant {
+                return Err(Error::message(
+                    "trained on this kind of CPU, the weights are others than the record's, as they may be; its verdicts \
+                     can be compared where it was made, or with its own checkpoint in the store",
+                ));
+            }
+            return Ok(());
+        }
+        let target = Frozen::new(desk.network(row)?, weights.constants());
+        let chosen = self.chosen(record)?;
+        let ids: Vec<usize> = chosen.iter().map(|i| record.result.clean[*i].id as usize).collect();
+        let examples = Examples::of_split(&desk.data.test, &ids, self.context.dtype)?;
+        let evaluator = desk.evaluator(&target, &examples);
+        let mut cost = Cost::default();
+        let clean = evaluator.clean(&mut cost)?;
+        verified.cells.push(compare("clean", None, verified.measure, &chosen, (&record.result.clean, &clean.verdicts)));
+        let mut recorded = record.result.attacked.iter();
+        for (at, entry) in suite.attacks.iter().enumerate() {
+            let cells: Vec<&Attacked> = recorded.by_ref().take(entry.eps.len()).collect();
+            let now = match self.surrogate(&desk, (at, entry), record)? {
+                Some(surrogate) => {
+                    let surrogate: Option<&dyn Target> = Some(&surrogate);
+                    self.attack(&Evaluator { surrogate, ..evaluator }, entry, &clean, &mut cost)?
+                }
+                None => self.attack(&evaluator, entry, &clean, &mut cost)?,
+            };
+            for (then, now) in cells.into_iter().zip(&now) {
+                let budget = Some((now.norm, now.eps.clone()));
+                let both = (then.verdicts.as_slice(), now.verdicts.as_slice());
+                verified.cells.push(compare(&entry.label, budget, verified.measure, &chosen, both));
+            }
+        }
+        Ok(())
+    }
+
+    fn attack(
+        &self,
+        evaluator: &Evaluator<'_>,
+        entry: &AttackEntry,
+        clean: &CleanPass,
+        cost: &mut Cost,
+    ) -> Result<Vec<Attacked>> {
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        evaluator.attack(entry, &attack, clean, cost)
+    }
+
+    /// The examples to be evaluated again, as places in the record.
+    fn chosen(&self, record: &Record) -> Result<Vec<usize>> {
+        let mut all: Vec<usize> = (0..record.result.clean.len()).collect();
+        let stem = record_file::stem(&record.row, record.seed)?;
+        Key::new(0, Purpose::Sample).named(&stem).stream(0, 0, 0).shuffle(&mut all);
+        all.truncate(self.sample);
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// The record's weights: from the store, or trained again.
+    fn checkpoint<'a>(
+        &self,
+        desk: &Desk<'a>,
+        row: &'a Row,
+        record: &Record,
+        verified: &mut VerifiedRecord,
+    ) -> Result<Weights> {
+        let described = &record.result.configuration["training"];
+        let key = fingerprint(described);
+        let path = desk.context.store.checkpoint(&key);
+        if path.exists() {
+            let network = desk.network(row)?;
+            let (weights, _) = checkpoint::load(&path, &network.specs(), network.info(), desk.context.dtype)?;
+            return Ok(weights);
+        }
+        if !self.retrain && row.checkpoint.is_none() {
+            let root = desk.context.store.root().display();
+            return Err(Error::message(format!(
+                "its checkpoint is not in {root}; without --no-retrain it is trained again, which took {:.0} s",
+                record.provenance.train_seconds
+            )));
+        }
+        // Before hours of training, where it can be known.
+        if let Some((_, now)) = desk.training(row, record.seed)? {
+            same_description(described, &now)?;
+        }
+        let Some((key, entry)) = desk.checkpoint(row, record.seed)? else {
+            return Err(Error::message("another process trains it; verify again when that is done"));
+        };
+        verified.retrained = row.checkpoint.is_none();
+        // Its teacher is known by now, and with it all that the training is made of.
+        if let Some((_, now)) = desk.training(row, record.seed)? {
+            same_description(described, &now)?;
+        }
+        desk.weights(row, &key, &entry)
+    }
+
+    /// The model that an attack's examples were crafted on.
+    fn surrogate(
+        &self,
+        desk: &Desk<'_>,
+        (at, attack): (usize, &AttackEntry),
+        record: &Record,
+    ) -> Result<Option<Frozen>> {
+        let Some(row) = desk.surrogate(attack)? else { return Ok(None) };
+        let of_row = |r: &&Record| r.row == row.id && (r.seed == record.seed || row.checkpoint.is_some());
+        let other = self.records.iter().find(of_row);
+        let key = other.map(|r| fingerprint(&r.result.configuration["training"]));
+        let stored = key.and_then(|key| Some((desk.context.store.get_training(&key).ok()??, key)));
+        let stored = stored.filter(|(_, key)| desk.context.store.checkpoint(key).exists());
+        let (entry, key) = match stored {
+            Some(stored) => stored,
+            None if !self.retrain => {
+                let text = format!("{}: its surrogate {} is not in the store", attack.label, row.id);
+                return Err(Error::message(text));
+            }
+            None => match desk.trained(row, record.seed, true)? {
+                Attempt::Done((key, entry)) => (entry, key),
+                Attempt::Busy => return Err(Error::message(format!("another process trains {}", row.id))),
+            },
+        };
+        let recorded = &record.result.configuration["attacks"][at]["surrogate_sha256"];
+        if *recorded != entry.checkpoint_sha256.as_str() {
+            let text = "its surrogate's weights are others than the record's";
+            return Err(Error::message(format!("{}: {text}", attack.label)));
+        }
+        Ok(Some(Frozen::new(desk.network(row)?, desk.weights(row, &key, &entry)?.constants())))
+    }
+
+    fn same_data(&self, record: &Record, data: &Images) -> Result<()> {
+        let conditions = &record.result.configuration["evaluation"];
+        for (split, images, said) in [
+            ("training", &data.train, record.result.data_sha256.as_str()),
+            ("test", &data.test, conditions["data_sha256"].as_str().unwrap_or_default()),
+        ] {
+            let found = images.sha256();
+            if found != said {
+                let why = format!("the {split} images are others than the record's ({found}, recorded {said})");
+                return Err(Error::message(why));
+            }
+        }
+        Ok(())
+    }
+}

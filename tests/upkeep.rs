@@ -1,0 +1,215 @@
+//! Looking after a store: what has to be done again and why, status, clean, verify, submit.
+
+use crate::sandbox::{SUITE, Sandbox};
+use gauntlet::core::record::Fate;
+use gauntlet::core::record_file;
+
+#[test]
+fn a_suite_that_changed_does_again_what_changed_and_says_why() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.ok("run small.toml");
+    assert!(!first.err.contains("since"), "{}", first.err);
+    let text = SUITE.replacen("weight = 1.0 }", "weight = 0.5 }", 1).replace("steps = 5", "steps = 6");
+    sandbox.write("small.toml", [&text, "\n[[attack]]\nname = \"noise\"\neps = \"0.05\"\n"].concat());
+    let planned = sandbox.ok("check small.toml").out;
+    for say in [
+        "train   kept, seed 0  to do   14 steps  (again, since weight of grad-norm was 1.0 and is 0.5)",
+        "train   ce, seed 0    stored  14 steps\n",
+        "attack  ce, seed 0    stored  fgsm linf ε = 0.05\n",
+        "attack  ce, seed 0    to do   pgd linf ε = 0.02, 0.05  (since steps of pgd was 5 and is 6)",
+        "attack  ce, seed 0    to do   noise linf ε = 0.05  (since the suite did not have it before)",
+    ] {
+        assert!(planned.contains(say), "{say:?} is not in:\n{planned}");
+    }
+    // An interruption does not make it forget: one row first, then the rest.
+    let one = sandbox.ok("run small.toml --only row=ce").err;
+    assert!(one.contains("note: pgd on ce, seed 0: attacked, since steps of pgd was 5 and is 6"), "{one}");
+    assert!(!one.contains("epoch") && one.contains("fgsm on ce, seed 0: in the store"), "{one}");
+    let rest = sandbox.ok("run small.toml").err;
+    for say in [
+        "note: kept, seed 0: trained again, since weight of grad-norm was 1.0 and is 0.5",
+        "note: pgd on cut, seed 0: attacked, since steps of pgd was 5 and is 6",
+        "training kept, seed 0: epoch 2",
+    ] {
+        assert!(rest.contains(say), "{say:?} is not in:\n{rest}");
+    }
+    assert!(!rest.contains("training ce") && !rest.contains("training cut"), "{rest}");
+    // Done is done.
+    let third = sandbox.ok("run small.toml").err;
+    assert!(!third.contains("since") && !third.contains("epoch"), "{third}");
+    // What the store lost is another reason.
+    std::fs::remove_dir_all(sandbox.path("runs/trainings")).unwrap();
+    let lost = sandbox.ok("run small.toml --fresh").err;
+    assert!(lost.contains("ce, seed 0: trained again, since the store no longer has it"), "{lost}");
+    // Other rows, other data, other budgets.
+    let text = text.replace("take = 60", "take = 50").replace("[\"0.05\"]", "[\"0.04\"]");
+    sandbox.write("small.toml", text.replace("epochs = 2", "epochs = 1"));
+    let planned = sandbox.ok("check small.toml").out;
+    assert!(planned.contains("(again, since epochs was 2 and is 1)"), "{planned}");
+    sandbox.write("small.toml", text);
+    let planned = sandbox.ok("check small.toml").out;
+    assert!(planned.contains("(since take was 60 and is 50; eps was 0.05 and is 0.04)"), "{planned}");
+}
+
+#[test]
+fn status_tells_what_is_there_and_clean_removes_what_nobody_needs() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.ok("status").out, "the store has 0 trainings and 0 evaluations, clean passes included\n");
+    sandbox.run("status quickstart").expect(2).says(&["no run of quickstart", "gauntlet check quickstart"]);
+    sandbox.ok("run small.toml --only row=ce");
+    assert!(sandbox.ok("status small.toml").out.contains("small: 1 of 1 trainings and 2 of 2 evaluations are done"));
+    sandbox.ok("run small.toml");
+    assert_eq!(sandbox.ok("clean").out, "nothing to clean\n");
+    let (before, table) = (sandbox.find("runs", ""), sandbox.read("reports/small/table.md"));
+
+    // Two rows change: their trainings and evaluations are nobody's. One of them is somebody's work still.
+    sandbox.write("small.toml", SUITE.replace("weight = 1.0", "weight = 0.5"));
+    sandbox.ok("run small.toml");
+    let listed = sandbox.json("clean");
+    let paths = |list: &serde_json::Value| -> Vec<String> {
+        let of = |l: &serde_json::Value| l.get("path").unwrap_or(l).as_str().unwrap().to_string();
+        list.as_array().unwrap().iter().map(of).collect()
+    };
+    let nobodys = paths(&listed["litter"]);
+    let trainings: Vec<&String> = nobodys.iter().filter(|p| p.contains("trainings")).collect();
+    assert_eq!(trainings.len(), 2, "{nobodys:?}");
+    assert!(before.iter().all(|f| f.exists()), "without --yes nothing is touched");
+    let held = std::fs::File::open(sandbox.path(trainings[0]).join("lock")).unwrap();
+    held.lock().unwrap();
+    // What a cut-off write and a state that is not needed any more look like.
+    let key = sandbox.json("status")["suites"][0]["items"][0]["key"].as_str().unwrap().to_string();
+    sandbox.write(&format!("runs/trainings/{key}/checkpoint.safetensors.1-2-3.partial"), "half");
+    sandbox.write(&format!("runs/trainings/{key}/state.safetensors"), "old");
+    let swept = sandbox.json("clean --yes");
+    assert_eq!(paths(&swept["claimed"]), [trainings[0].clone()]);
+    assert!(sandbox.path(trainings[0]).exists() && !sandbox.path(trainings[1]).exists());
+    let left = sandbox.find(&format!("runs/trainings/{key}"), "");
+    assert_eq!(left.len(), 4, "checkpoint, curve, entry and lock: {left:?}");
+    drop(held);
+    sandbox.ok("clean --yes");
+    assert!(!sandbox.path(trainings[0]).exists());
+    // Nothing that the suite needs is gone.
+    let again = sandbox.ok("run small.toml --fresh --out apart");
+    assert!(!again.err.contains("epoch") && !again.err.contains("robust"), "{}", again.err);
+    assert_ne!(sandbox.read("reports/small/table.md"), table);
+    // A store of another version is not emptied by mistake.
+    sandbox.write("runs/suites/old.json", "{\"suite\": {}, \"trainings\": []}");
+    sandbox.run("clean --yes").expect(3).says(&["old.json", "of another version", "run the suite once more"]);
+    assert!(sandbox.path(&format!("runs/trainings/{key}/training.json")).exists());
+}
+
+#[test]
+fn records_hold_in_another_clone_and_forged_ones_do_not() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.toml", SUITE.replace("name = \"pgd\"", "name = \"pgd\"\nrestarts = 2"));
+    sandbox.ok("run small.toml");
+    let stored = sandbox.ok("verify reports/small --sample 20");
+    assert!(
+        stored.out.contains("ce, seed 0: weights from the store are the record's; compared bit for bit"),
+        "{}",
+        stored.out
+    );
+    assert!(stored.out.contains("20 compared, 20 equal") && stored.out.contains("3 records hold"), "{}", stored.out);
+    // Another clone has the records alone.
+    let absent = sandbox.run("verify reports/small --runs clone --no-retrain").expect(4);
+    assert!(
+        absent.out.contains("not verified: its checkpoint is not in clone; without --no-retrain"),
+        "{}",
+        absent.out
+    );
+    let again = sandbox.ok("verify reports/small --runs clone");
+    assert!(again.out.contains("weights trained again are the record's"), "{}", again.out);
+    assert!(!again.out.contains("49 equal") && again.out.contains("3 records hold"), "{}", again.out);
+
+    // One verdict is forged, with everything that makes it a whole record.
+    let path = sandbox.path("reports/small/records/kept-0.json");
+    let honest = record_file::read(&path).unwrap();
+    let mut forged = honest.clone();
+    let verdicts = &mut forged.result.attacked[1].verdicts;
+    let one = verdicts.iter().position(|v| v.fate == Fate::Broken).unwrap();
+    verdicts[one].fate = Fate::Robust;
+    let id = verdicts[one].id;
+    record_file::write(path.parent().unwrap(), &forged).unwrap();
+    let found = sandbox.run("verify reports/small --sample 60").expect(1);
+    let line = format!("    example {id}: recorded robust, ");
+    assert!(found.out.contains(&line) && found.out.contains("; now broken, "), "{}", found.out);
+    assert!(found.out.contains("60 compared, 59 equal") && found.out.contains("1 are contradicted"), "{}", found.out);
+
+    // Of another kind of CPU last bits are forgiven, and that is said; weights that are others are told.
+    let mut elsewhere = honest.clone();
+    elsewhere.provenance.cpu = "another".into();
+    elsewhere.result.attacked[1].verdicts[one].margin *= 1.0 + 1e-9;
+    record_file::write(path.parent().unwrap(), &elsewhere).unwrap();
+    let near = sandbox.ok("verify reports/small --sample 60");
+    assert!(near.out.contains("compared with a tolerance, the CPU is of another kind"), "{}", near.out);
+    let mut weights = honest.clone();
+    weights.result.checkpoint_sha256 = "sha256:00".into();
+    record_file::write(path.parent().unwrap(), &weights).unwrap();
+    let other = sandbox.run("verify reports/small").expect(1);
+    assert!(other.out.contains("kept, seed 0: weights from the store are others than the record's"), "{}", other.out);
+    // A record that this version would compute otherwise is not compared.
+    let mut older = honest;
+    older.result.configuration["attacks"][1]["attack"]["numerics"]["attack pgd"] = 0.into();
+    record_file::write(path.parent().unwrap(), &older).unwrap();
+    let older = sandbox.run("verify reports/small").expect(4);
+    assert!(older.out.contains("numerics of attack pgd rose from 0 to 1"), "{}", older.out);
+}
+
+#[test]
+fn provenance_tells_what_it_took_and_what_made_it() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("run small.toml --only row=ce");
+    let record = record_file::read(&sandbox.path("reports/small/records/ce-0.json")).unwrap();
+    let p = record.provenance;
+    for (cpu, wall) in [(p.train_cpu_seconds, p.train_seconds), (p.evaluate_cpu_seconds, p.evaluate_seconds)] {
+        assert!(cpu.is_some_and(|cpu| cpu > 0.0 && cpu <= 0.05 + 1.1 * wall * p.threads as f64), "{cpu:?} in {wall} s");
+    }
+    let version = |name: &str| p.versions.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default();
+    assert!(version("rustc").starts_with("1.") && version("candle").starts_with("0."), "{:?}", p.versions);
+    // A record that was written before there were such numbers is read.
+    let path = "reports/small/records/ce-0.json";
+    let text = sandbox.read(path);
+    let kept: Vec<&str> = text.lines().filter(|l| !l.contains("cpu_seconds")).collect();
+    assert!(kept.len() + 2 == text.lines().count());
+    sandbox.write(path, kept.join("\n"));
+    assert_eq!(record_file::read(&sandbox.path(path)).unwrap().provenance.train_cpu_seconds, None);
+}
+
+#[test]
+fn a_cluster_gets_one_element_per_open_part_and_then_the_report() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("run small.toml --only row=kept");
+    let line = "submit small.toml --slurm --partition short --time 4:00:00 --cpus 8 --array-limit 5 --take 60";
+    let dry = sandbox.ok(&format!("{line} --dry-run -- --account=mine")).out;
+    for say in [
+        "#SBATCH --array=0-1%5",
+        "#SBATCH --cpus-per-task=8",
+        "#SBATCH --partition=short",
+        "#SBATCH --time=4:00:00",
+        "rows=(ce cut)\nseeds=(0 0)",
+        "run small.toml --runs runs --take 60 --threads \"${SLURM_CPUS_PER_TASK:-1}\" --no-report --only \"row=${rows[",
+        "sbatch --parsable --account=mine ",
+        "sbatch --parsable --dependency=afterany:ARRAY --account=mine ",
+        "2 open parts would be elements of an array",
+    ] {
+        assert!(dry.contains(say), "{say:?} is not in:\n{dry}");
+    }
+    assert!(!sandbox.path("runs/slurm").exists(), "a dry run writes nothing");
+    let none = sandbox.shell(&format!("PATH=/nowhere \"$GAUNTLET\" {line}")).expect(3);
+    none.says(&["cannot start sbatch", "on a machine of the cluster", "--dry-run"]);
+    sandbox.run("submit small.toml --slurm --jobs 2").expect(2).says(&["--array-limit"]);
+    sandbox.run("submit small.toml").expect(2).says(&["--slurm"]);
+    // An element of the array, as Slurm would start it.
+    let script = dry.split_once("#!/bin/bash").unwrap().1.split("\nsbatch").next().unwrap();
+    sandbox.write("array.sh", script);
+    for element in 0..2 {
+        let ended =
+            sandbox.shell(&format!("SLURM_ARRAY_TASK_ID={element} SLURM_CPUS_PER_TASK=1 bash array.sh")).expect(0);
+        assert_eq!(ended.out, "small: 1 of 1 parts are in the store\n");
+    }
+    assert_eq!(sandbox.results("reports/small").len(), 1, "elements write no report");
+    let rest = sandbox.json(&format!("{line} --dry-run"));
+    assert_eq!((rest["cells"].as_array().unwrap().len(), rest["jobs"].as_array().unwrap().len()), (0, 1));
+    let whole = sandbox.ok("run small.toml");
+    assert!(!whole.err.contains("epoch") && whole.out.contains("\ncut "), "{}", whole.err);
+}
