@@ -54,6 +54,10 @@ def train(x, y, seed, options):
             correct += (answer.argmax(1) == labels).sum().item()
         print(f"seed {seed}, epoch {epoch + 1}: loss {loss_sum:.3f}, FGSM accuracy {100 * correct / len(x):.1f} %",
               flush=True)
+    if options.out:
+        from safetensors.torch import save_file
+        options.out.mkdir(parents=True, exist_ok=True)
+        save_file(net.state_dict(), options.out / f"wong-mnist-{seed}.safetensors")
 
 
 def main():
@@ -64,6 +68,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--stop", type=int, help="after this many epochs of the schedule")
     parser.add_argument("--init", type=Path, help="first weights (safetensors with PyTorch's names)")
+    parser.add_argument("--out", type=Path, help="folder for wong-mnist-SEED.safetensors, which `gauntlet attack` takes")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

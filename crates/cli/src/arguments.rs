@@ -125,7 +125,7 @@ impl Run {
     /// divide the work.
     pub(crate) fn words(&self) -> Vec<OsString> {
         // Every field by its name: a new one has to be considered here.
-        let Run { suite, only: _, data, runs, out, fresh, examples, jobs: _, no_report: _, worker: _ } = self;
+        let Run { suite, only: _, data, runs, out, fresh, quick, examples, jobs: _, no_report: _, worker: _ } = self;
         let mut words: Vec<OsString> = vec!["run".into(), suite.into(), "--runs".into(), runs.into()];
         for (flag, value) in [("--data-dir", &data.data_dir), ("--out", out)] {
             if let Some(value) = value {
@@ -137,6 +137,7 @@ impl Run {
         }
         words.extend(examples.all.then(|| "--all".into()));
         words.extend(fresh.then(|| "--fresh".into()));
+        words.extend(quick.then(|| "--quick".into()));
         words
     }
 

@@ -1,11 +1,12 @@
 //! The first examples of an evaluation as pictures: what the quick attack of the training's monitor does to them.
 
 use crate::monitor::input_gradient;
-use crate::{Examples, Monitor, Result};
+use crate::{Examples, Monitor, Result, Store, description, fingerprint};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
 use gauntlet_core::pictures::quantise;
-use gauntlet_core::{Key, Picture, Pictures, Purpose, Registry, Target, ThreatModel};
+use gauntlet_core::{Key, Picture, Pictures, Purpose, Record, Registry, Target, ThreatModel};
+use serde_json::Value;
 
 /// Examples that are shown.
 const SHOWN: usize = 8;
@@ -31,9 +32,8 @@ pub(crate) fn pictures(
     let x_adv = lockstep(&*attack, target, &x, labels, ids, threat, key)?;
     let gradient = input_gradient(target, &x, labels)?;
     let (before, after) = (rows(&target.logits(&x)?)?, rows(&target.logits(&x_adv)?)?);
-    let flat = |t: &Tensor, i: usize| -> Result<Vec<f32>> {
-        Ok(t.get(i)?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
-    };
+    let flat =
+        |t: &Tensor, i: usize| -> Result<Vec<f32>> { Ok(t.get(i)?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?) };
     let mut shown = Vec::new();
     for i in 0..n {
         let (clean, moved) = (flat(&x, i)?, flat(&x_adv, i)?);
@@ -52,9 +52,21 @@ pub(crate) fn pictures(
         });
     }
     let (_, c, h, w) = x.dims4()?;
+    Ok(Pictures { shape: (c, h, w), attack: said(monitor), norm: monitor.norm, eps: monitor.eps.clone(), shown })
+}
+
+/// The attack as a reader is told.
+pub(crate) fn said(monitor: &Monitor) -> String {
     let steps = monitor.attack.args.get("steps").map(|s| format!(", {s} steps")).unwrap_or_default();
-    let attack = format!("{}{steps}", monitor.attack.name);
-    Ok(Pictures { shape: (c, h, w), attack, norm: monitor.norm, eps: monitor.eps.clone(), shown })
+    format!("{}{steps}", monitor.attack.name)
+}
+
+/// What the store has for a record, where its checkpoint was judged here or its pictures were imported.
+pub fn pictures_of(store: &Store, record: &Record) -> Option<Pictures> {
+    let configuration = &record.result.configuration;
+    let (conditions, model) = (&configuration["evaluation"], &configuration["training"]["model"]);
+    let clean = description::evaluation(conditions, model, &record.result.checkpoint_sha256, &Value::Null);
+    store.get_pictures(&fingerprint(&clean))
 }
 
 /// The likeliest class and its softmax probability; of logits that are not numbers, the class past the last.

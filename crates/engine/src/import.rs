@@ -3,10 +3,10 @@
 use crate::store::{EvaluationEntry, TrainingEntry};
 use crate::{Result, Store, description, fingerprint, probes};
 use gauntlet_core::record::Verdict;
-use gauntlet_core::{Flag, Record, record_file};
+use gauntlet_core::{Flag, Pictures, Record, record_file};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a report calls the list of its records.
 const MANIFEST: &str = "manifest.json";
@@ -23,7 +23,7 @@ pub(crate) fn import(store: &Store, folders: &[PathBuf], wanted: &BTreeSet<Strin
         paths.sort();
         for path in paths {
             match record_file::read(&path) {
-                Ok(record) => take(store, &record, wanted)?,
+                Ok(record) => take(store, &record, wanted, folder)?,
                 Err(error) => notes.push(error.to_string()),
             }
         }
@@ -31,7 +31,7 @@ pub(crate) fn import(store: &Store, folders: &[PathBuf], wanted: &BTreeSet<Strin
     Ok(notes)
 }
 
-fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>) -> Result<()> {
+fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>, folder: &Path) -> Result<()> {
     let result = &record.result;
     let configuration = &result.configuration;
     let (training, conditions) = (&configuration["training"], &configuration["evaluation"]);
@@ -48,6 +48,12 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>) -> Result<()>
     if store.get_clean(&clean_key)?.is_none() {
         let probed: Vec<Flag> = result.flags.iter().filter(|f| probes::FLAGS.contains(&&*f.name)).cloned().collect();
         store.put_clean(&clean_key, clean, record.provenance.clone(), &probed, &result.clean)?;
+    }
+    let beside = record_file::stem(&record.row, record.seed).map(|stem| Pictures::path(folder, &stem));
+    if store.get_pictures(&clean_key).is_none()
+        && let Ok(Some(pictures)) = beside.and_then(|path| Pictures::read(&path))
+    {
+        store.put_pictures(&clean_key, &pictures)?;
     }
     let mut cells = result.attacked.iter();
     for attack in configuration["attacks"].as_array().into_iter().flatten() {

@@ -8,8 +8,8 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
-use crate::{AttackEntry, Result, Row, flags, overfitting, provenance};
-use gauntlet_core::{Attacked, Frozen, Provenance, Record, Target, Verdict};
+use crate::{AttackEntry, Result, Row, flags, gallery, overfitting, provenance};
+use gauntlet_core::{Attacked, Frozen, Pictures, Provenance, Record, Target, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
 
@@ -61,6 +61,9 @@ impl<'a> Desk<'a> {
                 (verdicts, flags)
             }
         };
+        if store.checkpoint(training_key).exists() && !self.shown(&key) {
+            self.show(&key, part(row, seed), open()?)?;
+        }
         let mut failures: Vec<String> = Vec::new();
         let mut busy = false;
         let mut attacks = Vec::new();
@@ -151,6 +154,25 @@ impl<'a> Desk<'a> {
         Ok(Attempt::Done(()))
     }
 
+    /// Whether the store has the pictures that this suite's monitor would make.
+    fn shown(&self, clean_key: &str) -> bool {
+        let monitor = &self.suite.train.monitor;
+        let same = |p: &Pictures| (p.norm, &p.eps, &p.attack) == (monitor.norm, &monitor.eps, &gallery::said(monitor));
+        self.context.store.get_pictures(clean_key).is_some_and(|p| same(&p))
+    }
+
+    /// Pictures of the first examples, for people: without them a record lacks nothing.
+    fn show(&self, clean_key: &str, part: Part<'_>, (target, _): &(Frozen, CleanPass)) -> Result<()> {
+        let monitor = &self.suite.train.monitor;
+        match gallery::pictures(target, self.examples()?, monitor, self.context.registry, self.suite.attack_seed) {
+            Ok(pictures) => self.context.store.put_pictures(clean_key, &pictures),
+            Err(error) => {
+                self.events.event(&Event::Note { part, text: &format!("no pictures: {error}") });
+                Ok(())
+            }
+        }
+    }
+
     /// One attack at all its budgets, with a journal beside the result.
     fn attack(
         &self,
@@ -183,6 +205,11 @@ impl<'a> Desk<'a> {
         let pass = self.evaluator(&target, self.examples()?).clean(&mut Cost::default())?;
         Ok(cell.get_or_init(|| (target, pass)))
     }
+}
+
+/// The clean pass of a row and seed.
+fn part(row: &Row, seed: u64) -> Part<'_> {
+    Part { row: &row.id, seed, attack: None }
 }
 
 fn cells(entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {

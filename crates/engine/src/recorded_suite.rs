@@ -47,6 +47,8 @@ pub(crate) fn recorded_suite(record: &Record, records: &[Record], registry: &Reg
         draws: conditions["draws"].as_u64().map_or(1, |draws| draws as u32),
         rows,
         attacks: attacks(record, registry)?,
+        expect: Vec::new(),
+        quick: None,
     })
 }
 

@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::{Error, Result, fingerprint};
 use gauntlet_core::checkpoint::{self, hex, write_atomically};
 use gauntlet_core::record::{CleanVerdict, Epoch, Fate, Verdict};
-use gauntlet_core::{Flag, ModelInfo, Provenance, Weights};
+use gauntlet_core::{Flag, ModelInfo, Pictures, Provenance, Weights};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -185,6 +185,17 @@ impl Store {
     ) -> Result<EvaluationEntry> {
         let _claim = Claim::wait(&self.evaluation(key))?;
         self.put_table(key, description, provenance, flags, verdicts)
+    }
+
+    /// Pictures of the first examples; `None` also for a file that cannot be read: they are then made again.
+    pub(crate) fn get_pictures(&self, clean_key: &str) -> Option<Pictures> {
+        Pictures::read(&self.pictures(clean_key)).ok().flatten()
+    }
+    pub(crate) fn put_pictures(&self, clean_key: &str, pictures: &Pictures) -> Result<()> {
+        Error::stored(pictures.write(&self.pictures(clean_key)))
+    }
+    fn pictures(&self, clean_key: &str) -> PathBuf {
+        self.evaluation(clean_key).join("pictures.safetensors")
     }
 
     /// Verdicts under an attack, one list per ε in the order of the description.

@@ -2,7 +2,8 @@
 
 use crate::{Error, Result};
 use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::{Error as CoreError, Expectation, Record, record_file};
+use gauntlet_core::pictures::ENDING;
+use gauntlet_core::{Error as CoreError, Expectation, Pictures, Record, record_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub struct Folder {
     pub manifest: Manifest,
     /// What was read, in the manifest's order.
     pub records: Vec<Record>,
+    /// Pictures of those records that have some.
+    pub pictures: Vec<(Entry, Pictures)>,
     /// What is missing, damaged, foreign or double: one sentence each, naming the file.
     pub problems: Vec<String>,
 }
@@ -55,7 +58,7 @@ impl Folder {
         let entries = records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect();
         let manifest =
             Manifest { suite: suite.into(), records: entries, command: command.into(), ..Manifest::default() };
-        Folder { manifest, records, problems: Vec::new() }
+        Folder { manifest, records, pictures: Vec::new(), problems: Vec::new() }
     }
 
     /// Reads `path/*.json` (or `path/records/*.json`, where that exists) with their verdicts.
@@ -116,7 +119,15 @@ impl Folder {
         if records.is_empty() {
             return Err(Error::Empty { path: path.display().to_string(), found: problems.into_iter().next() });
         }
-        Ok(Folder { manifest, records, problems })
+        let mut pictures = Vec::new();
+        for Record { row, seed, .. } in &records {
+            match Pictures::read(&Pictures::path(path, &record_file::stem(row, *seed)?)) {
+                Ok(None) => {}
+                Ok(Some(found)) => pictures.push((Entry { row: row.clone(), seed: *seed }, found)),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        Ok(Folder { manifest, records, pictures, problems })
     }
 
     /// Writes the records, their verdicts and the manifest into `path`, and removes records that no longer belong.
@@ -128,6 +139,9 @@ impl Folder {
         for record in &self.records {
             keep.push(record_file::write(path, record)?);
         }
+        for (of, pictures) in &self.pictures {
+            pictures.write(&Pictures::path(path, &record_file::stem(&of.row, of.seed)?))?;
+        }
         let mut json =
             serde_json::to_vec_pretty(&self.manifest).map_err(|e| CoreError::Message(format!("{MANIFEST}: {e}")))?;
         json.push(b'\n');
@@ -135,13 +149,17 @@ impl Folder {
         for stale in list(path)?.into_iter().filter(|f| !keep.contains(f)) {
             // Only what reads as a record of this suite is ours to remove.
             if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
-                let table = stale.with_extension("").display().to_string() + record_file::VERDICTS;
-                for file in [stale, PathBuf::from(table)] {
-                    std::fs::remove_file(&file).map_err(|source| CoreError::Io {
-                        action: "remove",
-                        path: file.display().to_string(),
-                        source,
-                    })?;
+                let stem = stale.with_extension("").display().to_string();
+                let (table, pictures) = (stem.clone() + record_file::VERDICTS, stem + ENDING);
+                for file in [stale, PathBuf::from(table), PathBuf::from(pictures)] {
+                    match std::fs::remove_file(&file) {
+                        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                        done => done.map_err(|source| CoreError::Io {
+                            action: "remove",
+                            path: file.display().to_string(),
+                            source,
+                        })?,
+                    }
                 }
             }
         }

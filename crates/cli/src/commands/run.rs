@@ -60,8 +60,15 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         // Another process may be about to write the same report.
         let _claim = context.store.claim_suites()?;
         let records = merge(&suite, records, &folder);
-        let folder_of =
-            Folder { manifest: manifest(&suite, &records, arguments, shortened), records, problems: Vec::new() };
+        let pictures = records
+            .iter()
+            .filter_map(|r| {
+                let of = Entry { row: r.row.clone(), seed: r.seed };
+                Some((of, gauntlet_engine::pictures_of(&context.store, r)?))
+            })
+            .collect();
+        let manifest = manifest(&suite, &records, arguments, shortened);
+        let folder_of = Folder { manifest, records, pictures, problems: Vec::new() };
         folder_of.write(&folder)?;
         let report = Report::new(&folder_of)?;
         let written = report.write(&out)?;
