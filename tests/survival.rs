@@ -3,6 +3,7 @@
 use crate::sandbox::{Done, SUITE, Sandbox, done, wait};
 use gauntlet::core::{Key, Purpose};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
 use std::time::{Instant, SystemTime};
@@ -160,8 +161,9 @@ fn workers_share_the_work_and_end_with_who_started_them() {
 
     // A worker that is killed costs its step, and is told.
     let parent = start();
-    wait("a worker", || !at_work(&parent).is_empty());
-    let victim = at_work(&parent)[0];
+    let victim = Cell::new(0);
+    wait("a worker", || at_work(&parent).first().is_some_and(|pid| victim.replace(*pid) == 0));
+    let victim = victim.get();
     Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap();
     let ended = done(parent.wait_with_output().unwrap()).expect(0);
     assert!(ended.err.contains(&format!("(pid {victim}) ended with signal: 9")), "{}", ended.err);

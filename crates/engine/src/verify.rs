@@ -177,7 +177,11 @@ impl Verifier<'_> {
         if let Some((_, now)) = desk.training(row, record.seed)? {
             same_description(described, &now)?;
         }
-        let Some((key, entry)) = desk.checkpoint(row, record.seed)? else {
+        let trained = desk.checkpoint(row, record.seed).map_err(|error| match of_all(&error) {
+            true => error,
+            false => Error::message(format!("it cannot be trained again: {error}")),
+        })?;
+        let Some((key, entry)) = trained else {
             return Err(Error::message("another process trains it; verify again when that is done"));
         };
         verified.retrained = row.checkpoint.is_none();

@@ -57,7 +57,7 @@ fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
             let budget = cell.budget.as_ref().map(|(norm, eps)| format!(" {norm} ε = {eps}")).unwrap_or_default();
             let name = format!("{}{budget}", cell.attack);
             let equal = cell.compared - cell.different.len();
-            let _ = writeln!(out, "  {name:32} {} compared, {equal} equal", cell.compared);
+            let _ = writeln!(out, "  {name:36} {} compared, {equal} equal", cell.compared);
             for d in cell.different.iter().take(SHOWN) {
                 let _ = writeln!(out, "    example {}: recorded {}; now {}", d.id, d.recorded, d.now);
             }
