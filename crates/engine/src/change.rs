@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Path parts that say nothing to a reader.
-const SILENT: [&str; 4] = ["args", "training", "recipe", "train"];
+const SILENT: [&str; 5] = ["args", "examples", "recipe", "train", "training"];
 
 /// One phrase per difference: `weight of grad-norm was 0.2 and is 0.3`, `numerics of recipe trades rose from 1 to 2`.
 /// `whose` is what numerics without a name of their own belong to.
@@ -27,7 +27,11 @@ impl Place<'_> {
         let last = last.replace('_', " ");
         match &self.owner {
             Some(owner) if *owner != last => format!("{last} of {owner}"),
-            _ => last,
+            Some(_) => last,
+            None => match self.path.iter().rev().nth(1) {
+                Some(outer) => format!("{last} of {outer}"),
+                None => last,
+            },
         }
     }
 }
@@ -114,7 +118,7 @@ mod tests {
             "data_sha256": "sha256:00112233445566778899",
             "model": { "name": "lenet-small", "args": { "activation": "relu" }, "numerics": { "model lenet-small": 1 } },
             "recipe": { "base": { "name": "ce", "args": {}, "numerics": { "recipe ce": 1 } }, "penalties": [grad_norm] },
-            "train": { "epochs": 2, "optimiser": { "name": "adam", "lr": 0.001 } },
+            "train": { "epochs": 2, "monitor": { "eps": "0.1" }, "optimiser": { "name": "adam", "lr": 0.001 } },
             "numerics": 2,
         })
     }
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(told(&|v| v["numerics"] = 1.into()), "numerics of the trainer fell from 2 to 1");
         assert_eq!(told(&|v| v["train"]["optimiser"]["lr"] = 0.002.into()), "lr of adam was 0.001 and is 0.002");
         assert_eq!(told(&|v| v["train"]["epochs"] = 3.into()), "epochs was 2 and is 3");
+        assert_eq!(told(&|v| v["train"]["monitor"]["eps"] = "0.2".into()), "eps of monitor was 0.1 and is 0.2");
         assert_eq!(
             told(&|v| v["data_sha256"] = "sha256:ffeeddccbbaa998877".into()),
             "data's sha256 was 001122334455… and is ffeeddccbbaa…"

@@ -240,7 +240,10 @@ impl<'a> Desk<'a> {
         let whole = self.context.only.attacks.is_empty();
         let ended = |entry: &Entry| match &record.failed {
             None => entry.done == whole && entry.failed.is_none(),
-            Some(reason) => !entry.done && entry.failed.as_ref().is_some_and(|f| f.reason == *reason),
+            // Processes of one run need the moment of the first failure, others that of the last.
+            Some(reason) => self.context.failed_since.as_ref().is_some_and(|since| {
+                !entry.done && entry.failed.as_ref().is_some_and(|f| f.reason == *reason && f.at >= *since)
+            }),
         };
         if self.ledger.borrow().entry(&record.row, record.seed).is_some_and(ended) {
             return Ok(());

@@ -9,12 +9,26 @@ use gauntlet_core::{Eps, Record, Registry};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// An attack as a record names it.
+pub(crate) struct RecordedAttack {
+    /// Heads its columns.
+    pub(crate) label: String,
+    /// How many columns it has.
+    pub(crate) budgets: usize,
+    /// `Err`: why this version cannot repeat it.
+    pub(crate) entry: Result<AttackEntry>,
+}
+
 /// The suite as far as it concerns this record; the other records' rows may be its teachers and surrogates.
 ///
 /// # Errors
-/// A configuration that cannot be understood; components that this version does not have, or of which it would get other
+/// A configuration that cannot be understood; a model that this version does not have, or of which it would get other
 /// numbers.
-pub(crate) fn recorded_suite(record: &Record, records: &[Record], registry: &Registry) -> Result<Suite> {
+pub(crate) fn recorded_suite(
+    record: &Record,
+    records: &[Record],
+    registry: &Registry,
+) -> Result<(Suite, Vec<RecordedAttack>)> {
     let configuration = &record.result.configuration;
     let (training, conditions) = (&configuration["training"], &configuration["evaluation"]);
     if conditions["numerics"] != EVALUATOR_NUMERICS {
@@ -33,7 +47,8 @@ pub(crate) fn recorded_suite(record: &Record, records: &[Record], registry: &Reg
     let model: Component = read(&training["model"])?;
     let known = Component::resolve(Kind::Model, registry, &model.given())?;
     same_description(&training["model"], &known.describe())?;
-    Ok(Suite {
+    let attacks = attacks(record, registry)?;
+    let suite = Suite {
         format: 1,
         name: record.suite.clone(),
         notes: Vec::new(),
@@ -61,18 +76,23 @@ pub(crate) fn same_description(recorded: &Value, now: &Value) -> Result<()> {
     Err(Error::message(format!("this version of gauntlet computes something else: {changes}")))
 }
 
-fn attacks(record: &Record, registry: &Registry) -> Result<Vec<AttackEntry>> {
-    let mut entries: Vec<AttackEntry> = Vec::new();
+fn attacks(record: &Record, registry: &Registry) -> Result<Vec<RecordedAttack>> {
+    let mut attacks = Vec::new();
     let mut cells = record.result.attacked.iter();
     for described in record.result.configuration["attacks"].as_array().into_iter().flatten() {
         let recorded: Component = read(&described["attack"])?;
-        let attack = Component::resolve(Kind::Attack, registry, &recorded.given())?;
-        same_description(&described["attack"], &attack.describe())?;
         let eps: Vec<Eps> = read(&described["eps"])?;
-        let label = cells.by_ref().take(eps.len()).last().map_or_else(|| attack.name.clone(), |c| c.attack.clone());
-        entries.push(AttackEntry { label, attack, norm: read(&described["norm"])?, eps });
+        let budgets = eps.len();
+        let label = cells.by_ref().take(budgets).last().map_or_else(|| recorded.name.clone(), |c| c.attack.clone());
+        let entry = || -> Result<AttackEntry> {
+            let attack = Component::resolve(Kind::Attack, registry, &recorded.given())?;
+            same_description(&described["attack"], &attack.describe())?;
+            Ok(AttackEntry { label: label.clone(), attack, norm: read(&described["norm"])?, eps })
+        };
+        let entry = entry();
+        attacks.push(RecordedAttack { label, budgets, entry });
     }
-    Ok(entries)
+    Ok(attacks)
 }
 
 /// A row as its record describes it.

@@ -3,7 +3,7 @@
 use crate::comparison::{Measure, VerifiedCell, compare};
 use crate::desk::{Attempt, Desk, of_all};
 use crate::evaluator::Cost;
-use crate::recorded_suite::{recorded_suite, same_description};
+use crate::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::runner::load;
 use crate::{
     AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint, provenance,
@@ -79,7 +79,7 @@ impl Verifier<'_> {
     }
 
     fn evaluate(&self, record: &Record, verified: &mut VerifiedRecord, events: &dyn Events) -> Result<()> {
-        let suite = recorded_suite(record, self.records, self.context.registry)?;
+        let (suite, attacks) = recorded_suite(record, self.records, self.context.registry)?;
         let data = load(&suite, self.context)?;
         self.same_data(record, &data)?;
         let desk = Desk::open(&suite, data, self.context, events)?;
@@ -105,21 +105,27 @@ impl Verifier<'_> {
         let clean = evaluator.clean(&mut cost)?;
         verified.cells.push(compare("clean", None, verified.measure, &chosen, (&record.result.clean, &clean.verdicts)));
         let mut recorded = record.result.attacked.iter();
-        for (at, entry) in suite.attacks.iter().enumerate() {
-            let cells: Vec<&Attacked> = recorded.by_ref().take(entry.eps.len()).collect();
-            let now = match self.surrogate(&desk, (at, entry), record)? {
-                Some(surrogate) => {
-                    let surrogate: Option<&dyn Target> = Some(&surrogate);
-                    self.attack(&Evaluator { surrogate, ..evaluator }, entry, &clean, &mut cost)?
+        let mut problems = Vec::new();
+        for (at, RecordedAttack { label, budgets, entry }) in attacks.into_iter().enumerate() {
+            let cells: Vec<&Attacked> = recorded.by_ref().take(budgets).collect();
+            let again = entry.and_then(|entry| {
+                let surrogate = self.surrogate(&desk, (at, &entry), record)?;
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                self.attack(&Evaluator { surrogate, ..evaluator }, &entry, &clean, &mut cost)
+            });
+            match again {
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => problems.push(format!("{label}: {error}")),
+                Ok(again) => {
+                    for (then, now) in cells.into_iter().zip(&again) {
+                        let budget = Some((now.norm, now.eps.clone()));
+                        let both = (then.verdicts.as_slice(), now.verdicts.as_slice());
+                        verified.cells.push(compare(&label, budget, verified.measure, &chosen, both));
+                    }
                 }
-                None => self.attack(&evaluator, entry, &clean, &mut cost)?,
-            };
-            for (then, now) in cells.into_iter().zip(&now) {
-                let budget = Some((now.norm, now.eps.clone()));
-                let both = (then.verdicts.as_slice(), now.verdicts.as_slice());
-                verified.cells.push(compare(&entry.label, budget, verified.measure, &chosen, both));
             }
         }
+        verified.problem = (!problems.is_empty()).then(|| problems.join("; "));
         Ok(())
     }
 
@@ -171,7 +177,11 @@ impl Verifier<'_> {
         if let Some((_, now)) = desk.training(row, record.seed)? {
             same_description(described, &now)?;
         }
-        let Some((key, entry)) = desk.checkpoint(row, record.seed)? else {
+        let trained = desk.checkpoint(row, record.seed).map_err(|error| match of_all(&error) {
+            true => error,
+            false => Error::message(format!("it cannot be trained again: {error}")),
+        })?;
+        let Some((key, entry)) = trained else {
             return Err(Error::message("another process trains it; verify again when that is done"));
         };
         verified.retrained = row.checkpoint.is_none();
@@ -198,8 +208,7 @@ impl Verifier<'_> {
         let (entry, key) = match stored {
             Some(stored) => stored,
             None if !self.retrain => {
-                let text = format!("{}: its surrogate {} is not in the store", attack.label, row.id);
-                return Err(Error::message(text));
+                return Err(Error::message(format!("its surrogate {} is not in the store", row.id)));
             }
             None => match desk.trained(row, record.seed, true)? {
                 Attempt::Done((key, entry)) => (entry, key),
@@ -208,8 +217,7 @@ impl Verifier<'_> {
         };
         let recorded = &record.result.configuration["attacks"][at]["surrogate_sha256"];
         if *recorded != entry.checkpoint_sha256.as_str() {
-            let text = "its surrogate's weights are others than the record's";
-            return Err(Error::message(format!("{}: {text}", attack.label)));
+            return Err(Error::message("its surrogate's weights are others than the record's"));
         }
         Ok(Some(Frozen::new(desk.network(row)?, desk.weights(row, &key, &entry)?.constants())))
     }

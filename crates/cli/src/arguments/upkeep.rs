@@ -20,7 +20,8 @@ pub(crate) struct Clean {
     /// Result store
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
-    /// Remove what is listed; without it nothing is touched
+    /// Remove what is listed; without it nothing is touched. A suite refers to what its last run in this store consisted
+    /// of: with --take or after an edit, to that alone
     #[arg(long)]
     pub(crate) yes: bool,
 }

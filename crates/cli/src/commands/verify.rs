@@ -48,22 +48,25 @@ fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
         };
         let from = if v.retrained { "trained again" } else { "from the store" };
         let said = match (&v.problem, v.same_weights) {
-            (Some(problem), _) => format!("not verified: {problem}"),
+            (_, true) => format!("weights {from} are the record's; {how}"),
             (None, false) => format!("weights {from} are others than the record's"),
-            (None, true) => format!("weights {from} are the record's; {how}"),
+            (Some(problem), false) => format!("not verified: {problem}"),
         };
         let _ = writeln!(out, "{}, seed {}: {said}", v.row, v.seed);
         for cell in &v.cells {
             let budget = cell.budget.as_ref().map(|(norm, eps)| format!(" {norm} ε = {eps}")).unwrap_or_default();
             let name = format!("{}{budget}", cell.attack);
             let equal = cell.compared - cell.different.len();
-            let _ = writeln!(out, "  {name:32} {} compared, {equal} equal", cell.compared);
+            let _ = writeln!(out, "  {name:36} {} compared, {equal} equal", cell.compared);
             for d in cell.different.iter().take(SHOWN) {
                 let _ = writeln!(out, "    example {}: recorded {}; now {}", d.id, d.recorded, d.now);
             }
             if cell.different.len() > SHOWN {
                 let _ = writeln!(out, "    and {} more", cell.different.len() - SHOWN);
             }
+        }
+        if let Some(problem) = v.problem.as_ref().filter(|_| v.same_weights) {
+            let _ = writeln!(out, "  not compared: {problem}");
         }
     }
     for problem in problems {
@@ -73,7 +76,11 @@ fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
     let open = verified.iter().filter(|v| v.problem.is_some()).count();
     let _ = match (bad, open) {
         (0, 0) => writeln!(out, "{} records hold", verified.len()),
-        _ => writeln!(out, "{} records: {bad} are contradicted, {open} could not be verified", verified.len()),
+        _ => writeln!(
+            out,
+            "{} records: {bad} are contradicted, {open} could not be verified, or not in every column",
+            verified.len()
+        ),
     };
     out
 }
