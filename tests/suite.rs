@@ -48,7 +48,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let again = sandbox.ok("report reports/small -o again");
     assert_eq!(sandbox.read("again/table.md"), table);
     assert_eq!(sandbox.read("again/table.csv"), csv);
-    assert!(again.out.contains("written: again/table.md"), "{}", again.out);
+    assert!(again.out.contains("written to again: index.html"), "{}", again.out);
     let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
     assert_eq!(cells.len(), 15);
     assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));

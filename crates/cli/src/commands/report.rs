@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) fn report(session: &Session, arguments: &arguments::Report) -> Result<Code, Failure> {
-    let report = Report::new(&Folder::read(&arguments.records)?)?;
+    let folder = Folder::read(&arguments.records)?;
+    let report = Report::new(&folder)?;
     if let Some(out) = &arguments.out {
-        report.write(out)?;
+        report.publish(&folder, out)?;
     }
     show(session, &report, arguments.out.as_deref())?;
     // A table that lacks records is no lie, but a script must not take it for the whole.
@@ -24,7 +25,7 @@ pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>) -> Re
         || {
             let mut text = report.terminal(session.colour_stdout());
             if let Some(out) = out {
-                text += &format!("\nwritten: {0}/table.md, {0}/table.csv, {0}/summary.csv\n", out.display());
+                text += &format!("\nwritten to {}: index.html, plots/, table.md, table.tex, table.csv, summary.csv, records.json\n", out.display());
             }
             text
         },

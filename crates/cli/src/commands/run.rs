@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let folder_of = Folder { manifest: manifest(&suite, &records, arguments), records, problems: Vec::new() };
     folder_of.write(&folder)?;
     let report = Report::new(&folder_of)?;
-    report.write(&out)?;
+    report.publish(&folder_of, &out)?;
     show(session, &report, Some(&out))?;
     Ok(if report.failures.is_empty() { Code::Done } else { Code::Parts })
 }
