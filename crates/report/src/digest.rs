@@ -179,6 +179,9 @@ fn info(record: &Record, name: &str, clean: &Count, eps: &Eps, reported: &str) -
         value.unwrap_or_default().to_string()
     };
     let mut footnote = format!("{} examples.", clean.n);
+    if let Some(reason) = &record.failed {
+        footnote += &format!(" A part of it failed: {}.", reason.trim_end_matches('.'));
+    }
     for flag in &record.result.flags {
         footnote += &format!(" {}: {}.", flag.name, flag.detail.trim_end_matches('.'));
     }

@@ -7,11 +7,16 @@ use std::fmt::Write;
 impl Report {
     /// A `tabular` with one heading for neighbouring columns of one attack and ε below it.
     pub fn latex(&self) -> String {
-        let mut out = format!("% {}: {}\n% Needs \\usepackage{{booktabs}}.\n", comment(&self.suite), comment(&self.caption()));
+        let mut out =
+            format!("% {}: {}\n% Needs \\usepackage{{booktabs}}.\n", comment(&self.suite), comment(&self.caption()));
         let _ = writeln!(out, "\\begin{{tabular}}{{l{}}}\n\\toprule", "r".repeat(self.columns.len()));
         let groups = groups(&self.columns);
         let heads = groups.iter().map(|(head, n)| {
-            if *n == 1 { format!("\\multicolumn{{1}}{{c}}{{{head}}}") } else { format!("\\multicolumn{{{n}}}{{c}}{{{head}}}") }
+            if *n == 1 {
+                format!("\\multicolumn{{1}}{{c}}{{{head}}}")
+            } else {
+                format!("\\multicolumn{{{n}}}{{c}}{{{head}}}")
+            }
         });
         let _ = writeln!(out, " & {} \\\\", heads.collect::<Vec<_>>().join(" & "));
         let mut first = 2;
@@ -88,6 +93,9 @@ fn escaped(text: &str) -> String {
 mod tests {
     #[test]
     fn what_latex_would_take_for_a_command_is_escaped() {
-        assert_eq!(super::escaped(r"a_b 5% {x} \y #1 ^ ~ ε"), r"a\_b 5\% \{x\} \textbackslash{}y \#1 \textasciicircum{} \textasciitilde{} $\varepsilon$");
+        assert_eq!(
+            super::escaped(r"a_b 5% {x} \y #1 ^ ~ ε"),
+            r"a\_b 5\% \{x\} \textbackslash{}y \#1 \textasciicircum{} \textasciitilde{} $\varepsilon$"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that a report is written as.
 
-use crate::{Folder, Plot, Report, Result};
+use crate::{Folder, Plot, Report, Result, Subject};
 use gauntlet_core::Error as CoreError;
 use gauntlet_core::checkpoint::write_atomically;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// The folder of a report that holds its pictures.
 const PLOTS: &str = "plots";
 
-/// Trainings are drawn as PNG too up to so many rows; beyond, as SVG alone.
-const MOST_TRAININGS: usize = 40;
+/// Rows up to which every picture is written as PNG too; beyond, only what shows all rows at once.
+const MOST: usize = 40;
 
 impl Report {
     /// Writes the tables, `table.tex`, `records.json`, `index.html` and `plots/` into `out`; `folder` is what the report
@@ -38,7 +38,7 @@ impl Report {
     fn pictures(&self, plots: &[Plot], folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let one = |plot: &Plot| -> Result<Vec<(PathBuf, Vec<u8>)>> {
             let mut files = vec![(folder.join(format!("{}.svg", plot.name)), plot.svg().into_bytes())];
-            if plot.subject != crate::Subject::Training || self.rows.len() <= MOST_TRAININGS {
+            if plot.subject == Subject::Scatter || self.rows.len() <= MOST {
                 files.push((folder.join(format!("{}.png", plot.name)), plot.png()?));
             }
             Ok(files)

@@ -25,7 +25,10 @@ pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>) -> Re
         || {
             let mut text = report.terminal(session.colour_stdout());
             if let Some(out) = out {
-                text += &format!("\nwritten to {}: index.html, plots/, table.md, table.tex, table.csv, summary.csv, records.json\n", out.display());
+                text += &format!(
+                    "\nwritten to {}: index.html, plots/, table.md, table.tex, table.csv, summary.csv, records.json\n",
+                    out.display()
+                );
             }
             text
         },

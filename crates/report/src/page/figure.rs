@@ -4,7 +4,12 @@ use crate::{Plot, Subject};
 use serde::Serialize;
 
 /// Pictures beyond so many in a section wait behind their titles.
-const OPEN: usize = 6;
+fn open(subject: Subject) -> usize {
+    if subject == Subject::Training { 4 } else { 9 }
+}
+
+/// Bytes of drawings in a page; those after them are linked.
+const MOST: usize = 3_500_000;
 
 /// All pictures of a subject.
 #[derive(Serialize)]
@@ -13,35 +18,42 @@ pub(super) struct Section {
     heading: &'static str,
     explanation: &'static str,
     figures: Vec<Figure>,
-    /// Behind its title, one by one.
-    folded: bool,
 }
 
 /// A picture with its numbers.
 #[derive(Serialize)]
 struct Figure {
+    /// Behind its title.
+    folded: bool,
     id: String,
     name: String,
     title: String,
-    svg: String,
+    /// None where the page would become too large with it; the picture's file is named instead.
+    svg: Option<String>,
     header: Vec<String>,
     lines: Vec<Vec<String>>,
 }
 
 /// The sections that have pictures, in order.
 pub(super) fn sections(plots: &[Plot]) -> Vec<Section> {
+    let mut bytes = 0;
     let section = |subject: Subject| {
         let (id, heading, explanation) = words(subject);
-        let figures: Vec<Figure> = plots.iter().filter(|p| p.subject == subject).map(figure).collect();
-        Section { id, heading, explanation, folded: figures.len() > OPEN, figures }
+        let of_it = plots.iter().filter(|p| p.subject == subject);
+        let figures: Vec<Figure> =
+            of_it.enumerate().map(|(i, plot)| figure(plot, i >= open(subject), &mut bytes)).collect();
+        Section { id, heading, explanation, figures }
     };
     Subject::ALL.into_iter().map(section).filter(|s| !s.figures.is_empty()).collect()
 }
 
-fn figure(plot: &Plot) -> Figure {
+fn figure(plot: &Plot, folded: bool, bytes: &mut usize) -> Figure {
     let id = format!("plot-{}", plot.name);
+    let svg = plot.drawing.inline(&id, &plot.title, &plot.description);
+    *bytes += svg.len();
     Figure {
-        svg: plot.drawing.inline(&id, &plot.title, &plot.description),
+        folded,
+        svg: (*bytes <= MOST).then_some(svg),
         id,
         name: plot.name.clone(),
         title: plot.title.clone(),
@@ -71,11 +83,9 @@ fn words(subject: Subject) -> (&'static str, &'static str, &'static str) {
              that broke it, of an ensemble's stages or of the suite's attacks in their order, so what stands late in the \
              order shows what the earlier ones left.",
         ),
-        Subject::Classes => (
-            "classes",
-            "Classes",
-            "Accuracy on the examples of each class, in percent, over all seeds of a row.",
-        ),
+        Subject::Classes => {
+            ("classes", "Classes", "Accuracy on the examples of each class, in percent, over all seeds of a row.")
+        }
         Subject::Transfer => (
             "transfer",
             "Transfer",

@@ -73,7 +73,11 @@ impl Report {
             problems: &self.problems,
             notes: &self.notes,
             // Flags have a section of their own.
-            remarks: self.remarks.iter().filter(|r| !flags.iter().any(|f| r.ends_with(&format!("({}).", f.name)))).collect(),
+            remarks: self
+                .remarks
+                .iter()
+                .filter(|r| !flags.iter().any(|f| r.ends_with(&format!("({}).", f.name))))
+                .collect(),
             flags,
             expectations: expectations(folder),
             shortened: &folder.manifest.shortened,

@@ -97,7 +97,8 @@ pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Ve
         let raised = flags.iter().filter_map(|f| {
             let places: Vec<_> = f.places.iter().filter(|p| p.row == *row).collect();
             let detail = places.iter().map(|p| format!("Seed {}: {}", p.seed, p.detail.trim_end_matches('.')));
-            (!places.is_empty()).then(|| Flagged { name: f.name.clone(), detail: detail.collect::<Vec<_>>().join(". ") + "." })
+            (!places.is_empty())
+                .then(|| Flagged { name: f.name.clone(), detail: detail.collect::<Vec<_>>().join(". ") + "." })
         });
         Line {
             row: row.clone(),

@@ -12,8 +12,8 @@ const BAR: f64 = 22.0;
 /// Draws bars of shares in percent; `parts` are the legend.
 pub(super) fn draw(title: &str, parts: &[(RGBColor, String)], bars: &[(String, Vec<f64>)]) -> Result<Drawing> {
     let longest = bars.iter().map(|b| b.0.chars().count()).max().unwrap_or(0).min(26);
-    let (left, width) = (16.0 + 6.4 * longest as f64, 560.0);
-    let (top, length) = (32.0, width - left - 16.0);
+    let (left, width) = (16.0 + 6.4 * longest as f64, 430.0);
+    let (top, length) = (32.0, width - left - 22.0);
     let below = top + BAR * bars.len() as f64 + 20.0;
     Drawing::new(width as u32, below as u32 + legend::height(parts.len()) + 4, |canvas| {
         Drawing::title(canvas, title)?;
@@ -34,6 +34,6 @@ pub(super) fn draw(title: &str, parts: &[(RGBColor, String)], bars: &[(String, V
             canvas.text(x, below - 12.0, 11.0, Side::Centre, INK, &format!("{percent} %"))?;
         }
         let entries: Vec<_> = parts.iter().map(|(colour, label)| (Key::Colour(*colour), label.clone())).collect();
-        legend::draw(canvas, 14.0, below, 270.0, &entries)
+        legend::draw(canvas, 14.0, below, 206.0, &entries)
     })
 }

@@ -1,6 +1,6 @@
 //! A sheet to draw on, and the SVG that comes of it.
 
-use super::palette::{INK, THEMED};
+use super::palette::{GRID, INK, THEMED};
 use crate::{Error, Result};
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
@@ -49,6 +49,8 @@ impl Canvas<'_> {
             Side::Up => (font.transform(FontTransform::Rotate270), HPos::Left),
         };
         let style = font.color(&colour).pos(Pos::new(h, VPos::Center));
+        // The backend centres on half an x-height; capitals and digits are higher.
+        let y = if matches!(side, Side::Up) { y } else { y + 0.08 * size };
         self.area.draw_text(text, &style, at(x, y))
     }
 
@@ -147,7 +149,7 @@ impl Drawing {
         let (w, h, fine) = (self.width, self.height, FINE as u32);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {} {}\" role=\"img\" \
-             font-family=\"{FONTS}\">\n<title>{}</title>\n<desc>{}</desc>\n<rect width=\"100%\" height=\"100%\" \
+             font-family=\"{FONTS}\"{COMMON} fill=\"#000000\">\n<title>{}</title>\n<desc>{}</desc>\n<rect width=\"100%\" height=\"100%\" \
              fill=\"#FFFFFF\"/>\n{}</svg>\n",
             w * fine,
             h * fine,
@@ -163,13 +165,13 @@ impl Drawing {
         let mut elements = self.elements.clone();
         for (colour, property) in THEMED {
             for attribute in ["fill", "stroke"] {
-                elements =
-                    elements.replace(&format!("{attribute}=\"{colour}\""), &format!("style=\"{attribute}:{property}\""));
+                elements = elements
+                    .replace(&format!("{attribute}=\"{colour}\""), &format!("style=\"{attribute}:{property}\""));
             }
         }
         let fine = FINE as u32;
         format!(
-            "<svg viewBox=\"0 0 {} {}\" width=\"{w}\" height=\"{h}\" role=\"img\" aria-labelledby=\"{id}-t\" \
+            "<svg viewBox=\"0 0 {} {}\" width=\"{w}\" height=\"{h}\" style=\"--w:{w}px\"{COMMON} fill=\"currentColor\" role=\"img\" aria-labelledby=\"{id}-t\" \
              aria-describedby=\"{id}-d\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>\n{elements}</svg>",
             self.width * fine,
             self.height * fine,
@@ -181,9 +183,13 @@ impl Drawing {
     }
 }
 
-/// The elements between plotters' opening and closing tag, one a line, without what goes without saying.
+/// What every text has that says nothing else, and stands once at the top instead.
+const COMMON: &str = " font-size=\"44\"";
+
+/// The elements between plotters' opening and closing tag, one a line, without what goes without saying; lines of the grid,
+/// which are many and lie behind everything else, as one path.
 fn tidy(svg: &str) -> String {
-    let mut out = String::new();
+    let (mut out, mut grid) = (String::new(), String::new());
     let mut text = false;
     for line in svg.lines().skip(1).filter(|l| *l != "</svg>") {
         if text || line == "</text>" {
@@ -194,17 +200,52 @@ fn tidy(svg: &str) -> String {
             }
             continue;
         }
-        let mut line = line.replace(" opacity=\"1\"", "").replace(" font-family=\"sans-serif\"", "").replace(" \"/>", "\"/>");
-        for empty in [" stroke=\"none\"", " opacity=\"0\""] {
-            line = line.replace(empty, "");
+        if let Some(((x, y), (to_x, to_y))) = grid_line(line) {
+            let _ = write!(grid, "M{x} {y}L{to_x} {to_y}");
+            continue;
         }
-        out.push_str(&whole_font_size(&line));
         text = line.starts_with("<text");
+        let mut line = line.replace(" \"/>", "\"/>");
+        for needless in [" opacity=\"1\"", " opacity=\"0\"", " font-family=\"sans-serif\"", " stroke=\"none\""] {
+            line = line.replace(needless, "");
+        }
+        if text {
+            line = whole_font_size(&line).replace(COMMON, "").replace(" fill=\"#000000\"", "");
+        } else if line.starts_with("<circle") || line.starts_with("<polygon") {
+            line = line.replace(" stroke-width=\"1\"", "");
+        }
+        out.push_str(&line);
         if !text {
             out.push('\n');
         }
     }
-    out
+    if grid.is_empty() {
+        return out;
+    }
+    let [r, g, b] = [GRID.0, GRID.1, GRID.2];
+    format!("<path fill=\"none\" stroke=\"#{r:02X}{g:02X}{b:02X}\" stroke-width=\"{FINE}\" d=\"{grid}\"/>\n{out}")
+}
+
+/// The ends of a straight line in the grid's colour.
+fn grid_line(element: &str) -> Option<((i32, i32), (i32, i32))> {
+    let value = |name: &str| {
+        let start = element.find(&format!(" {name}=\""))? + name.len() + 3;
+        Some(&element[start..start + element[start..].find('"')?])
+    };
+    let [r, g, b] = [GRID.0, GRID.1, GRID.2];
+    if value("stroke")? != format!("#{r:02X}{g:02X}{b:02X}") {
+        return None;
+    }
+    if element.starts_with("<line ") {
+        let number = |name: &str| value(name)?.parse().ok();
+        return Some(((number("x1")?, number("y1")?), (number("x2")?, number("y2")?)));
+    }
+    let mut points = value("points")?.split_whitespace().map(|point| {
+        let (x, y) = point.split_once(',')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    });
+    let ends = (points.next()??, points.next()??);
+    points.next().is_none().then_some(ends)
 }
 
 /// `font-size="47.99999"` as `font-size="48"`.

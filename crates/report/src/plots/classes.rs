@@ -86,7 +86,8 @@ fn accuracies(column: &Column, records: &[Record], row: &str, classes: usize) ->
             Column::Attack { attack, norm, eps } => (&c.attack, c.norm, &c.eps) == (attack, *norm, eps),
             Column::Worst { norm, eps } => (c.norm, &c.eps) == (*norm, eps),
         };
-        let cells: Vec<&Attacked> = record.result.attacked.iter().filter(|c| c.verdicts.len() == n).filter(is).collect();
+        let cells: Vec<&Attacked> =
+            record.result.attacked.iter().filter(|c| c.verdicts.len() == n).filter(is).collect();
         if *column != Column::Clean && cells.is_empty() {
             continue;
         }

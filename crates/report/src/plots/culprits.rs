@@ -79,9 +79,7 @@ fn trials<'a>(records: &'a [Record], norm: Norm, eps: &'a Eps) -> Vec<Trial<'a>>
             title: format!("What broke first, of all attacks at {}", strictest::budget(norm, eps)),
             name: format!("broken-by-{}", slug(&format!("{norm}-{eps}"))),
             culprits: attacks.iter().map(ToString::to_string).collect(),
-            blame: Box::new(move |record, i| {
-                cells(record, norm, eps).find(|c| broken(c, i)).map(|c| c.attack.clone())
-            }),
+            blame: Box::new(move |record, i| cells(record, norm, eps).find(|c| broken(c, i)).map(|c| c.attack.clone())),
         });
     }
     trials

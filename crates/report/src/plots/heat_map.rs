@@ -6,7 +6,7 @@ use super::palette::{INK, shade};
 use crate::Result;
 
 /// Width and height of a cell.
-const CELL: (f64, f64) = (40.0, 22.0);
+const CELL: (f64, f64) = (32.0, 22.0);
 
 /// Draws percentages; `None` stays empty.
 pub(super) fn draw(title: &str, columns: &[String], lines: &[(String, Vec<Option<f64>>)]) -> Result<Drawing> {

@@ -42,8 +42,14 @@ pub enum Subject {
 
 impl Subject {
     /// Every subject, in the page's order.
-    pub const ALL: [Subject; 6] =
-        [Subject::Security, Subject::Scatter, Subject::Culprits, Subject::Classes, Subject::Transfer, Subject::Training];
+    pub const ALL: [Subject; 6] = [
+        Subject::Security,
+        Subject::Scatter,
+        Subject::Culprits,
+        Subject::Classes,
+        Subject::Transfer,
+        Subject::Training,
+    ];
 }
 
 /// One picture, with its words and its numbers.
@@ -112,8 +118,11 @@ fn parts(rows: usize, most: usize) -> Vec<(std::ops::Range<usize>, String, Strin
     let count = rows.div_ceil(most).max(1);
     let size = rows.div_ceil(count).max(1);
     let of = |part: usize| {
-        let (file, title) =
-            if count == 1 { Default::default() } else { (format!("-{}", part + 1), format!(" ({} of {count})", part + 1)) };
+        let (file, title) = if count == 1 {
+            Default::default()
+        } else {
+            (format!("-{}", part + 1), format!(" ({} of {count})", part + 1))
+        };
         (part * size..((part + 1) * size).min(rows), file, title)
     };
     (0..count).map(of).filter(|(range, ..)| !range.is_empty()).collect()

@@ -88,9 +88,15 @@ impl Panel<'_> {
             let path: Vec<(i32, i32)> = points.iter().map(|p| to_pixel(p.x, p.y)).collect();
             canvas.area.draw(&PathElement::new(path.clone(), colour.stroke_width(2 * FINE as u32)))?;
             // Marks on every point hide a long curve.
-            let every = points.len().div_ceil(12).max(1);
+            let every = points.len().div_ceil(8).max(1);
             for (x, y) in path.iter().step_by(every) {
-                canvas.mark(line.series, f64::from(*x) / f64::from(FINE), f64::from(*y) / f64::from(FINE), 3.2, colour)?;
+                canvas.mark(
+                    line.series,
+                    f64::from(*x) / f64::from(FINE),
+                    f64::from(*y) / f64::from(FINE),
+                    3.2,
+                    colour,
+                )?;
             }
         }
         Ok(())

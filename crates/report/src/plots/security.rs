@@ -25,7 +25,8 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
         for (range, file, of) in parts(report.rows.len(), MOST) {
             let named = if curve.norm == Norm::Linf { String::new() } else { format!(" {}", curve.norm) };
             let title = format!("Robust accuracy under {}{named}{of}", curve.attack);
-            let rows: Vec<usize> = range.filter(|r| curve.columns.iter().any(|c| report.summary.value(*r, c.0).is_some())).collect();
+            let rows: Vec<usize> =
+                range.filter(|r| curve.columns.iter().any(|c| report.summary.value(*r, c.0).is_some())).collect();
             if rows.is_empty() {
                 continue;
             }
@@ -75,6 +76,8 @@ fn curves(columns: &[Column]) -> Vec<Curve> {
     }
     curves.iter_mut().for_each(|c| c.columns.sort_by(|a, b| a.1.total_cmp(&b.1)));
     curves.retain(|c| c.columns.len() > 1);
+    // The strictest first.
+    curves.sort_by_key(|c| !matches!(columns[c.columns[0].0], Column::Worst { .. }));
     curves
 }
 

@@ -29,8 +29,11 @@ struct Curve {
 pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     for row in &report.rows {
-        let trainings: Vec<&[Epoch]> =
-            records.iter().filter(|r| r.row == *row && !r.result.curve.is_empty()).map(|r| r.result.curve.as_slice()).collect();
+        let trainings: Vec<&[Epoch]> = records
+            .iter()
+            .filter(|r| r.row == *row && !r.result.curve.is_empty())
+            .map(|r| r.result.curve.as_slice())
+            .collect();
         let Some(first) = trainings.first().and_then(|t| t.first()) else { continue };
         let groups = groups(&trainings, first);
         let epochs = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
@@ -124,9 +127,14 @@ fn describe(row: &str, groups: &[Group], epochs: usize, seeds: usize, monitored_
         format!("{} {end}", c.name)
     };
     let ends = groups.iter().map(|g| {
-        format!("{}: {}", g.measure.trim_end_matches(", %"), g.curves.iter().map(|c| last(c, g.percent)).collect::<Vec<_>>().join(", "))
+        format!(
+            "{}: {}",
+            g.measure.trim_end_matches(", %"),
+            g.curves.iter().map(|c| last(c, g.percent)).collect::<Vec<_>>().join(", ")
+        )
     });
-    let of = if seeds > 1 { format!("means over {seeds} seeds, bands of one standard deviation, ") } else { String::new() };
+    let of =
+        if seeds > 1 { format!("means over {seeds} seeds, bands of one standard deviation, ") } else { String::new() };
     format!(
         "{row} over {epochs} epoch{}: {of}accuracies and gradients on monitored {monitored_on} images. At the end {}.",
         if epochs == 1 { "" } else { "s" },
@@ -149,7 +157,9 @@ fn draw(title: &str, groups: &[Group]) -> Result<Drawing> {
             for (i, group) in pair.iter().enumerate() {
                 let left = PANEL.0 * i as f64;
                 panel(group, left, top).draw(canvas)?;
-                let entries: Vec<_> = group.curves.iter().enumerate().map(|(k, c)| (Key::Series(k), c.name.clone())).collect();
+                // A measure that is its own name needs no legend.
+                let named = group.curves.iter().enumerate().filter(|(_, c)| !group.measure.starts_with(&c.name));
+                let entries: Vec<_> = named.map(|(k, c)| (Key::Series(k), c.name.clone())).collect();
                 legend::draw(canvas, left + 14.0, top + PANEL.1, 155.0, &entries)?;
             }
             top += height;

@@ -33,7 +33,8 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
             let value = |r: usize, k: usize| report.summary.value(r, k).map(|v| v.mean);
             let lines: Vec<(String, Vec<Option<f64>>)> =
                 range.map(|r| (report.rows[r].clone(), columns.iter().map(|(k, _)| value(r, *k)).collect())).collect();
-            let title = format!("Accuracy in percent on what was crafted elsewhere, {}{of}", strictest::budget(norm, &eps));
+            let title =
+                format!("Accuracy in percent on what was crafted elsewhere, {}{of}", strictest::budget(norm, &eps));
             let told = lines.iter().map(|(row, values)| {
                 let each = names.iter().zip(values).filter_map(|(name, v)| Some(format!("{} on {name}'s", one((*v)?))));
                 format!("{row}: {}", each.collect::<Vec<_>>().join(", "))
@@ -46,7 +47,9 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
                     told.collect::<Vec<_>>().join("; ")
                 ),
                 drawing: heat_map::draw(&title, &names, &lines)?,
-                header: std::iter::once("attacked".to_string()).chain(names.iter().map(|n| format!("made on {n}"))).collect(),
+                header: std::iter::once("attacked".to_string())
+                    .chain(names.iter().map(|n| format!("made on {n}")))
+                    .collect(),
                 lines: lines.iter().map(|(row, values)| heat_map_line(row, values)).collect(),
                 title,
             });
