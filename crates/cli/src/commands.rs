@@ -4,6 +4,7 @@ pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod doctor;
+pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod report;

@@ -6,7 +6,7 @@
 
 use gauntlet_core::record::{Attacked, CleanVerdict, Epoch, Fate, Flag, Outcome, Provenance, RECORD_FORMAT, Verdict};
 use gauntlet_core::{Norm, Record};
-use gauntlet_report::{Folder, Plot, Report, Subject};
+use gauntlet_report::{Folder, Leaderboard, Plot, Report, Subject};
 use serde_json::json;
 use std::path::Path;
 
@@ -283,6 +283,31 @@ fn a_png_shows_lines_and_letters() {
     assert!(is(0x00, 0x72, 0xb2) > 500 && is(0xd5, 0x5e, 0x00) > 500, "no lines");
     assert!(is(0, 0, 0) > 500, "no letters");
     assert!(is(255, 255, 255) > pixels.pixels().len() / 2, "not on white");
+}
+
+#[test]
+fn a_leaderboard_joins_reports_and_leaves_out_what_failed() {
+    let mut theirs = Folder::of("theirs", "gauntlet run theirs", vec![record("sturdy", 0, 300, 0, 0)]);
+    theirs.records[0].suite = "theirs".into();
+    let board = Leaderboard::new(&[tiny(), theirs]).unwrap();
+    let titles: Vec<String> = board.boards.iter().map(gauntlet_report::Board::title).collect();
+    assert_eq!(titles, ["mnist, linf ε = 8/255", "mnist, linf ε = 0.1", "mnist, l2 ε = 1"]);
+    golden("leaderboard.md", &board.markdown());
+    let ranks: Vec<(usize, &str)> = board.boards[1].standings.iter().map(|s| (s.rank, s.row.as_str())).collect();
+    // 15 of 100 against 50 is beyond doubt; thirty images do not tell 40 from 50.
+    assert_eq!(ranks, [(1, "sturdy"), (1, "grad_norm"), (2, "ce")]);
+    assert!(
+        board.problems.iter().any(|p| p.contains("`other` is left out, seed 0 of it failed")),
+        "{:?}",
+        board.problems
+    );
+    let page = board.html().unwrap();
+    assert_eq!(page.matches("<table").count(), 3);
+    assert!(page.contains("autoattack: a &lt;full&gt; disk") && !page.contains("<script"), "{page}");
+    let csv = String::from_utf8(board.csv().unwrap()).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 3 * 3, "{csv}");
+    let json: serde_json::Value = serde_json::from_slice(&board.json().unwrap()).unwrap();
+    assert_eq!(json["boards"][2]["norm"], "l2");
 }
 
 #[test]

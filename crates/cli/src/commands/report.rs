@@ -1,4 +1,4 @@
-//! `gauntlet report`: the tables again, from records alone.
+//! `gauntlet report`: tables, pictures and page again, from records alone.
 
 use crate::arguments;
 use crate::exit::{Code, Failure};

@@ -89,8 +89,8 @@ impl Leaderboard {
     pub fn csv(&self) -> Result<Vec<u8>> {
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record([
-            "data", "norm", "eps", "rank", "row", "suite", "model", "robust", "sd", "low", "high", "clean", "seeds", "n",
-            "attacks", "flags",
+            "data", "norm", "eps", "rank", "row", "suite", "model", "robust", "sd", "low", "high", "clean", "seeds",
+            "n", "attacks", "flags",
         ])?;
         for board in &self.boards {
             for s in &board.standings {
@@ -133,7 +133,8 @@ impl Leaderboard {
     /// # Errors
     /// The template refuses what it is given.
     pub fn html(&self) -> Result<String> {
-        let line = |standing| Line { standing, robust_text: robust(standing), clean_text: format!("{:.1}", standing.clean) };
+        let line =
+            |standing| Line { standing, robust_text: robust(standing), clean_text: format!("{:.1}", standing.clean) };
         let mut tables = Vec::new();
         for board in &self.boards {
             tables.push(Table { title: board.title(), lines: board.standings.iter().map(line).collect() });

@@ -130,7 +130,10 @@ impl Leaderboard {
 /// Orders by accuracy and counts for each how many are better beyond doubt.
 fn rank(standings: &mut [Standing]) {
     standings.sort_by(|a, b| {
-        b.robust.total_cmp(&a.robust).then(b.clean.total_cmp(&a.clean)).then_with(|| (&a.suite, &a.row).cmp(&(&b.suite, &b.row)))
+        b.robust
+            .total_cmp(&a.robust)
+            .then(b.clean.total_cmp(&a.clean))
+            .then_with(|| (&a.suite, &a.row).cmp(&(&b.suite, &b.row)))
     });
     let lows: Vec<f64> = standings.iter().map(|s| s.low).collect();
     for standing in standings {

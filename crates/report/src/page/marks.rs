@@ -3,7 +3,7 @@
 use minijinja::Value;
 
 /// The sentence escaped, what stands between backticks as `<code>`.
-pub(super) fn marked(text: &str) -> Value {
+pub(crate) fn marked(text: &str) -> Value {
     let mut html = String::new();
     for (i, part) in text.split('`').enumerate() {
         let part = crate::plots::escaped(part);

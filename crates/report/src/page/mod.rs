@@ -8,6 +8,7 @@ mod table;
 use crate::{Folder, Plot, Report, Result};
 use figure::Section;
 use flags::Raised;
+pub(crate) use marks::marked;
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -87,7 +88,7 @@ impl Report {
         };
         let mut environment = Environment::new();
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-        environment.add_filter("marked", marks::marked);
+        environment.add_filter("marked", marked);
         environment.add_template("page.html", include_str!("template.html"))?;
         Ok(environment.get_template("page.html")?.render(Serde(&page))?)
     }

@@ -201,7 +201,12 @@ fn tidy(svg: &str) -> String {
             continue;
         }
         if let Some(((x, y), (to_x, to_y))) = grid_line(line) {
-            let _ = write!(grid, "M{x} {y}L{to_x} {to_y}");
+            let _ = match (x == to_x, y == to_y) {
+                (true, true) => Ok(()),
+                (true, false) => write!(grid, "M{x} {y}V{to_y}"),
+                (false, true) => write!(grid, "M{x} {y}H{to_x}"),
+                (false, false) => write!(grid, "M{x} {y}L{to_x} {to_y}"),
+            };
             continue;
         }
         text = line.starts_with("<text");
@@ -210,7 +215,10 @@ fn tidy(svg: &str) -> String {
             line = line.replace(needless, "");
         }
         if text {
-            line = whole_font_size(&line).replace(COMMON, "").replace(" fill=\"#000000\"", "");
+            line = whole_font_size(&line)
+                .replace(COMMON, "")
+                .replace(" text-anchor=\"start\"", "")
+                .replace(" fill=\"#000000\"", "");
         } else if line.starts_with("<circle") || line.starts_with("<polygon") {
             line = line.replace(" stroke-width=\"1\"", "");
         }

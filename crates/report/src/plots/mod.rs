@@ -14,7 +14,7 @@ mod panel;
 mod png;
 mod scatter;
 mod security;
-mod strictest;
+pub(crate) mod strictest;
 mod ticks;
 mod training;
 mod transfer;

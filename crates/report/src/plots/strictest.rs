@@ -4,7 +4,7 @@ use crate::Column;
 use gauntlet_core::{Eps, Norm};
 
 /// For every norm and ε, in order: the worst case where several attacks share it, else the only attack.
-pub(super) fn columns(columns: &[Column]) -> Vec<(usize, Norm, Eps)> {
+pub(crate) fn columns(columns: &[Column]) -> Vec<(usize, Norm, Eps)> {
     let mut found: Vec<(usize, Norm, Eps)> = Vec::new();
     for (k, column) in columns.iter().enumerate() {
         let Some((norm, eps)) = column.budget() else { continue };
