@@ -59,7 +59,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert!(board.out.contains("linf ε = 0.05") && board.out.contains("nowhere"), "{}", board.out);
     let board: serde_json::Value = serde_json::from_str(&sandbox.read("board/leaderboard.json")).unwrap();
     assert_eq!(board["boards"][0]["standings"].as_array().unwrap().len(), 2 * 3, "{board}");
-    sandbox.run("leaderboard nowhere").expect(3);
+    sandbox.run("leaderboard nowhere").expect(2);
     let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
     assert_eq!(cells.len(), 15);
     assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));

@@ -1,6 +1,6 @@
 //! Pages, pictures, LaTeX and JSON from small hand-made records.
 //!
-//! What they should look like stands in `tests/golden`; `UPDATE_GOLDEN=1 cargo test --release --test page` writes it anew,
+//! What they should look like stands in `tests/golden`; `UPDATE_GOLDEN=1 cargo test --release --workspace --test page` writes it anew,
 //! to be read in the diff.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 

@@ -77,16 +77,22 @@
 
   // Flags explain themselves to pointer and keyboard alike.
   const tip = $("#tip");
+  let shown = null;
   const show = (flag) => {
+    shown = flag;
     const meaning = document.getElementById(flag.dataset.means);
     tip.textContent = `${flag.dataset.tip} ${meaning ? meaning.textContent : ""}`;
     tip.hidden = false;
-    const at = flag.getBoundingClientRect();
+    place();
+  };
+  const place = () => {
+    if (!shown) return;
+    const at = shown.getBoundingClientRect();
     const size = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(8, Math.min(at.left, innerWidth - size.width - 8))}px`;
     tip.style.top = `${at.bottom + size.height + 12 > innerHeight ? Math.max(8, at.top - size.height - 6) : at.bottom + 6}px`;
   };
-  const hide = () => { tip.hidden = true; };
+  const hide = () => { tip.hidden = true; shown = null; };
   all(".flag").forEach((flag) => {
     flag.addEventListener("mouseenter", () => show(flag));
     flag.addEventListener("focus", () => show(flag));
@@ -94,7 +100,7 @@
     flag.addEventListener("blur", hide);
   });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, true);
+  addEventListener("scroll", place, true);
 
   const copy = $("#copy");
   if (navigator.clipboard) {

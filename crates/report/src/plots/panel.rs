@@ -122,7 +122,7 @@ pub(super) fn axes(
     chart
         .configure_mesh()
         .max_light_lines(0)
-        .set_all_tick_mark_size(0)
+        .set_all_tick_mark_size(units(4.0))
         .bold_line_style(GRID.stroke_width(FINE as u32))
         .axis_style(GRID.stroke_width(FINE as u32))
         .label_style(font)
