@@ -16,6 +16,10 @@ doc:
 deny:
     cargo deny --offline check bans licenses sources
 
+# A report in the programs it is for: Chromium, LaTeX, pandas, polars, R (installs them)
+page *reports:
+    bash scripts/page/run.sh {{reports}}
+
 # Golden files from PyTorch (installs it into a virtual environment)
 parity:
     bash scripts/parity/run.sh

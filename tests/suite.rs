@@ -48,7 +48,18 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let again = sandbox.ok("report reports/small -o again");
     assert_eq!(sandbox.read("again/table.md"), table);
     assert_eq!(sandbox.read("again/table.csv"), csv);
-    assert!(again.out.contains("written: again/table.md"), "{}", again.out);
+    assert!(again.out.contains("written to again: index.html"), "{}", again.out);
+    let page = sandbox.read("again/index.html");
+    assert!(page.contains("<code id=\"command\">gauntlet run small.toml</code>"), "{page}");
+    assert!(sandbox.read("again/table.tex").contains("\\toprule"));
+    assert_eq!(sandbox.read("again/plots/security-fgsm.svg"), sandbox.read("reports/small/plots/security-fgsm.svg"));
+
+    // Any number of reports in one order; a folder that is none is named and the rest ranked.
+    let board = sandbox.run("leaderboard reports/small mine nowhere -o board").expect(4);
+    assert!(board.out.contains("linf ε = 0.05") && board.out.contains("nowhere"), "{}", board.out);
+    let board: serde_json::Value = serde_json::from_str(&sandbox.read("board/leaderboard.json")).unwrap();
+    assert_eq!(board["boards"][0]["standings"].as_array().unwrap().len(), 2 * 3, "{board}");
+    sandbox.run("leaderboard nowhere").expect(2);
     let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
     assert_eq!(cells.len(), 15);
     assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));

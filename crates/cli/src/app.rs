@@ -111,6 +111,7 @@ impl App {
                 Command::Train(a) => commands::train::train(&session, &a),
                 Command::Attack(a) => commands::attack::attack(&session, &a),
                 Command::Report(a) => commands::report::report(&session, &a),
+                Command::Leaderboard(a) => commands::leaderboard::leaderboard(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),
                 Command::New(a) => commands::new::new(&session, &a),
                 Command::Check(a) => commands::check::check(&session, &a),

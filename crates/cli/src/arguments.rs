@@ -52,8 +52,10 @@ pub(crate) enum Command {
     Train(Train),
     /// Attack one checkpoint
     Attack(Attack),
-    /// Make the tables again from a folder of records
+    /// Make tables, pictures and page again from a folder of records
     Report(Report),
+    /// Rank the rows of any number of reports by accuracy under the worst case
+    Leaderboard(Leaderboard),
     /// List what suite files can name
     List(List),
     /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
@@ -264,7 +266,17 @@ pub(crate) struct Attack {
 pub(crate) struct Report {
     /// Folder of records, or of a report that holds `records`
     pub(crate) records: PathBuf,
-    /// Folder of the tables (default: only print)
+    /// Folder of the report (default: only print)
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Leaderboard {
+    /// Folders of records, or of reports that hold `records`: your own, your colleagues'
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) reports: Vec<PathBuf>,
+    /// Folder of leaderboard.html, .md, .csv and .json (default: only print)
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

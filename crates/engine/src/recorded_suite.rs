@@ -61,10 +61,11 @@ pub(crate) fn recorded_suite(
         carry: read(&conditions["carry"])?,
         draws: conditions["draws"].as_u64().map_or(1, |draws| draws as u32),
         rows,
-        attacks: attacks(record, registry)?,
+        attacks: attacks.iter().filter_map(|a| a.entry.as_ref().ok().cloned()).collect(),
         expect: Vec::new(),
         quick: None,
-    })
+    };
+    Ok((suite, attacks))
 }
 
 /// An error if this version would compute something else than what is recorded.

@@ -21,6 +21,15 @@ pub enum Error {
     /// A table could not be put into CSV.
     #[error("cannot write a table as CSV: {0}")]
     Csv(#[from] csv::Error),
+    /// A picture could not be drawn.
+    #[error("cannot draw a picture: {0}")]
+    Plot(String),
+    /// The page could not be put together.
+    #[error("cannot write the page: {0}")]
+    Page(#[from] minijinja::Error),
+    /// Records could not be put into JSON.
+    #[error("cannot write the records as JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// Result with [`enum@Error`].

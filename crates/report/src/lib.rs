@@ -1,4 +1,5 @@
-//! Pure functions from records to tables: CSV, Markdown and text for a terminal.
+//! Pure functions from records to tables, pictures and a page: CSV, JSON, Markdown, LaTeX, HTML, SVG, PNG and text for a
+//! terminal.
 //!
 //! A folder of records ([`Folder`]) becomes a [`Report`]; the same records always give the same bytes. Every number is
 //! computed from the verdicts of single examples, so worst cases, intervals, paired tests, classes and who broke what need
@@ -8,15 +9,21 @@ mod answers;
 mod broken;
 mod classes;
 mod column;
+mod digest;
 mod digits;
 mod error;
 mod expectation_line;
 mod expectations;
 mod folder;
+mod latex;
+mod leaderboard;
 mod markdown;
 mod models;
+mod page;
 mod pairs;
+mod plots;
 mod provenance;
+mod publication;
 mod report;
 mod sections;
 mod standings;
@@ -31,7 +38,9 @@ pub use column::{Column, Count};
 pub use error::{Error, Result};
 pub use expectations::{Judged, Judgement, Outcome, Sample, Seen};
 pub use folder::{Entry, Folder, MANIFEST, Manifest};
+pub use leaderboard::{Board, Leaderboard, Ranked};
 pub use pairs::{Pair, Power};
+pub use plots::{Drawing, Plot, Subject};
 pub use report::{Cost, Failure, Report};
 pub use standings::{Standing, Standings};
 pub use summary::{Summary, Value};

@@ -1,4 +1,4 @@
-//! `gauntlet report`: the tables again, from records alone.
+//! `gauntlet report`: tables, pictures and page again, from records alone.
 
 use crate::arguments;
 use crate::exit::{Code, Failure};
@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn report(session: &Session, arguments: &arguments::Report) -> Result<Code, Failure> {
-    let report = Report::new(&Folder::read(&arguments.records)?)?;
-    let written = arguments.out.as_ref().map(|out| report.write(out)).transpose()?.unwrap_or_default();
+    let folder = Folder::read(&arguments.records)?;
+    let report = Report::new(&folder)?;
+    let written = arguments.out.as_ref().map(|out| report.publish(&folder, out)).transpose()?.unwrap_or_default();
     show(session, &report, arguments.out.as_deref(), &written)?;
     // A table that lacks records is no lie, but a script must not take it for the whole.
     Ok(if report.problems.is_empty() { code(&report) } else { Code::Parts })
@@ -24,15 +25,30 @@ pub(crate) fn code(report: &Report) -> Code {
     }
 }
 
+/// Files by their names in the report's folder; pictures by the name of theirs.
+fn names(out: &Path, written: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for path in written {
+        let inner = path.strip_prefix(out).unwrap_or(path);
+        let name = match inner.parent().filter(|p| !p.as_os_str().is_empty()) {
+            Some(folder) => format!("{}/", folder.display()),
+            None => inner.display().to_string(),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The report to stdout.
 pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>, written: &[PathBuf]) -> Result<(), Failure> {
     session.result(
         || object(report, out),
         || {
             let mut text = report.terminal(session.colour_stdout());
-            if !written.is_empty() {
-                let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-                text += &format!("\nwritten: {}\n", files.join(", "));
+            if let Some(out) = out {
+                text += &format!("\nwritten to {}: {}\n", out.display(), names(out, written).join(", "));
             }
             text
         },

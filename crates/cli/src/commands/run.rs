@@ -71,7 +71,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         let folder_of = Folder { manifest, records, pictures, problems: Vec::new() };
         folder_of.write(&folder)?;
         let report = Report::new(&folder_of)?;
-        let written = report.write(&out)?;
+        let written = report.publish(&folder_of, &out)?;
         (report, written)
     };
     show(session, &report, Some(&out), &written)?;

@@ -1,0 +1,35 @@
+//! `gauntlet leaderboard`: the rows of any number of reports in one order.
+
+use crate::arguments;
+use crate::exit::{Code, Failure};
+use crate::session::Session;
+use gauntlet_report::{Folder, Leaderboard};
+use serde_json::json;
+
+pub(crate) fn leaderboard(session: &Session, arguments: &arguments::Leaderboard) -> Result<Code, Failure> {
+    let (mut folders, mut unread) = (Vec::new(), Vec::new());
+    for path in &arguments.reports {
+        match Folder::read(path) {
+            Ok(folder) => folders.push(folder),
+            Err(error) if arguments.reports.len() > 1 => unread.push(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut board = Leaderboard::new(&folders)?;
+    board.problems.splice(0..0, unread);
+    if let Some(out) = &arguments.out {
+        board.write(out)?;
+    }
+    session.result(
+        || json!(board),
+        || {
+            let mut text = board.markdown();
+            if let Some(out) = &arguments.out {
+                text += &format!("\nwritten to {}: leaderboard.html, .md, .csv, .json\n", out.display());
+            }
+            text
+        },
+    )?;
+    // A board that lacks a report is no lie, but a script must not take it for the whole.
+    Ok(if board.problems.is_empty() { Code::Done } else { Code::Parts })
+}

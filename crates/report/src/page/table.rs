@@ -1,0 +1,148 @@
+//! The table of the page, and the table of every training.
+
+use super::flags::Raised;
+use crate::{Column, Report};
+use gauntlet_core::{Norm, Record};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The heading of a column.
+#[derive(Serialize)]
+pub(super) struct Head {
+    label: String,
+    attack: String,
+    budget: String,
+}
+
+/// A row over its seeds.
+#[derive(Serialize)]
+pub(super) struct Line {
+    row: String,
+    failed: bool,
+    /// What the filter looks through: row, recipe, penalties, model.
+    words: String,
+    flags: Vec<Flagged>,
+    cells: Vec<Cell>,
+}
+
+/// A flag of a row.
+#[derive(Serialize)]
+struct Flagged {
+    name: String,
+    detail: String,
+}
+
+/// A number with what is known of its uncertainty.
+#[derive(Serialize)]
+struct Cell {
+    value: Option<String>,
+    text: String,
+    sd: Option<String>,
+    interval: String,
+}
+
+/// One training.
+#[derive(Serialize)]
+pub(super) struct Training {
+    row: String,
+    seed: u64,
+    n: String,
+    cost: String,
+    cells: Vec<String>,
+}
+
+/// `ε = 0.3`, `l2 ε = 1`; none for clean.
+pub(super) fn budget(column: &Column) -> Option<String> {
+    column.budget().map(|(norm, eps)| match norm {
+        Norm::Linf => format!("ε = {eps}"),
+        norm => format!("{norm} ε = {eps}"),
+    })
+}
+
+/// Each text once, in order.
+pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in texts {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
+}
+
+pub(super) fn heads(report: &Report) -> Vec<Head> {
+    let head = |c: &Column| Head {
+        label: c.to_string(),
+        attack: c.attack().to_string(),
+        budget: budget(c).unwrap_or_default(),
+    };
+    report.columns.iter().map(head).collect()
+}
+
+pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {
+    let line = |(r, row): (usize, &String)| {
+        let failed = report.failed(row);
+        let cell = |k: usize| match report.summary.value(r, k) {
+            Some(v) => Cell {
+                value: Some(format!("{:.2}", v.mean)),
+                text: format!("{:.1}", v.mean),
+                sd: (v.seeds > 1).then(|| format!("{:.1}", v.sd)),
+                interval: format!("{:.1}–{:.1}", v.low, v.high),
+            },
+            None => {
+                let text = if failed { "failed" } else { "–" };
+                Cell { value: None, text: text.into(), sd: None, interval: String::new() }
+            }
+        };
+        let raised = flags.iter().filter_map(|f| {
+            let places: Vec<_> = f.places.iter().filter(|p| p.row == *row).collect();
+            let detail = places.iter().map(|p| format!("Seed {}: {}", p.seed, p.detail.trim_end_matches('.')));
+            (!places.is_empty())
+                .then(|| Flagged { name: f.name.clone(), detail: detail.collect::<Vec<_>>().join(". ") + "." })
+        });
+        Line {
+            row: row.clone(),
+            failed,
+            words: words(row, records),
+            flags: raised.collect(),
+            cells: (0..report.columns.len()).map(cell).collect(),
+        }
+    };
+    report.rows.iter().enumerate().map(line).collect()
+}
+
+/// The names that a reader may look for: of the row, its recipe, its penalties, its model.
+fn words(row: &str, records: &[Record]) -> String {
+    let mut words = vec![row.to_lowercase()];
+    if let Some(record) = records.iter().find(|r| r.row == row) {
+        let at = |pointer: &str| record.result.configuration.pointer(pointer);
+        let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_lowercase);
+        words.extend(at("/training/recipe/base").and_then(name));
+        words.extend(at("/training/recipe/penalties").and_then(Value::as_array).into_iter().flatten().filter_map(name));
+        words.extend(at("/training/model").and_then(name));
+    }
+    distinct(words.into_iter()).join(" ")
+}
+
+pub(super) fn trainings(report: &Report) -> Vec<Training> {
+    let mut trainings: Vec<Training> = Vec::new();
+    for count in &report.counts {
+        let k = report.columns.iter().position(|c| *c == count.column);
+        if !trainings.last().is_some_and(|t| t.row == count.row && t.seed == count.seed) {
+            let cost = report.costs.iter().find(|c| c.row == count.row && c.seed == count.seed);
+            trainings.push(Training {
+                row: count.row.clone(),
+                seed: count.seed,
+                n: count.n.to_string(),
+                cost: cost.map_or("–".into(), |c| format!("{:.2}", c.relative_to_ce)),
+                cells: vec!["–".to_string(); report.columns.len()],
+            });
+        }
+        let cell = trainings.last_mut().zip(k).and_then(|(t, k)| t.cells.get_mut(k));
+        if let Some(cell) = cell {
+            let (low, high) = count.interval();
+            *cell = format!("{:.1} ({low:.1}–{high:.1})", count.percent());
+        }
+    }
+    trainings
+}

@@ -1,0 +1,134 @@
+//! Pictures of a report: each is drawn once, as SVG, and goes into the page, into `plots/*.svg` and into `plots/*.png`.
+//!
+//! Every picture brings a title, a description in words and its numbers as a table, so that nothing is said by a picture
+//! alone.
+
+mod bars;
+mod canvas;
+mod classes;
+mod culprits;
+mod heat_map;
+mod legend;
+mod palette;
+mod panel;
+mod png;
+mod scatter;
+mod security;
+pub(crate) mod strictest;
+mod ticks;
+mod training;
+mod transfer;
+
+use crate::{Folder, Report, Result};
+pub use canvas::Drawing;
+pub(crate) use canvas::escaped;
+
+/// What a picture is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Robust accuracy against ε.
+    Security,
+    /// Clean against robust accuracy.
+    Scatter,
+    /// Which attack broke how much.
+    Culprits,
+    /// Accuracy per class.
+    Classes,
+    /// What was crafted on one model, tried on another.
+    Transfer,
+    /// The course of a training.
+    Training,
+}
+
+impl Subject {
+    /// Every subject, in the page's order.
+    pub const ALL: [Subject; 6] = [
+        Subject::Security,
+        Subject::Scatter,
+        Subject::Culprits,
+        Subject::Classes,
+        Subject::Transfer,
+        Subject::Training,
+    ];
+}
+
+/// One picture, with its words and its numbers.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    /// Stem of its files.
+    pub name: String,
+    /// What it is about.
+    pub subject: Subject,
+    /// What it shows.
+    pub title: String,
+    /// What can be seen in it, in words.
+    pub description: String,
+    /// The picture.
+    pub drawing: Drawing,
+    /// Headings of its numbers.
+    pub header: Vec<String>,
+    /// Its numbers, a line for each name in the first cell.
+    pub lines: Vec<Vec<String>>,
+}
+
+impl Plot {
+    /// Every picture of a report.
+    ///
+    /// # Errors
+    /// A picture cannot be drawn.
+    pub fn all(report: &Report, folder: &Folder) -> Result<Vec<Plot>> {
+        let mut plots = security::plots(report)?;
+        plots.extend(scatter::plots(report)?);
+        plots.extend(culprits::plots(report, &folder.records)?);
+        plots.extend(classes::plots(report, &folder.records)?);
+        plots.extend(transfer::plots(report)?);
+        plots.extend(training::plots(report, &folder.records)?);
+        Ok(plots)
+    }
+
+    /// The picture as a file of its own, on white.
+    pub fn svg(&self) -> String {
+        self.drawing.file(&self.title, &self.description)
+    }
+
+    /// The picture as pixels, two for each unit of the drawing.
+    ///
+    /// # Errors
+    /// The renderer refuses the drawing.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        png::render(&self.svg())
+    }
+}
+
+/// A name as a part of a file's name: letters, digits and dots, all else a hyphen.
+fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        let c = if c.is_alphanumeric() || c == '.' { c } else { '-' };
+        if !(c == '-' && (slug.is_empty() || slug.ends_with('-'))) {
+            slug.push(c);
+        }
+    }
+    slug.trim_end_matches('-').to_string()
+}
+
+/// Names of the parts of something that is drawn `most` rows at a time: the part's rows, and what follows its file name
+/// and its title.
+fn parts(rows: usize, most: usize) -> Vec<(std::ops::Range<usize>, String, String)> {
+    let count = rows.div_ceil(most).max(1);
+    let size = rows.div_ceil(count).max(1);
+    let of = |part: usize| {
+        let (file, title) = if count == 1 {
+            Default::default()
+        } else {
+            (format!("-{}", part + 1), format!(" ({} of {count})", part + 1))
+        };
+        (part * size..((part + 1) * size).min(rows), file, title)
+    };
+    (0..count).map(of).filter(|(range, ..)| !range.is_empty()).collect()
+}
+
+/// One decimal, and a minus that is one.
+fn one(value: f64) -> String {
+    format!("{value:.1}").replace('-', "−")
+}

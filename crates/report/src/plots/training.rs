@@ -1,0 +1,202 @@
+//! Training curves of a row: loss terms, accuracies, gradient norms, alignment.
+
+use super::canvas::Drawing;
+use super::legend::{self, Key};
+use super::panel::{Axis, Line, Panel, Point};
+use super::{Plot, Subject, slug, ticks};
+use crate::{Report, Result};
+use gauntlet_core::Record;
+use gauntlet_core::record::Epoch;
+use gauntlet_core::statistics::mean_sd;
+
+/// Epochs in the table of numbers; of a longer training they are evenly picked.
+const MOST_EPOCHS: usize = 30;
+
+/// What one panel shows.
+struct Group {
+    measure: &'static str,
+    percent: bool,
+    curves: Vec<Curve>,
+}
+
+/// A measure over epochs.
+struct Curve {
+    name: String,
+    points: Vec<Point>,
+}
+
+/// A picture for every row that was trained.
+pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
+    let mut plots = Vec::new();
+    for row in &report.rows {
+        let trainings: Vec<&[Epoch]> = records
+            .iter()
+            .filter(|r| r.row == *row && !r.result.curve.is_empty())
+            .map(|r| r.result.curve.as_slice())
+            .collect();
+        let Some(first) = trainings.first().and_then(|t| t.first()) else { continue };
+        let groups = groups(&trainings, first);
+        let epochs = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
+        let title = format!("Training of {row}");
+        let (header, lines) = numbers(&groups);
+        plots.push(Plot {
+            name: format!("training-{}", slug(row)),
+            subject: Subject::Training,
+            description: describe(row, &groups, epochs, trainings.len(), &first.monitored_on),
+            drawing: draw(&title, &groups)?,
+            header,
+            lines,
+            title,
+        });
+    }
+    Ok(plots)
+}
+
+fn groups(trainings: &[&[Epoch]], first: &Epoch) -> Vec<Group> {
+    let curve = |name: &str, scale: f64, of: &dyn Fn(&Epoch) -> Option<f64>| Curve {
+        name: name.to_string(),
+        points: over_seeds(trainings, scale, of),
+    };
+    let term = |name: &String| curve(name, 1.0, &|e| e.terms.iter().find(|t| t.0 == *name).map(|t| t.1));
+    let terms = first.terms.iter().map(|t| term(&t.0)).collect();
+    let accuracies = vec![
+        curve("clean", 100.0, &|e| Some(e.clean_accuracy)),
+        curve("quick attack", 100.0, &|e| Some(e.robust_accuracy)),
+        curve("own budget, FGSM", 100.0, &|e| e.own_fgsm_accuracy),
+        curve("own budget, PGD", 100.0, &|e| e.own_pgd_accuracy),
+    ];
+    let norms = vec![curve("L1", 1.0, &|e| Some(e.gradient_l1)), curve("L2", 1.0, &|e| Some(e.gradient_l2))];
+    let alignment = vec![curve("alignment", 1.0, &|e| e.alignment)];
+    let all = [
+        ("loss terms", false, terms),
+        ("accuracy, %", true, accuracies),
+        ("norm of the input gradient", false, norms),
+        ("alignment of input gradients", false, alignment),
+    ];
+    all.into_iter()
+        .map(|(measure, percent, curves): (_, _, Vec<Curve>)| Group {
+            measure,
+            percent,
+            curves: curves.into_iter().filter(|c| !c.points.is_empty()).collect(),
+        })
+        .filter(|g| !g.curves.is_empty())
+        .collect()
+}
+
+/// Mean and standard deviation over seeds, epoch by epoch, where all that got there were measured.
+fn over_seeds(trainings: &[&[Epoch]], scale: f64, of: &dyn Fn(&Epoch) -> Option<f64>) -> Vec<Point> {
+    let longest = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
+    let point = |i: usize| {
+        let epochs: Vec<&Epoch> = trainings.iter().filter_map(|t| t.get(i)).collect();
+        let values: Vec<f64> = epochs.iter().filter_map(|e| of(e)).map(|v| v * scale).collect();
+        let (mean, sd) = mean_sd(&values)?;
+        Some(Point { x: f64::from(epochs.first()?.epoch), y: mean, low: mean - sd, high: mean + sd })
+    };
+    (0..longest).filter_map(point).collect()
+}
+
+fn numbers(groups: &[Group]) -> (Vec<String>, Vec<Vec<String>>) {
+    let curves: Vec<(&Curve, bool)> = groups.iter().flat_map(|g| g.curves.iter().map(|c| (c, g.percent))).collect();
+    let mut header = vec!["epoch".to_string()];
+    header.extend(groups.iter().flat_map(|g| {
+        g.curves.iter().map(|c| match g.measure {
+            "norm of the input gradient" => format!("gradient {}", c.name),
+            "accuracy, %" => format!("{}, %", c.name),
+            _ => c.name.clone(),
+        })
+    }));
+    let mut epochs: Vec<f64> = curves.iter().flat_map(|(c, _)| c.points.iter().map(|p| p.x)).collect();
+    epochs.sort_by(f64::total_cmp);
+    epochs.dedup();
+    let every = epochs.len().div_ceil(MOST_EPOCHS).max(1);
+    let kept = epochs.iter().enumerate().filter(|(i, _)| i % every == 0 || i + 1 == epochs.len());
+    let line = |epoch: f64| {
+        let value = |(curve, percent): &(&Curve, bool)| {
+            let y = curve.points.iter().find(|p| p.x == epoch).map(|p| p.y);
+            y.map_or("–".into(), |y| if *percent { super::one(y) } else { ticks::number(y) })
+        };
+        std::iter::once(format!("{epoch}")).chain(curves.iter().map(value)).collect()
+    };
+    (header, kept.map(|(_, e)| line(*e)).collect())
+}
+
+fn describe(row: &str, groups: &[Group], epochs: usize, seeds: usize, monitored_on: &str) -> String {
+    let last = |c: &Curve, percent: bool| {
+        let end = c.points.last().map_or(0.0, |p| p.y);
+        let end = if percent { format!("{} %", super::one(end)) } else { ticks::number(end) };
+        format!("{} {end}", c.name)
+    };
+    let ends = groups.iter().map(|g| {
+        format!(
+            "{}: {}",
+            g.measure.trim_end_matches(", %"),
+            g.curves.iter().map(|c| last(c, g.percent)).collect::<Vec<_>>().join(", ")
+        )
+    });
+    let of =
+        if seeds > 1 { format!("means over {seeds} seeds, bands of one standard deviation, ") } else { String::new() };
+    format!(
+        "{row} over {epochs} epoch{}: {of}accuracies and gradients on monitored {monitored_on} images. At the end {}.",
+        if epochs == 1 { "" } else { "s" },
+        ends.collect::<Vec<_>>().join("; ")
+    )
+}
+
+/// Width and height of a panel, its legend apart.
+const PANEL: (f64, f64) = (330.0, 190.0);
+
+fn draw(title: &str, groups: &[Group]) -> Result<Drawing> {
+    // The legends of neighbours are equally high.
+    let lines = |pair: &[Group]| pair.iter().map(|g| legend::height(g.curves.len())).max().unwrap_or(0);
+    let heights: Vec<f64> = groups.chunks(2).map(|pair| PANEL.1 + f64::from(lines(pair))).collect();
+    let height = 28.0 + heights.iter().sum::<f64>();
+    Drawing::new(2 * PANEL.0 as u32, height as u32, |canvas| {
+        Drawing::title(canvas, title)?;
+        let mut top = 28.0;
+        for (pair, height) in groups.chunks(2).zip(&heights) {
+            for (i, group) in pair.iter().enumerate() {
+                let left = PANEL.0 * i as f64;
+                panel(group, left, top).draw(canvas)?;
+                // A measure that is its own name needs no legend.
+                let named = group.curves.iter().enumerate().filter(|(_, c)| !group.measure.starts_with(&c.name));
+                let entries: Vec<_> = named.map(|(k, c)| (Key::Series(k), c.name.clone())).collect();
+                legend::draw(canvas, left + 14.0, top + PANEL.1, 155.0, &entries)?;
+            }
+            top += height;
+        }
+        Ok(())
+    })
+}
+
+fn panel(group: &Group, left: f64, top: f64) -> Panel<'static> {
+    let points = || group.curves.iter().flat_map(|c| &c.points).filter(|p| p.y.is_finite());
+    let epochs = points().fold((f64::MAX, 0.0f64), |(a, b), p| (a.min(p.x), b.max(p.x)));
+    let (from, to) = (epochs.0.min(epochs.1), epochs.1.max(epochs.0.min(epochs.1) + 1e-6));
+    let (low, high) = points().fold((f64::MAX, f64::MIN), |(a, b), p| (a.min(p.y), b.max(p.y)));
+    // Terms and norms differ by orders of magnitude; a logarithm shows them all.
+    let logarithmic = !group.percent && low > 0.0 && high / low > 20.0;
+    let y = if group.percent {
+        Axis { low: 0.0, high: 100.0, ticks: ticks::linear(0.0, 100.0, 5) }
+    } else if logarithmic {
+        let (low, high) = (low.log10() - 0.05, high.log10() + 0.05);
+        Axis { low, high, ticks: ticks::logarithmic(low, high) }
+    } else {
+        let low = points().map(|p| p.low).fold(low.min(0.0), f64::min);
+        let high = points().map(|p| p.high).fold(high, f64::max);
+        let high = if high > low { high + 0.03 * (high - low) } else { low + 1.0 };
+        Axis { low, high, ticks: ticks::linear(low, high, 4) }
+    };
+    let inside = |v: f64| v.clamp(y.low, y.high);
+    let scaled = |v: f64| inside(if logarithmic { v.max(f64::MIN_POSITIVE).log10() } else { v });
+    let point = |p: &Point| Point { x: p.x, y: scaled(p.y), low: scaled(p.low), high: scaled(p.high) };
+    let finite = |c: &Curve| c.points.iter().filter(|p| p.y.is_finite()).map(point).collect();
+    let lines = group.curves.iter().enumerate().map(|(series, c)| Line { series, points: finite(c) }).collect();
+    Panel {
+        place: (left, top, PANEL.0, PANEL.1),
+        measure: group.measure,
+        along: "epoch",
+        x: Axis { low: from, high: to, ticks: ticks::whole(from as u32, to as u32, 6) },
+        y,
+        lines,
+    }
+}
