@@ -162,7 +162,7 @@ fn workers_share_the_work_and_end_with_who_started_them() {
     // A worker that is killed costs its step, and is told.
     let parent = start();
     let victim = Cell::new(0);
-    wait("a worker", || at_work(&parent).first().is_some_and(|pid| victim.replace(*pid) == 0));
+    wait("a worker", || at_work(&parent).first().map(|pid| victim.set(*pid)).is_some());
     let victim = victim.get();
     Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap();
     let ended = done(parent.wait_with_output().unwrap()).expect(0);
