@@ -22,6 +22,7 @@ mod transfer;
 use crate::{Folder, Report, Result};
 pub use canvas::Drawing;
 pub(crate) use canvas::escaped;
+use std::collections::BTreeSet;
 
 /// What a picture is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Plot {
         plots.extend(classes::plots(report, &folder.records)?);
         plots.extend(transfer::plots(report)?);
         plots.extend(training::plots(report, &folder.records)?);
+        tell_apart(plots.iter_mut().map(|p| &mut p.name));
         Ok(plots)
     }
 
@@ -100,11 +102,21 @@ impl Plot {
     }
 }
 
-/// A name as a part of a file's name: letters, digits and dots, all else a hyphen.
+/// Gives names that stand twice a mark more, so that no picture's file overwrites another's.
+fn tell_apart<'a>(names: impl Iterator<Item = &'a mut String>) {
+    let mut taken = BTreeSet::new();
+    for name in names {
+        while !taken.insert(name.clone()) {
+            name.push('+');
+        }
+    }
+}
+
+/// A name as a part of a file's name: letters, digits, dots and what rows may have beside them; all else is a hyphen.
 fn slug(text: &str) -> String {
     let mut slug = String::new();
     for c in text.chars() {
-        let c = if c.is_alphanumeric() || c == '.' { c } else { '-' };
+        let c = if c.is_alphanumeric() || "._+=".contains(c) { c } else { '-' };
         if !(c == '-' && (slug.is_empty() || slug.ends_with('-'))) {
             slug.push(c);
         }
@@ -131,4 +143,29 @@ fn parts(rows: usize, most: usize) -> Vec<(std::ops::Range<usize>, String, Strin
 /// One decimal, and a minus that is one.
 fn one(value: f64) -> String {
     format!("{value:.1}").replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_pictures_share_a_file_and_none_leaves_its_folder() {
+        assert_eq!(slug("../../pgd (l2) ε=0.3"), "..-..-pgd-l2-ε=0.3");
+        assert_ne!(slug("a+b"), slug("a_b"));
+        let mut names = ["a", "b", "a", "a+", "a"].map(String::from);
+        tell_apart(names.iter_mut());
+        assert_eq!(names, ["a", "b", "a+", "a++", "a+++"]);
+    }
+
+    #[test]
+    fn parts_are_about_equal_and_leave_nothing_out() {
+        let ranges = |rows, most| parts(rows, most).into_iter().map(|p| (p.0.start, p.0.end)).collect::<Vec<_>>();
+        assert_eq!(ranges(7, 7), [(0, 7)]);
+        assert_eq!(ranges(8, 7), [(0, 4), (4, 8)]);
+        assert_eq!(ranges(28, 7), [(0, 7), (7, 14), (14, 21), (21, 28)]);
+        assert!(ranges(0, 7).is_empty());
+        assert_eq!(parts(8, 7)[1].1, "-2");
+        assert_eq!(parts(8, 7)[1].2, " (2 of 2)");
+    }
 }
