@@ -4,6 +4,10 @@ run *args:
 test:
     cargo test --release
 
+# Reports again, from their committed records
+reports:
+    bash scripts/reports.sh
+
 # What CI runs
 ci:
     bash .ci/run
