@@ -19,7 +19,7 @@ fn an_expectation_that_is_not_met_is_exit_code_1() {
     with([0.0, 100.0]);
     let met = sandbox.ok("report reports/small -o again");
     assert!(met.out.contains("1 inside, 1 not run."), "{}", met.out);
-    assert!(met.out.contains("again/expectations.csv"), "{}", met.out);
+    assert!(met.out.contains("written to again: ") && met.out.contains("expectations.csv"), "{}", met.out);
     with([0.0, 0.5]);
     let unmet = sandbox.run("report reports/small -o again").expect(1);
     assert!(unmet.out.contains("outside by"), "{}", unmet.out);
