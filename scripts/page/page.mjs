@@ -113,6 +113,21 @@ async function alternatives(page) {
   return page.locator("figure").count();
 }
 
+async function images(page) {
+  const wrong = await page.$$eval("img", (all) =>
+    all.filter((image) => {
+      const sharp = getComputedStyle(image).imageRendering === "pixelated" && image.width % image.naturalWidth === 0;
+      return !(image.complete && image.naturalWidth > 0 && sharp && image.alt.length > 10);
+    }).map((image) => image.alt),
+  );
+  assert.deepEqual(wrong, [], "images that do not load, are blurred or say nothing");
+}
+
+async function badges(page) {
+  const bare = await page.$$eval(".badge", (all) => all.filter((badge) => !/^\S (inside|outside|not|shortened)/.test(badge.textContent)).length);
+  assert.equal(bare, 0, "badges that colour alone tells apart");
+}
+
 async function flags(page) {
   const flag = page.locator(".flag").first();
   if ((await flag.count()) === 0) return;
@@ -164,6 +179,8 @@ for (const colorScheme of ["light", "dark"]) {
   assert.equal(await ground(), before);
   await unfold(page);
   await wide(page, 1280);
+  await images(page);
+  await badges(page);
   // Thousands of cells tell axe nothing new and take it minutes.
   if (figures < 60) await accessible(page, colorScheme);
   assert.deepEqual(wrong, []);

@@ -37,10 +37,10 @@ impl Judged {
         ["what", "published", "band", "ours", "n", "difference", "verdict", "source"];
 
     /// The line of a table.
-    pub(crate) fn cells(&self) -> Vec<String> {
+    pub(crate) fn cells(&self) -> [String; 8] {
         let e = &self.expectation;
         let dash = || "–".to_string();
-        vec![
+        [
             e.to_string(),
             e.value.map_or_else(dash, |v| v.to_string()),
             self.bands(),

@@ -71,7 +71,7 @@ impl Report {
             return;
         }
         let _ = writeln!(out, "\n## Published and ours\n\n{}\n", self.verdicts());
-        let lines: Vec<Vec<String>> = self.expectations.iter().map(Judged::cells).collect();
+        let lines: Vec<Vec<String>> = self.expectations.iter().map(|j| j.cells().to_vec()).collect();
         table(out, "lrrrrrll", &Judged::HEADER.map(String::from), &lines);
         // Many numbers of one paper have one setting.
         let mut settings: Vec<(&str, Vec<String>)> = Vec::new();

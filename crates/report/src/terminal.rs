@@ -28,7 +28,7 @@ impl Report {
         if !self.expectations.is_empty() {
             let _ = writeln!(out, "\npublished and ours: {}\n", self.verdicts());
             let mut lines = vec![Judged::HEADER.map(String::from).to_vec()];
-            lines.extend(self.expectations.iter().map(Judged::cells));
+            lines.extend(self.expectations.iter().map(|j| j.cells().to_vec()));
             lines.iter_mut().for_each(|l| l.truncate(7));
             let judged = self.expectations.iter().map(|j| matches!(j.judgement, Judgement::Outside { .. }));
             let outside: Vec<bool> = [false, false].into_iter().chain(judged).collect();

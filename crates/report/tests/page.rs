@@ -4,9 +4,12 @@
 //! to be read in the diff.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod pictures;
+
 use gauntlet_core::record::{Attacked, CleanVerdict, Epoch, Fate, Flag, Outcome, Provenance, RECORD_FORMAT, Verdict};
 use gauntlet_core::{Norm, Record};
-use gauntlet_report::{Folder, Leaderboard, Plot, Report, Subject};
+use gauntlet_report::{Entry, Folder, Leaderboard, Plot, Report, Subject};
+use pictures::pictures;
 use serde_json::json;
 use std::path::Path;
 
@@ -136,6 +139,9 @@ fn tiny() -> Folder {
     records[4].result.attacked[3].verdicts.truncate(4);
     let mut folder = Folder::of("tiny", "gauntlet run tiny --take 30", records);
     folder.manifest.notes.push("Thirty examples are <script>alert(1)</script> no evaluation, says `a < b`.".into());
+    for (row, slope) in [("ce", 3.0), ("grad_norm", 0.125)] {
+        folder.pictures.push((Entry { row: row.into(), seed: 0 }, pictures((1, 4, 4), 2, slope)));
+    }
     folder
 }
 
@@ -195,7 +201,8 @@ fn the_page_is_this_but_for_its_style_its_script_and_its_drawings() {
     let report = report(&folder);
     let page = report.page(&folder, &Plot::all(&report, &folder).unwrap()).unwrap();
     let shape = without(&without(&without(&page, "<style>", "</style>"), "<script>", "</script>"), "\n<path", "/>");
-    let mut shape = shape;
+    // The pixels are compared one by one elsewhere.
+    let mut shape = without(&shape, "data:image/png;base64,", "\"");
     for element in ["polyline", "polygon", "line", "rect", "circle"] {
         shape = without(&shape, &format!("\n<{element} "), ">");
     }
@@ -222,6 +229,7 @@ fn nothing_in_a_page_comes_from_elsewhere_or_runs_that_should_not() {
     let folder = tiny();
     let report = report(&folder);
     let page = report.page(&folder, &Plot::all(&report, &folder).unwrap()).unwrap();
+    let page = page.replace("<img src=\"data:image/png;base64,", "<img \"");
     for forbidden in [" src=", "href=\"http", "href=\"//", "url(", "@import", "<script>alert", "<full>", "xlink"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
@@ -350,7 +358,22 @@ fn numbers_that_are_none_are_drawn_as_gaps() {
 fn a_thousand_records_stay_under_five_megabytes() {
     let rows: Vec<String> = (0..200).map(|r| format!("recipe-{r:03}")).collect();
     let records = rows.iter().enumerate().flat_map(|(r, row)| (0..5).map(move |s| record(row, s, 100, r % 6, 10)));
-    let folder = Folder::of("tiny", "gauntlet run tiny", records.collect());
+    let mut folder = Folder::of("tiny", "gauntlet run tiny", records.collect());
+    // Colours that no compression makes smaller.
+    let noise = |i: usize| {
+        let z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((z ^ (z >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+    };
+    for (r, row) in rows.iter().enumerate() {
+        let mut shown = pictures((3, 32, 32), 8, 1.0);
+        for (k, picture) in shown.shown.iter_mut().enumerate() {
+            let any = (0..3072).map(|i| noise(i + 3072 * (8 * r + k)));
+            picture.x = any.clone().collect();
+            picture.delta = any.clone().map(|v| (v >> 1).cast_signed()).collect();
+            picture.gradient = any.map(u8::cast_signed).collect();
+        }
+        folder.pictures.push((Entry { row: row.clone(), seed: 0 }, shown));
+    }
     let place = tempfile::tempdir().unwrap();
     let kept = std::env::var_os("GAUNTLET_THOUSAND").map(std::path::PathBuf::from);
     let out = kept.clone().unwrap_or(place.path().to_path_buf());
@@ -361,6 +384,7 @@ fn a_thousand_records_stay_under_five_megabytes() {
     let plots = Plot::all(&report, &folder).unwrap();
     let page = report.page(&folder, &plots).unwrap();
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    assert!(page.contains("Shown here are 12 of 200 rows and 7 of 8 examples"));
     assert_eq!(plots.iter().filter(|p| p.subject == Subject::Training).count(), 200);
     if kept.is_some() {
         let started = std::time::Instant::now();

@@ -109,6 +109,17 @@ Published with another setting than ours:
         "{red:?}"
     );
     assert!(!report.terminal(false).contains("Someone"), "sources stand in the files");
+    let page = report.page(&folder(vec![]), &[]).unwrap();
+    for (badge, times) in
+        [("inside\"><span aria-hidden=\"true\">✓</span> inside", 4), ("outside\"><span", 3), ("not-run\"><span", 1)]
+    {
+        assert_eq!(page.matches(&format!("<span class=\"badge {badge}")).count(), times, "{badge}");
+    }
+    let line = "<tr><th scope=\"row\">at: pgd ε = 0.1</th><td class=\"number\">75</td><td>72.5 to 80</td>\
+                <td class=\"number\">70.0 ± 14.1 (2 seeds)</td><td class=\"number\">10</td><td class=\"number\">-5.0</td>\
+                <td><span class=\"badge outside\"><span aria-hidden=\"true\">✗</span> outside by 2.50</span></td>\
+                <td>Someone 2018, table 3</td><td>100 epochs</td></tr>";
+    assert!(page.contains(line), "{page}");
 }
 
 #[test]
@@ -149,6 +160,9 @@ fn a_shortened_run_is_shown_and_not_judged() {
     let text = report.markdown();
     assert!(text.contains("1 not run, 1 not judged. This run is shortened (2 of 30 epochs)"), "{text}");
     assert!(text.contains("| 70.0 ± 14.1 (2 seeds) | 10 | -25.0 | shortened: not judged |"), "{text}");
+    let page = report.page(&folder, &[]).unwrap();
+    assert!(page.contains("○</span> shortened: not judged") && !page.contains("badge outside"), "{page}");
+    assert!(page.contains("This run is shortened (2 of 30 epochs)"), "{page}");
 }
 
 #[test]

@@ -61,6 +61,13 @@ fn rows_that_cannot_be_told_apart_from_the_best_are_marked() {
         terminal.contains("best    100.0       95.0\nnear    100.0       87.5 ≈\nfar     100.0       25.0\n"),
         "{terminal}"
     );
+    let folder = Folder::of("tiny", "gauntlet run tiny", Vec::new());
+    let page = told.page(&folder, &[]).unwrap();
+    assert_eq!((page.matches("<strong>").count(), page.matches(">≈</abbr>").count()), (1, 1));
+    assert!(
+        page.contains("<strong>95.0</strong>") && page.contains("Bold: the best of its column; ≈: cannot"),
+        "{page}"
+    );
 }
 
 #[test]

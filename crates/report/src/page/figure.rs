@@ -8,7 +8,7 @@ fn open(subject: Subject) -> usize {
     if subject == Subject::Training { 4 } else { 9 }
 }
 
-/// Bytes of drawings in a page; those after them are linked.
+/// Bytes of pictures in a page; drawings after them are linked.
 const MOST: usize = 3_500_000;
 
 /// All pictures of a subject.
@@ -34,9 +34,8 @@ struct Figure {
     lines: Vec<Vec<String>>,
 }
 
-/// The sections that have pictures, in order.
-pub(super) fn sections(plots: &[Plot]) -> Vec<Section> {
-    let mut bytes = 0;
+/// The sections that have pictures, in order, where `bytes` are taken by others.
+pub(super) fn sections(plots: &[Plot], mut bytes: usize) -> Vec<Section> {
     let section = |subject: Subject| {
         let (id, heading, explanation) = words(subject);
         let of_it = plots.iter().filter(|p| p.subject == subject);

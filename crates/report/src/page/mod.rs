@@ -1,17 +1,25 @@
 //! The report as a page: one file that needs nothing else, neither a network nor a server.
 
+mod exhibit;
 mod figure;
 mod flags;
+mod gallery;
+mod gradients;
 mod marks;
+mod pixels;
+mod published;
 mod table;
 
 use crate::{Folder, Plot, Report, Result};
 use figure::Section;
 use flags::Raised;
+use gallery::Gallery;
+use gradients::Gradients;
 pub(crate) use marks::marked;
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
+use published::Published;
 use serde::Serialize;
 use table::{Head, Line, Training};
 
@@ -34,30 +42,25 @@ struct Page<'a> {
     notes: &'a [String],
     remarks: Vec<&'a String>,
     flags: Vec<Raised>,
-    expectations: Vec<Expected>,
-    shortened: &'a Option<String>,
+    published: Option<Published>,
+    legend: Vec<String>,
     sections: Vec<Section>,
+    gallery: Option<Gallery>,
+    gradients: Option<Gradients>,
     command: &'a str,
     provenance: Vec<&'a (String, String)>,
-}
-
-/// A published number, as the suite states it.
-#[derive(Serialize)]
-struct Expected {
-    what: String,
-    value: String,
-    band: String,
-    source: String,
-    with: String,
 }
 
 impl Report {
     /// The page, with these pictures in it.
     ///
     /// # Errors
-    /// The template refuses what it is given.
+    /// An image cannot be encoded, the template refuses what it is given.
     pub fn page(&self, folder: &Folder, plots: &[Plot]) -> Result<String> {
         let flags = flags::raised(&folder.records);
+        let exhibits = exhibit::exhibits(self, folder);
+        let (gallery, gradients) = (Gallery::of(&exhibits)?, Gradients::of(&exhibits)?);
+        let taken = gallery.as_ref().map_or(0, Gallery::bytes) + gradients.as_ref().map_or(0, Gradients::bytes);
         let page = Page {
             style: include_str!("style.css"),
             script: include_str!("script.js"),
@@ -80,9 +83,11 @@ impl Report {
                 .filter(|r| !flags.iter().any(|f| r.ends_with(&format!("({}).", f.name))))
                 .collect(),
             flags,
-            expectations: expectations(folder),
-            shortened: &folder.manifest.shortened,
-            sections: figure::sections(plots),
+            published: Published::of(self),
+            legend: self.legend(),
+            sections: figure::sections(plots, taken),
+            gallery,
+            gradients,
             command: &folder.manifest.command,
             provenance: self.provenance.iter().filter(|(label, _)| label != "repeat with").collect(),
         };
@@ -92,15 +97,4 @@ impl Report {
         environment.add_template("page.html", include_str!("template.html"))?;
         Ok(environment.get_template("page.html")?.render(Serde(&page))?)
     }
-}
-
-fn expectations(folder: &Folder) -> Vec<Expected> {
-    let expected = |e: &gauntlet_core::Expectation| Expected {
-        what: e.to_string(),
-        value: e.value.map_or("–".into(), |v| v.to_string()),
-        band: format!("{} to {}", e.band.0, e.band.1),
-        source: e.source.clone(),
-        with: e.published_with.clone().unwrap_or_default(),
-    };
-    folder.manifest.expect.iter().map(expected).collect()
 }

@@ -1,7 +1,7 @@
 //! The table of the page, and the table of every training.
 
 use super::flags::Raised;
-use crate::{Column, Report};
+use crate::{Column, Report, Standing};
 use gauntlet_core::{Norm, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,6 +39,10 @@ struct Cell {
     text: String,
     sd: Option<String>,
     interval: String,
+    /// In a column that tells its rows apart: the best.
+    best: bool,
+    /// In such a column: cannot be told apart from the best.
+    alike: bool,
 }
 
 /// One training.
@@ -82,16 +86,20 @@ pub(super) fn heads(report: &Report) -> Vec<Head> {
 pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {
     let line = |(r, row): (usize, &String)| {
         let failed = report.failed(row);
+        let stands =
+            |k: usize, as_: Standing| report.standings.tells_apart(k) && report.standings.of(r, k) == Some(as_);
         let cell = |k: usize| match report.summary.value(r, k) {
             Some(v) => Cell {
                 value: Some(format!("{:.2}", v.mean)),
                 text: format!("{:.1}", v.mean),
                 sd: (v.seeds > 1).then(|| format!("{:.1}", v.sd)),
                 interval: format!("{:.1}–{:.1}", v.low, v.high),
+                best: stands(k, Standing::Best),
+                alike: stands(k, Standing::Alike),
             },
             None => {
                 let text = if failed { "failed" } else { "–" };
-                Cell { value: None, text: text.into(), sd: None, interval: String::new() }
+                Cell { value: None, text: text.into(), sd: None, interval: String::new(), best: false, alike: false }
             }
         };
         let raised = flags.iter().filter_map(|f| {

@@ -1,0 +1,129 @@
+//! The pictures that the page shows: of every row one training's, the first that has some.
+
+use super::pixels::Pixels;
+use crate::{Folder, Report};
+use gauntlet_core::{Picture, Pictures};
+
+/// Rows of a table of images.
+const ROWS: usize = 12;
+
+/// Bytes of a table of images.
+const MOST: usize = 1_200_000;
+
+/// One training's pictures.
+pub(super) struct Exhibit<'a> {
+    pub(super) row: &'a str,
+    pub(super) seed: u64,
+    pub(super) pictures: &'a Pictures,
+    pub(super) pixels: Pixels,
+    classes: Vec<String>,
+}
+
+/// The rows that have pictures, in the report's order.
+pub(super) fn exhibits<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
+    let of = |row: &'a String| {
+        let drawable = |p: &Pictures| !p.shown.is_empty() && p.shape.0 * p.shape.1 * p.shape.2 > 0;
+        let (entry, pictures) = folder.pictures.iter().find(|(e, p)| e.row == *row && drawable(p))?;
+        let record = folder.records.iter().find(|r| (&r.row, r.seed) == (&entry.row, entry.seed));
+        let told = record.and_then(|r| r.result.configuration.get("classes")?.as_array());
+        let name = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_string);
+        let classes = told.into_iter().flatten().map(name).collect();
+        Some(Exhibit { row, seed: entry.seed, pictures, pixels: Pixels::of(pictures), classes })
+    };
+    report.rows.iter().filter_map(of).collect()
+}
+
+impl Exhibit<'_> {
+    /// The class as the data set names it.
+    pub(super) fn class(&self, k: u32) -> String {
+        self.classes.get(k as usize).cloned().unwrap_or_else(|| k.to_string())
+    }
+
+    /// `8 with 76 %`; logits that are not numbers name no class.
+    pub(super) fn predicted(&self, (class, probability): (u32, f32), with: &str) -> String {
+        if probability.is_nan() {
+            return "no class".into();
+        }
+        format!("{}{with}{:.0} %", self.class(class), 100.0 * probability)
+    }
+
+    /// `pgd, 10 steps, ε = 0.3, seed 0`.
+    pub(super) fn attack(&self) -> String {
+        let Pictures { attack, norm, eps, .. } = self.pictures;
+        format!("{attack}, {norm} ε = {eps}, seed {}", self.seed)
+    }
+
+    /// That example, where this row has it.
+    pub(super) fn example(&self, id: u64) -> Option<&Picture> {
+        self.pictures.shown.iter().find(|p| p.id == id)
+    }
+}
+
+/// How much of the exhibits a table shows.
+pub(super) struct Extent {
+    pub(super) rows: usize,
+    pub(super) examples: usize,
+    /// What was left out, as a sentence; empty: nothing.
+    pub(super) said: String,
+}
+
+impl Extent {
+    /// Up to twelve rows and `most` examples of each, which have `bytes` each: fewer where they would make the page too large.
+    pub(super) fn of(exhibits: &[Exhibit<'_>], most: usize, bytes: impl Fn(Pixels) -> usize) -> Extent {
+        let each = exhibits.iter().map(|e| bytes(e.pixels)).max().unwrap_or(0).max(1);
+        let all = exhibits.iter().map(|e| e.pictures.shown.len()).max().unwrap_or(0);
+        let rows = exhibits.len().min(ROWS).min(MOST / each);
+        let examples = all.min(most).min(MOST / (each * rows.max(1)));
+        let mut cut = Vec::new();
+        if rows < exhibits.len() {
+            cut.push(format!("{rows} of {} rows", exhibits.len()));
+        }
+        if examples < all {
+            cut.push(format!("{examples} of {all} examples"));
+        }
+        let said = if cut.is_empty() {
+            String::new()
+        } else {
+            format!("Shown here are {}; the others are in records/.", cut.join(" and "))
+        };
+        Extent { rows, examples, said }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(rows: usize, (height, width): (usize, usize)) -> (usize, usize, String) {
+        let zero = Picture {
+            id: 0,
+            label: 0,
+            x: vec![],
+            delta: vec![],
+            delta_scale: 0.0,
+            gradient: vec![],
+            gradient_scale: 0.0,
+            clean: (0, 1.0),
+            attacked: (0, 1.0),
+        };
+        let (attack, eps) = ("pgd".to_string(), "0.1".parse().unwrap());
+        let shape = (3, height, width);
+        let pictures = Pictures { shape, attack, norm: gauntlet_core::Norm::Linf, eps, shown: vec![zero; 8] };
+        let one =
+            || Exhibit { row: "ce", seed: 0, pictures: &pictures, pixels: Pixels::of(&pictures), classes: Vec::new() };
+        let all: Vec<Exhibit<'_>> = (0..rows).map(|_| one()).collect();
+        let Extent { rows, examples, said } = Extent::of(&all, 8, |p| 3 * p.bytes(3));
+        assert!(rows * examples * 3 * Pixels::of(&pictures).bytes(3) <= MOST);
+        (rows, examples, said)
+    }
+
+    #[test]
+    fn large_images_are_fewer_and_what_is_left_out_is_said() {
+        assert_eq!(extent(5, (32, 32)), (5, 8, String::new()));
+        let (rows, examples, said) = extent(20, (32, 32));
+        assert_eq!((rows, examples), (12, 7));
+        assert_eq!(said, "Shown here are 12 of 20 rows and 7 of 8 examples; the others are in records/.");
+        assert_eq!(extent(20, (224, 224)).0, 1);
+        assert_eq!(extent(1, (1000, 1000)).0, 0);
+    }
+}
