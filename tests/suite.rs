@@ -52,7 +52,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let page = sandbox.read("again/index.html");
     assert!(page.contains("<code id=\"command\">gauntlet run small.toml</code>"), "{page}");
     assert!(sandbox.read("again/table.tex").contains("\\toprule"));
-    assert_eq!(sandbox.read("again/plots/security-fgsm.svg"), sandbox.read("reports/small/plots/security-fgsm.svg"));
+    assert_eq!(sandbox.read("again/plots/training-ce.svg"), sandbox.read("reports/small/plots/training-ce.svg"));
 
     // Any number of reports in one order; a folder that is none is named and the rest ranked.
     let board = sandbox.run("leaderboard reports/small mine nowhere -o board").expect(4);
