@@ -1,9 +1,9 @@
 //! Accuracy per class, clean and in the strictest column of every budget.
 
 use super::{Plot, Subject, heat_map, one, parts, slug, strictest};
+use crate::answers::Answers;
 use crate::{Column, Report, Result};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attacked, Record};
+use gauntlet_core::Record;
 use serde_json::Value;
 
 /// Rows of one picture.
@@ -80,22 +80,12 @@ fn names(records: &[Record]) -> Vec<String> {
 fn accuracies(column: &Column, records: &[Record], row: &str, classes: usize) -> Vec<Option<f64>> {
     let mut counts = vec![(0u64, 0u64); classes];
     for record in records.iter().filter(|r| r.row == row) {
-        let n = record.result.clean.len();
-        let is = |c: &&Attacked| match column {
-            Column::Clean => false,
-            Column::Attack { attack, norm, eps } => (&c.attack, c.norm, &c.eps) == (attack, *norm, eps),
-            Column::Worst { norm, eps } => (c.norm, &c.eps) == (*norm, eps),
-        };
-        let cells: Vec<&Attacked> =
-            record.result.attacked.iter().filter(|c| c.verdicts.len() == n).filter(is).collect();
-        if *column != Column::Clean && cells.is_empty() {
-            continue;
-        }
-        for (i, clean) in record.result.clean.iter().enumerate() {
-            let right = clean.label == clean.predicted && cells.iter().all(|c| c.verdicts[i].fate == Fate::Robust);
+        let answers = Answers::of(record);
+        let right = answers.right_or_alone(column).unwrap_or_default();
+        for (clean, right) in record.result.clean.iter().zip(right) {
             if let Some((all, correct)) = counts.get_mut(clean.label as usize) {
                 *all += 1;
-                *correct += u64::from(right);
+                *correct += u64::from(*right);
             }
         }
     }
