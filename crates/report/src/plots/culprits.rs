@@ -9,12 +9,15 @@ use gauntlet_core::{Attacked, Eps, Norm, Record};
 /// Rows of one picture.
 const MOST: usize = 30;
 
+/// Who broke the i-th example of a record; `None`: nobody.
+type Blame<'a> = Box<dyn Fn(&Record, usize) -> Option<String> + 'a>;
+
 /// Who is blamed in one picture, and how an example is.
 struct Trial<'a> {
     title: String,
     name: String,
     culprits: Vec<String>,
-    blame: Box<dyn Fn(&Record, usize) -> Option<String> + 'a>,
+    blame: Blame<'a>,
 }
 
 /// A picture for every ensemble, and for all attacks together, at every norm and ε.
