@@ -37,7 +37,7 @@ fn attacked(attack: &str, norm: Norm, eps: &str, n: usize, strength: usize) -> A
             forwards: 11,
             backwards: 10,
             broken_by: match (attack, fate) {
-                ("autoattack", Fate::Broken) if i % 2 == 0 => "apgd-ce".into(),
+                ("autoattack", Fate::Broken) if i.is_multiple_of(2) => "apgd-ce".into(),
                 ("autoattack", Fate::Broken) => "square".into(),
                 _ => String::new(),
             },
