@@ -48,7 +48,11 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let again = sandbox.ok("report reports/small -o again");
     assert_eq!(sandbox.read("again/table.md"), table);
     assert_eq!(sandbox.read("again/table.csv"), csv);
-    assert!(again.out.contains("written to again: table.md") && again.out.contains("index.html, plots/"), "{}", again.out);
+    assert!(
+        again.out.contains("written to again: table.md") && again.out.contains("index.html, plots/"),
+        "{}",
+        again.out
+    );
     let page = sandbox.read("again/index.html");
     assert!(page.contains("<code id=\"command\">gauntlet run small.toml</code>"), "{page}");
     assert!(sandbox.read("again/table.tex").contains("\\toprule"));

@@ -115,10 +115,11 @@ Published with another setting than ours:
     {
         assert_eq!(page.matches(&format!("<span class=\"badge {badge}")).count(), times, "{badge}");
     }
-    let line = "<tr><th scope=\"row\">at: pgd ε = 0.1</th><td class=\"number\">75</td><td>72.5 to 80</td>\
-                <td class=\"number\">70.0 ± 14.1 (2 seeds)</td><td class=\"number\">10</td><td class=\"number\">-5.0</td>\
+    let line = "<tr><th scope=\"row\">at: pgd ε = 0.1</th>\
                 <td><span class=\"badge outside\"><span aria-hidden=\"true\">✗</span> outside by 2.50</span></td>\
-                <td>Someone 2018, table 3</td><td>100 epochs</td></tr>";
+                <td class=\"number\">75</td><td>72.5 to 80</td>\
+                <td class=\"number\">70.0 ± 14.1 (2 seeds)</td><td class=\"number\">10</td><td class=\"number\">-5.0</td>\
+                <td class=\"text\">Someone 2018, table 3</td><td class=\"text\">100 epochs</td></tr>";
     assert!(page.contains(line), "{page}");
 }
 
