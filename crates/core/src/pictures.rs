@@ -3,6 +3,7 @@
 use crate::checkpoint::{from_bytes, to_bytes, write_atomically};
 use crate::{Eps, Error, Norm, Result};
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,14 @@ pub struct Picture {
     pub clean: (u32, f32),
     /// The same at the perturbed one.
     pub attacked: (u32, f32),
+}
+
+/// What the file's metadata says.
+#[derive(Serialize, Deserialize)]
+struct About {
+    attack: String,
+    eps: Eps,
+    norm: Norm,
 }
 
 /// Ending of the file beside a record.
@@ -91,11 +100,10 @@ impl Pictures {
             ("attacked", wholes(&|p| p.attacked.0)?),
             ("attacked_probability", numbers(&|p| p.attacked.1)?),
         ];
-        let metadata = HashMap::from([
-            ("attack".to_string(), self.attack.clone()),
-            ("norm".to_string(), self.norm.to_string()),
-            ("eps".to_string(), self.eps.to_string()),
-        ]);
+        // One entry: of several, a hash map would write now one first and now another.
+        let about = About { attack: self.attack.clone(), eps: self.eps.clone(), norm: self.norm };
+        let about = serde_json::to_string(&about).map_err(|e| Error::Message(format!("pictures: {e}")))?;
+        let metadata = HashMap::from([("about".to_string(), about)]);
         write_atomically(path, &to_bytes(tensors.iter().map(|(name, t)| (*name, t)), metadata)?)
     }
 
@@ -113,7 +121,10 @@ impl Pictures {
         let (tensors, metadata) = from_bytes(&name, &bytes)?;
         let wrong =
             |why: &str| Error::Checkpoint { path: name.clone(), why: format!("{why}; delete it and run again") };
-        let said = |key: &str| metadata.get(key).ok_or_else(|| wrong(&format!("its metadata has no {key}")));
+        let about: About = metadata
+            .get("about")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| wrong("it does not say which attack it shows"))?;
         let tensor = |key: &str| tensors.get(key).ok_or_else(|| wrong(&format!("it has no tensor {key}")));
         let (n, c, h, w) = tensor("x")?.dims4()?;
         let (area, labels) = (c * h * w, wholes(tensor("label")?)?);
@@ -159,13 +170,7 @@ impl Pictures {
                 }
             })
             .collect();
-        Ok(Some(Pictures {
-            shape: (c, h, w),
-            attack: said("attack")?.clone(),
-            norm: said("norm")?.parse()?,
-            eps: said("eps")?.parse()?,
-            shown,
-        }))
+        Ok(Some(Pictures { shape: (c, h, w), attack: about.attack, norm: about.norm, eps: about.eps, shown }))
     }
 }
 
@@ -209,6 +214,11 @@ mod tests {
         assert_eq!(Pictures::read(&path).unwrap(), None);
         pictures().write(&path).unwrap();
         assert_eq!(Pictures::read(&path).unwrap(), Some(pictures()));
+        let bytes = std::fs::read(&path).unwrap();
+        for _ in 0..5 {
+            pictures().write(&path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         let error = Pictures::read(&path).unwrap_err().to_string();
