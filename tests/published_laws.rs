@@ -225,8 +225,8 @@ fn the_restart_of_the_largest_loss_is_hardly_weaker_than_any_that_fools() {
     let (attack, _) = s.registry.attack(&table(pgd(20, 1))).unwrap();
     let (labels, ids) = (s.examples.labels(), s.examples.ids());
     let right = clean(target);
-    let mut largest = vec![(f64::NEG_INFINITY, false); N];
-    let mut any = vec![false; N];
+    let mut largest = [(f64::NEG_INFINITY, false); N];
+    let mut any = [false; N];
     for restart in 0..5u64 {
         let key = Key::new(0, Purpose::AttackStart).child(restart);
         let threat = ThreatModel::new(Norm::Linf, 0.15);

@@ -20,7 +20,7 @@ pub(super) fn linear(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Ticks of a logarithmic axis, as decimal logarithms: powers of ten, and between them 2 and 5 where there is room.
+/// Ticks of a logarithmic axis, as decimal logarithms: powers of ten, and between them 2 and 5, or 3, where there is room.
 pub(super) fn logarithmic(low: f64, high: f64) -> Vec<(f64, String)> {
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
     let at = |multiples: &[f64]| -> Vec<(f64, String)> {
@@ -73,7 +73,8 @@ mod tests {
         assert_eq!(texts(linear(0.0, 100.0, 5)), ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(texts(linear(-0.03, 0.05, 4)), ["−0.02", "0.00", "0.02", "0.04"]);
         assert_eq!(texts(linear(2.0, 2.0, 4)), ["2"]);
-        assert_eq!(texts(logarithmic(-1.2, 1.1)), ["0.1", "0.3", "1", "3", "10"]);
+        assert_eq!(texts(logarithmic(-1.2, 1.1)), ["0.1", "0.2", "0.5", "1", "2", "5", "10"]);
+        assert_eq!(texts(logarithmic(-2.2, 1.1)), ["0.01", "0.03", "0.1", "0.3", "1", "3", "10"]);
         assert_eq!(texts(whole(1, 30, 6)), ["1", "5", "10", "15", "20", "25", "30"][..texts(whole(1, 30, 6)).len()]);
         assert_eq!(texts(whole(1, 4, 6)), ["1", "2", "3", "4"]);
         assert_eq!([0.0, 1234.5, 0.012_34, -3.0, 1e-9].map(number), ["0", "1234", "0.0123", "−3", "1.0e−9"]);
