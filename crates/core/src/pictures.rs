@@ -33,7 +33,7 @@ pub struct Picture {
     pub x: Vec<u8>,
     /// The perturbation, in units of [`Picture::delta_scale`] / 127.
     pub delta: Vec<i8>,
-    /// Largest |δ| of a pixel, in pixels of [0,1].
+    /// Largest |δ| of a pixel, in pixels of `[0, 1]`.
     pub delta_scale: f32,
     /// ∂ℓ/∂x of the cross-entropy at the clean image, in units of [`Picture::gradient_scale`] / 127.
     pub gradient: Vec<i8>,
