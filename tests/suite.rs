@@ -32,17 +32,25 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert!(fast < slow, "{fast:?} after {slow:?}");
 
+    // Every record has pictures of its first examples, and the page shows them.
+    let pictures = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
+    assert!(sandbox.read("reports/small/index.html").contains("id=\"gallery\""));
+
     // The committed records are enough: without the store nothing is trained again.
     std::fs::remove_dir_all(sandbox.path("runs")).unwrap();
     let third = sandbox.ok("run small.toml");
     assert!(!third.err.contains("epoch"), "{}", third.err);
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert_eq!(sandbox.results("reports/small").len(), 3);
+    let kept = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
+    assert_eq!(kept, pictures);
 
     // Unless they are not to be believed: then everything is done again, with the same results.
     let fourth = sandbox.ok("run small.toml --fresh --runs new --out mine");
     assert!(fourth.err.contains("training ce, seed 0: epoch 2"), "{}", fourth.err);
     assert_eq!(sandbox.results("mine"), sandbox.results("reports/small"));
+    let anew = std::fs::read(sandbox.path("mine/records/ce-0.pictures.safetensors")).unwrap();
+    assert_eq!(anew, pictures);
 
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");
