@@ -5,7 +5,7 @@ gradients that are needed.
     steps.py '{"model": ...}'    answers one request and ends (peak memory of a step needs a process of its own)
 
 A request: model, recipe (or "attack", the bare attack step), batch, threads, seconds (time to spend measuring),
-dtype ("f32").
+dtype ("f32"); device ("cpu", "cuda") and compile (by torch.compile) if they are not the usual ones.
 """
 import json
 import resource
@@ -44,14 +44,20 @@ class Step:
 
     def __init__(self, request):
         torch.manual_seed(0)
+        self.device = request.get("device", "cpu")
+        if self.device == "cuda":
+            # f32 means f32 on both sides.
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cudnn.benchmark = True
         name, n = request["model"], request["batch"]
         self.recipe = request["recipe"]
-        self.net = build(name, dropout=True)
+        self.net = build(name, dropout=True).to(self.device)
         side = request.get("side") or (32 if name == "preactresnet18" else 28)
         channels = 3 if name == "preactresnet18" else 1
         self.x = torch.rand(n, channels, side, side)
         self.y = torch.arange(n) % 10
         self.tau = torch.randn(n, channels, side, side)
+        self.x, self.y, self.tau = (t.to(self.device) for t in (self.x, self.y, self.tau))
         if self.recipe == "attack":
             self.net.eval().requires_grad_(False)
             self.x0 = self.x.clone()
@@ -60,6 +66,8 @@ class Step:
                 self.net.parameters(), 0.01, momentum=0.9, weight_decay=5e-4, fused=True)
         else:
             self.optimiser = torch.optim.Adam(self.net.parameters(), 1e-4, fused=True)
+        if request.get("compile"):
+            self.net = torch.compile(self.net)
 
     def ascend(self, x, x0):
         """One step of PGD."""
@@ -97,6 +105,11 @@ class Step:
         raise SystemExit(f"no such recipe: {self.recipe}")
 
     def run(self):
+        self.take()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def take(self):
         if self.recipe == "attack":
             self.x = self.ascend(self.x, self.x0)
             return
@@ -108,7 +121,7 @@ class Step:
 def measure(request, steps):
     """Warms up when a step is new; keeps one step alive at a time."""
     torch.set_num_threads(request["threads"])
-    key = json.dumps([request[k] for k in ("model", "recipe", "batch", "threads")])
+    key = json.dumps([request.get(k) for k in ("model", "recipe", "batch", "threads", "device", "compile")])
     if key not in steps:
         steps.clear()
         steps[key] = Step(request)

@@ -3,7 +3,7 @@
 use crate::StepSize;
 use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, STEPS, TARGETS};
 use gauntlet_autograd::kernels::Real;
-use gauntlet_core::attack::{Average, Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
 use std::sync::Arc;
@@ -226,6 +226,16 @@ impl Attack for Pgd {
     }
     fn needs_clean(&self) -> bool {
         self.objective.refers() || self.objective.targeted()
+    }
+    fn ascent(&self, threat: &ThreatModel) -> Option<Ascent> {
+        let start = match self.start {
+            Start::Clean => Beginning::Clean,
+            Start::Ball => Beginning::Ball,
+            Start::Gaussian(sigma) => Beginning::Gaussian(sigma),
+            Start::Sign(_) => return None,
+        };
+        let slope = self.objective.slope().filter(|_| self.momentum.is_none() && self.draws <= 1)?;
+        Some(Ascent { start, steps: self.steps, alpha: self.alpha.pixels(threat.eps), slope })
     }
     walks!();
 }

@@ -4,8 +4,9 @@
 //! which any unit changes its piece between −h and +h is discarded and counted.
 
 use crate::gradient::ancestors;
+use crate::kernels::{numbers_like, zeros_like};
 use crate::{Error, Graph, Result, Var, grad};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 /// A function under check: variables to a variable of any shape (it is contracted with a fixed pseudo-random vector).
 pub type Function<'a> = dyn Fn(&[Var]) -> Result<Var> + 'a;
@@ -77,7 +78,7 @@ pub fn along(f: &Function<'_>, at: &[Tensor], order: Order, probe: Probe) -> Res
         let vars: Vec<Var> = at.iter().map(|t| Var::leaf(t.clone())).collect();
         let (output, _) = scalar(f, &vars, order)?;
         let found = gradients(&output, &vars, Graph::Free)?;
-        let or_zero = |(g, v): (Option<Var>, &Var)| Ok(g.map_or(v.tensor().zeros_like()?, |g| g.tensor().clone()));
+        let or_zero = |(g, v): (Option<Var>, &Var)| Ok(g.map_or(zeros_like(v.tensor())?, |g| g.tensor().clone()));
         found.into_iter().zip(&vars).map(or_zero).collect::<Result<Vec<_>>>()?
     };
     let mut pairs = Vec::new();
@@ -135,6 +136,38 @@ pub fn along(f: &Function<'_>, at: &[Tensor], order: Order, probe: Probe) -> Res
     Ok(report)
 }
 
+/// f, ∂⟨c, f⟩ and ∂⟨r, ∂⟨c, f⟩⟩ at `at`, wherever that lies: what two devices are compared by.
+///
+/// # Errors
+/// Those of the function and of its derivatives.
+pub fn orders(f: &Function<'_>, at: &[Tensor]) -> Result<Vec<Tensor>> {
+    let vars: Vec<Var> = at.iter().map(|t| Var::leaf(t.clone())).collect();
+    let output = f(&vars)?;
+    let contracted = contract(&output, 0xc0)?;
+    let mut found = vec![output.tensor().clone()];
+    for g in gradients(&contracted, &vars, Graph::Free)?.into_iter().flatten() {
+        found.push(g.tensor().clone());
+    }
+    if let Some(total) = slopes(&contracted, &vars)? {
+        for g in gradients(&total, &vars, Graph::Free)?.into_iter().flatten() {
+            found.push(g.tensor().clone());
+        }
+    }
+    Ok(found)
+}
+
+/// ⟨r, ∂ contracted⟩; `None` where nothing depends on a variable.
+fn slopes(contracted: &Var, vars: &[Var]) -> Result<Option<Var>> {
+    let mut total: Option<Var> = None;
+    for (i, g) in gradients(contracted, vars, Graph::Keep)?.iter().enumerate() {
+        if let Some(g) = g {
+            let part = contract(g, 0xd0 + i as u64)?;
+            total = Some(total.map_or(Ok(part.clone()), |t| t.add(&part))?);
+        }
+    }
+    Ok(total)
+}
+
 /// ⟨c, f⟩ or ⟨r, ∂⟨c, f⟩⟩, and which pieces the function is on.
 fn scalar(f: &Function<'_>, vars: &[Var], order: Order) -> Result<(Var, u64)> {
     let output = f(vars)?;
@@ -143,13 +176,8 @@ fn scalar(f: &Function<'_>, vars: &[Var], order: Order) -> Result<(Var, u64)> {
     if order == Order::First {
         return Ok((contracted, pieces));
     }
-    let mut total = Var::constant(Tensor::new(0.0f64, &Device::Cpu)?);
-    for (i, g) in gradients(&contracted, vars, Graph::Keep)?.iter().enumerate() {
-        if let Some(g) = g {
-            total = total.add(&contract(g, 0xd0 + i as u64)?)?;
-        }
-    }
-    Ok((total, pieces))
+    let nothing = || -> Result<Var> { Ok(Var::constant(zeros_like(contracted.tensor())?)) };
+    Ok((slopes(&contracted, vars)?.map_or_else(nothing, Ok)?, pieces))
 }
 
 /// Gradients by all variables in one sweep; `None` where the output does not depend on one.
@@ -177,7 +205,7 @@ fn gradients(output: &Var, vars: &[Var], graph: Graph) -> Result<Vec<Option<Var>
 /// ⟨c, v⟩ with fixed pseudo-random c.
 fn contract(v: &Var, seed: u64) -> Result<Var> {
     let c: Vec<f64> = (0..v.tensor().elem_count()).map(|i| noise(seed, i as u64)).collect();
-    let c = Var::constant(Tensor::from_vec(c, v.dims(), &Device::Cpu)?.to_dtype(DType::F64)?);
+    let c = Var::constant(numbers_like(&c, v.dims(), v.tensor())?);
     v.mul(&c)?.sum_all()
 }
 

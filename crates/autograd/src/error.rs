@@ -39,6 +39,14 @@ pub enum Error {
         /// The operation.
         op: &'static str,
     },
+    /// A GPU, its driver or a library of it refused.
+    #[error("{op}: the GPU failed: {why}")]
+    Gpu {
+        /// The operation.
+        op: &'static str,
+        /// What the driver says.
+        why: String,
+    },
     /// A value that a vector-Jacobian product reads was not saved: a mistake in [`crate::Op::saves`].
     #[error("{op}: its vjp reads {what}, which `saves` does not keep")]
     NotSaved {

@@ -1,6 +1,7 @@
 //! The reverse sweep.
 
 use crate::kernels::map::add_into;
+use crate::kernels::{dense, ones_like};
 use crate::var::Node;
 use crate::{Error, Result, Saved, Var};
 use candle_core::Tensor;
@@ -24,7 +25,7 @@ pub enum Graph {
 /// # Errors
 /// [`Error::Unreached`] when the output does not depend on some of `wrt`: not a silent zero.
 pub fn grad(output: &Var, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
-    sweep(output.tensor().clone(), output.node().cloned(), wrt, graph)
+    sweep(ones_like(output.tensor())?, output.node().cloned(), wrt, graph)
 }
 
 /// The last use of a tape: like [`grad`] with [`Graph::Free`], letting go of every node as it is passed.
@@ -33,9 +34,9 @@ pub fn grad(output: &Var, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
 /// forward alive.
 pub fn grad_last(output: Var, wrt: &[&Var]) -> Result<Vec<Tensor>> {
     let node = output.node().cloned();
-    let tensor = output.tensor().clone();
+    let ones = ones_like(output.tensor())?;
     drop(output);
-    Ok(sweep(tensor, node, wrt, Graph::Free)?.into_iter().map(|v| v.tensor().clone()).collect())
+    Ok(sweep(ones, node, wrt, Graph::Free)?.into_iter().map(|v| v.tensor().clone()).collect())
 }
 
 /// All nodes that `root` depends on, itself included, by growing id.
@@ -74,7 +75,21 @@ impl Sum {
     }
 }
 
-fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
+/// Σ cotangent · ∂output/∂x of one forward, shape of x: a pull-back, as plain values.
+///
+/// # Errors
+/// [`Error::Unreached`]; a cotangent of another shape than the output's.
+pub fn pull(output: &Var, cotangent: &Tensor, x: &Var) -> Result<Tensor> {
+    if cotangent.dims() != output.dims() {
+        let why = format!("a cotangent {:?} for an output {:?}", cotangent.dims(), output.dims());
+        return Err(crate::error::shape("pull", why));
+    }
+    let seed = dense(cotangent)?;
+    Ok(sweep(seed, output.node().cloned(), &[x], Graph::Free)?.swap_remove(0).tensor().clone())
+}
+
+/// The reverse sweep from a node whose gradient is `seed`.
+fn sweep(seed: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) -> Result<Vec<Var>> {
     let mut nodes = root.as_ref().map(ancestors).unwrap_or_default();
     let targets: HashSet<u64> = wrt.iter().filter_map(|v| v.id()).collect();
     // Which nodes lead to a target: by growing id, inputs come first.
@@ -92,8 +107,8 @@ fn sweep(output: Tensor, root: Option<Arc<Node>>, wrt: &[&Var], graph: Graph) ->
     }
     let Some(root) = root else { return Ok(Vec::new()) };
     let mut gradients: HashMap<u64, Sum> = HashMap::new();
-    gradients.insert(root.id, Sum { value: Var::constant(output.ones_like()?), ours: false });
-    drop((root, output));
+    gradients.insert(root.id, Sum { value: Var::constant(seed), ours: false });
+    drop(root);
     let mut found: HashMap<u64, Var> = HashMap::new();
     while let Some(node) = nodes.pop() {
         if !leads.contains(&node.id) {

@@ -24,6 +24,8 @@
 //! a leaf; [`Graph`] says per call whether the *results* can be differentiated again; there is no global state.
 
 pub mod check;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 mod gradient;
 pub mod kernels;
@@ -33,6 +35,7 @@ pub mod selftest;
 mod var;
 
 pub use error::{Error, Result};
-pub use gradient::{Graph, grad, grad_last};
+pub use gradient::{Graph, grad, grad_last, pull};
 pub use op::{Op, Saved, Saves};
+pub use ops::cross_entropy_slope;
 pub use var::Var;

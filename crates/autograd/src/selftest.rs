@@ -1,8 +1,8 @@
 //! The list of every operation with a gradient check of first and second order: what `gauntlet doctor` prints.
 
-use crate::check::{Report, first, second};
+use crate::check::{Report, first, orders, second};
 use crate::{Result, Var};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// One operation under check.
 pub struct Case {
@@ -20,6 +20,34 @@ impl Case {
     pub fn run(&self) -> Result<(Report, Report)> {
         let f: &crate::check::Function<'_> = &self.function;
         Ok((first(f, &self.arguments, TOLERANCE)?, second(f, &self.arguments, TOLERANCE)?))
+    }
+
+    /// Largest difference of value, gradients and second-order gradients on a device in a dtype from those of the CPU in f64,
+    /// as a share of the largest entry of each.
+    ///
+    /// # Errors
+    /// Those of the operation; answers of other shapes.
+    pub fn difference(&self, device: &Device, dtype: DType) -> Result<f64> {
+        let f: &crate::check::Function<'_> = &self.function;
+        let moved = |t: &Tensor| t.to_dtype(dtype)?.to_device(device);
+        let there = self.arguments.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
+        let (got, want) = (orders(f, &there)?, orders(f, &self.arguments)?);
+        if got.len() != want.len() {
+            return Err(crate::error::shape(self.name, "another number of derivatives"));
+        }
+        let mut worst = 0.0f64;
+        for (got, want) in got.iter().zip(&want) {
+            if got.dims() != want.dims() {
+                return Err(crate::error::shape(self.name, format!("{:?} instead of {:?}", got.dims(), want.dims())));
+            }
+            let read = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+            let (got, want) = (read(got)?, read(want)?);
+            let largest = want.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+            // Written so that a NaN is the largest difference of all.
+            let off = got.iter().zip(&want).map(|(a, b)| (a - b).abs() / largest);
+            worst = off.fold(worst, |m, d| if d <= m { m } else { d });
+        }
+        Ok(worst)
     }
 }
 
@@ -128,7 +156,8 @@ pub fn cases() -> Result<Vec<Case>> {
     add("batch_norm_eval", norm()?, |v| {
         let (mean, var) =
             (Tensor::new(&[0.1f64, -0.2, 0.3], &Device::Cpu)?, Tensor::new(&[1.1f64, 0.7, 0.9], &Device::Cpu)?);
-        v[0].batch_norm_eval(&v[1], &v[2], &mean, &var, 1e-5)?.tanh()
+        let here = |t: Tensor| t.to_dtype(v[0].dtype())?.to_device(v[0].device());
+        v[0].batch_norm_eval(&v[1], &v[2], &here(mean)?, &here(var)?, 1e-5)?.tanh()
     });
     add("channel_affine", norm()?, |v| v[0].channel_affine(&v[1], &v[2])?.tanh());
     Ok(cases)

@@ -76,6 +76,11 @@ impl Var {
         Var { tensor: self.tensor.clone(), node: None }
     }
 
+    /// The value as a leaf of its own: something to differentiate by.
+    pub fn to_leaf(&self) -> Var {
+        Var::leaf(self.tensor.clone())
+    }
+
     /// A number of this variable's origin, shared by its clones; `None` for constants.
     pub fn id(&self) -> Option<u64> {
         self.node.as_ref().map(|n| n.id)

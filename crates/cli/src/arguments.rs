@@ -5,6 +5,7 @@ mod upkeep;
 pub(crate) use upkeep::{Clean, Status, Submit, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gauntlet_core::Processor;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -28,6 +29,12 @@ pub(crate) struct Global {
     /// Threads of tensor operations (default: all cores); no result depends on it
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Where models are trained and attacked: cpu, cuda, cuda:N, or auto (a GPU if there is one)
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: Processor,
+    /// On a GPU: products of f32 may round their factors to 10 bits of mantissa (faster, other numbers)
+    #[arg(long, global = true)]
+    pub(crate) tf32: bool,
     /// Print results to stdout as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,

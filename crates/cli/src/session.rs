@@ -3,22 +3,37 @@
 use crate::arguments::{DataArgs, Global};
 use crate::exit::Failure;
 use crate::progress::Progress;
-use gauntlet_core::Registry;
+use gauntlet_core::{Compute, Registry};
 use gauntlet_data::{Catalogue, LoadOptions};
+use gauntlet_engine::{Context, Store};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 /// One process.
 pub(crate) struct Session {
     pub(crate) registry: Registry,
     pub(crate) catalogue: Catalogue,
     pub(crate) global: Global,
+    /// Where models are trained and attacked.
+    pub(crate) compute: Compute,
 }
 
 impl Session {
     pub(crate) fn new(registry: Registry, global: Global) -> Result<Self, Failure> {
-        Ok(Session { registry, catalogue: Catalogue::default(), global })
+        let compute = Compute::open(global.device, global.tf32)?;
+        Ok(Session { registry, catalogue: Catalogue::default(), global, compute })
+    }
+
+    /// What a run works with.
+    pub(crate) fn context<'s>(
+        &'s self,
+        catalogue: &'s Catalogue,
+        store: Store,
+        interrupt: &'s AtomicBool,
+    ) -> Context<'s> {
+        Context { compute: self.compute.clone(), ..Context::new(&self.registry, catalogue, store, interrupt) }
     }
 
     /// Colour on stdout: a terminal, and NO_COLOR is not set.

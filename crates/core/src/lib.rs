@@ -6,6 +6,8 @@
 pub mod attack;
 pub mod batch;
 pub mod checkpoint;
+pub mod device;
+mod draws;
 pub mod eps;
 pub mod error;
 pub mod expectation;
@@ -14,6 +16,8 @@ pub mod network;
 pub mod norm;
 pub mod objective;
 pub mod optimiser;
+#[cfg(feature = "cuda")]
+mod optimiser_gpu;
 pub mod params;
 pub mod philox;
 pub mod pictures;
@@ -31,13 +35,14 @@ pub mod threat;
 
 pub use attack::{Attack, Clean, Job, Outcome};
 pub use batch::Batch;
+pub use device::{Compute, Processor};
 pub use eps::Eps;
 pub use error::{Error, Result};
 pub use expectation::{Alternative, Expectation, Operand, Quantity};
 pub use key::{Key, Purpose};
 pub use network::{Activation, BatchStats, Mode, ModelInfo, Network, Pass};
 pub use norm::Norm;
-pub use objective::{Goal, Objective};
+pub use objective::{Goal, Objective, Slope};
 pub use params::{Init, ParamSpec, Params, Weights};
 pub use pictures::{Picture, Pictures};
 pub use recipe::{AttackMode, Loss, Memory, Penalty, Recipe, Setup, Term};

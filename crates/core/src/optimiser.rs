@@ -122,23 +122,33 @@ pub struct OptimiserState {
     pub steps: u64,
     /// `momentum.<parameter>` or `m.<parameter>`, `v.<parameter>`.
     pub moments: BTreeMap<String, Tensor>,
+    /// On a GPU: what says whether a gradient was not finite, without waiting for it.
+    #[cfg(feature = "cuda")]
+    pub(crate) alarm: Option<gauntlet_autograd::cuda::Alarm>,
 }
 
 impl OptimiserState {
+    /// The state after so many steps, its moments still to be put in.
+    pub fn after(steps: u64) -> Self {
+        OptimiserState { steps, ..OptimiserState::default() }
+    }
+
     /// One step: every trained parameter of `weights` needs its gradient (same order and shapes as
     /// [`crate::Params::trained`]). `lr` is the scheduled rate.
     ///
     /// # Errors
     /// A gradient that is missing or not finite, naming the parameter; `weights` are then unchanged.
     pub fn step(&mut self, how: &Optimiser, weights: &mut Weights, grads: &[(&str, Tensor)], lr: f64) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if weights.iter().any(|(_, p, _)| p.device().is_cuda()) {
+            return self.step_on_gpu(how, weights, grads, lr);
+        }
         let names: Vec<String> = weights.iter().filter(|(_, _, t)| *t).map(|(n, _, _)| n.to_string()).collect();
         let mut updated = Vec::with_capacity(names.len());
         let mut moments = Vec::new();
         let t = self.steps + 1;
         for name in &names {
-            let (_, gradient) = grads.iter().find(|(n, _)| n == name).ok_or_else(|| {
-                Error::Message(format!("parameter {name:?} has no gradient: the loss does not reach it"))
-            })?;
+            let (_, gradient) = grads.iter().find(|(n, _)| n == name).ok_or_else(|| Self::unreached(name))?;
             let p = weights.get(name)?;
             let slots: &[&str] = match how {
                 Optimiser::Sgd { momentum, .. } if *momentum > 0.0 => &["momentum"],
@@ -159,6 +169,30 @@ impl OptimiserState {
         self.moments.extend(moments);
         self.steps = t;
         Ok(())
+    }
+
+    /// What a GPU has found out since: an error if a gradient was not finite, in which case nothing moved from then on.
+    /// Waits for the GPU; on the CPU every step says so itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] with the parameters and the step.
+    pub fn settle(&self, _weights: &Weights) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        self.alarmed(_weights)?;
+        Ok(())
+    }
+
+    /// Moments on another device.
+    ///
+    /// # Errors
+    /// A copy that fails.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = self.moments.iter().map(|(name, t)| Ok((name.clone(), t.to_device(device)?)));
+        Ok(OptimiserState { moments: moved.collect::<Result<_>>()?, ..self.clone() })
+    }
+
+    pub(crate) fn unreached(name: &str) -> Error {
+        Error::Message(format!("parameter {name:?} has no gradient: the loss does not reach it"))
     }
 }
 

@@ -78,7 +78,8 @@ impl Weights {
                     Init::Constant(c) => c,
                 })
                 .collect();
-            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), device)?.to_dtype(dtype)?;
+            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?.to_dtype(dtype)?;
+            let tensor = tensor.to_device(device)?;
             entries.insert(spec.name.clone(), (tensor, spec.trainable));
         }
         Ok(Weights { entries })
@@ -120,6 +121,16 @@ impl Weights {
         Ok(Weights { entries })
     }
 
+    /// All entries on another device.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let entries = self
+            .entries
+            .iter()
+            .map(|(name, (t, trainable))| Ok((name.clone(), (t.to_device(device)?, *trainable))))
+            .collect::<Result<_>>()?;
+        Ok(Weights { entries })
+    }
+
     /// Variables to differentiate by (buffers stay constants).
     pub fn leaves(&self) -> Params {
         self.params(true)
@@ -157,6 +168,10 @@ impl Params {
     /// From variables in order; `bool` says whether it is trained.
     pub fn from_entries(entries: impl IntoIterator<Item = (String, Var, bool)>) -> Self {
         Params { vars: entries.into_iter().map(|(name, var, trained)| (name, (var, trained))).collect() }
+    }
+    /// Where they lie; `None`: there are none.
+    pub fn device(&self) -> Option<&Device> {
+        self.vars.values().next().map(|(v, _)| v.device())
     }
     /// The same values as constants.
     pub fn detached(&self) -> Params {

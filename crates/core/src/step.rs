@@ -1,7 +1,6 @@
 //! One training step as a recipe sees it.
 
 use crate::attack::{Attack, lockstep};
-use crate::philox::Stream;
 use crate::recipe::{AttackMode, Memory, Position};
 use crate::{
     Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, Target, ThreatModel,
@@ -16,7 +15,6 @@ pub struct Step<'a> {
     network: Arc<dyn Network>,
     params: &'a Params,
     batch: &'a Batch,
-    labels: Vec<u32>,
     input: Var,
     seed: u64,
     position: Position,
@@ -45,7 +43,6 @@ impl<'a> Step<'a> {
             network,
             params,
             batch,
-            labels: batch.y.to_vec1()?,
             input: Var::leaf(batch.x.clone()),
             seed,
             position,
@@ -137,24 +134,19 @@ impl<'a> Step<'a> {
     ///
     /// Keyed by training seed, data set row and step: what an example draws does not depend on the rest of its batch.
     pub fn normal(&self, what: &str, dims: &[usize]) -> Result<Var> {
-        self.drawn(what, dims, |stream| stream.normal())
+        let (key, replay, shape) = self.draw(what, dims);
+        Ok(Var::constant(key.normal_at(replay, &self.batch.ids, &shape, self.input.tensor())?))
     }
     /// Independent draws from U(low, high), `(N, dims..)`; see [`Step::normal`].
-    pub fn uniform(&self, what: &str, dims: &[usize], (low, high): (f64, f64)) -> Result<Var> {
-        self.drawn(what, dims, |stream| low + (high - low) * stream.uniform())
+    pub fn uniform(&self, what: &str, dims: &[usize], range: (f64, f64)) -> Result<Var> {
+        let (key, replay, shape) = self.draw(what, dims);
+        Ok(Var::constant(key.uniform_at(replay, &self.batch.ids, &shape, range, self.input.tensor())?))
     }
-    fn drawn(&self, what: &str, dims: &[usize], draw: impl Fn(&mut Stream) -> f64) -> Result<Var> {
+    /// Key, replay and shape of a draw.
+    fn draw(&self, what: &str, dims: &[usize]) -> (Key, u32, Vec<usize>) {
         let (number, replay) = self.number();
-        let key = self.key().named(what).child(number);
-        let each: usize = dims.iter().product();
-        let mut values = Vec::with_capacity(self.batch.ids.len() * each);
-        for id in &self.batch.ids {
-            let mut stream = key.stream(*id, replay, 0);
-            values.extend((0..each).map(|_| draw(&mut stream)));
-        }
-        let shape: Vec<usize> = std::iter::once(self.batch.ids.len()).chain(dims.iter().copied()).collect();
-        let x = self.input.tensor();
-        Ok(Var::constant(Tensor::from_vec(values, shape, x.device())?.to_dtype(x.dtype())?))
+        let shape = std::iter::once(self.batch.ids.len()).chain(dims.iter().copied()).collect();
+        (self.key().named(what).child(number), replay, shape)
     }
     /// An independent draw from U(low, high) for every pixel of the input.
     pub fn uniform_pixels(&self, what: &str, range: (f64, f64)) -> Result<Var> {
@@ -236,13 +228,21 @@ impl<'a> Step<'a> {
         let ids = &self.batch.ids[..n];
         let target = self.frozen(mode).of_rows(ids.to_vec());
         let x = self.batch.x.narrow(0, 0, n)?;
-        let x_adv = lockstep(attack, &target, &x, &self.labels[..n], ids, threat, key)?;
+        let labels = self.batch.y.narrow(0, 0, n)?;
+        // On a GPU an attack that is nothing but gradient steps stays there.
+        let x_adv = match attack.ascent(&threat).filter(|_| !x.device().is_cpu()) {
+            Some(ascent) => ascent.run(&target, (&x, &labels, ids), &threat, key)?,
+            None => lockstep(attack, &target, &x, &labels.to_vec1::<u32>()?, ids, threat, key)?,
+        };
         if mode == AttackMode::TrainMoving {
             self.stats.append(&mut target.seen());
         }
         match all - n {
             0 => Ok(x_adv),
-            rest => Ok(Tensor::cat(&[&x_adv, &self.batch.x.narrow(0, n, rest)?], 0)?),
+            rest => {
+                let left = Var::constant(self.batch.x.narrow(0, n, rest)?);
+                Ok(Var::cat(&[&Var::constant(x_adv), &left], 0)?.tensor().clone())
+            }
         }
     }
 

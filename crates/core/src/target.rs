@@ -1,8 +1,8 @@
 //! What an attack sees of a model: logits, and pull-backs through one forward. No tape in sight.
 
 use crate::{BatchStats, Key, Mode, ModelInfo, Network, Params, Pass, Result};
-use candle_core::Tensor;
-use gauntlet_autograd::{Graph, Var, grad};
+use candle_core::{Device, Tensor};
+use gauntlet_autograd::{Var, pull};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A model under attack. Results for one example must not depend on the others in the batch (eval mode).
@@ -24,6 +24,8 @@ pub trait Linear {
 }
 
 /// A network with constant parameters: only input gradients exist.
+///
+/// Its parameters may lie on another device than what it is asked about: inputs are taken there, answers brought back.
 #[derive(Clone)]
 pub struct Frozen {
     network: Arc<dyn Network>,
@@ -55,6 +57,13 @@ impl Frozen {
     pub fn seen(&self) -> Vec<BatchStats> {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
+    /// x where the parameters are.
+    fn there(&self, x: &Tensor) -> Result<Tensor> {
+        match self.params.device() {
+            Some(device) => Ok(x.to_device(device)?),
+            None => Ok(x.clone()),
+        }
+    }
     fn forward(&self, x: &Var) -> Result<Var> {
         let n = x.dim(0)?;
         let places: Vec<u64>;
@@ -78,27 +87,31 @@ impl Target for Frozen {
         self.network.info()
     }
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.forward(&Var::constant(x.clone()))?.tensor().clone())
+        Ok(self.forward(&Var::constant(self.there(x)?))?.tensor().to_device(x.device())?)
     }
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
-        let x = Var::leaf(x.clone());
+        let home = x.device().clone();
+        let x = Var::leaf(self.there(x)?);
         let z = self.forward(&x)?;
-        Ok(Box::new(Taped { x, z }))
+        let logits = z.tensor().to_device(&home)?;
+        Ok(Box::new(Taped { x, z, logits, home }))
     }
 }
 
 struct Taped {
     x: Var,
     z: Var,
+    logits: Tensor,
+    /// Where x came from.
+    home: Device,
 }
 
 impl Linear for Taped {
     fn logits(&self) -> &Tensor {
-        self.z.tensor()
+        &self.logits
     }
     fn pull(&self, cotangent: &Tensor) -> Result<Tensor> {
-        let weighted = self.z.mul(&Var::constant(cotangent.clone()))?;
-        let mut g = grad(&weighted, &[&self.x], Graph::Free)?;
-        Ok(g.swap_remove(0).tensor().clone())
+        let cotangent = cotangent.to_device(self.z.device())?;
+        Ok(pull(&self.z, &cotangent, &self.x)?.to_device(&self.home)?)
     }
 }

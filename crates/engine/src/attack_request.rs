@@ -180,7 +180,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
                     (weights, vec!["the weights are untrained".into()])
                 }
             };
-            Ok((Frozen::new(network, weights.constants()), checkpoint::sha256(&weights)?, notes))
+            Ok((context.frozen(network, &weights)?, checkpoint::sha256(&weights)?, notes))
         };
     let (target, checkpoint_sha256, mut notes) = open(&request.model, request.checkpoint.as_ref())?;
     let other = match &request.surrogate {
@@ -217,6 +217,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
                 attack_seed: request.seed,
                 carry: false,
                 draws: request.draws,
+                compute: &context.compute,
                 dtype: context.dtype,
             };
             let mut attack = description::attack(&entry);

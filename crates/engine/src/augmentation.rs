@@ -1,7 +1,8 @@
 //! Crops and flips, keyed by example and epoch.
 
-use candle_core::{DType, Tensor, WithDType};
-use gauntlet_core::{Batch, Error, Key, Purpose, Result};
+use candle_core::Tensor;
+use gauntlet_autograd::kernels::images::{Crop, crop_flip};
+use gauntlet_core::{Batch, Key, Purpose, Result};
 use serde::{Deserialize, Serialize};
 
 /// What is done to a training image before it is shown.
@@ -15,7 +16,7 @@ pub enum Augmentation {
 }
 
 /// Zeros added on each side before the crop.
-const PADDING: usize = 4;
+pub(crate) const PADDING: usize = 4;
 
 impl Augmentation {
     /// The names in suite files.
@@ -29,43 +30,24 @@ impl Augmentation {
         if self == Augmentation::None {
             return Ok(batch);
         }
-        let x = match batch.x.dtype() {
-            DType::F32 => crop_flip::<f32>(&batch, seed, epoch)?,
-            DType::F64 => crop_flip::<f64>(&batch, seed, epoch)?,
-            other => return Err(Error::value("pixels", format!("must be f32 or f64, got {other:?}"))),
-        };
-        Ok(Batch { x, ..batch })
+        let n = batch.ids.len();
+        let crops: Vec<u32> = batch.ids.iter().map(|id| crop(seed, *id, epoch).packed()).collect();
+        let crops = Tensor::from_vec(crops, n, batch.x.device())?;
+        Ok(Batch { x: crop_flip(&batch.x, &crops, PADDING)?, ..batch })
     }
 }
 
-fn crop_flip<T: WithDType>(batch: &Batch, seed: u64, epoch: u32) -> Result<Tensor> {
-    let (n, c, h, w) = batch.x.dims4()?;
-    let from: Vec<T> = batch.x.flatten_all()?.to_vec1()?;
-    let mut to = vec![T::zero(); from.len()];
-    let key = Key::new(seed, Purpose::Augment);
-    for (i, &id) in batch.ids.iter().enumerate().take(n) {
-        let mut stream = key.stream(id, epoch, 0);
-        let span = 2 * PADDING as u32 + 1;
-        let (down, right, flip) =
-            (stream.below(span) as usize, stream.below(span) as usize, stream.next_u32() & 1 == 1);
-        for channel in i * c..(i + 1) * c {
-            for row in 0..h {
-                let Some(source) = (row + down).checked_sub(PADDING).filter(|r| *r < h) else { continue };
-                for column in 0..w {
-                    let shown = if flip { w - 1 - column } else { column };
-                    let Some(from_column) = (column + right).checked_sub(PADDING).filter(|k| *k < w) else { continue };
-                    to[(channel * h + row) * w + shown] = from[(channel * h + source) * w + from_column];
-                }
-            }
-        }
-    }
-    Ok(Tensor::from_vec(to, (n, c, h, w), batch.x.device())?)
+/// What example `id` is shown as in `epoch`.
+pub(crate) fn crop(seed: u64, id: u64, epoch: u32) -> Crop {
+    let mut stream = Key::new(seed, Purpose::Augment).stream(id, epoch, 0);
+    let span = 2 * PADDING as u32 + 1;
+    Crop { down: stream.below(span) as u8, right: stream.below(span) as u8, flip: stream.next_u32() & 1 == 1 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     fn batch(ids: &[u64]) -> Batch {
         let images: Vec<Tensor> = ids

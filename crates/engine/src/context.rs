@@ -1,13 +1,16 @@
 //! What a run works with, beside the suite.
 
 use crate::Store;
+use crate::provenance;
 use candle_core::DType;
-use gauntlet_core::Registry;
+use gauntlet_core::{Compute, Frozen, Network, Provenance, Registry, Result, Weights};
 use gauntlet_data::{Catalogue, LoadOptions};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Components, data, store and the switches of one process. Nothing here changes a number.
+/// Components, data, store and the switches of one process. Nothing here changes a number but `dtype` and `compute`, which
+/// are in every key.
 pub struct Context<'a> {
     /// Recipes, attacks, models.
     pub registry: &'a Registry,
@@ -21,6 +24,8 @@ pub struct Context<'a> {
     pub records: Vec<PathBuf>,
     /// f32, or f64 for checks.
     pub dtype: DType,
+    /// Where tensors are computed with.
+    pub compute: Compute,
     /// Threads, for the provenance only.
     pub threads: usize,
     /// Slots of an attack in flight; changes speed and memory, no result.
@@ -44,12 +49,21 @@ impl<'a> Context<'a> {
             data: LoadOptions::default(),
             records: Vec::new(),
             dtype: DType::F32,
+            compute: Compute::default(),
             threads: rayon::current_num_threads(),
             width: 256,
             interrupt,
             only: Filters::default(),
             failed_since: None,
         }
+    }
+    /// The provenance of work that begins now.
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance { device: self.compute.name(), ..provenance(self.threads) }
+    }
+    /// A network with constant weights where it is to be computed with.
+    pub(crate) fn frozen(&self, network: Arc<dyn Network>, weights: &Weights) -> Result<Frozen> {
+        Ok(Frozen::new(network, weights.to_device(self.compute.device())?.constants()))
     }
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)

@@ -2,6 +2,7 @@
 
 use crate::{AttackEntry, Component, EVALUATOR_NUMERICS, Row, Selection, TRAINER_NUMERICS, TrainConfig};
 use candle_core::DType;
+use gauntlet_core::Compute;
 use serde_json::{Value, json};
 
 fn dtype_name(dtype: DType) -> &'static str {
@@ -18,7 +19,7 @@ pub(crate) fn training(
     row: &Row,
     config: &TrainConfig,
     seed: u64,
-    dtype: DType,
+    (compute, dtype): (&Compute, DType),
 ) -> Value {
     json!({
         "data_sha256": data_sha256,
@@ -26,7 +27,7 @@ pub(crate) fn training(
         "recipe": row.describe(),
         "train": config,
         "seed": seed,
-        "device": "cpu",
+        "device": compute.kind(),
         "dtype": dtype_name(dtype),
         "numerics": TRAINER_NUMERICS,
     })
@@ -45,6 +46,7 @@ pub(crate) struct Conditions<'a> {
     pub(crate) attack_seed: u64,
     pub(crate) carry: bool,
     pub(crate) draws: u32,
+    pub(crate) compute: &'a Compute,
     pub(crate) dtype: DType,
 }
 
@@ -56,7 +58,7 @@ impl Conditions<'_> {
             "examples": self.examples,
             "attack_seed": self.attack_seed,
             "carry": self.carry,
-            "device": "cpu",
+            "device": self.compute.kind(),
             "dtype": dtype_name(self.dtype),
             "numerics": EVALUATOR_NUMERICS,
         });

@@ -54,6 +54,7 @@ impl<'a> Desk<'a> {
             attack_seed: suite.attack_seed,
             carry: suite.carry,
             draws: suite.draws,
+            compute: &context.compute,
             dtype: context.dtype,
         }
         .describe();

@@ -2,7 +2,7 @@
 
 use crate::desk::{Attempt, Desk};
 use crate::store::TrainingEntry;
-use crate::{CheckpointSource, Component, Result, Row, canonical, description, fingerprint, provenance};
+use crate::{CheckpointSource, Component, Result, Row, canonical, description, fingerprint};
 use gauntlet_core::{Weights, checkpoint};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ impl<'a> Desk<'a> {
         }
         let Some(_claim) = store.claim_training(&key)? else { return Ok(Attempt::Busy) };
         let (_, weights) = self.read(source, self.model(row), row)?;
-        let provenance = provenance(self.context.threads);
+        let provenance = self.context.provenance();
         let entry = TrainingEntry { description, checkpoint_sha256: sha256, curve: Vec::new(), provenance };
         store.put_training(&key, &entry, Some((&weights, self.network(row)?.info())))?;
         Ok(Attempt::Done((key, entry)))

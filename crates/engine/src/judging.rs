@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
-use crate::{AttackEntry, Result, Row, flags, gallery, overfitting, provenance};
+use crate::{AttackEntry, Context, Result, Row, flags, gallery, overfitting};
 use gauntlet_core::{Attacked, Frozen, Pictures, Provenance, Record, Target, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
@@ -55,7 +55,7 @@ impl<'a> Desk<'a> {
                 let verdicts = pass.verdicts.clone();
                 let flags = self.evaluator(target, self.examples()?).probe(pass, self.context.registry)?;
                 let cost = Cost { forwards: verdicts.len() as u64, backwards: 0 };
-                let spent = spent(self.context.threads, begun, cost);
+                let spent = spent(self.context, begun, cost);
                 add(&mut record.provenance, &spent);
                 store.put_clean(&key, description, spent, &flags, &verdicts)?;
                 (verdicts, flags)
@@ -117,7 +117,7 @@ impl<'a> Desk<'a> {
             let judged = open().and_then(|(target, pass)| {
                 let surrogate = match &crafted_on {
                     Some((other, key, trained)) => {
-                        Some(Frozen::new(self.network(other)?, self.weights(other, key, trained)?.constants()))
+                        Some(self.context.frozen(self.network(other)?, &self.weights(other, key, trained)?)?)
                     }
                     None => None,
                 };
@@ -128,7 +128,7 @@ impl<'a> Desk<'a> {
             match judged {
                 Ok(attacked) => {
                     let lists: Vec<&[Verdict]> = attacked.iter().map(|a| a.verdicts.as_slice()).collect();
-                    let spent = spent(self.context.threads, begun, cost);
+                    let spent = spent(self.context, begun, cost);
                     add(&mut record.provenance, &spent);
                     store.put_attack(&key, description, spent, &lists)?;
                     record.result.attacked.extend(attacked);
@@ -201,7 +201,7 @@ impl<'a> Desk<'a> {
             return Ok(subject);
         }
         let weights = self.weights(row, training_key, entry)?;
-        let target = Frozen::new(self.network(row)?, weights.constants());
+        let target = self.context.frozen(self.network(row)?, &weights)?;
         let pass = self.evaluator(&target, self.examples()?).clean(&mut Cost::default())?;
         Ok(cell.get_or_init(|| (target, pass)))
     }
@@ -224,13 +224,13 @@ fn cells(entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
     entry.eps.iter().zip(lists).map(cell).collect()
 }
 
-fn spent(threads: usize, begun: Clock, cost: Cost) -> Provenance {
+fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {
     Provenance {
         evaluate_seconds: begun.seconds(),
         evaluate_cpu_seconds: begun.cpu_seconds(),
         executed_forwards: cost.forwards,
         executed_backwards: cost.backwards,
-        ..provenance(threads)
+        ..context.provenance()
     }
 }
 

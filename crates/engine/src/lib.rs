@@ -42,6 +42,7 @@ mod progress;
 mod provenance;
 mod recorded_suite;
 mod referee;
+mod resident;
 mod runner;
 mod status;
 mod store;
@@ -94,7 +95,7 @@ pub use teacher::Teacher;
 pub use train_config::TrainConfig;
 pub use train_request::{TrainReport, TrainRequest, train};
 pub use trainer::{Trained, TrainingJob};
-pub use training_step::{Stepped, TrainingStep};
+pub use training_step::{Stepped, Taken, TrainingStep};
 pub use verify::{VerifiedRecord, Verifier};
 
 /// Raised by hand when the trainer's own numbers change; part of every training's key.

@@ -2,7 +2,7 @@
 
 use crate::desk::{Attempt, Desk, of_all};
 use crate::event::{Event, Events, Part};
-use crate::{Context, Error, Images, Result, Row, Suite, description, provenance};
+use crate::{Context, Error, Images, Result, Row, Suite, description};
 use gauntlet_core::record::{Outcome, RECORD_FORMAT};
 use gauntlet_core::{Provenance, Record};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl<'a> Desk<'a> {
                 attacked: Vec::new(),
                 flags: Vec::new(),
             },
-            provenance: provenance(self.context.threads),
+            provenance: self.context.provenance(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, of_all};
 use crate::{CheckpointSource, Error, Result, Row};
-use gauntlet_core::{Frozen, Target};
+use gauntlet_core::Target;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -122,6 +122,6 @@ impl<'a> Desk<'a> {
                 (self.network(row)?, taught_by(teacher, self.read(source, self.model(row), row))?.1)
             }
         };
-        Ok(Some(Arc::new(Frozen::new(network, weights.constants()))))
+        Ok(Some(Arc::new(self.context.frozen(network, &weights)?)))
     }
 }

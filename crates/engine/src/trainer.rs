@@ -2,8 +2,9 @@
 
 use crate::clock::{Clock, sum};
 use crate::event::{Event, Events, Part};
+use crate::resident::Resident;
 use crate::training_state::{Progress, TrainingState};
-use crate::training_step::{Stepped, TrainingStep};
+use crate::training_step::{Taken, TrainingStep};
 use crate::{Error, Examples, Result, TrainConfig};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
@@ -23,6 +24,17 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Images in one batch of [`Setup::train`]; bounds memory.
 const SETUP_CHUNK: usize = 1024;
 
+/// Steps on a GPU whose losses are read together: to read one is to wait for it.
+const LAG: usize = 32;
+
+/// A step whose losses are still to be read.
+struct Pending {
+    epoch: u32,
+    step: u32,
+    examples: u64,
+    replays: Vec<Taken>,
+}
+
 /// A training: everything its numbers depend on, and the switches that change none.
 pub struct TrainingJob<'a> {
     /// The model.
@@ -39,6 +51,8 @@ pub struct TrainingJob<'a> {
     pub seed: u64,
     /// f32 or f64.
     pub dtype: DType,
+    /// Where it is trained.
+    pub device: &'a Device,
     /// Where the monitor's attack comes from.
     pub registry: &'a Registry,
     /// Slots of the monitor.
@@ -95,11 +109,20 @@ impl TrainingJob<'_> {
         if current.progress.cost_relative_to_ce.is_none() {
             current.progress.cost_relative_to_ce = self.cost_relative_to_ce(&current, rows, steps)?;
         }
+        let resident = match self.device.is_cpu() {
+            true => None,
+            false => Some(Resident::new(self.train, self.device)?),
+        };
+        let lag = if self.device.is_cpu() { 1 } else { LAG };
+        let mut pending: Vec<Pending> = Vec::new();
         while current.progress.epoch < self.config.epochs {
             let epoch = current.progress.epoch;
             let order = self.order(rows, epoch);
+            let augmentation = self.config.augmentation;
+            let shown_now = resident.as_ref().map(|r| r.shown(&order, augmentation, self.seed, epoch)).transpose()?;
             while current.progress.step < steps {
                 if self.interrupt.load(Ordering::Relaxed) {
+                    self.settle(&mut current, &mut pending, (&mut shown, &begun), events)?;
                     timed(&mut current.progress);
                     self.keep(state, &current)?;
                     return Err(Error::Interrupted);
@@ -108,18 +131,18 @@ impl TrainingJob<'_> {
                 let position = Position { epoch, epochs: self.config.epochs, step, steps, replay: 0 };
                 let first = step as usize * self.config.batch;
                 let chosen = &order[first..rows.min(first + self.config.batch)];
-                let stepped = self.step(&*self.recipe, &mut current, chosen, position)?;
-                shown += chosen.len() as u64;
+                let batch = match (&resident, &shown_now) {
+                    (Some(resident), Some(shown)) => resident.batch(shown, first, chosen.len(), self.dtype)?,
+                    _ => augmentation.apply(self.batch(chosen)?, self.seed, epoch)?,
+                };
+                let replays = self.step(&*self.recipe, &mut current, &batch, position)?;
+                pending.push(Pending { epoch, step, examples: chosen.len() as u64, replays });
                 current.progress.step += 1;
-                events.event(&Event::Step {
-                    part: self.part,
-                    epoch,
-                    step,
-                    loss: stepped.loss,
-                    terms: &stepped.terms,
-                    rate: shown as f64 / begun.seconds().max(1e-9),
-                });
+                if pending.len() >= lag || current.progress.step == steps {
+                    self.settle(&mut current, &mut pending, (&mut shown, &begun), events)?;
+                }
                 if saved.elapsed() >= SAVE_EVERY {
+                    self.settle(&mut current, &mut pending, (&mut shown, &begun), events)?;
                     timed(&mut current.progress);
                     self.keep(state, &current)?;
                     saved = Instant::now();
@@ -145,7 +168,8 @@ impl TrainingJob<'_> {
             saved = Instant::now();
         }
         let Progress { curve, seconds, cpu_seconds, resumed, cost_relative_to_ce, .. } = current.progress;
-        Ok(Trained { weights: current.weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce })
+        let weights = current.weights.to_device(&Device::Cpu)?;
+        Ok(Trained { weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce })
     }
 
     /// Rows that are trained on: all but the held-out ones.
@@ -177,7 +201,7 @@ impl TrainingJob<'_> {
             match TrainingState::load(path, key, &specs) {
                 Ok(mut found) => {
                     found.progress.resumed += 1;
-                    return Ok(found);
+                    return found.to_device(self.device);
                 }
                 Err(Error::Damaged { path, why }) => {
                     let text = format!("the saved state {path} is of no use ({why}); the training starts again");
@@ -202,12 +226,13 @@ impl TrainingJob<'_> {
             teacher: self.teacher.clone(),
         };
         let memory = self.recipe.prepare(&mut setup)?;
-        Ok(TrainingState {
+        let fresh = TrainingState {
             weights,
             optimiser: OptimiserState::default(),
             memory,
             progress: Progress { cpu_seconds: Some(0.0), ..Progress::default() },
-        })
+        };
+        fresh.to_device(self.device)
     }
 
     fn keep(&self, state: Option<(&Path, &str)>, current: &TrainingState) -> Result<()> {
@@ -229,17 +254,15 @@ impl TrainingJob<'_> {
             .map_err(|e| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}")))
     }
 
-    /// One step of `recipe` on these rows, with all its replays.
+    /// One step of `recipe` on this batch, with all its replays.
     fn step(
         &self,
         recipe: &dyn Recipe,
         current: &mut TrainingState,
-        rows: &[usize],
+        batch: &Batch,
         position: Position,
-    ) -> Result<Stepped> {
-        let batch = self.config.augmentation.apply(self.batch(rows)?, self.seed, position.epoch)?;
+    ) -> Result<Vec<Taken>> {
         let rate = self.config.schedule.lr(self.config.optimiser.lr(), position);
-        let mut last = Stepped { loss: f64::NAN, terms: Vec::new() };
         let step = TrainingStep {
             network: &self.network,
             recipe,
@@ -247,20 +270,47 @@ impl TrainingJob<'_> {
             clip: self.config.clip,
             teacher: self.teacher.clone(),
         };
-        for replay in 0..recipe.replays() as u32 {
-            let position = Position { replay, ..position };
-            let TrainingState { weights, optimiser, memory, .. } = current;
-            last = step.take(weights, optimiser, memory, &batch, (self.seed, position, rate))?;
-            for (name, mean) in &last.terms {
-                let sum = mean * rows.len() as f64;
-                match current.progress.sums.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, total)) => *total += sum,
-                    None => current.progress.sums.push((name.clone(), sum)),
+        let TrainingState { weights, optimiser, memory, .. } = current;
+        (0..recipe.replays() as u32)
+            .map(|replay| {
+                let position = Position { replay, ..position };
+                step.take(weights, optimiser, memory, batch, (self.seed, position, rate))
+            })
+            .collect()
+    }
+
+    /// Reads what steps found out, for the curve and for those who watch. Waits for the device.
+    ///
+    /// # Errors
+    /// A loss, a term or a gradient that was not finite.
+    fn settle(
+        &self,
+        current: &mut TrainingState,
+        pending: &mut Vec<Pending>,
+        (shown, begun): (&mut u64, &Clock),
+        events: &dyn Events,
+    ) -> Result<()> {
+        for Pending { epoch, step, examples, replays } in pending.drain(..) {
+            let mut last = None;
+            for taken in replays {
+                let stepped = taken.settle()?;
+                for (name, mean) in &stepped.terms {
+                    let sum = mean * examples as f64;
+                    match current.progress.sums.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, total)) => *total += sum,
+                        None => current.progress.sums.push((name.clone(), sum)),
+                    }
                 }
+                current.progress.seen += examples;
+                last = Some(stepped);
             }
-            current.progress.seen += rows.len() as u64;
+            *shown += examples;
+            let Some(stepped) = last else { continue };
+            let rate = *shown as f64 / begun.seconds().max(1e-9);
+            let (loss, terms) = (stepped.loss, &stepped.terms);
+            events.event(&Event::Step { part: self.part, epoch, step, loss, terms, rate });
         }
-        Ok(last)
+        Ok(current.optimiser.settle(&current.weights)?)
     }
 
     /// Multiplications of one step of the recipe ÷ those of one step of `ce`, both on the first batch and on copies of the
@@ -272,13 +322,15 @@ impl TrainingJob<'_> {
         let (ce, _) = self.registry.recipe(&Map::from_iter([("name".to_string(), "ce".into())]))?;
         let order = self.order(rows, 0);
         let first = &order[..rows.min(self.config.batch)];
+        let first = self.config.augmentation.apply(self.batch(first)?, self.seed, 0)?;
+        let first = Batch { x: first.x.to_device(self.device)?, y: first.y.to_device(self.device)?, ..first };
         // The last step's position: what grows from 0 (a weight, a budget) has grown by then.
         let epochs = self.config.epochs;
         let position =
             Position { epoch: epochs.saturating_sub(1), epochs, step: steps.saturating_sub(1), steps, replay: 0 };
         let count = |recipe: &dyn Recipe| -> Result<u64> {
             let before = work::multiplications();
-            self.step(recipe, &mut current.clone(), first, position)?;
+            self.step(recipe, &mut current.clone(), &first, position)?;
             Ok(work::multiplications() - before)
         };
         // What ails a step is for the training to find, at its own step.

@@ -3,7 +3,7 @@
 use crate::desk::{Attempt, Desk, of_all};
 use crate::event::{Event, Part};
 use crate::store::TrainingEntry;
-use crate::{Error, Result, Row, Trained, TrainingJob, description, fingerprint, provenance};
+use crate::{Error, Result, Row, Trained, TrainingJob, description, fingerprint};
 use gauntlet_core::{Provenance, Weights, checkpoint};
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ impl<'a> Desk<'a> {
             let given = self.given(source, model, row)?;
             return Ok(Some((given.key, given.description)));
         }
-        let dtype = self.context.dtype;
-        let mut description = description::training(&self.train_sha256, model, row, &self.suite.train, seed, dtype);
+        let numbers = (&self.context.compute, self.context.dtype);
+        let mut description = description::training(&self.train_sha256, model, row, &self.suite.train, seed, numbers);
         if let Some(teacher) = &row.teacher {
             let Some(described) = self.teacher(teacher, row, seed)? else { return Ok(None) };
             description["teacher"] = described;
@@ -96,7 +96,7 @@ impl<'a> Desk<'a> {
         {
             self.note(&row.id, seed, &format!("trained again, since {why}"));
         }
-        let entry_provenance = provenance(self.context.threads);
+        let entry_provenance = self.context.provenance();
         let job = self.job(row, seed)?;
         let trained = job.run(Some((&store.state(&key), &key)), self.events).inspect_err(|error| {
             if !of_all(error) {
@@ -130,6 +130,7 @@ impl<'a> Desk<'a> {
             config: &self.suite.train,
             seed,
             dtype: self.context.dtype,
+            device: self.context.compute.device(),
             registry: self.context.registry,
             width: self.context.width,
             interrupt: self.context.interrupt,

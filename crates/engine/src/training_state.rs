@@ -1,7 +1,7 @@
 //! Where a training stands: enough to go on as if nothing had happened.
 
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::record::Epoch;
@@ -85,6 +85,17 @@ impl TrainingState {
         Some((header.progress.epoch, header.progress.step))
     }
 
+    /// The same state on another device.
+    pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
+        let memory = self.memory.iter().map(|(name, t)| Ok((name.clone(), t.to_device(device)?)));
+        Ok(TrainingState {
+            weights: self.weights.to_device(device)?,
+            optimiser: self.optimiser.to_device(device)?,
+            memory: memory.collect::<Result<_>>()?,
+            progress: self.progress.clone(),
+        })
+    }
+
     /// Reads it back.
     ///
     /// # Errors
@@ -110,7 +121,7 @@ impl TrainingState {
             .collect::<Result<Vec<_>>>()?;
         let mut state = TrainingState {
             weights: Weights::from_entries(weights),
-            optimiser: OptimiserState { steps: header.steps, ..OptimiserState::default() },
+            optimiser: OptimiserState::after(header.steps),
             memory: Memory::new(),
             progress: header.progress,
         };

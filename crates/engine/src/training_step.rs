@@ -1,8 +1,9 @@
 //! One step of a training: loss, gradients, optimiser, running statistics.
 
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
-use gauntlet_autograd::grad_last;
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::kernels::blend;
+use gauntlet_autograd::{Var, grad_last};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{Batch, BatchStats, Loss, Network, Params, Recipe, Step, Target, Weights};
@@ -20,6 +21,16 @@ pub struct TrainingStep<'a> {
     pub clip: Option<f64>,
     /// The trained model that the row names as its teacher.
     pub teacher: Option<Arc<dyn Target>>,
+}
+
+/// What a step found out, read or still on the device.
+#[derive(Debug)]
+pub struct Taken(Values);
+
+#[derive(Debug)]
+enum Values {
+    Read(Stepped),
+    There { total: Tensor, terms: Vec<(String, f64, Tensor)>, recipe: String, position: Position },
 }
 
 /// What a step found out on its way.
@@ -43,48 +54,33 @@ impl TrainingStep<'_> {
         memory: &mut Memory,
         batch: &Batch,
         (seed, position, rate): (u64, Position, f64),
-    ) -> Result<Stepped> {
+    ) -> Result<Taken> {
         let params = weights.leaves();
         let mut step =
             Step::new(self.network.clone(), &params, batch, seed, position, memory)?.taught_by(self.teacher.clone());
         let loss = self.recipe.loss(&mut step)?;
-        let stepped = self.read(&loss, position)?;
+        let there = self.there(&loss, position)?;
+        // On the CPU nothing waits, and nothing is made of a loss that is no number.
+        let taken = if batch.x.device().is_cpu() { Taken(Values::Read(there.settle()?)) } else { there };
         step.forget();
         let gradients = self.gradients(loss, &params, &mut step)?;
         let stats = std::mem::take(&mut step.stats);
         optimiser.step(self.optimiser, weights, &gradients, rate)?;
         move_statistics(weights, &stats)?;
         self.recipe.after(&mut step)?;
-        Ok(stepped)
+        Ok(taken)
     }
 
-    /// Loss and terms on the host: what is logged, and the sums for the curve.
-    fn read(&self, loss: &Loss, position: Position) -> Result<Stepped> {
-        let total: f64 = loss.total.tensor().to_dtype(DType::F64)?.sum_all()?.to_scalar()?;
-        let mut terms = Vec::new();
-        for (name, _, values) in &loss.terms {
-            let values: Vec<f64> = values.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-            let sum: f64 = values.iter().sum();
-            terms.push((name.to_string(), sum / values.len().max(1) as f64));
-        }
-        if !total.is_finite() || terms.iter().any(|(_, v)| !v.is_finite()) {
-            let shown: Vec<String> = loss
-                .terms
-                .iter()
-                .zip(&terms)
-                .map(|((name, weight, _), (_, mean))| format!("{name} = {mean} (weight {weight})"))
-                .collect();
-            return Err(Error::Core(gauntlet_core::Error::NotFinite {
-                what: format!("the loss of {}", self.recipe.name()),
-                why: format!(
-                    "step {} of epoch {}: total {total}, {}; a lower learning rate, a smaller weight or a ramp may help",
-                    position.step + 1,
-                    position.epoch + 1,
-                    shown.join(", ")
-                ),
-            }));
-        }
-        Ok(Stepped { loss: total, terms })
+    /// Loss and means of the terms, where they are.
+    fn there(&self, loss: &Loss, position: Position) -> Result<Taken> {
+        let total = loss.total.tensor().clone();
+        let mean = |values: &Tensor| Ok::<_, Error>(Var::constant(values.clone()).mean_all()?.tensor().clone());
+        let cpu = total.device().is_cpu();
+        let terms = loss.terms.iter().map(|(name, weight, values)| {
+            Ok((name.to_string(), *weight, if cpu { values.clone() } else { mean(values)? }))
+        });
+        let (terms, recipe) = (terms.collect::<Result<_>>()?, self.recipe.name().to_string());
+        Ok(Taken(Values::There { total, terms, recipe, position }))
     }
 
     fn gradients<'p>(&self, loss: Loss, params: &'p Params, step: &mut Step<'_>) -> Result<Vec<(&'p str, Tensor)>> {
@@ -112,7 +108,11 @@ impl TrainingStep<'_> {
         {
             step.set_gradient_of_watched(gradient);
         }
-        if let Some(limit) = self.clip {
+        if let Some(limit) = self.clip
+            && gradients.iter().any(|g| !g.device().is_cpu())
+        {
+            gradients = clipped(&gradients, limit)?;
+        } else if let Some(limit) = self.clip {
             let mut squares = 0.0;
             for g in &gradients {
                 let values: Vec<f64> = g.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
@@ -127,13 +127,66 @@ impl TrainingStep<'_> {
     }
 }
 
+impl Taken {
+    /// Loss and terms on the host. Waits for the device.
+    ///
+    /// # Errors
+    /// One that is not finite, with step, terms and a hint.
+    pub fn settle(self) -> Result<Stepped> {
+        let (total, terms, recipe, position) = match self.0 {
+            Values::Read(stepped) => return Ok(stepped),
+            Values::There { total, terms, recipe, position } => (total, terms, recipe, position),
+        };
+        let read = |t: &Tensor| -> Result<Vec<f64>> {
+            Ok(t.to_device(&Device::Cpu)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
+        };
+        let total: f64 = read(&total)?.iter().sum();
+        let mut means = Vec::new();
+        for (name, _, values) in &terms {
+            let values = read(values)?;
+            let sum: f64 = values.iter().sum();
+            means.push((name.clone(), sum / values.len().max(1) as f64));
+        }
+        if !total.is_finite() || means.iter().any(|(_, v)| !v.is_finite()) {
+            let shown: Vec<String> = terms
+                .iter()
+                .zip(&means)
+                .map(|((name, weight, _), (_, mean))| format!("{name} = {mean} (weight {weight})"))
+                .collect();
+            return Err(Error::Core(gauntlet_core::Error::NotFinite {
+                what: format!("the loss of {recipe}"),
+                why: format!(
+                    "step {} of epoch {}: total {total}, {}; a lower learning rate, a smaller weight or a ramp may help",
+                    position.step + 1,
+                    position.epoch + 1,
+                    shown.join(", ")
+                ),
+            }));
+        }
+        Ok(Stepped { loss: total, terms: means })
+    }
+}
+
+/// Gradients divided by max(1, ‖all of them‖ / limit), without a look at the norm from the host.
+fn clipped(gradients: &[Tensor], limit: f64) -> Result<Vec<Tensor>> {
+    let mut squares: Option<Var> = None;
+    for g in gradients {
+        let own = Var::constant(g.clone()).sqr()?.sum_all()?;
+        squares = Some(squares.map_or(Ok(own.clone()), |s| s.add(&own))?);
+    }
+    let Some(squares) = squares else { return Ok(Vec::new()) };
+    let factor = squares.sqrt()?.affine(1.0 / limit, 0.0)?.clamp(1.0, f64::INFINITY)?.recip()?;
+    let scaled = |g: &Tensor| Ok(Var::constant(g.clone()).broadcast_mul(&factor)?.tensor().clone());
+    gradients.iter().map(scaled).collect()
+}
+
 /// running = (1 − m) · running + m · batch, in the order in which the batches were seen.
 fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
     for seen in stats {
         for (leaf, batch) in [("running_mean", &seen.mean), ("running_var", &seen.var)] {
             let name = format!("{}.{leaf}", seen.layer);
-            let kept = weights.get(&name)?.affine(1.0 - seen.momentum, 0.0)?;
-            weights.set(&name, (kept + batch.affine(seen.momentum, 0.0)?)?)?;
+            let moved = blend((1.0 - seen.momentum, weights.get(&name)?), (seen.momentum, batch))?;
+            weights.set(&name, moved)?;
         }
     }
     Ok(())
@@ -142,7 +195,6 @@ fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     #[test]
     fn running_statistics_move_once_per_batch_seen() {

@@ -5,9 +5,7 @@ use crate::desk::{Attempt, Desk, of_all};
 use crate::evaluator::Cost;
 use crate::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::runner::load;
-use crate::{
-    AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint, provenance,
-};
+use crate::{AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint};
 use gauntlet_core::{Attacked, Frozen, Key, Purpose, Record, Target, Weights, checkpoint, record_file};
 use serde::Serialize;
 
@@ -55,8 +53,9 @@ impl Verifier<'_> {
     /// # Errors
     /// An interruption, or a store that cannot be used. Anything else is the record's own problem.
     pub fn verify(&self, record: &Record, events: &dyn Events) -> Result<VerifiedRecord> {
-        let here = provenance(1).cpu;
-        let measure = if record.provenance.cpu == here { Measure::Exact } else { Measure::Tolerant };
+        let here = self.context.provenance();
+        let alike = (&record.provenance.cpu, &record.provenance.device) == (&here.cpu, &here.device);
+        let measure = if alike { Measure::Exact } else { Measure::Tolerant };
         let mut verified = VerifiedRecord {
             row: record.row.clone(),
             seed: record.seed,
@@ -96,7 +95,7 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
-        let target = Frozen::new(desk.network(row)?, weights.constants());
+        let target = self.context.frozen(desk.network(row)?, &weights)?;
         let chosen = self.chosen(record)?;
         let ids: Vec<usize> = chosen.iter().map(|i| record.result.clean[*i].id as usize).collect();
         let examples = Examples::of_split(&desk.data.test, &ids, self.context.dtype)?;
@@ -219,7 +218,7 @@ impl Verifier<'_> {
         if *recorded != entry.checkpoint_sha256.as_str() {
             return Err(Error::message("its surrogate's weights are others than the record's"));
         }
-        Ok(Some(Frozen::new(desk.network(row)?, desk.weights(row, &key, &entry)?.constants())))
+        Ok(Some(self.context.frozen(desk.network(row)?, &desk.weights(row, &key, &entry)?)?))
     }
 
     fn same_data(&self, record: &Record, data: &Images) -> Result<()> {

@@ -69,12 +69,8 @@ impl Network for SmallCnn {
 
 /// Keeps a unit with probability 1 − DROP and scales it up; the mask is drawn per example id.
 fn dropout(x: &Var, pass: &Pass<'_>) -> Result<Var> {
-    let width = x.tensor().elem_count() / pass.ids.len().max(1);
-    let mut mask = Vec::with_capacity(x.tensor().elem_count());
-    for id in pass.ids {
-        let mut stream = pass.key.stream(*id, 0, 0);
-        mask.extend((0..width).map(|_| if stream.uniform() < DROP { 0.0 } else { 1.0 / (1.0 - DROP) }));
-    }
-    let mask = candle_core::Tensor::from_vec(mask, x.dims(), x.device())?.to_dtype(x.dtype())?;
-    Ok(x.mul(&Var::constant(mask))?)
+    // U(0, 1) − DROP: below 0 a unit is dropped.
+    let draws = pass.key.uniform(pass.ids, x.dims(), (-DROP, 1.0 - DROP), x.tensor())?;
+    let kept = Var::constant(draws).sign()?.relu()?;
+    Ok(x.mul(&kept.affine(1.0 / (1.0 - DROP), 0.0)?)?)
 }

@@ -1,6 +1,5 @@
 //! The angle between two fields.
 
-use candle_core::{Device, Tensor};
 use gauntlet_autograd::Var;
 use gauntlet_core::{Result, Term};
 
@@ -18,10 +17,8 @@ impl Alignment {
     pub(crate) fn of(a: &Var, b: &Var) -> Result<Self> {
         let cos = a.cosine_per_example(b)?;
         let (gone, aimless) = (a.negligible_per_example()?, b.negligible_per_example()?);
-        let dropped: Vec<f64> = gone.iter().zip(&aimless).map(|(a, b)| f64::from(u8::from(*a || *b))).collect();
-        let n = dropped.len();
-        let dropped = Var::constant(Tensor::from_vec(dropped, n, &Device::Cpu)?.to_dtype(a.dtype())?);
-        let kept = dropped.affine(-1.0, 1.0)?;
+        let kept = gone.affine(-1.0, 1.0)?.mul(&aimless.affine(-1.0, 1.0)?)?;
+        let dropped = kept.affine(-1.0, 1.0)?;
         // 1 − cos, and 0 where a row was dropped: its cosine is 0.
         Ok(Alignment { apart: kept.sub(&cos)?, cos, dropped })
     }

@@ -1,6 +1,6 @@
 //! Curvature regularisation.
 
-use gauntlet_autograd::{Graph, Var};
+use gauntlet_autograd::Graph;
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Error, Mode, ParamDoc, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Penalty for Cure {
         let here = step.input_gradient(&ce, &x, Graph::Keep)?;
         let up = here.detach().sign()?.flatten()?;
         let unit = up.broadcast_mul(&up.norm_l2_per_example()?.guarded_recip()?.unsqueeze(1)?)?.reshape(x.dims())?;
-        let moved = Var::leaf((x.tensor() + (unit.tensor() * self.h[epoch])?)?);
+        let moved = x.detach().add(&unit.affine(self.h[epoch], 0.0)?)?.to_leaf();
         let ahead = step.forward_in(&moved, Mode::Eval)?.cross_entropy(step.labels())?;
         let there = step.input_gradient(&ahead, &moved, Graph::Keep)?;
         Ok(vec![Term::new("grad_diff", self.weight, there.sub(&here)?.norm_l2_per_example()?)])

@@ -3,6 +3,7 @@
 use crate::igam::of_teacher;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
+use gauntlet_autograd::kernels::select_rows;
 use gauntlet_core::{Error, Key, Memory, Purpose, Result, Setup, Step};
 
 /// The target direction τ(x, t).
@@ -51,20 +52,13 @@ impl Direction {
 
     /// τ(xₙ, tₙ) of every example, like the input; `classes (N,)` u32.
     pub(crate) fn targets(self, step: &Step<'_>, x: &Var, classes: &Tensor) -> Result<Var> {
-        let of_class = |name: &str| -> Result<Tensor> { Ok(step.remembered(name)?.index_select(classes, 0)?) };
+        let of_class = |name: &str| -> Result<Var> { Ok(Var::constant(select_rows(step.remembered(name)?, classes)?)) };
         Ok(match self {
-            Direction::Fixed => Var::constant(step.remembered(FIXED)?.broadcast_as(x.dims())?.contiguous()?),
-            Direction::RandomPerClass => Var::constant(of_class(PER_CLASS)?),
-            Direction::Random => {
-                let each: usize = x.dims()[1..].iter().product();
-                let key = step.key().named(RANDOM);
-                let streams = step.ids().iter().map(|id| key.stream(*id, 0, 0));
-                let values: Vec<f64> =
-                    streams.flat_map(|mut s| (0..each).map(|_| s.normal()).collect::<Vec<_>>()).collect();
-                Var::constant(Tensor::from_vec(values, x.dims(), x.device())?.to_dtype(x.dtype())?)
-            }
-            Direction::ClassMean => Var::constant((of_class(MEANS)? - x.tensor())?),
-            Direction::NearestNeighbour(_) => Var::constant((nearest(step, x, classes)? - x.tensor())?),
+            Direction::Fixed => Var::constant(step.remembered(FIXED)?.clone()).broadcast_to(x.dims())?,
+            Direction::RandomPerClass => of_class(PER_CLASS)?,
+            Direction::Random => Var::constant(step.key().named(RANDOM).normal(step.ids(), x.dims(), x.tensor())?),
+            Direction::ClassMean => of_class(MEANS)?.sub(&x.detach())?,
+            Direction::NearestNeighbour(_) => Var::constant(nearest(step, x, classes)?).sub(&x.detach())?,
             Direction::Teacher => of_teacher(step, x)?,
         })
     }
@@ -138,9 +132,10 @@ fn nearest(step: &Step<'_>, x: &Var, classes: &Tensor) -> Result<Tensor> {
     let labels = step.remembered(LABELS)?.to_vec1::<u32>()?;
     let rows = step.remembered(ROWS)?.to_vec1::<i64>()?;
     // ‖r‖² − 2 x·r: what ranks the references of one x.
-    let flat = references.flatten_from(1)?;
-    let products: Vec<Vec<f64>> = x.tensor().flatten_from(1)?.matmul(&flat.t()?)?.to_dtype(DType::F64)?.to_vec2()?;
-    let sizes: Vec<f64> = flat.sqr()?.sum(1)?.to_dtype(DType::F64)?.to_vec1()?;
+    let flat = Var::constant(references.clone()).flatten()?;
+    let read = |v: Var| v.tensor().to_device(&Device::Cpu)?.to_dtype(DType::F64);
+    let products: Vec<Vec<f64>> = read(x.detach().flatten()?.linear(&flat, None)?)?.to_vec2()?;
+    let sizes: Vec<f64> = read(flat.sqr()?.sum_per_example()?)?.to_vec1()?;
     let classes = classes.to_vec1::<u32>()?;
     let mut chosen = Vec::with_capacity(classes.len());
     for ((products, class), id) in products.iter().zip(&classes).zip(step.ids()) {
@@ -150,5 +145,5 @@ fn nearest(step: &Step<'_>, x: &Var, classes: &Tensor) -> Result<Tensor> {
         chosen.push(best.ok_or_else(|| Error::Message(format!("no reference image of class {class}")))? as u32);
     }
     let count = chosen.len();
-    Ok(references.index_select(&Tensor::from_vec(chosen, count, x.device())?, 0)?)
+    Ok(select_rows(references, &Tensor::from_vec(chosen, count, x.device())?)?)
 }

@@ -3,7 +3,7 @@
 use crate::Direction;
 use crate::alignment::Alignment;
 use crate::reading::{GRAPH, graph};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Memory, ParamDoc, Penalty, Result, Setup, Spec, Step, Term};
@@ -137,12 +137,9 @@ impl DirectionMatching {
     fn other(&self, step: &mut Step<'_>, x: &Var) -> Result<Alignment> {
         let log_p = step.forward(x)?.log_softmax()?;
         let k = log_p.dim(1)? as u32;
-        let draws: Vec<f64> = step
-            .uniform("direction-matching.class", &[1], (0.0, f64::from(k - 1)))?
-            .tensor()
-            .flatten_all()?
-            .to_dtype(candle_core::DType::F64)?
-            .to_vec1()?;
+        let draws = step.uniform("direction-matching.class", &[1], (0.0, f64::from(k - 1)))?;
+        let draws = draws.tensor().to_device(&Device::Cpu)?.flatten_all()?.to_dtype(DType::F64)?;
+        let draws: Vec<f64> = draws.to_vec1()?;
         // One of the K − 1 others, each as likely.
         let pick = |(u, y): (&f64, &u32)| (y + 1 + (*u as u32).min(k - 2)) % k;
         let chosen: Vec<u32> = draws.iter().zip(&step.labels().to_vec1::<u32>()?).map(pick).collect();

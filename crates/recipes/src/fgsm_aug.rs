@@ -2,6 +2,7 @@
 
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::Graph;
+use gauntlet_autograd::kernels::argmax_rows;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Eps, Error, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Recipe for FgsmAug {
         let ce = step.cross_entropy(&x)?;
         let ascended = if self.predicted {
             let z = step.forward(&x)?;
-            z.cross_entropy(&z.tensor().argmax(1)?)?
+            z.cross_entropy(&argmax_rows(z.tensor())?)?
         } else {
             ce.clone()
         };

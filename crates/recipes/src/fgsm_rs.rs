@@ -1,8 +1,7 @@
 //! FGSM adversarial training from a random start ("fast" adversarial training).
 
 use crate::inner::{EPS, MODE, RAMP, mode};
-use crate::slope::{sign, slope};
-use gauntlet_autograd::Var;
+use crate::slope::slope;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -70,14 +69,15 @@ impl Recipe for FgsmRs {
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let eps = step.position().grown(self.ramp) * self.eps.value();
-        let x = step.input().tensor().clone();
-        let mut start = (&x + step.uniform_pixels("fgsm-rs", (-eps, eps))?.tensor())?;
+        let x = step.input().detach();
+        let mut start = x.add(&step.uniform_pixels("fgsm-rs", (-eps, eps))?)?;
         if self.clamp_start {
             start = start.clamp(0.0, 1.0)?;
         }
-        let (_, g) = slope(step, &start, self.mode)?;
-        let delta = ((start + (sign(&g)? * (self.alpha * eps))?)? - &x)?.clamp(-eps, eps)?;
-        let x_adv = Var::leaf((x + delta)?.clamp(0.0, 1.0)?);
+        let (_, g) = slope(step, start.tensor(), self.mode)?;
+        let moved = start.add(&g.sign()?.affine(self.alpha * eps, 0.0)?)?;
+        let delta = moved.sub(&x)?.clamp(-eps, eps)?;
+        let x_adv = x.add(&delta)?.clamp(0.0, 1.0)?.to_leaf();
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
 }

@@ -1,8 +1,8 @@
 //! "Free" adversarial training.
 
 use crate::inner::EPS;
-use crate::slope::sign;
 use gauntlet_autograd::Var;
+use gauntlet_autograd::kernels::zeros_like;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -54,29 +54,32 @@ impl Recipe for FreeAt {
         self.replays
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        let x = step.input().tensor().clone();
+        let x = step.input().detach();
         let n = x.dim(0)?;
         let delta = match step.memory().get(DELTA) {
             Some(kept) if kept.dim(0)? >= n => kept.narrow(0, 0, n)?,
-            _ => x.zeros_like()?,
+            _ => zeros_like(x.tensor())?,
         };
-        let x_adv = Var::leaf((x + delta)?.clamp(0.0, 1.0)?);
+        let x_adv = x.add(&Var::constant(delta))?.clamp(0.0, 1.0)?.to_leaf();
         step.watch(&x_adv);
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
     fn after(&self, step: &mut Step<'_>) -> Result<()> {
         let eps = self.eps.value();
-        let (n, up) = (step.labels().dim(0)?, sign(step.gradient_of_watched()?)?);
+        let n = step.labels().dim(0)?;
+        let up = Var::constant(step.gradient_of_watched()?.clone()).sign()?.affine(eps, 0.0)?;
         let Some(x_adv) = step.watched() else { return Ok(()) };
-        let moved = ((x_adv.tensor() - step.input().tensor())? + (up * eps)?)?.clamp(-eps, eps)?;
+        let delta = x_adv.detach().sub(&step.input().detach())?;
+        let moved = delta.add(&up)?.clamp(-eps, eps)?;
         // A short last batch moves the first rows only.
         let kept = match step.memory().get(DELTA) {
             Some(kept) if kept.dim(0)? > n => {
-                candle_core::Tensor::cat(&[&moved, &kept.narrow(0, n, kept.dim(0)? - n)?], 0)?
+                let rest = Var::constant(kept.narrow(0, n, kept.dim(0)? - n)?);
+                Var::cat(&[&moved, &rest], 0)?
             }
             _ => moved,
         };
-        step.memory().insert(DELTA.to_string(), kept);
+        step.memory().insert(DELTA.to_string(), kept.tensor().clone());
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::alignment::Alignment;
 use crate::inner::EPS;
-use gauntlet_autograd::{Graph, Var};
+use gauntlet_autograd::Graph;
 use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
 use gauntlet_core::{Eps, Norm, ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl GradAlign {
         let ce = step.cross_entropy(&x)?;
         let here = step.input_gradient(&ce, &x, if self.two_sided { Graph::Keep } else { Graph::Free })?;
         let noise = step.uniform_pixels("grad-align", (-eps, eps))?;
-        let moved = Var::leaf((x.tensor() + noise.tensor())?);
+        let moved = x.detach().add(&noise)?.to_leaf();
         let ahead = step.cross_entropy(&moved)?;
         let there = step.input_gradient(&ahead, &moved, Graph::Keep)?;
         Ok(Alignment::of(&here, &there)?.terms(self.weight))
@@ -112,7 +112,8 @@ impl Recipe for GradAlign {
             let x = step.input();
             let ce = step.cross_entropy(&x)?;
             let up = step.input_gradient(&ce, &x, Graph::Free)?.sign()?;
-            let x_adv = Var::leaf((x.tensor() + (up.tensor() * self.eps.value())?)?.clamp(0.0, 1.0)?);
+            let moved = x.detach().add(&up.affine(self.eps.value(), 0.0)?)?;
+            let x_adv = moved.clamp(0.0, 1.0)?.to_leaf();
             terms.push(Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?));
         }
         terms.extend(self.penalty(step)?);

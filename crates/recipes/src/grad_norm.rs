@@ -1,7 +1,7 @@
 //! The input-gradient norm penalty, also known as double backpropagation.
 
 use crate::reading::{GRAPH, graph};
-use candle_core::{DType, Tensor};
+use gauntlet_autograd::kernels::{argmax_rows, runner_up};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
@@ -115,7 +115,7 @@ impl GradientNorm {
             GradientNorm::L1 => g.norm_l1_per_example()?,
             GradientNorm::Linf => {
                 let sizes = g.flatten()?.abs()?;
-                sizes.gather_labels(&sizes.tensor().argmax(1)?)?
+                sizes.gather_labels(&argmax_rows(sizes.tensor())?)?
             }
         })
     }
@@ -138,18 +138,6 @@ impl Of {
             Of::Logits => (0..z.dim(1)?).map(|k| Ok(z.narrow(1, k, 1)?.squeeze(1)?)).collect::<Result<_>>()?,
         })
     }
-}
-
-/// The largest wrong entry of every row of `z (N, K)`: `(N,)` u32.
-pub(crate) fn runner_up(z: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    let labels = labels.to_vec1::<u32>()?;
-    let rows: Vec<Vec<f64>> = z.to_dtype(DType::F64)?.to_vec2()?;
-    let best = |(row, y): (&Vec<f64>, &u32)| {
-        let wrong = row.iter().enumerate().filter(|(k, _)| *k != *y as usize);
-        wrong.fold((0, f64::NEG_INFINITY), |m, (k, z)| if *z > m.1 { (k as u32, *z) } else { m }).0
-    };
-    let chosen: Vec<u32> = rows.iter().zip(&labels).map(best).collect();
-    Ok(Tensor::from_vec(chosen, labels.len(), z.device())?)
 }
 
 impl Penalty for GradNorm {

@@ -1,6 +1,6 @@
 //! The input-gradient norm by a finite difference: no double backpropagation.
 
-use candle_core::Tensor;
+use gauntlet_autograd::kernels::{argmax_rows, one_hot};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
@@ -82,7 +82,7 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
 
 impl GradNormFd {
     /// v of every row of `g (N, ..)`; zero rows stay zero.
-    fn direction(&self, g: &Var) -> Result<Tensor> {
+    fn direction(&self, g: &Var) -> Result<Var> {
         let flat = g.flatten()?;
         let v = match self.direction {
             FdDirection::L2 => {
@@ -91,13 +91,12 @@ impl GradNormFd {
             }
             FdDirection::L1 => flat.sign()?.affine(1.0 / (flat.dim(1)? as f64).sqrt(), 0.0)?,
             FdDirection::Linf => {
-                let largest = flat.abs()?.tensor().argmax(1)?;
-                let pixels = Tensor::arange(0u32, flat.dim(1)? as u32, g.device())?;
-                let here = pixels.unsqueeze(0)?.broadcast_eq(&largest.unsqueeze(1)?)?.to_dtype(g.dtype())?;
+                let largest = argmax_rows(flat.abs()?.tensor())?;
+                let here = one_hot(&largest, flat.dim(1)?, g.tensor())?;
                 flat.sign()?.mul(&Var::constant(here))?
             }
         };
-        Ok(v.tensor().reshape(g.dims())?)
+        Ok(v.reshape(g.dims())?)
     }
 }
 
@@ -112,7 +111,7 @@ impl Penalty for GradNormFd {
         let x = step.input();
         let ce = step.cross_entropy(&x)?;
         let v = self.direction(&step.input_gradient(&ce, &x, Graph::Free)?)?;
-        let moved = |h: f64| -> Result<Var> { Ok(Var::leaf((x.tensor() + (&v * h)?)?)) };
+        let moved = |h: f64| -> Result<Var> { Ok(x.detach().add(&v.affine(h, 0.0)?)?.to_leaf()) };
         let ahead = step.cross_entropy(&moved(self.h)?)?;
         let slope = if self.central {
             ahead.sub(&step.cross_entropy(&moved(-self.h)?)?)?.affine(0.5 / self.h, 0.0)?

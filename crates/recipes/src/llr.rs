@@ -53,19 +53,19 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
 impl Llr {
     /// x + δ*, `(N, C, H, W)`.
     fn furthest(&self, step: &mut Step<'_>) -> Result<Tensor> {
-        let x = step.input().tensor().clone();
+        let x = step.input().detach();
+        let n = x.dim(0)?;
         let threat = ThreatModel::new(Norm::Linf, self.eps.value());
-        let (base, g) = slope(step, &x, AttackMode::Train)?;
-        let noise = (step.normal_pixels("llr")?.tensor() * 0.001)?;
-        let mut point = threat.project(&(&x + noise)?, &x)?;
-        let alpha = vec![self.eps.value() / self.steps as f64; x.dim(0)?];
+        let (base, g) = slope(step, x.tensor(), AttackMode::Train)?;
+        let noise = step.normal_pixels("llr")?.affine(0.001, 0.0)?;
+        let mut point = threat.project(x.add(&noise)?.tensor(), x.tensor())?;
+        let alpha = vec![self.eps.value() / self.steps as f64; n];
         for _ in 0..self.steps {
             let (loss, there) = slope(step, &point, AttackMode::Train)?;
-            let linear = (&g * (&point - &x)?)?.flatten_from(1)?.sum(1)?;
+            let linear = g.mul(&Var::constant(point.clone()).sub(&x)?)?.sum_per_example()?;
             // d|h|/dδ = sign(h) · (∇ℓ(x + δ) − g).
-            let side = crate::slope::sign(&((loss - &base)? - linear)?)?;
-            let side = side.reshape((x.dim(0)?, 1, 1, 1))?;
-            point = threat.step(&point, &x, &(there - &g)?.broadcast_mul(&side)?, &alpha)?;
+            let side = loss.sub(&base)?.sub(&linear)?.sign()?.reshape(&[n, 1, 1, 1])?;
+            point = threat.step(&point, x.tensor(), there.sub(&g)?.broadcast_mul(&side)?.tensor(), &alpha)?;
         }
         Ok(point)
     }
@@ -78,7 +78,7 @@ impl Penalty for Llr {
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();
         let x_adv = Var::leaf(self.furthest(step)?);
-        let delta = Var::constant((x_adv.tensor() - x.tensor())?);
+        let delta = x_adv.detach().sub(&x.detach())?;
         let ce = step.cross_entropy(&x)?;
         let rise = step.input_gradient(&ce, &x, Graph::Keep)?.dot_per_example(&delta)?;
         let gap = step.cross_entropy(&x_adv)?.sub(&ce)?.sub(&rise)?.abs()?;

@@ -1,9 +1,9 @@
 //! MART: adversarial training that looks harder at misclassified examples.
 
-use crate::grad_norm::runner_up;
 use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
+use gauntlet_autograd::kernels::runner_up;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;

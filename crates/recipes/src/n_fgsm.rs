@@ -1,8 +1,7 @@
 //! FGSM adversarial training from strong noise, without clipping.
 
 use crate::inner::{EPS, MODE, RAMP, mode};
-use crate::slope::{sign, slope};
-use gauntlet_autograd::Var;
+use crate::slope::slope;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -61,9 +60,9 @@ impl Recipe for NFgsm {
         let eps = step.position().grown(self.ramp) * self.eps.value();
         let wide = self.noise * eps;
         let noise = step.uniform_pixels("n-fgsm", (-wide, wide))?;
-        let start = (step.input().tensor() + noise.tensor())?.clamp(0.0, 1.0)?;
-        let (_, g) = slope(step, &start, self.mode)?;
-        let x_adv = Var::leaf((start + (sign(&g)? * (self.alpha * eps))?)?.clamp(0.0, 1.0)?);
+        let start = step.input().detach().add(&noise)?.clamp(0.0, 1.0)?;
+        let (_, g) = slope(step, start.tensor(), self.mode)?;
+        let x_adv = start.add(&g.sign()?.affine(self.alpha * eps, 0.0)?)?.clamp(0.0, 1.0)?.to_leaf();
         Ok(vec![Term::new("adv_ce", 1.0, step.cross_entropy(&x_adv)?)])
     }
 }

@@ -1,6 +1,5 @@
 //! Training on noisy images: a control, not a defence.
 
-use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Eps, ParamDoc, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
@@ -64,7 +63,7 @@ impl Recipe for Noise {
             NoiseKind::Uniform => step.uniform_pixels("noise", (-size, size))?,
             NoiseKind::Sign => step.uniform_pixels("noise", (-1.0, 1.0))?.sign()?.affine(size, 0.0)?,
         };
-        let x = Var::leaf((step.input().tensor() + noise.tensor())?.clamp(0.0, 1.0)?);
+        let x = step.input().detach().add(&noise)?.clamp(0.0, 1.0)?.to_leaf();
         Ok(vec![Term::new("ce", 1.0, step.cross_entropy(&x)?)])
     }
 }

@@ -1,6 +1,7 @@
 //! Cross-entropy.
 
 use super::softmax;
+use gauntlet_core::objective::Slope;
 use gauntlet_core::registry::BuildObjective;
 use gauntlet_core::{Goal, Objective, Spec};
 use std::sync::Arc;
@@ -42,6 +43,9 @@ impl Objective for Ce {
     }
     fn targeted(&self) -> bool {
         self.targeted
+    }
+    fn slope(&self) -> Option<Slope> {
+        (!self.targeted).then_some(Slope::CrossEntropy)
     }
     fn ascend(&self, z: &[f64], goal: &Goal, slope: &mut [f64]) -> f64 {
         let (sum, p) = softmax(z);

@@ -1,6 +1,7 @@
 //! The Kullback–Leibler divergence from a fixed prediction.
 
 use super::softmax;
+use gauntlet_core::objective::Slope;
 use gauntlet_core::registry::BuildObjective;
 use gauntlet_core::{Goal, Objective, Spec};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ impl Objective for Kl {
     }
     fn refers(&self) -> bool {
         true
+    }
+    fn slope(&self) -> Option<Slope> {
+        Some(Slope::Divergence)
     }
     fn ascend(&self, z: &[f64], goal: &Goal, slope: &mut [f64]) -> f64 {
         let (sum, q) = softmax(z);

@@ -3,7 +3,7 @@
 use super::reduce::sum_slice;
 use super::scratch::{Shared, unwritten};
 use super::simd::{Isa, on};
-use super::{Real, dense, from_vec, view};
+use super::{Real, dense, from_vec, on_gpu, view};
 use crate::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -35,6 +35,7 @@ fn channels(x: &Tensor) -> Result<(usize, usize, usize)> {
 ///
 /// Sums are taken in f64, plane by plane.
 pub fn normalise<T: Real>(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, Tensor, Tensor)> {
+    on_gpu!(x, crate::cuda::batch_norm::<T>(x, gamma, beta, eps));
     let op = "batch_norm";
     let (n, count, area) = channels(x)?;
     let (x, gamma, beta) = (dense(x)?, dense(gamma)?, dense(beta)?);
@@ -87,6 +88,7 @@ pub fn gradients<T: Real>(
     (mean, inverse): (&Tensor, &Tensor),
     g: &Tensor,
 ) -> Result<(Tensor, Tensor, Tensor)> {
+    on_gpu!(x, crate::cuda::batch_norm_gradients::<T>(x, gamma, (mean, inverse), g));
     let op = "batch_norm";
     let (n, count, area) = channels(x)?;
     let (x, g, gamma) = (dense(x)?, dense(g)?, dense(gamma)?);

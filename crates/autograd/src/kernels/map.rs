@@ -2,7 +2,7 @@
 
 use super::scratch::{Shared, unwritten};
 use super::simd::{Isa, on};
-use super::{CHUNK, Real, dense, from_vec, view};
+use super::{CHUNK, Real, by_dtype, dense, from_vec, on_gpu, view};
 use crate::Result;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor};
 use rayon::prelude::*;
@@ -52,6 +52,15 @@ pub fn map2<T: Real>(op: &'static str, a: &Tensor, b: &Tensor, f: impl Fn(T, T) 
         }
     });
     from_vec(out, a.dims())
+}
+
+/// p · a + q · b.
+pub fn blend((p, a): (f64, &Tensor), (q, b): (f64, &Tensor)) -> Result<Tensor> {
+    by_dtype!("blend", a, T => {
+        on_gpu!(a, crate::cuda::blend::<T>((p, a), (q, b)));
+        let (p, q) = (T::of(p), T::of(q));
+        map2("blend", a, b, |x: T, y: T| x * p + y * q)
+    })
 }
 
 /// Per-channel map: `out[n,c,..] = f(x[n,c,..], p[c], q[c])`; `x` is `(N, C, ..)`, `p` and `q` are `(C,)`.
@@ -157,5 +166,6 @@ fn add_slices<T: Real>(sum: &mut [T], other: &[T]) {
 /// sum ← sum + other, in the buffer of `sum`, which nobody else may be looking at.
 pub(crate) fn add_into(sum: &Tensor, other: &Tensor) -> Result<()> {
     same_shape("add_into", sum, other)?;
+    on_gpu!(sum, by_dtype!("add_into", sum, T => crate::cuda::add_into::<T>(sum, other)));
     Ok(sum.inplace_op2(&dense(other)?, &AddInto)?)
 }

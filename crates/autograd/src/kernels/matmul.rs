@@ -7,7 +7,7 @@ use super::scratch::{Shared, scratch, unwritten};
 use super::simd::Isa;
 use super::tile::{FAR, Far};
 use super::transpose::{Epilogue, rectified, transpose};
-use super::{Real, dense, from_vec, view, work};
+use super::{Real, dense, from_vec, on_gpu, view, work};
 use crate::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -64,6 +64,7 @@ pub fn matmul<T: Real>(
     bias: Option<&Tensor>,
     relu: bool,
 ) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::matmul::<T>(op, a, b, (ta, tb), bias, relu));
     let ((ar, ac), (br, bc)) = (a.dims2()?, b.dims2()?);
     let (m, k) = if ta { (ac, ar) } else { (ar, ac) };
     let (k2, n) = if tb { (bc, br) } else { (br, bc) };

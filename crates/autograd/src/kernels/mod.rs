@@ -7,11 +7,13 @@
 mod awake;
 pub mod batch_norm;
 pub mod conv;
+pub mod images;
 pub mod map;
 pub mod matmul;
 pub mod pool;
 pub mod reduce;
 mod scratch;
+mod select;
 mod simd;
 mod slice;
 mod tile;
@@ -19,9 +21,11 @@ mod transpose;
 pub mod work;
 
 pub use awake::awake;
+pub use map::blend;
 pub use map::pass;
-pub use slice::{Real, View, by_dtype_names, values};
-pub(crate) use slice::{by_dtype, dense, from_vec, view};
+pub use select::{argmax_rows, one_hot, runner_up, select_rows};
+pub use slice::{OnGpu, Real, View, by_dtype_names, numbers_like, ones_like, values, zeros_like};
+pub(crate) use slice::{by_dtype, dense, from_vec, on_gpu, view};
 
 /// Work compiled for the widest vectors of this CPU: implement `run` with `#[inline(always)]`, and call nothing in it that
 /// is not inlined. Only the instructions change: sums must be written over a fixed number of accumulators.

@@ -2,7 +2,7 @@
 
 use super::scratch::unwritten;
 use super::simd::{Isa, on};
-use super::{Real, dense, from_vec, view};
+use super::{Real, dense, from_vec, on_gpu, view};
 use crate::Result;
 use candle_core::{Device, Storage, Tensor};
 use rayon::prelude::*;
@@ -81,6 +81,7 @@ fn windows<T: Real>(
 /// Maxima of the windows, `(N, C, OH, OW)`, and their positions within each plane (u32); ties go to the first, a NaN
 /// wins, both as in PyTorch.
 pub fn max_pool2d<T: Real>(a: &Tensor, k: usize, stride: usize) -> Result<(Tensor, Tensor)> {
+    on_gpu!(a, crate::cuda::max_pool2d::<T>(a, k, stride));
     let op = "max_pool2d";
     let (oh, ow) = pooled(op, a.dims(), k, stride)?;
     let (n, c, h, w) = a.dims4()?;
@@ -118,8 +119,10 @@ fn with_places<R>(places: &Tensor, f: impl FnOnce(&[u32]) -> Result<R>) -> Resul
     }
 }
 
-/// Adds values at their stored positions: `(N, C, OH, OW)` to `dims = (N, C, H, W)`.
-pub fn unpool<T: Real>(a: &Tensor, at: &Tensor, dims: &[usize]) -> Result<Tensor> {
+/// Adds values at their stored positions: `(N, C, OH, OW)` to `dims = (N, C, H, W)`; `window` is (k, stride) of the pooling.
+pub fn unpool<T: Real>(a: &Tensor, at: &Tensor, dims: &[usize], window: (usize, usize)) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::unpool::<T>(a, at, dims, window));
+    let _ = window; // a position says it all where one thread owns a plane
     let a = dense(a)?;
     let x = view::<T>("unpool", &a)?;
     let (_, _, oh, ow) = a.dims4()?;
@@ -144,6 +147,7 @@ pub fn unpool<T: Real>(a: &Tensor, at: &Tensor, dims: &[usize]) -> Result<Tensor
 
 /// Reads values at stored positions: `(N, C, H, W)` to the shape of `at`.
 pub fn gather_at<T: Real>(a: &Tensor, at: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::gather_at::<T>(a, at));
     let a = dense(a)?;
     let dims = at.dims().to_vec();
     let x = view::<T>("gather_at", &a)?;
@@ -168,6 +172,7 @@ pub fn gather_at<T: Real>(a: &Tensor, at: &Tensor) -> Result<Tensor> {
 
 /// Means of the windows, `(N, C, OH, OW)`.
 pub fn avg_pool2d<T: Real>(a: &Tensor, k: usize, stride: usize) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::avg_pool2d::<T>(a, k, stride));
     let op = "avg_pool2d";
     let (oh, ow) = pooled(op, a.dims(), k, stride)?;
     let (n, c, h, w) = a.dims4()?;
@@ -194,6 +199,7 @@ pub fn avg_pool2d<T: Real>(a: &Tensor, k: usize, stride: usize) -> Result<Tensor
 
 /// The adjoint of [`avg_pool2d`]: spreads `(N, C, OH, OW)` over `dims = (N, C, H, W)`.
 pub fn avg_unpool<T: Real>(a: &Tensor, k: usize, stride: usize, dims: &[usize]) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::avg_unpool::<T>(a, k, stride, dims));
     let a = dense(a)?;
     let x = view::<T>("avg_unpool", &a)?;
     let x: &[T] = &x;

@@ -2,7 +2,7 @@
 
 use super::scratch::unwritten;
 use super::simd::{Isa, on};
-use super::{CHUNK, Real, dense, from_vec, view};
+use super::{CHUNK, Real, dense, from_vec, on_gpu, view};
 use crate::Result;
 use candle_core::Tensor;
 use num_traits::Float;
@@ -34,6 +34,7 @@ fn lanes_of<T: Real>(x: &[T]) -> f64 {
 
 /// Σ over all elements, a scalar.
 pub fn sum_all<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::sum_all::<T>(a));
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
     let x: &[T] = &x;
@@ -43,6 +44,7 @@ pub fn sum_all<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
 
 /// Σ over all but the first dimension: `(N, ..)` to `(N,)`.
 pub fn sum_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::sum_rows::<T>(a));
     let n = a.dims().first().copied().unwrap_or(1);
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
@@ -54,8 +56,24 @@ pub fn sum_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
     from_vec(x.par_chunks(width).with_min_len(1 + 4096 / width).map(|row| T::of(sum_slice(row))).collect(), &[n])
 }
 
-/// max |x| over all but the first dimension; a NaN is larger than anything: it must show, not vanish.
-pub fn largest_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Vec<f64>> {
+/// 1 / max |x| over all but the first dimension, 0 where that is below `negligible`: `(N,)`.
+pub fn scale_rows<T: Real>(op: &'static str, a: &Tensor, negligible: f64) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::scale_rows::<T>(a, negligible));
+    let scale = |s: f64| T::of(if s < negligible { 0.0 } else { 1.0 / s });
+    let found: Vec<T> = largest_of_rows::<T>(op, a)?.into_iter().map(scale).collect();
+    let n = found.len();
+    from_vec(found, &[n])
+}
+
+/// max |x| over all but the first dimension, `(N,)`; a NaN is larger than anything: it must show, not vanish.
+pub fn largest_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::largest_rows::<T>(a));
+    let found: Vec<T> = largest_of_rows::<T>(op, a)?.into_iter().map(T::of).collect();
+    let n = found.len();
+    from_vec(found, &[n])
+}
+
+fn largest_of_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Vec<f64>> {
     let n = a.dims().first().copied().unwrap_or(1);
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
@@ -82,6 +100,7 @@ pub fn largest_rows<T: Real>(op: &'static str, a: &Tensor) -> Result<Vec<f64>> {
 
 /// Σ over all but the second dimension: `(N, C, ..)` to `(C,)`.
 pub fn sum_channels<T: Real>(op: &'static str, a: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::sum_channels::<T>(a));
     let dims = a.dims().to_vec();
     if dims.len() < 2 {
         return Err(crate::error::shape(op, format!("expected (N, C, ..), got {dims:?}")));
@@ -130,6 +149,7 @@ pub fn repeat_channels<T: Real>(op: &'static str, a: &Tensor, dims: &[usize]) ->
 
 /// `count` values, each along a stretch of its own, all of that `times` over.
 fn repeat<T: Real>(op: &'static str, a: &Tensor, dims: &[usize], count: usize, times: usize) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::repeat::<T>(a, dims, dims.iter().product::<usize>() / (count * times).max(1)));
     let a = dense(a)?;
     let x = view::<T>(op, &a)?;
     let x: &[T] = &x;

@@ -5,9 +5,17 @@ use candle_core::{DType, Device, Storage, Tensor, WithDType};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+/// What an element type needs on a GPU: nothing in a build without one.
+#[cfg(not(feature = "cuda"))]
+pub trait OnGpu {}
+#[cfg(not(feature = "cuda"))]
+impl<T> OnGpu for T {}
+#[cfg(feature = "cuda")]
+pub use crate::cuda::Element as OnGpu;
+
 /// f32 or f64.
 pub trait Real:
-    super::tile::Tiles + WithDType + num_traits::Float + Send + Sync + std::iter::Sum + std::ops::AddAssign
+    super::tile::Tiles + OnGpu + WithDType + num_traits::Float + Send + Sync + std::iter::Sum + std::ops::AddAssign
 {
     /// erf, from `libm`.
     fn erf(self) -> Self;
@@ -64,8 +72,21 @@ macro_rules! by_dtype {
 }
 pub(crate) use by_dtype;
 
+/// Hands an operation over to the GPU if its tensor lies there: `return`s what the expression gives. Nothing in a build
+/// without one.
+macro_rules! on_gpu {
+    ($tensor:expr, $call:expr) => {
+        #[cfg(feature = "cuda")]
+        if $tensor.device().is_cuda() {
+            return $call;
+        }
+    };
+}
+pub(crate) use on_gpu;
+
 /// A contiguous tensor with the same values (the same tensor if it is contiguous).
 pub(crate) fn dense(tensor: &Tensor) -> Result<Tensor> {
+    on_gpu!(tensor, crate::cuda::dense(tensor));
     Ok(tensor.contiguous()?)
 }
 
@@ -109,6 +130,35 @@ pub(crate) fn view<'a, T: Real>(op: &'static str, tensor: &'a Tensor) -> Result<
 /// Another dtype or device, or strides.
 pub fn values<T: Real>(tensor: &Tensor) -> Result<View<'_, T>> {
     view("values", tensor)
+}
+
+fn filled(like: &Tensor, value: f64) -> Result<Tensor> {
+    on_gpu!(like, {
+        let device = like.device().as_cuda_device()?;
+        by_dtype!("fill", like, T => crate::cuda::fill::<T>(device, value, like.dims()))
+    });
+    by_dtype!("fill", like, T => from_vec(vec![<T as Real>::of(value); like.elem_count()], like.dims()))
+}
+
+/// Ones of a tensor's shape, dtype and device.
+pub fn ones_like(like: &Tensor) -> Result<Tensor> {
+    filled(like, 1.0)
+}
+
+/// Zeros of a tensor's shape, dtype and device.
+pub fn zeros_like(like: &Tensor) -> Result<Tensor> {
+    filled(like, 0.0)
+}
+
+/// Numbers as a tensor of the dtype and on the device of another, in one upload.
+///
+/// # Errors
+/// A count that is not the product of `dims`.
+pub fn numbers_like(values: &[f64], dims: &[usize], like: &Tensor) -> Result<Tensor> {
+    by_dtype!("numbers_like", like, T => {
+        let values: Vec<T> = values.iter().map(|v| <T as Real>::of(*v)).collect();
+        Ok(Tensor::from_vec(values, dims, like.device())?)
+    })
 }
 
 /// A tensor from computed values.

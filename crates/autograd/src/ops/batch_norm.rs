@@ -1,21 +1,25 @@
 //! Batch normalisation. Train mode returns its batch statistics beside the output: nothing moves by itself.
 
 use crate::kernels::batch_norm::{gradients, normalise};
-use crate::kernels::by_dtype;
 use crate::kernels::map::map_channels;
+use crate::kernels::{Real, by_dtype, on_gpu, zeros_like};
 use crate::{Error, Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
 /// `y[n,c] = x[n,c] · scale[c] + shift[c]`.
 struct ChannelAffine;
 
+fn channel_affine<T: Real>(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    on_gpu!(x, crate::cuda::channel_affine::<T>(x, scale, shift));
+    map_channels("channel_affine", x, scale, shift, |x: T, a: T, b: T| x * a + b)
+}
+
 impl Op for ChannelAffine {
     fn name(&self) -> &'static str {
         "channel_affine"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let value = by_dtype!(self.name(), inputs[0], T =>
-            map_channels("channel_affine", inputs[0], inputs[1], inputs[2], |x: T, a: T, b: T| x * a + b))?;
+        let value = by_dtype!(self.name(), inputs[0], T => channel_affine::<T>(inputs[0], inputs[1], inputs[2]))?;
         Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {
@@ -83,7 +87,7 @@ impl Var {
         Var::apply(ChannelAffine, &[self, scale, shift])
     }
     fn scale_channels(&self, scale: &Var) -> Result<Var> {
-        let zero = Var::constant(scale.tensor().zeros_like()?);
+        let zero = Var::constant(zeros_like(scale.tensor())?);
         self.channel_affine(scale, &zero)
     }
     /// Batch norm with the batch's statistics: output, batch mean `(C,)`, unbiased batch variance `(C,)`.
@@ -102,12 +106,13 @@ impl Var {
         }
         let (y, aux) = Var::apply_with_aux(BatchNorm { eps }, &[self, gamma, beta])?;
         // σ² = 1/inverse² − eps, unbiased by m / (m − 1).
-        let variance = (aux[1].sqr()?.recip()? - eps)?.affine(m as f64 / (m as f64 - 1.0), 0.0)?;
-        Ok((y, aux[0].clone(), variance))
+        let biased = Var::constant(aux[1].clone()).sqr()?.recip()?.affine(1.0, -eps)?;
+        let variance = biased.affine(m as f64 / (m as f64 - 1.0), 0.0)?;
+        Ok((y, aux[0].clone(), variance.tensor().clone()))
     }
     /// Batch norm with given statistics `mean (C,)`, `var (C,)`.
     pub fn batch_norm_eval(&self, gamma: &Var, beta: &Var, mean: &Tensor, var: &Tensor, eps: f64) -> Result<Var> {
-        let inverse = Var::constant(var.affine(1.0, eps)?.sqrt()?.recip()?);
+        let inverse = Var::constant(var.clone()).affine(1.0, eps)?.sqrt()?.recip()?;
         let scale = gamma.mul(&inverse)?;
         let shift = beta.sub(&scale.mul(&Var::constant(mean.clone()))?)?;
         self.channel_affine(&scale, &shift)

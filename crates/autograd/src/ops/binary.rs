@@ -1,7 +1,7 @@
 //! Elementwise functions of two variables of one shape.
 
-use crate::kernels::by_dtype;
 use crate::kernels::map::map2;
+use crate::kernels::{Real, by_dtype, on_gpu};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
@@ -11,6 +11,27 @@ enum Binary {
     Sub,
     Mul,
     Div,
+}
+
+impl Binary {
+    fn eval<T: Real>(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        on_gpu!(a, {
+            use crate::cuda::{Binary as On, binary};
+            match self {
+                Binary::Add => binary::<T>(On::Add, a, b),
+                Binary::Sub => binary::<T>(On::Sub, a, b),
+                Binary::Mul => binary::<T>(On::Mul, a, b),
+                Binary::Div => binary::<T>(On::Div, a, b),
+            }
+        });
+        let name = self.name();
+        match self {
+            Binary::Add => map2(name, a, b, |x: T, y: T| x + y),
+            Binary::Sub => map2(name, a, b, |x: T, y: T| x - y),
+            Binary::Mul => map2(name, a, b, |x: T, y: T| x * y),
+            Binary::Div => map2(name, a, b, |x: T, y: T| x / y),
+        }
+    }
 }
 
 impl Op for Binary {
@@ -24,13 +45,7 @@ impl Op for Binary {
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let (a, b, name) = (inputs[0], inputs[1], self.name());
-        let value = by_dtype!(name, a, T => match self {
-            Binary::Add => map2(name, a, b, |x: T, y: T| x + y),
-            Binary::Sub => map2(name, a, b, |x: T, y: T| x - y),
-            Binary::Mul => map2(name, a, b, |x: T, y: T| x * y),
-            Binary::Div => map2(name, a, b, |x: T, y: T| x / y),
-        })?;
-        Ok((value, Vec::new()))
+        Ok((by_dtype!(name, a, T => self.eval::<T>(a, b))?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         match self {

@@ -1,6 +1,6 @@
 //! Broadcasting and sums, each the adjoint of the other.
 
-use crate::kernels::{by_dtype, reduce};
+use crate::kernels::{by_dtype, dense, on_gpu, reduce};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
@@ -19,11 +19,11 @@ impl Op for BroadcastTo {
         let value = if ones(from) || (from.len() == to.len() && from[0] == to[0] && ones(&from[1..])) {
             let single = if ones(from) { &[x.elem_count()] } else { &from[..1] };
             let dims: Vec<usize> = if ones(from) { vec![1, to.iter().product()] } else { to.clone() };
-            let flat = x.reshape(single)?;
+            let flat = dense(x)?.reshape(single)?;
             by_dtype!("broadcast_to", x, T => reduce::repeat_rows::<T>("broadcast_to", &flat, &dims))?
                 .reshape(to.as_slice())?
         } else {
-            checked.contiguous()?
+            dense(&checked)?
         };
         Ok((value, Vec::new()))
     }
@@ -33,6 +33,11 @@ impl Op for BroadcastTo {
     fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
         Ok(vec![Some(g.sum_to(saved.dims(0))?)])
     }
+}
+
+fn summed_over(x: &Tensor, dims: Vec<usize>) -> Result<Tensor> {
+    on_gpu!(x, by_dtype!("sum_to", x, T => crate::cuda::sum_dims::<T>(x, &dims)));
+    Ok(x.sum(dims)?)
 }
 
 /// Sums what [`BroadcastTo`] repeats, down to the given shape.
@@ -54,7 +59,7 @@ impl Op for SumTo {
             let lead = from.len() - to.len();
             let summed: Vec<usize> =
                 (0..from.len()).filter(|&d| d < lead || (to[d - lead] == 1 && from[d] != 1)).collect();
-            x.sum(summed)?
+            summed_over(x, summed)?
         };
         Ok((value.reshape(to.as_slice())?, Vec::new()))
     }

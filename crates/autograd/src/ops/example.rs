@@ -1,9 +1,9 @@
 //! Per-example reductions: `(N, ..)` to `(N,)`.
 
-use crate::kernels::by_dtype;
-use crate::kernels::reduce::largest_rows;
+use super::mask::Mask;
+use crate::kernels::reduce::{largest_rows, scale_rows};
+use crate::kernels::{by_dtype, ones_like};
 use crate::{Result, Var};
-use candle_core::Tensor;
 
 impl Var {
     /// Σ over everything but the example.
@@ -37,21 +37,23 @@ impl Var {
         let norms = x.norm_l2_per_example()?.mul(&y.norm_l2_per_example()?)?;
         x.dot_per_example(&y)?.mul(&norms.guarded_recip()?)
     }
-    /// Rows whose largest entry is below 10⁻¹⁸: too small for a direction in f32.
-    pub fn negligible_per_example(&self) -> Result<Vec<bool>> {
-        Ok(self.largest_per_example()?.iter().map(|s| *s < NEGLIGIBLE).collect())
+    /// 1 where a row's largest entry is below 10⁻¹⁸, too small for a direction in f32, else 0: `(N,)`, a constant.
+    pub fn negligible_per_example(&self) -> Result<Var> {
+        let x = self.tensor();
+        let largest = by_dtype!("largest", x, T => largest_rows::<T>("largest", x))?;
+        // Not below the bound: a NaN is not negligible.
+        Var::constant(ones_like(&largest)?).mask(Mask::below(&largest, NEGLIGIBLE)?)
     }
-    fn largest_per_example(&self) -> Result<Vec<f64>> {
-        by_dtype!("largest_per_example", self.tensor(), T => largest_rows::<T>("largest_per_example", self.tensor()))
+    /// 1 / (largest entry) of every row, 0 where that is negligible.
+    fn factors(&self) -> Result<candle_core::Tensor> {
+        by_dtype!("unit_scale", self.tensor(), T => scale_rows::<T>("unit_scale", self.tensor(), NEGLIGIBLE))
     }
     /// Every row divided by its largest entry, a constant; negligible rows become zero.
     fn unit_scale(&self) -> Result<Var> {
-        let scale = self.largest_per_example()?.into_iter().map(|s| if s < NEGLIGIBLE { 0.0 } else { 1.0 / s });
-        let scale: Vec<f64> = scale.collect();
+        let scale = self.factors()?;
         let mut dims = vec![1; self.dims().len()];
-        dims[0] = scale.len();
-        let scale = Tensor::from_vec(scale, dims, self.device())?.to_dtype(self.dtype())?;
-        self.broadcast_mul(&Var::constant(scale))
+        dims[0] = self.dim(0)?;
+        self.broadcast_mul(&Var::constant(scale.reshape(dims)?))
     }
 }
 

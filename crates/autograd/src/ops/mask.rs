@@ -1,9 +1,9 @@
 //! Masks by comparison: what a piecewise function's derivative is made of. Linear and self-adjoint.
 
-use super::unary::masked;
-use crate::kernels::by_dtype;
+use crate::kernels::map::map2;
+use crate::kernels::{Real, by_dtype, on_gpu};
 use crate::{Op, Result, Saved, Saves, Var};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// Passes an element where the element of another tensor fulfils a condition.
 #[derive(Clone)]
@@ -29,16 +29,33 @@ impl Mask {
     }
 }
 
+impl Mask {
+    /// A choice, not a product, which would make NaN of ∞ · 0.
+    fn eval<T: Real>(&self, x: &Tensor) -> Result<Tensor> {
+        on_gpu!(
+            x,
+            match self.condition {
+                Condition::Positive => crate::cuda::binary::<T>(crate::cuda::Binary::MaskPositive, x, &self.of),
+                Condition::Below(bound) => crate::cuda::mask_below::<T>(x, &self.of, bound),
+            }
+        );
+        let zero = T::zero();
+        match self.condition {
+            Condition::Positive => map2("mask", x, &self.of, |x: T, m: T| if m > zero { x } else { zero }),
+            Condition::Below(bound) => {
+                let bound = T::of(bound);
+                map2("mask", x, &self.of, |x: T, m: T| if m < bound { x } else { zero })
+            }
+        }
+    }
+}
+
 impl Op for Mask {
     fn name(&self) -> &'static str {
         "mask"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let value = by_dtype!("mask", inputs[0], T => match self.condition {
-            Condition::Positive => masked::<T>(inputs[0], &self.of, |m| m > 0.0),
-            Condition::Below(bound) => masked::<T>(inputs[0], &self.of, move |m| m < bound as T),
-        })?;
-        Ok((value, Vec::new()))
+        Ok((by_dtype!("mask", inputs[0], T => self.eval::<T>(inputs[0]))?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
@@ -50,7 +67,7 @@ impl Op for Mask {
 
 /// A hash of a tensor of few distinct values (signs, indices).
 pub(crate) fn piece_hash(t: &Tensor) -> Result<u64> {
-    let values: Vec<f64> = t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+    let values: Vec<f64> = t.to_device(&Device::Cpu)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
     Ok(values
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |h: u64, v| (h ^ v.to_bits()).wrapping_mul(0x0100_0000_01b3).rotate_left(7)))

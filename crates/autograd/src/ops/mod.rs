@@ -11,3 +11,5 @@ mod pool;
 mod shape;
 mod softmax;
 mod unary;
+
+pub use softmax::cross_entropy_slope;

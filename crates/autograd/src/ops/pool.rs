@@ -23,7 +23,7 @@ impl Op for MaxPool {
         Saves::nothing()
     }
     fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
-        let op = Unpool { at: saved.aux(0).clone(), dims: saved.dims(0).to_vec() };
+        let op = Unpool { at: saved.aux(0).clone(), dims: saved.dims(0).to_vec(), window: (self.k, self.stride) };
         Ok(vec![Some(Var::apply(op, &[g])?)])
     }
     fn pieces(&self, _: Option<&Tensor>, aux: &[Tensor]) -> Result<Option<u64>> {
@@ -34,6 +34,8 @@ impl Op for MaxPool {
 struct Unpool {
     at: Tensor,
     dims: Vec<usize>,
+    /// Size and stride of the pooling's windows.
+    window: (usize, usize),
 }
 
 impl Op for Unpool {
@@ -41,30 +43,36 @@ impl Op for Unpool {
         "unpool"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        Ok((by_dtype!("unpool", inputs[0], T => pool::unpool::<T>(inputs[0], &self.at, &self.dims))?, Vec::new()))
+        Ok((
+            by_dtype!("unpool", inputs[0], T => pool::unpool::<T>(inputs[0], &self.at, &self.dims, self.window))?,
+            Vec::new(),
+        ))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
     }
     fn vjp(&self, _: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
-        Ok(vec![Some(Var::apply(GatherAt(self.at.clone()), &[g])?)])
+        Ok(vec![Some(Var::apply(GatherAt { at: self.at.clone(), window: self.window }, &[g])?)])
     }
 }
 
-struct GatherAt(Tensor);
+struct GatherAt {
+    at: Tensor,
+    window: (usize, usize),
+}
 
 impl Op for GatherAt {
     fn name(&self) -> &'static str {
         "gather_at"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        Ok((by_dtype!("gather_at", inputs[0], T => pool::gather_at::<T>(inputs[0], &self.0))?, Vec::new()))
+        Ok((by_dtype!("gather_at", inputs[0], T => pool::gather_at::<T>(inputs[0], &self.at))?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
     }
     fn vjp(&self, saved: &Saved<'_>, g: &Var, _: &[bool]) -> Result<Vec<Option<Var>>> {
-        let op = Unpool { at: self.0.clone(), dims: saved.dims(0).to_vec() };
+        let op = Unpool { at: self.at.clone(), dims: saved.dims(0).to_vec(), window: self.window };
         Ok(vec![Some(Var::apply(op, &[g])?)])
     }
 }

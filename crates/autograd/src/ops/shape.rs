@@ -1,5 +1,6 @@
 //! Operations that move values without changing them.
 
+use crate::kernels::{dense, on_gpu};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 
@@ -10,6 +11,16 @@ enum Shape {
     Narrow(usize, usize, usize),
     /// dimension, zeros before, zeros after
     Pad(usize, usize, usize),
+}
+
+fn padded(x: &Tensor, dim: usize, before: usize, after: usize) -> Result<Tensor> {
+    on_gpu!(x, crate::kernels::by_dtype!("pad_zeros", x, T => crate::cuda::pad::<T>(x, dim, before, after)));
+    Ok(x.pad_with_zeros(dim, before, after)?)
+}
+
+fn joined(parts: &[&Tensor], dim: usize) -> Result<Tensor> {
+    on_gpu!(parts[0], crate::kernels::by_dtype!("cat", parts[0], T => crate::cuda::cat::<T>(parts, dim)));
+    Ok(Tensor::cat(parts, dim)?)
 }
 
 impl Op for Shape {
@@ -24,10 +35,10 @@ impl Op for Shape {
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let x = inputs[0];
         let value = match self {
-            Shape::Reshape(dims) => x.reshape(dims.as_slice())?,
-            Shape::Transpose(a, b) => x.transpose(*a, *b)?.contiguous()?,
-            Shape::Narrow(dim, start, len) => x.narrow(*dim, *start, *len)?.contiguous()?,
-            Shape::Pad(dim, before, after) => x.pad_with_zeros(*dim, *before, *after)?,
+            Shape::Reshape(dims) => dense(x)?.reshape(dims.as_slice())?,
+            Shape::Transpose(a, b) => dense(&x.transpose(*a, *b)?)?,
+            Shape::Narrow(dim, start, len) => dense(&x.narrow(*dim, *start, *len)?)?,
+            Shape::Pad(dim, before, after) => padded(x, *dim, *before, *after)?,
         };
         Ok((value, Vec::new()))
     }
@@ -52,7 +63,7 @@ impl Op for Cat {
         "cat"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        Ok((Tensor::cat(inputs, self.0)?, Vec::new()))
+        Ok((joined(inputs, self.0)?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()

@@ -1,13 +1,14 @@
 //! Log-softmax, selection by label, and the cross-entropy made of them.
 
-use crate::kernels::{Real, by_dtype, dense, from_vec, view};
+use crate::kernels::{Real, by_dtype, dense, from_vec, on_gpu, view};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
-use num_traits::{Float, One, Zero};
+use num_traits::Float;
 
 struct LogSoftmax;
 
 fn log_softmax<T: Real>(a: &Tensor) -> Result<Tensor> {
+    on_gpu!(a, crate::cuda::log_softmax::<T>(a));
     let (n, k) = a.dims2()?;
     let a = dense(a)?;
     let x = view::<T>("log_softmax", &a)?;
@@ -36,22 +37,35 @@ impl Op for LogSoftmax {
     }
 }
 
-/// Selects column `labels[n]` of row n.
-struct Gather(Vec<u32>);
+/// Selects column `labels[n]` of row n. Labels `(N,)` u32 lie where the values do.
+struct Gather(Tensor);
+
+fn gathered<T: Real>(x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    on_gpu!(x, crate::cuda::gather_labels::<T>(x, labels));
+    let (_, k) = x.dims2()?;
+    let (x, labels) = (dense(x)?, labels.to_vec1::<u32>()?);
+    let x = view::<T>("gather_labels", &x)?;
+    let picked = labels.iter().enumerate().map(|(i, &label)| x[i * k + label as usize]).collect();
+    from_vec::<T>(picked, &[labels.len()])
+}
+
+fn scattered<T: Real>(x: &Tensor, labels: &Tensor, k: usize) -> Result<Tensor> {
+    on_gpu!(x, crate::cuda::scatter_labels::<T>(x, labels, k));
+    let (x, labels) = (dense(x)?, labels.to_vec1::<u32>()?);
+    let x = view::<T>("scatter_labels", &x)?;
+    let mut out = vec![T::of(0.0); labels.len() * k];
+    for (i, &label) in labels.iter().enumerate() {
+        out[i * k + label as usize] = x[i];
+    }
+    from_vec::<T>(out, &[labels.len(), k])
+}
 
 impl Op for Gather {
     fn name(&self) -> &'static str {
         "gather_labels"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let (_, k) = inputs[0].dims2()?;
-        let value = by_dtype!("gather_labels", inputs[0], T => {
-            let a = dense(inputs[0])?;
-            let x = view::<T>("gather_labels", &a)?;
-            let picked = self.0.iter().enumerate().map(|(i, &label)| x[i * k + label as usize]).collect();
-            from_vec::<T>(picked, &[self.0.len()])
-        })?;
-        Ok((value, Vec::new()))
+        Ok((by_dtype!("gather_labels", inputs[0], T => gathered::<T>(inputs[0], &self.0))?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
@@ -63,7 +77,7 @@ impl Op for Gather {
 
 /// The adjoint of [`Gather`]: puts value n into column `labels[n]` of an otherwise zero row.
 struct Scatter {
-    labels: Vec<u32>,
+    labels: Tensor,
     k: usize,
 }
 
@@ -72,15 +86,7 @@ impl Op for Scatter {
         "scatter_labels"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let value = by_dtype!("scatter_labels", inputs[0], T => {
-            let a = dense(inputs[0])?;
-            let x = view::<T>("scatter_labels", &a)?;
-            let mut out = vec![T::zero(); self.labels.len() * self.k];
-            for (i, &label) in self.labels.iter().enumerate() {
-                out[i * self.k + label as usize] = x[i];
-            }
-            from_vec::<T>(out, &[self.labels.len(), self.k])
-        })?;
+        let value = by_dtype!("scatter_labels", inputs[0], T => scattered::<T>(inputs[0], &self.labels, self.k))?;
         Ok((value, Vec::new()))
     }
     fn saves(&self) -> Saves {
@@ -92,7 +98,7 @@ impl Op for Scatter {
 }
 
 /// −log softmax(z)_y of every row, in one pass; so is its derivative, (softmax(z) − onehot(y)) · g.
-struct CrossEntropy(Vec<u32>);
+struct CrossEntropy(Tensor);
 
 /// max z and log Σ exp(z − max z) of a row.
 fn normaliser<T: Real>(row: &[T]) -> (T, T) {
@@ -101,23 +107,51 @@ fn normaliser<T: Real>(row: &[T]) -> (T, T) {
     (max, sum.ln())
 }
 
+fn cross_entropies<T: Real>(z: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    on_gpu!(z, crate::cuda::cross_entropy::<T>(z, labels));
+    let (n, k) = z.dims2()?;
+    let (z, labels) = (dense(z)?, labels.to_vec1::<u32>()?);
+    let z = view::<T>("cross_entropy", &z)?;
+    let values = z.chunks_exact(k.max(1)).zip(&labels).map(|(row, label)| {
+        let (max, log) = normaliser(row);
+        -((row[*label as usize] - max) - log)
+    });
+    from_vec::<T>(values.collect(), &[n])
+}
+
+/// ∂ cross-entropy / ∂ logits per example, softmax(z) − onehot(y): `z (N, K)`, labels `(N,)` u32, both on one device.
+///
+/// # Errors
+/// A dtype other than f32 and f64.
+pub fn cross_entropy_slope(z: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    by_dtype!("cross_entropy", z, T => {
+        on_gpu!(z, crate::cuda::cross_entropy_slope::<T>(z, labels, None));
+        slopes::<T>(z, labels, &crate::kernels::ones_like(&z.narrow(1, 0, 1)?.squeeze(1)?)?)
+    })
+}
+
+fn slopes<T: Real>(z: &Tensor, labels: &Tensor, g: &Tensor) -> Result<Tensor> {
+    on_gpu!(z, crate::cuda::cross_entropy_slope::<T>(z, labels, Some(g)));
+    let (n, k) = z.dims2()?;
+    let (z, g, labels) = (dense(z)?, dense(g)?, labels.to_vec1::<u32>()?);
+    let (z, g) = (view::<T>("cross_entropy", &z)?, view::<T>("cross_entropy", &g)?);
+    let mut out = Vec::with_capacity(n * k);
+    for ((row, label), g) in z.chunks_exact(k.max(1)).zip(&labels).zip(g.iter()) {
+        let (max, log) = normaliser(row);
+        out.extend(row.iter().map(|z| *g * Float::exp((*z - max) - log)));
+        let at = out.len() - k + *label as usize;
+        // p − 1 as a difference, not −Σ of the others: a saturated row's gradient is exactly zero, as in PyTorch.
+        out[at] = *g * (Float::exp((row[*label as usize] - max) - log) - T::of(1.0));
+    }
+    from_vec::<T>(out, &[n, k])
+}
+
 impl Op for CrossEntropy {
     fn name(&self) -> &'static str {
         "cross_entropy"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let (n, k) = inputs[0].dims2()?;
-        let value = by_dtype!(self.name(), inputs[0], T => {
-            let z = dense(inputs[0])?;
-            let z = view::<T>(self.name(), &z)?;
-            let rows = z.chunks_exact(k.max(1)).zip(&self.0);
-            let values = rows.map(|(row, label)| {
-                let (max, log) = normaliser(row);
-                -((row[*label as usize] - max) - log)
-            });
-            from_vec::<T>(values.collect(), &[n])
-        })?;
-        Ok((value, Vec::new()))
+        Ok((by_dtype!(self.name(), inputs[0], T => cross_entropies::<T>(inputs[0], &self.0))?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::inputs(&[0])
@@ -126,24 +160,12 @@ impl Op for CrossEntropy {
         let z = saved.input(0)?;
         let (n, k) = z.tensor().dims2()?;
         if saved.keeps_graph() {
-            let ones = Var::constant(g.tensor().ones_like()?);
+            let ones = Var::constant(crate::kernels::ones_like(g.tensor())?);
             let onehot = Var::apply(Scatter { labels: self.0.clone(), k }, &[&ones])?;
             let weights = g.reshape(&[n, 1])?.broadcast_to(&[n, k])?;
             return Ok(vec![Some(z.softmax()?.sub(&onehot)?.mul(&weights)?)]);
         }
-        let slope = by_dtype!(self.name(), z.tensor(), T => {
-            let (z, g) = (dense(z.tensor())?, dense(g.tensor())?);
-            let (z, g) = (view::<T>(self.name(), &z)?, view::<T>(self.name(), &g)?);
-            let mut out = Vec::with_capacity(n * k);
-            for ((row, label), g) in z.chunks_exact(k.max(1)).zip(&self.0).zip(g.iter()) {
-                let (max, log) = normaliser(row);
-                out.extend(row.iter().map(|z| *g * Float::exp((*z - max) - log)));
-                let at = out.len() - k + *label as usize;
-                // p − 1 as a difference, not −Σ of the others: a saturated row's gradient is exactly zero, as in PyTorch.
-                out[at] = *g * (Float::exp((row[*label as usize] - max) - log) - T::one());
-            }
-            from_vec::<T>(out, &[n, k])
-        })?;
+        let slope = by_dtype!(self.name(), z.tensor(), T => slopes::<T>(z.tensor(), &self.0, g.tensor()))?;
         Ok(vec![Some(Var::constant(slope))])
     }
 }
@@ -170,11 +192,18 @@ impl Var {
         Var::apply(CrossEntropy(self.labels(labels)?), &[self])
     }
     /// One label for every row, all of them columns.
-    fn labels(&self, labels: &Tensor) -> Result<Vec<u32>> {
-        let labels: Vec<u32> = labels.to_vec1()?;
+    ///
+    /// On a GPU only their number is looked at, since reading them would wait for it: there a label that is no column makes
+    /// its row NaN, which no training and no attack takes for a success.
+    fn labels(&self, labels: &Tensor) -> Result<Tensor> {
         let &[n, k] = self.dims() else {
             return Err(crate::error::shape("labels", format!("expected (N, K), got {:?}", self.dims())));
         };
+        let here = labels.to_device(self.device())?;
+        if !self.device().is_cpu() && here.dims() == [n] {
+            return Ok(here);
+        }
+        let labels: Vec<u32> = here.to_vec1()?;
         if labels.len() != n || labels.iter().any(|&l| l as usize >= k) {
             let worst = labels.iter().max().copied().unwrap_or(0);
             return Err(crate::error::shape(
@@ -182,6 +211,6 @@ impl Var {
                 format!("{} labels up to {worst} for {n} rows of {k} classes", labels.len()),
             ));
         }
-        Ok(labels)
+        Ok(here)
     }
 }

@@ -1,8 +1,8 @@
 //! Elementwise functions of one variable.
 
 use super::mask::{Mask, piece_hash};
-use crate::kernels::map::{map1, map2};
-use crate::kernels::{Real, by_dtype};
+use crate::kernels::map::map1;
+use crate::kernels::{Real, by_dtype, on_gpu};
 use crate::{Op, Result, Saved, Saves, Var};
 use candle_core::Tensor;
 use num_traits::{Float, One, Zero};
@@ -54,6 +54,7 @@ impl Function {
     }
 
     fn eval<T: Real>(self, a: &Tensor) -> Result<Tensor> {
+        on_gpu!(a, self.on_gpu::<T>(a));
         let name = self.name();
         let (zero, one, half) = (T::zero(), T::one(), T::of(0.5));
         let linear = T::of(SOFTPLUS_LINEAR);
@@ -76,6 +77,29 @@ impl Function {
             NormalCdf => map1(name, a, move |x: T| half * (one + (x * root_half).erf())),
             Gelu => map1(name, a, move |x: T| x * (half * (one + (x * root_half).erf()))),
         }
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Function {
+    fn on_gpu<T: Real>(self, a: &Tensor) -> Result<Tensor> {
+        use crate::cuda::Unary;
+        let (f, numbers) = match self {
+            Affine(m, b) => (Unary::Affine, (m, b)),
+            Sqr => (Unary::Sqr, (0.0, 0.0)),
+            Sqrt | GuardedSqrt => (Unary::Sqrt, (0.0, 0.0)),
+            Recip => (Unary::Recip, (0.0, 0.0)),
+            GuardedRecip => (Unary::GuardedRecip, (0.0, 0.0)),
+            Exp => (Unary::Exp, (0.0, 0.0)),
+            Log => (Unary::Log, (0.0, 0.0)),
+            Tanh => (Unary::Tanh, (0.0, 0.0)),
+            Sigmoid => (Unary::Sigmoid, (0.0, 0.0)),
+            Softplus => (Unary::Softplus, (SOFTPLUS_LINEAR, 0.0)),
+            SoftplusSlope => (Unary::SoftplusSlope, (SOFTPLUS_LINEAR, 0.0)),
+            NormalCdf => (Unary::NormalCdf, (0.0, 0.0)),
+            Gelu => (Unary::Gelu, (0.0, 0.0)),
+        };
+        crate::cuda::unary::<T>(f, numbers, a)
     }
 }
 
@@ -147,7 +171,7 @@ impl Op for Absolute {
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let sign = sign_of(inputs[0])?;
-        Ok((by_dtype!("abs", inputs[0], T => map1("abs", inputs[0], |x: T| Float::abs(x)))?, vec![sign]))
+        Ok((absolute(inputs[0])?, vec![sign]))
     }
     fn saves(&self) -> Saves {
         Saves::nothing()
@@ -160,10 +184,41 @@ impl Op for Absolute {
     }
 }
 
+fn absolute(a: &Tensor) -> Result<Tensor> {
+    by_dtype!("abs", a, T => {
+        on_gpu!(a, crate::cuda::unary::<T>(crate::cuda::Unary::Abs, (0.0, 0.0), a));
+        map1("abs", a, |x: T| Float::abs(x))
+    })
+}
+
 fn sign_of(a: &Tensor) -> Result<Tensor> {
-    by_dtype!("sign", a, T => map1("sign", a, |x: T| {
-        if x > T::zero() { T::one() } else if x < T::zero() { -T::one() } else { T::zero() }
-    }))
+    by_dtype!("sign", a, T => {
+        on_gpu!(a, crate::cuda::unary::<T>(crate::cuda::Unary::Sign, (0.0, 0.0), a));
+        map1("sign", a, |x: T| if x > T::zero() { T::one() } else if x < T::zero() { -T::one() } else { T::zero() })
+    })
+}
+
+fn rectified(a: &Tensor) -> Result<Tensor> {
+    by_dtype!("relu", a, T => {
+        on_gpu!(a, crate::cuda::unary::<T>(crate::cuda::Unary::Relu, (0.0, 0.0), a));
+        // A NaN stays a NaN: it must not become a harmless zero.
+        map1("relu", a, |x: T| if x <= T::zero() { T::zero() } else { x })
+    })
+}
+
+/// Values clamped to the bounds, and 1 where they were inside or on them.
+fn clamped(a: &Tensor, (lo, hi): (f64, f64)) -> Result<(Tensor, Tensor)> {
+    by_dtype!("clamp", a, T => {
+        on_gpu!(a, {
+            let both = |f| crate::cuda::unary::<T>(f, (lo, hi), a);
+            Ok((both(crate::cuda::Unary::Clamp)?, both(crate::cuda::Unary::Inside)?))
+        });
+        let (lo, hi) = (T::of(lo), T::of(hi));
+        Ok((
+            map1("clamp", a, |x: T| if x < lo { lo } else if x > hi { hi } else { x })?,
+            map1("clamp", a, |x: T| if x >= lo && x <= hi { T::one() } else { T::zero() })?,
+        ))
+    })
 }
 
 /// max(0, x); the derivative at 0 is 0.
@@ -174,9 +229,7 @@ impl Op for Relu {
         "relu"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        // A NaN stays a NaN: it must not become a harmless zero.
-        let y = by_dtype!("relu", inputs[0], T => map1("relu", inputs[0], |x: T| if x <= T::zero() { T::zero() } else { x }))?;
-        Ok((y, Vec::new()))
+        Ok((rectified(inputs[0])?, Vec::new()))
     }
     fn saves(&self) -> Saves {
         Saves::output()
@@ -200,14 +253,7 @@ impl Op for Clamp {
         "clamp"
     }
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let (lo, hi) = (self.lo, self.hi);
-        let value = by_dtype!("clamp", inputs[0], T => map1("clamp", inputs[0], |x: T| {
-            let (lo, hi) = (T::of(lo), T::of(hi));
-            if x < lo { lo } else if x > hi { hi } else { x }
-        }))?;
-        let inside = by_dtype!("clamp", inputs[0], T => map1("clamp", inputs[0], |x: T| {
-            if x >= T::of(lo) && x <= T::of(hi) { T::one() } else { T::zero() }
-        }))?;
+        let (value, inside) = clamped(inputs[0], (self.lo, self.hi))?;
         Ok((value, vec![inside]))
     }
     fn saves(&self) -> Saves {
@@ -297,9 +343,4 @@ impl Var {
     pub(crate) fn mask(&self, mask: Mask) -> Result<Var> {
         Var::apply(mask, &[self])
     }
-}
-
-/// Multiplies by a 0/1 tensor without turning ∞·0 into NaN where the mask is zero.
-pub(super) fn masked<T: Real>(a: &Tensor, of: &Tensor, keep: impl Fn(T) -> bool + Sync) -> Result<Tensor> {
-    map2("mask", a, of, |x: T, m: T| if keep(m) { x } else { T::zero() })
 }

@@ -8,7 +8,7 @@ use gauntlet_core::checkpoint::write_atomically;
 use gauntlet_core::record::Fate;
 use gauntlet_core::statistics::wilson;
 use gauntlet_core::{Eps, Norm};
-use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Context, Selection, Store, Surrogate};
+use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Selection, Store, Surrogate};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.
-    let mut context = Context::new(&session.registry, &session.catalogue, Store::new("runs"), interrupt);
+    let mut context = session.context(&session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
     context.width = arguments.slots.get();
     let progress = session.progress();

@@ -3,8 +3,11 @@
 use crate::arguments::Doctor;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_autograd::selftest::{TOLERANCE, cases};
+use candle_core::DType;
+use gauntlet_autograd::selftest::{Case, TOLERANCE, cases};
+use gauntlet_core::Compute;
 use serde_json::{Value, json};
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -12,6 +15,22 @@ use std::path::PathBuf;
 struct Check {
     name: &'static str,
     outcome: Result<(f64, f64), String>,
+}
+
+/// Largest differences of a GPU from the CPU in f64, in f64 and in f32.
+const ALIKE: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 1e-4)];
+
+fn check(case: &Case, compute: &Compute) -> Result<(f64, f64), String> {
+    let (first, second) = case.run().map_err(|e| e.to_string())?;
+    for (dtype, tolerance) in ALIKE.into_iter().filter(|_| compute.is_gpu()) {
+        let difference = case.difference(compute.device(), dtype).map_err(|e| format!("{}: {e}", compute.name()))?;
+        // Not "more than": a NaN is no agreement.
+        if !matches!(difference.partial_cmp(&tolerance), Some(Ordering::Less | Ordering::Equal)) {
+            let (name, dtype) = (compute.name(), dtype.as_str());
+            return Err(format!("{name} differs from the CPU by {difference:.1e} in {dtype}, allowed {tolerance:.0e}"));
+        }
+    }
+    Ok((first.worst, second.worst))
 }
 
 pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
@@ -22,10 +41,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
     let checks: Vec<Check> = cases()
         .map_err(gauntlet_core::Error::from)?
         .iter()
-        .map(|case| Check {
-            name: case.name,
-            outcome: case.run().map(|(first, second)| (first.worst, second.worst)).map_err(|e| e.to_string()),
-        })
+        .map(|case| Check { name: case.name, outcome: check(case, &session.compute) })
         .collect();
     let failed = checks.iter().filter(|c| c.outcome.is_err()).count();
     let r = &session.registry;
@@ -53,7 +69,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
                 .collect();
             json!({
                 "version": provenance.version, "commit": provenance.commit, "cpu": provenance.cpu,
-                "device": provenance.device, "threads": provenance.threads, "cpu_features": features,
+                "device": session.compute.name(), "threads": provenance.threads, "cpu_features": features,
                 "hub_endpoint": endpoint, "hub_cache": cache,
                 "components": counts.iter().map(|(k, n)| (k.to_string(), Value::from(*n))).collect::<serde_json::Map<_, _>>(),
                 "derivatives": list, "tolerance": TOLERANCE, "failed": failed,
@@ -64,7 +80,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
             let _ = writeln!(out, "gauntlet    {} (commit {})", provenance.version, provenance.commit);
             let _ = writeln!(out, "CPU         {}, {} threads", provenance.cpu, provenance.threads);
             let _ = writeln!(out, "features    {}", features.join(" "));
-            let _ = writeln!(out, "device      {}", provenance.device);
+            let _ = writeln!(out, "device      {}", session.compute.name());
             let _ = writeln!(out, "hub         {endpoint}, cache {cache} ({cached})");
             let known = counts.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(out, "components  {known}");

@@ -8,7 +8,7 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
 use gauntlet_core::Record;
-use gauntlet_engine::{Context, Filters, Row, Selection, Store, Suite, timestamp};
+use gauntlet_engine::{Filters, Row, Selection, Store, Suite, timestamp};
 use gauntlet_report::{Entry, Folder, Manifest, Report};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     let folder = out.join("records");
     let interrupt = interrupt::flag();
-    let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
+    let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
     context.only = only(&suite, &arguments.only)?;
     context.data = session.data(&arguments.data);
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };

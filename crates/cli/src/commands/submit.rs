@@ -8,7 +8,7 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
 use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_engine::{Context, Store, Suite, Teacher};
+use gauntlet_engine::{Store, Suite, Teacher};
 use serde_json::json;
 use slurm::{Job, Script};
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
     }
     let (mut suite, catalogue) = suites::load(session, &run.suite)?;
     select(&mut suite, &run.examples);
-    let mut context = Context::new(&session.registry, &catalogue, Store::new(&run.runs), interrupt::flag());
+    let mut context = session.context(&catalogue, Store::new(&run.runs), interrupt::flag());
     context.only = only(&suite, &run.only)?;
     context.data = session.data(&run.data);
     let out = run.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));

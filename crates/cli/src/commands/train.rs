@@ -6,7 +6,7 @@ use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet_core::checkpoint::write_atomically;
 use gauntlet_core::{Eps, Error};
-use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest};
+use gauntlet_engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
         seed: arguments.seed,
     };
     let interrupt = interrupt::flag();
-    let mut context = Context::new(&session.registry, &session.catalogue, Store::new(&arguments.runs), interrupt);
+    let mut context = session.context(&session.catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.source);
     if let Some(folder) = arguments.out.parent().filter(|f| !f.as_os_str().is_empty()) {
         session.create(folder)?;

@@ -4,7 +4,7 @@ use crate::arguments::Verify;
 use crate::exit::{Code, Failure};
 use crate::interrupt;
 use crate::session::Session;
-use gauntlet_engine::{Context, Measure, Store, VerifiedRecord, Verifier};
+use gauntlet_engine::{Measure, Store, VerifiedRecord, Verifier};
 use gauntlet_report::Folder;
 use serde_json::Value;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ const SHOWN: usize = 5;
 pub(crate) fn verify(session: &Session, arguments: &Verify) -> Result<Code, Failure> {
     let folder = Folder::read(&arguments.records)?;
     let interrupt = interrupt::flag();
-    let mut context = Context::new(&session.registry, &session.catalogue, Store::new(&arguments.runs), interrupt);
+    let mut context = session.context(&session.catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.data);
     let verifier = Verifier {
         records: &folder.records,

@@ -3,13 +3,13 @@
 use super::slots::Walks;
 use super::{Attack, Backwards, Clean, Open, Slots, rows};
 use crate::{Error, Key, Result, Target, ThreatModel};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels;
 
 /// Runs the first job of every example of a batch in step and returns the last iterates `(N, C, H, W)`.
 ///
 /// For attacks inside recipes: every example takes every step, so that train-mode batch norm sees the whole batch.
-/// `x (N, C, H, W)` in `[0, 1]`, `labels (N,)`, `ids` data set rows.
+/// `x (N, C, H, W)` in `[0, 1]`, `labels (N,)`, `ids` data set rows. Walks are taken on the CPU, wherever x lies.
 ///
 /// # Errors
 /// An attack that does not fit the model; a forward or backward that fails.
@@ -26,11 +26,13 @@ pub fn lockstep(
     let classes = target.info().classes;
     let open = Open { input: (c, h, w), classes, threat, key, lockstep: true, smallest: false };
     attack.fits(&open)?;
-    match x.dtype() {
-        DType::F32 => run::<f32>(attack, target, x, labels, ids, &open),
-        DType::F64 => run::<f64>(attack, target, x, labels, ids, &open),
+    let here = x.to_device(&Device::Cpu)?;
+    let last = match x.dtype() {
+        DType::F32 => run::<f32>(attack, target, &here, labels, ids, &open),
+        DType::F64 => run::<f64>(attack, target, &here, labels, ids, &open),
         other => Err(Error::value("pixels", format!("must be f32 or f64, got {other:?}"))),
-    }
+    }?;
+    Ok(last.to_device(x.device())?)
 }
 
 fn run<T: Walks>(

@@ -4,11 +4,13 @@
 //! batch. [`Slots`] makes forwards and pull-backs for many walks at once; the engine's driver refills them from a
 //! queue, [`lockstep`] here takes every example of a training batch through every step.
 
+mod ascent;
 mod average;
 mod lockstep;
 mod slots;
 mod walk;
 
+pub use ascent::{Ascent, Beginning};
 pub use average::Average;
 pub use lockstep::lockstep;
 pub use slots::{Slots, Turned, Walks};
@@ -152,6 +154,10 @@ pub trait Attack: Send + Sync {
     fn carries(&self) -> bool {
         true
     }
+    /// How a batch is taken through it by tensor operations alone, where that is all there is to it.
+    fn ascent(&self, _threat: &ThreatModel) -> Option<Ascent> {
+        None
+    }
     /// A walk in single precision; sets `site.x` to the starting point.
     fn walk_f32(&self, site: Site<'_, f32>) -> Box<dyn Walk<f32>>;
     /// A walk in double precision.
@@ -197,5 +203,5 @@ pub fn margin(logits: &[f64], label: u32) -> f64 {
 
 /// Rows of `(N, K)` logits as f64.
 pub fn rows(logits: &Tensor) -> Result<Vec<Vec<f64>>> {
-    Ok(logits.to_dtype(candle_core::DType::F64)?.to_vec2()?)
+    Ok(logits.to_device(&candle_core::Device::Cpu)?.to_dtype(candle_core::DType::F64)?.to_vec2()?)
 }

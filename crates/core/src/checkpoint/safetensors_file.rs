@@ -10,17 +10,18 @@ use std::collections::HashMap;
 /// Tensors by name.
 pub type Tensors = HashMap<String, Tensor>;
 
-/// Tensors and metadata as the bytes of a safetensors file (f32, f64, u32 and u8 tensors keep their dtype).
+/// Tensors and metadata as the bytes of a safetensors file (f32, f64, i64, u32 and u8 tensors keep their dtype).
 pub fn to_bytes<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>> {
     let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for (name, t) in tensors {
-        let flat = t.flatten_all()?;
+        let flat = t.to_device(&Device::Cpu)?.flatten_all()?;
         let (dtype, bytes) = match t.dtype() {
             DType::F64 => (Dtype::F64, flat.to_vec1::<f64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
             DType::U8 => (Dtype::U8, flat.to_vec1::<u8>()?),
+            DType::I64 => (Dtype::I64, flat.to_vec1::<i64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
             DType::U32 => (Dtype::U32, flat.to_vec1::<u32>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
             _ => {
                 let flat = flat.to_dtype(DType::F32)?;

@@ -114,7 +114,7 @@ impl Run {
         let teacher = Some(self.teacher.clone());
         let step = TrainingStep { network, recipe: &*self.recipe, optimiser: &optimiser, clip: None, teacher };
         let at = Position { epoch: 1, epochs: 2, step: number, steps: STEPS as u32 + 2, replay: 0 };
-        step.take(&mut self.weights, &mut self.state, &mut self.memory, images, (SEED, at, 1e-4))?;
+        step.take(&mut self.weights, &mut self.state, &mut self.memory, images, (SEED, at, 1e-4))?.settle()?;
         Ok(())
     }
 }

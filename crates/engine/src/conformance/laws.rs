@@ -233,7 +233,7 @@ pub(super) fn training(subject: &Subject<'_>) -> Result<Found> {
     for number in 0..STEPS {
         for replay in 0..replays as u32 {
             let at = Position { epoch: 0, epochs: 1, step: number, steps: STEPS, replay };
-            losses.push(step.take(&mut weights, &mut state, &mut memory, &images, (SEED, at, 1e-3))?.loss);
+            losses.push(step.take(&mut weights, &mut state, &mut memory, &images, (SEED, at, 1e-3))?.settle()?.loss);
         }
     }
     for (name, after, trained) in weights.iter() {

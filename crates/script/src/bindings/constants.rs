@@ -2,8 +2,8 @@
 
 use super::{Binder, StepHandle, number, numbers, wholes};
 use crate::loan::{operation, step};
-use candle_core::Tensor;
 use gauntlet_autograd::Var;
+use gauntlet_autograd::kernels::{numbers_like, zeros_like};
 use rhai::{Array, Dynamic};
 
 pub(super) fn bind(b: &mut Binder<'_>) {
@@ -18,12 +18,12 @@ pub(super) fn bind(b: &mut Binder<'_>) {
             let (values, dims) = (numbers("values", &values)?, wholes("dims", dims)?);
             step(|s| {
                 let x = s.input();
-                Ok(Var::constant(Tensor::from_vec(values, dims, x.device())?.to_dtype(x.dtype())?))
+                Ok(Var::constant(numbers_like(&values, &dims, x.tensor())?))
             })
         },
     );
     b.bind("full_like(x, value)", "a constant of x's shape, everywhere `value`", |x: Var, value: Dynamic| {
         let value = number("value", &value)?;
-        operation(|| Ok(Var::constant(x.tensor().zeros_like()?.affine(1.0, value)?)))
+        operation(|| Var::constant(zeros_like(x.tensor())?).affine(1.0, value))
     });
 }

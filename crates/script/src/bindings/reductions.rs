@@ -2,7 +2,6 @@
 
 use super::{Binder, wholes};
 use crate::loan::operation;
-use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use rhai::Array;
 
@@ -29,13 +28,7 @@ pub(super) fn bind(b: &mut Binder<'_>) {
     b.bind(
         "negligible_per_example(x)",
         "1 where the largest entry of an example is below 10⁻¹⁸, else 0, `(N,)`, a constant",
-        |x: Var| {
-            operation(|| {
-                let found: Vec<f64> = x.negligible_per_example()?.into_iter().map(|n| f64::from(u8::from(n))).collect();
-                let n = found.len();
-                Ok(Var::constant(Tensor::from_vec(found, n, x.device())?.to_dtype(x.dtype())?))
-            })
-        },
+        |x: Var| operation(|| x.negligible_per_example()),
     );
     functions! {
         sum_all "Σ over all elements, shape `()`"

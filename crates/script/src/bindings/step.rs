@@ -5,6 +5,7 @@ use crate::explanation::Ran;
 use crate::kept;
 use crate::loan::{pass, step};
 use candle_core::Tensor;
+use gauntlet_autograd::kernels::numbers_like;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
 use gauntlet_core::{Error, Mode, Step, Term};
 use rhai::{Array, Dynamic};
@@ -148,10 +149,10 @@ fn fixed_normal(s: &mut Step<'_>, what: &str) -> gauntlet_core::Result<Var> {
         let mut dims = x.dims().to_vec();
         dims[0] = 1;
         let values: Vec<f64> = (0..dims.iter().product()).map(|_| stream.normal()).collect();
-        let image = Tensor::from_vec(values, dims, x.device())?.to_dtype(x.dtype())?;
+        let image = numbers_like(&values, &dims, x.tensor())?;
         s.memory().insert(kept.clone(), image);
     }
-    Ok(Var::constant(s.remembered(&kept)?.broadcast_as(x.dims())?.contiguous()?))
+    Ok(Var::constant(s.remembered(&kept)?.clone()).broadcast_to(x.dims())?)
 }
 
 fn term(name: &str, weight: Dynamic, values: Var) -> Ran<Term> {

@@ -16,12 +16,13 @@ pub use geometry::Geometry;
 use super::scratch::unwritten;
 use super::simd::Isa;
 use super::transpose::Epilogue;
-use super::{Real, dense, from_vec, view, work};
+use super::{Real, dense, from_vec, on_gpu, view, work};
 use crate::Result;
 use candle_core::Tensor;
 
 /// y = x ⋆ weight (+ bias), rectified on the way out if asked: `(N, C, H, W)`, `(O, C, KH, KW)`, `(O,)` to `(N, O, OH, OW)`.
 pub fn conv2d<T: Real>(g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    on_gpu!(x, crate::cuda::conv2d::<T>(g, x, weight, bias, relu));
     let op = "conv2d";
     work::count(g.multiplications());
     let (x, weight, bias) = (dense(x)?, dense(weight)?, bias.map(dense).transpose()?);
@@ -35,6 +36,7 @@ pub fn conv2d<T: Real>(g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&
 
 /// The input gradient: cotangent `(N, O, OH, OW)`, weight `(O, C, KH, KW)` to `(N, C, H, W)`.
 pub fn conv2d_input_grad<T: Real>(g: &Geometry, cotangent: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    on_gpu!(cotangent, crate::cuda::conv2d_input_grad::<T>(g, cotangent, weight));
     let op = "conv2d_input_grad";
     work::count(g.multiplications());
     let (cotangent, weight) = (dense(cotangent)?, dense(weight)?);
@@ -46,6 +48,7 @@ pub fn conv2d_input_grad<T: Real>(g: &Geometry, cotangent: &Tensor, weight: &Ten
 
 /// The weight gradient: input `(N, C, H, W)`, cotangent `(N, O, OH, OW)` to `(O, C, KH, KW)`.
 pub fn conv2d_weight_grad<T: Real>(g: &Geometry, x: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
+    on_gpu!(x, crate::cuda::conv2d_weight_grad::<T>(g, x, cotangent));
     let op = "conv2d_weight_grad";
     work::count(g.multiplications());
     let (x, cotangent) = (dense(x)?, dense(cotangent)?);

@@ -7,7 +7,7 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet_core::Norm;
-use gauntlet_engine::{AttackRequest, Context, Selection, Store};
+use gauntlet_engine::{AttackRequest, Selection, Store};
 
 pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code, Failure> {
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
@@ -28,7 +28,7 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.
-    let mut context = Context::new(&session.registry, &session.catalogue, Store::new("runs"), interrupt);
+    let mut context = session.context(&session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
     let progress = session.progress();
     let report = gauntlet_engine::attack(&request, &context, &progress);

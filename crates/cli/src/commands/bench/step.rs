@@ -10,7 +10,7 @@ use gauntlet_autograd::kernels::work;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{
-    Batch, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
+    Batch, Compute, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
 use gauntlet_engine::{Row, TrainingStep};
 use serde_json::{Map, Value, json};
@@ -47,6 +47,7 @@ pub(super) struct Bench {
     network: Arc<dyn Network>,
     weights: Weights,
     batch: Batch,
+    compute: Compute,
 }
 
 impl Bench {
@@ -63,18 +64,21 @@ impl Bench {
         };
         let side = arguments.side.map_or(side, |s| s.get());
         let (network, _) = session.registry.model(&given, (channels, side, side), CLASSES)?;
-        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
+        let device = session.compute.device();
+        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, device)?;
         let n = arguments.batch.get();
         let make = || -> Result<Batch, gauntlet_core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
             let pixels: Vec<f64> = (0..n * channels * side * side).map(|_| stream.uniform()).collect();
             Ok(Batch {
-                x: Tensor::from_vec(pixels, (n, channels, side, side), &Device::Cpu)?.to_dtype(dtype)?,
-                y: Tensor::from_vec((0..n as u32).map(|i| i % CLASSES as u32).collect(), n, &Device::Cpu)?,
+                x: Tensor::from_vec(pixels, (n, channels, side, side), &Device::Cpu)?
+                    .to_dtype(dtype)?
+                    .to_device(device)?,
+                y: Tensor::from_vec((0..n as u32).map(|i| i % CLASSES as u32).collect(), n, device)?,
                 ids: (0..n as u64).collect(),
             })
         };
-        Ok(Bench { network, weights, batch: make()? })
+        Ok(Bench { network, weights, batch: make()?, compute: session.compute.clone() })
     }
 
     pub(super) fn model(&self) -> String {
@@ -87,21 +91,34 @@ impl Bench {
         registry: &Registry,
         name: &'a str,
     ) -> Result<Box<dyn FnMut() -> Result<(), Failure> + 'a>, Failure> {
-        let Bench { network, weights, batch } = self;
+        let Bench { network, weights, batch, compute } = self;
         let frozen = Frozen::new(network.clone(), weights.constants());
         if name == "forward" {
-            return Ok(Box::new(move || Ok(frozen.logits(&batch.x).map(drop)?)));
+            return Ok(Box::new(move || {
+                frozen.logits(&batch.x)?;
+                Ok(compute.wait()?)
+            }));
         }
         if name == "input-gradient" || name == "attack" {
             let given = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
             let (objective, _) = registry.objective(&given)?;
             let labels: Vec<u32> = batch.y.to_vec1().map_err(gauntlet_core::Error::from)?;
             let threat = ThreatModel::new(Norm::Linf, EPS);
-            let clean = batch.x.clone();
+            let (clean, y) = (batch.x.clone(), batch.y.clone());
             let mut x = clean.clone();
             let alpha = vec![ALPHA; batch.ids.len()];
             return Ok(Box::new(move || {
                 let linear = frozen.linearise(&x)?;
+                if !x.device().is_cpu() {
+                    // As the attacks of recipes do: nothing leaves the device.
+                    let slope = gauntlet_autograd::cross_entropy_slope(linear.logits(), &y)
+                        .map_err(gauntlet_core::Error::from)?;
+                    let gradient = linear.pull(&slope)?;
+                    if name == "attack" {
+                        x = threat.step(&x, &clean, &gradient, &alpha)?;
+                    }
+                    return Ok(compute.wait()?);
+                }
                 let rows = gauntlet_core::attack::rows(linear.logits())?;
                 let mut slopes = vec![0.0; rows.len() * rows[0].len()];
                 for ((z, label), slope) in rows.iter().zip(&labels).zip(slopes.chunks_exact_mut(rows[0].len())) {
@@ -120,10 +137,14 @@ impl Bench {
         }
         let recipe = recipe(registry, name)?;
         let mut memory = {
-            let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(batch);
+            let cpu = |t: &Tensor| t.to_device(&Device::Cpu).map_err(gauntlet_core::Error::from);
+            let here = Batch { x: cpu(&batch.x)?, y: cpu(&batch.y)?, ids: batch.ids.clone() };
+            let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(&here);
             let mut setup =
                 Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype(), teacher: None };
-            recipe.prepare(&mut setup)?
+            let memory = recipe.prepare(&mut setup)?;
+            let there = |(name, t): (String, Tensor)| Ok((name, t.to_device(compute.device())?));
+            memory.into_iter().map(there).collect::<Result<Memory, gauntlet_core::Error>>()?
         };
         let optimiser = match network.info().name.as_str() {
             "preactresnet18" => Optimiser::Sgd { lr: 0.01, momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
@@ -133,8 +154,10 @@ impl Bench {
         Ok(Box::new(move || {
             let step = TrainingStep { network, recipe: &*recipe, optimiser: &optimiser, clip: None, teacher: None };
             let memory: &mut Memory = &mut memory;
-            step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
-            Ok(())
+            let taken = step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
+            // On a GPU losses are read many steps later, and here not at all.
+            drop(taken);
+            Ok(compute.wait()?)
         }))
     }
 }

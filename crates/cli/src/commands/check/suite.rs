@@ -5,7 +5,7 @@ use crate::commands::run::{committed, select};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_engine::{Context, Plan, State, Store, Suite};
+use gauntlet_engine::{Plan, State, Store, Suite};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     let (mut suite, catalogue) = suites::load(session, &arguments.what)?;
     select(&mut suite, &arguments.examples);
     let interrupt = interrupt::flag();
-    let mut context = Context::new(&session.registry, &catalogue, Store::new(&arguments.runs), interrupt);
+    let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.data);
     context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
     let plan = gauntlet_engine::plan(&suite, &context)?;

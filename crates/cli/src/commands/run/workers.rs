@@ -64,7 +64,10 @@ fn start(session: &Session, arguments: &Run, threads: usize, since: &str) -> Res
     let fail = |e: std::io::Error| Failure::new(Code::Environment, format!("cannot start a worker process: {e}"));
     let mut command = Command::new(std::env::current_exe().map_err(fail)?);
     command.args(arguments.words()).args(arguments.choice()).args(["--worker", since]);
-    command.args(["--threads", &threads.to_string()]);
+    command.args(["--threads", &threads.to_string(), "--device", &session.global.device.to_string()]);
+    if session.global.tf32 {
+        command.arg("--tf32");
+    }
     if session.global.quiet {
         command.arg("--quiet");
     }

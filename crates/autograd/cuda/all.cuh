@@ -1,0 +1,11 @@
+// The kernels of one element type T.
+#include "elementwise.cuh"
+#include "move.cuh"
+#include "reduce.cuh"
+#include "convolution.cuh"
+#include "pooling.cuh"
+#include "normalisation.cuh"
+#include "classification.cuh"
+#include "optimiser.cuh"
+#include "attack.cuh"
+#include "images.cuh"

@@ -1,0 +1,49 @@
+// What every kernel needs. Compiled by nvcc for the GPU, and by an ordinary C++ compiler for the emulated driver of
+// scripts/cuda (which defines EMULATED and brings threads, barriers and the registration of kernels).
+#pragma once
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef unsigned char u8;
+
+#ifdef EMULATED
+#include "emulated.h"
+#else
+#define KERNEL(name, ...) extern "C" __global__ void name(__VA_ARGS__)
+// A kernel whose threads wait for each other.
+#define KERNEL_OF_BLOCKS(name, ...) KERNEL(name, __VA_ARGS__)
+#define DEVICE static __device__ __forceinline__
+#endif
+
+// Elements of a grid-stride loop: any grid covers any n. Tensors have at most 2^31 elements, so that 32 bits count them.
+#define EACH(i, n) for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
+
+// Threads of a block that reduces; a power of two.
+#define REDUCERS 256
+
+// Sum over the block, for every thread. Always added in the same order.
+DEVICE double block_sum(double value, double *shared) {
+    __syncthreads();
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    for (u32 half = REDUCERS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    return shared[0];
+}
+
+// Largest value over the block, for every thread; a NaN is larger than anything.
+DEVICE double block_largest(double value, double *shared) {
+    __syncthreads();
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    for (u32 half = REDUCERS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) {
+            double other = shared[threadIdx.x + half];
+            if (other > shared[threadIdx.x] || other != other) shared[threadIdx.x] = other;
+        }
+        __syncthreads();
+    }
+    return shared[0];
+}

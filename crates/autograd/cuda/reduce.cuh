@@ -1,0 +1,56 @@
+// Sums, taken in f64 and in an order that depends on shapes only.
+
+// (rows, width) to (rows,): one block per row.
+KERNEL_OF_BLOCKS(NAME(sum_rows), u32 rows, u32 width, const T *x, T *y) {
+    __shared__ double shared[REDUCERS];
+    for (u32 row = blockIdx.x; row < rows; row += gridDim.x) {
+        double sum = 0;
+        for (u32 i = threadIdx.x; i < width; i += REDUCERS) sum += x[row * width + i];
+        sum = block_sum(sum, shared);
+        if (threadIdx.x == 0) y[row] = (T)sum;
+    }
+}
+
+// Stage one of a sum over everything: a part per block.
+KERNEL_OF_BLOCKS(NAME(sum_parts), u32 n, u32 chunk, const T *x, double *parts) {
+    __shared__ double shared[REDUCERS];
+    u32 start = blockIdx.x * chunk, end = start + chunk < n ? start + chunk : n;
+    double sum = 0;
+    for (u32 i = start + threadIdx.x; i < end; i += REDUCERS) sum += x[i];
+    sum = block_sum(sum, shared);
+    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
+// Stage two: one block.
+KERNEL_OF_BLOCKS(NAME(sum_of_parts), u32 count, const double *parts, T *y) {
+    __shared__ double shared[REDUCERS];
+    double sum = 0;
+    for (u32 i = threadIdx.x; i < count; i += REDUCERS) sum += parts[i];
+    sum = block_sum(sum, shared);
+    if (threadIdx.x == 0) y[0] = (T)sum;
+}
+
+// (n, channels, area) to (channels,): one block per channel.
+KERNEL_OF_BLOCKS(NAME(sum_channels), u32 n, u32 channels, u32 area, const T *x, T *y) {
+    __shared__ double shared[REDUCERS];
+    for (u32 c = blockIdx.x; c < channels; c += gridDim.x) {
+        double sum = 0;
+        for (u32 i = threadIdx.x; i < n * area; i += REDUCERS) sum += x[(i / area * channels + c) * area + i % area];
+        sum = block_sum(sum, shared);
+        if (threadIdx.x == 0) y[c] = (T)sum;
+    }
+}
+
+// max |x| of every row; as a factor 1/max, 0 where it is negligible, if asked.
+KERNEL_OF_BLOCKS(NAME(largest_rows), u32 rows, u32 width, u32 factor, double negligible, const T *x, T *y) {
+    __shared__ double shared[REDUCERS];
+    for (u32 row = blockIdx.x; row < rows; row += gridDim.x) {
+        double largest = 0;
+        for (u32 i = threadIdx.x; i < width; i += REDUCERS) {
+            double size = fabs((double)x[row * width + i]);
+            if (size > largest || size != size) largest = size;
+        }
+        largest = block_largest(largest, shared);
+        if (threadIdx.x == 0) y[row] = (T)(!factor ? largest : largest < negligible ? 0 : 1 / largest);
+    }
+}

@@ -1,0 +1,144 @@
+//! Convolutions as one matrix product per direction: columns (C·KH·KW, N·OH·OW) for many images at a time.
+
+use super::gemm::Product;
+use super::launch::{Arg, Grid, Shape, at, device, launch, of, place, place_of, tensor, unwritten};
+use super::{Element, dense, int};
+use crate::Result;
+use crate::kernels::conv::Geometry;
+use crate::kernels::work;
+use candle_core::{CudaDevice, Tensor, WithDType};
+
+/// Elements of columns at a time: 1 GiB in f32.
+const COLUMNS: usize = 1 << 28;
+
+/// Images whose columns are made together, as (first, count).
+fn parts(g: &Geometry) -> impl Iterator<Item = (usize, usize)> {
+    let most = (COLUMNS / (g.k() * g.area()).max(1)).max(1);
+    let n = g.n;
+    (0..n).step_by(most).map(move |first| (first, most.min(n - first)))
+}
+
+fn shape(g: &Geometry, n: usize) -> Arg {
+    let v = |x: usize| x as u32;
+    Arg::Shape(Shape {
+        n: v(n),
+        c: v(g.c),
+        h: v(g.h),
+        w: v(g.w),
+        kh: v(g.kh),
+        kw: v(g.kw),
+        stride: v(g.stride),
+        padding: v(g.padding),
+        oh: v(g.oh),
+        ow: v(g.ow),
+    })
+}
+
+/// The address of image `first` of images of `size` elements.
+fn image<T: Element>(start: u64, first: usize, size: usize) -> u64 {
+    start + (first * size * size_of::<T>()) as u64
+}
+
+/// Columns of `n` images from an address on.
+fn im2col<T: Element>(device: &CudaDevice, g: &Geometry, n: usize, from: u64, columns: u64) -> Result<()> {
+    let count = g.k() * n * g.area();
+    let args = [int(count), shape(g, n), Arg::At(from), Arg::At(columns)];
+    launch::<T>(device, "im2col", Grid::Elements(count), &args)
+}
+
+/// (N, O, area) to (O, N, area).
+fn outputs_first<T: Element>(device: &CudaDevice, g: &Geometry, n: usize, from: u64, to: u64) -> Result<()> {
+    let count = n * g.o * g.area();
+    let args = [int(count), int(n), int(g.o), int(g.area()), Arg::At(from), Arg::At(to)];
+    launch::<T>(device, "swap_leading", Grid::Elements(count), &args)
+}
+
+/// y = x ⋆ weight (+ bias), rectified if asked.
+pub(crate) fn conv2d<T: Element + WithDType>(
+    g: &Geometry,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    relu: bool,
+) -> Result<Tensor> {
+    work::count(g.multiplications());
+    let (device, x, weight, bias) = (device(x)?, dense(x)?, dense(weight)?, bias.map(dense).transpose()?);
+    let (k, area) = (g.k(), g.area());
+    let out = unwritten::<T>(&device, g.n * g.o * area)?;
+    let bias = || bias.as_ref().map_or(Ok(Arg::At(0)), |b| of::<T>(&device, b));
+    for (first, n) in parts(g) {
+        let columns = unwritten::<T>(&device, k * n * area)?;
+        let product = unwritten::<T>(&device, g.o * n * area)?;
+        let from = image::<T>(place_of::<T>(&device, &x)?, first, g.image());
+        im2col::<T>(&device, g, n, from, place(&device, &columns))?;
+        let gemm = Product { m: g.o, n: n * area, k, ta: false, tb: false, onto: false };
+        let weight = place_of::<T>(&device, &weight)?;
+        gemm.run::<T>(&device, weight, place(&device, &columns), place(&device, &product))?;
+        let count = n * g.o * area;
+        let to = image::<T>(place(&device, &out), first, g.o * area);
+        let args = [
+            int(count),
+            int(n),
+            int(g.o),
+            int(area),
+            at(&device, &product),
+            bias()?,
+            int(usize::from(relu)),
+            Arg::At(to),
+        ];
+        launch::<T>(&device, "conv_result", Grid::Elements(count), &args)?;
+    }
+    Ok(tensor(&device, out, &[g.n, g.o, g.oh, g.ow]))
+}
+
+/// The input gradient of (cotangent, weight).
+pub(crate) fn conv2d_input_grad<T: Element + WithDType>(
+    g: &Geometry,
+    cotangent: &Tensor,
+    weight: &Tensor,
+) -> Result<Tensor> {
+    work::count(g.multiplications());
+    let (device, cotangent, weight) = (device(cotangent)?, dense(cotangent)?, dense(weight)?);
+    let (k, area) = (g.k(), g.area());
+    let out = unwritten::<T>(&device, g.n * g.image())?;
+    for (first, n) in parts(g) {
+        let turned = unwritten::<T>(&device, g.o * n * area)?;
+        let columns = unwritten::<T>(&device, k * n * area)?;
+        let from = image::<T>(place_of::<T>(&device, &cotangent)?, first, g.o * area);
+        outputs_first::<T>(&device, g, n, from, place(&device, &turned))?;
+        let gemm = Product { m: k, n: n * area, k: g.o, ta: true, tb: false, onto: false };
+        let weight = place_of::<T>(&device, &weight)?;
+        gemm.run::<T>(&device, weight, place(&device, &turned), place(&device, &columns))?;
+        let count = n * g.image();
+        let to = image::<T>(place(&device, &out), first, g.image());
+        let args = [int(count), shape(g, n), at(&device, &columns), Arg::At(to)];
+        launch::<T>(&device, "col2im", Grid::Elements(count), &args)?;
+    }
+    Ok(tensor(&device, out, &[g.n, g.c, g.h, g.w]))
+}
+
+/// The weight gradient of (input, cotangent).
+pub(crate) fn conv2d_weight_grad<T: Element + WithDType>(
+    g: &Geometry,
+    x: &Tensor,
+    cotangent: &Tensor,
+) -> Result<Tensor> {
+    work::count(g.multiplications());
+    let (device, x, cotangent) = (device(x)?, dense(x)?, dense(cotangent)?);
+    let (k, area) = (g.k(), g.area());
+    if g.n == 0 {
+        return super::fill::<T>(&device, 0.0, &[g.o, g.c, g.kh, g.kw]);
+    }
+    let out = unwritten::<T>(&device, g.o * k)?;
+    for (first, n) in parts(g) {
+        let turned = unwritten::<T>(&device, g.o * n * area)?;
+        let columns = unwritten::<T>(&device, k * n * area)?;
+        let from = image::<T>(place_of::<T>(&device, &cotangent)?, first, g.o * area);
+        outputs_first::<T>(&device, g, n, from, place(&device, &turned))?;
+        let from = image::<T>(place_of::<T>(&device, &x)?, first, g.image());
+        im2col::<T>(&device, g, n, from, place(&device, &columns))?;
+        let gemm = Product { m: g.o, n: k, k: n * area, ta: false, tb: true, onto: first > 0 };
+        gemm.run::<T>(&device, place(&device, &turned), place(&device, &columns), place(&device, &out))?;
+    }
+    Ok(tensor(&device, out, &[g.o, g.c, g.kh, g.kw]))
+}

@@ -1,0 +1,52 @@
+//! Opening a GPU.
+
+use super::launch::failed;
+use crate::{Error, Result};
+use candle_core::Device;
+use candle_core::cuda_backend::cudarc::cublas::sys as cublas;
+use candle_core::cuda_backend::cudarc::driver::sys;
+
+/// GPU number `ordinal` with a stream of its own, without event tracking, its memory pool kept, TF32 only if asked.
+///
+/// # Errors
+/// No such GPU, no driver.
+pub fn open(ordinal: usize, tf32: bool) -> Result<Device> {
+    let device = Device::new_cuda_with_stream(ordinal)?;
+    let cuda = device.as_cuda_device()?;
+    let stream = cuda.cuda_stream();
+    // SAFETY: there is one stream and one thread that submits to it, so nothing is left to track.
+    #[expect(unsafe_code, reason = "one stream orders everything")]
+    unsafe {
+        cuda.disable_event_tracking();
+    }
+    // Without this every synchronisation gives the pool's memory back to the system.
+    // SAFETY: handles of the open context, values of the types that the driver's manual names.
+    #[expect(unsafe_code, reason = "the memory pool has no safe interface")]
+    unsafe {
+        let mut pool = std::ptr::null_mut();
+        sys::cuDeviceGetDefaultMemPool(&mut pool, stream.context().cu_device())
+            .result()
+            .map_err(failed("the memory pool"))?;
+        let mut keep = u64::MAX;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut keep).cast())
+            .result()
+            .map_err(failed("the memory pool"))?;
+    }
+    let mode =
+        if tf32 { cublas::cublasMath_t::CUBLAS_TF32_TENSOR_OP_MATH } else { cublas::cublasMath_t::CUBLAS_DEFAULT_MATH };
+    let blas = cuda.cublas_handle();
+    // SAFETY: the handle lives as long as the device.
+    #[expect(unsafe_code, reason = "cuBLAS has no safe interface to its precision")]
+    let set = unsafe { cublas::cublasSetMathMode(*blas.handle(), mode) };
+    set.result().map_err(|error| Error::Gpu { op: "TF32", why: format!("{error:?}") })?;
+    Ok(device)
+}
+
+/// Waits until the GPU has done what it was asked.
+///
+/// # Errors
+/// What went wrong there.
+pub fn synchronise(device: &Device) -> Result<()> {
+    device.as_cuda_device()?.cuda_stream().synchronize().map_err(failed("synchronise"))
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds for a GPU machine and packs what it needs there into one file (first argument, default gauntlet-cuda.tar.gz): the
+# program, the GPU tests, the suites and the scripts. That machine needs a driver of the 580 series or newer and CUDA 13.0's
+# cuBLAS, cuRAND and runtime (those of a PyTorch for CUDA 13 will do), no compiler and no Rust.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out="$(realpath -m "${1:-gauntlet-cuda.tar.gz}")"
+eval "$(bash scripts/cuda/toolchain.sh)"
+made="$(mktemp -d)"
+trap 'rm -rf "$made"' EXIT
+cargo build --release --locked --features cuda --bin gauntlet
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+mkdir -p "$made/gauntlet/bin"
+cp "$target/release/gauntlet" "$made/gauntlet/bin/"
+for test in gpu gpu_runs; do
+    built="$(cargo test --release --locked --features cuda --test "$test" --no-run --message-format=json 2>/dev/null \
+        | python3 -c 'import json, sys
+for line in sys.stdin:
+    found = json.loads(line)
+    if found.get("executable") and found["target"]["name"] == sys.argv[1]:
+        print(found["executable"])' "$test")"
+    cp "$built" "$made/gauntlet/bin/test-$test"
+done
+strip "$made/gauntlet/bin/"*
+git rev-parse HEAD > "$made/gauntlet/commit"
+cp -r suites scripts Cargo.toml "$made/gauntlet/"
+tar -C "$made" -czf "$out" gauntlet
+ls -l "$out"

@@ -1,0 +1,250 @@
+//! Whole runs on a GPU beside the same runs on the CPU, in f64: weights of every recipe, verdicts of every attack.
+//!
+//! Needs a driver: a real one, or the emulated one of scripts/cuda, which runs the same kernels on the CPU.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::DType;
+use gauntlet_core::{Compute, Processor, Record, Registry, checkpoint};
+use gauntlet_data::{Catalogue, Split};
+use gauntlet_engine::{Context, Images, Store, Suite, run_on};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// Bright in one of three corners, with noise: learnt in a few steps.
+fn split((c, side): (usize, usize), n: usize, salt: usize) -> Split {
+    let mut bytes = Vec::new();
+    for i in 0..n {
+        for p in 0..c * side * side {
+            let (y, x) = (p / side % side, p % side);
+            let bright = match i % 3 {
+                0 => x < side / 2 && y < side / 2,
+                1 => x >= side / 2 && y < side / 2,
+                _ => y >= side / 2,
+            };
+            bytes.push((40 + (i * 31 + p * 17 + salt * 7) % 60 + 110 * usize::from(bright)) as u8);
+        }
+    }
+    Split::new((c, side, side), bytes, (0..n as u32).map(|i| i % 3).collect()).unwrap()
+}
+
+struct Ran {
+    records: Vec<Record>,
+    /// Weights of every row, in order.
+    weights: Vec<Vec<f64>>,
+}
+
+fn run(text: &str, shape: (usize, usize), (train, test): (usize, usize), processor: Processor) -> Ran {
+    let (registry, catalogue, stop): (Registry, _, _) =
+        (gauntlet::app().registry().unwrap(), Catalogue::default(), AtomicBool::new(false));
+    let folder = tempfile::tempdir().unwrap();
+    let suite = Suite::load(text, "gpu.toml", &registry, &catalogue).unwrap();
+    let images = Images {
+        train: split(shape, train, 1),
+        test: split(shape, test, 2),
+        classes: ["left", "right", "low"].map(String::from).to_vec(),
+    };
+    let context = Context {
+        dtype: DType::F64,
+        compute: Compute::open(processor, false).unwrap(),
+        ..Context::new(&registry, &catalogue, Store::new(folder.path()), &stop)
+    };
+    let records = run_on(&suite, images, &context, &()).unwrap();
+    for record in &records {
+        assert_eq!(record.failed, None, "{}", record.row);
+        assert_eq!(record.provenance.device, if processor == Processor::Cpu { "cpu" } else { "cuda:0" });
+    }
+    let weights = records.iter().map(|r| stored(folder.path(), &r.result.checkpoint_sha256)).collect();
+    Ran { records, weights }
+}
+
+/// The weights with this sha256 among the checkpoints of a store.
+fn stored(folder: &Path, sha256: &str) -> Vec<f64> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.ends_with("checkpoint.safetensors")
+                && std::fs::read_to_string(path.with_file_name("training.json")).unwrap().contains(sha256)
+            {
+                let (tensors, _) = checkpoint::from_bytes("checkpoint", &std::fs::read(&path).unwrap()).unwrap();
+                let mut named: Vec<_> = tensors.into_iter().collect();
+                named.sort_by(|a, b| a.0.cmp(&b.0));
+                for (_, t) in named {
+                    found.extend(t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap());
+                }
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no checkpoint with {sha256}");
+    found
+}
+
+fn agree(text: &str, shape: (usize, usize), sizes: (usize, usize), tolerance: f64) {
+    let cpu = run(text, shape, sizes, Processor::Cpu);
+    let gpu = run(text, shape, sizes, Processor::Cuda(0));
+    let mut failures = Vec::new();
+    for (i, (a, b)) in cpu.records.iter().zip(&gpu.records).enumerate() {
+        let (mine, theirs) = (&cpu.weights[i], &gpu.weights[i]);
+        let off = mine.iter().zip(theirs).map(|(a, b)| (a - b).abs() / a.abs().max(1e-2));
+        let worst = off.fold(0.0, |m: f64, d| if d <= m { m } else { d });
+        if mine.len() != theirs.len() || worst > tolerance {
+            failures.push(format!("{}: weights differ by {worst:e}", a.row));
+        }
+        let terms = |r: &Record| r.result.curve.iter().flat_map(|e| e.terms.clone()).collect::<Vec<_>>();
+        for ((name, a), (_, b)) in terms(a).iter().zip(&terms(b)) {
+            if !((a - b).abs() <= 1e-6 * a.abs().max(1.0)) {
+                failures.push(format!("{}: {name} is {b} instead of {a}", gpu.records[i].row));
+            }
+        }
+        let broken = |r: &Record| {
+            r.result.attacked.iter().map(|c| c.verdicts.iter().map(|v| v.fate).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        for ((cell, a), b) in a.result.attacked.iter().zip(broken(a)).zip(broken(b)) {
+            if a != b {
+                failures.push(format!(
+                    "{}: {} at {} breaks others: {a:?} and {b:?}",
+                    gpu.records[i].row, cell.attack, cell.eps
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+const ROWS: &str = r#"
+[[row]]
+recipe = "ce"
+[[row]]
+recipe = { name = "noise", size = "0.1" }
+[[row]]
+recipe = { name = "fgsm-aug", eps = "0.1" }
+[[row]]
+id = "predicted"
+recipe = { name = "fgsm-aug", eps = "0.1", label = "predicted" }
+[[row]]
+recipe = { name = "fgsm-rs", eps = "0.1" }
+[[row]]
+recipe = { name = "n-fgsm", eps = "0.1" }
+[[row]]
+recipe = { name = "free-at", eps = "0.1", replays = 2 }
+[[row]]
+recipe = { name = "grad-align", eps = "0.1", weight = 0.2 }
+[[row]]
+recipe = { name = "pgd-at", eps = "0.1", attack = { name = "pgd", steps = 3 } }
+[[row]]
+id = "pgd-at-l2"
+recipe = { name = "pgd-at", eps = "0.5", norm = "l2", attack = { name = "pgd", steps = 2 } }
+[[row]]
+recipe = { name = "trades", eps = "0.1", beta = 6.0, attack = { name = "pgd", steps = 2, random_start = "0.001", objective = "kl" } }
+[[row]]
+recipe = { name = "mart", eps = "0.1", beta = 5.0, attack = { name = "pgd", steps = 2 } }
+[[row]]
+recipe = { name = "grad-norm", weight = 0.5 }
+[[row]]
+id = "grad-norm-linf-margin"
+recipe = { name = "grad-norm", weight = 0.5, norm = "linf", of = "margin" }
+[[row]]
+recipe = { name = "grad-norm-fd", weight = 0.5 }
+[[row]]
+id = "fd-linf"
+recipe = { name = "grad-norm-fd", weight = 0.5, norm = "linf" }
+[[row]]
+id = "class-mean"
+recipe = { name = "direction-matching", weight = 0.5, direction = "class-mean", classes = "all" }
+[[row]]
+id = "random"
+recipe = { name = "direction-matching", weight = 0.5, direction = "random", classes = "random" }
+[[row]]
+id = "fixed"
+recipe = { name = "direction-matching", weight = 0.5, direction = "fixed" }
+[[row]]
+id = "neighbour"
+recipe = { name = "direction-matching", weight = 0.5, direction = "nearest-neighbour", references = 12 }
+[[row]]
+recipe = { name = "jacobian", weight = 0.1, projections = 1 }
+[[row]]
+recipe = { name = "cure", weight = 0.1 }
+[[row]]
+recipe = { name = "llr", weight = 1.0, taylor_weight = 1.0, eps = "0.1", steps = 2 }
+[[row]]
+recipe = { name = "igam", weight = 1.0 }
+teacher = "ce"
+"#;
+
+#[test]
+fn every_recipe_trains_the_same_weights() {
+    let head = r#"format = 1
+name = "gpu"
+data = "glyphs"
+model = { name = "lenet-small", activation = "softplus" }
+train = { epochs = 1, batch = 16, validation = 0, clip = 5.0, optimiser = { name = "adam", lr = 0.001 } }
+"#;
+    let attacks = "[[attack]]\nname = \"pgd\"\nsteps = 2\neps = [\"0.1\"]\n";
+    agree(&[head, ROWS, attacks].concat(), (1, 12), (39, 6), 1e-6);
+}
+
+#[test]
+fn every_attack_breaks_the_same_examples() {
+    let text = r#"format = 1
+name = "gpu"
+data = "glyphs"
+model = "lenet-small"
+train = { epochs = 2, batch = 12, validation = 0, optimiser = { name = "sgd", lr = 0.05, momentum = 0.9, nesterov = true } }
+[[row]]
+recipe = "ce"
+[[attack]]
+name = "fgsm"
+eps = ["0.05", "0.2"]
+[[attack]]
+name = "pgd"
+steps = 3
+eps = ["0.1"]
+[[attack]]
+name = "apgd-ce"
+steps = 4
+eps = ["0.1"]
+[[attack]]
+name = "fab"
+steps = 3
+eps = ["0.1"]
+[[attack]]
+name = "square"
+queries = 20
+eps = ["0.1"]
+[[attack]]
+name = "deepfool"
+norm = "l2"
+eps = ["1.0"]
+[[attack]]
+name = "ddn"
+norm = "l2"
+steps = 5
+eps = ["1.0"]
+[[attack]]
+name = "fmn"
+norm = "l1"
+steps = 5
+eps = ["5.0"]
+"#;
+    agree(text, (1, 12), (36, 9), 1e-8);
+}
+
+/// Batch norm in train mode, crops and flips on the device, running statistics that move with the inner attack.
+#[test]
+fn a_residual_network_trains_the_same_weights() {
+    let text = r#"format = 1
+name = "gpu"
+data = "cifar10"
+model = "preactresnet18"
+train = { epochs = 1, batch = 2, validation = 0, augmentation = "crop-flip", optimiser = { name = "sgd", lr = 0.01, momentum = 0.9, weight_decay = 5e-4 } }
+[[row]]
+recipe = { name = "pgd-at", eps = "8/255", attack_mode = "train-moving", attack = { name = "pgd", steps = 1, alpha = "2/255" } }
+[[attack]]
+name = "fgsm"
+eps = ["8/255"]
+"#;
+    agree(text, (3, 32), (2, 1), 1e-6);
+}
