@@ -32,9 +32,16 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert!(fast < slow, "{fast:?} after {slow:?}");
 
-    // Every record has pictures of its first examples, and the page shows them.
-    let pictures = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
-    assert!(sandbox.read("reports/small/index.html").contains("id=\"gallery\""));
+    // Every record has pictures of its first examples, and the page shows them: those that its strongest attack found.
+    let pictures = |folder: &str| {
+        let file =
+            |what: &str| std::fs::read(sandbox.path(&format!("{folder}/records/ce-0.{what}.safetensors"))).unwrap();
+        [file("pictures"), file("strongest")]
+    };
+    let first_pictures = pictures("reports/small");
+    let page = sandbox.read("reports/small/index.html");
+    assert!(page.contains("id=\"gallery\"") && page.contains("ε = 0.05, seed 0</h3>"), "{page}");
+    assert!(!page.contains("quick attack (pgd"), "{page}");
 
     // The committed records are enough: without the store nothing is trained again.
     std::fs::remove_dir_all(sandbox.path("runs")).unwrap();
@@ -42,15 +49,13 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert!(!third.err.contains("epoch"), "{}", third.err);
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert_eq!(sandbox.results("reports/small").len(), 3);
-    let kept = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
-    assert_eq!(kept, pictures);
+    assert_eq!(pictures("reports/small"), first_pictures);
 
     // Unless they are not to be believed: then everything is done again, with the same results.
     let fourth = sandbox.ok("run small.toml --fresh --runs new --out mine");
     assert!(fourth.err.contains("training ce, seed 0: epoch 2"), "{}", fourth.err);
     assert_eq!(sandbox.results("mine"), sandbox.results("reports/small"));
-    let anew = std::fs::read(sandbox.path("mine/records/ce-0.pictures.safetensors")).unwrap();
-    assert_eq!(anew, pictures);
+    assert_eq!(pictures("mine"), first_pictures);
 
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");

@@ -121,13 +121,13 @@ impl Events for Progress {
                 self.finish();
                 self.line(format!("training {}: done in {seconds:.1} s", name(part)));
             }
-            Event::EvaluationStarted { part, eps, pending, .. } => {
-                self.start(format!("{} ε = {eps}", name(part)), "examples", *pending as u64, 0);
+            Event::EvaluationStarted { part, eps, examples, pending, .. } => {
+                let (all, known) = (*examples as u64, (examples - pending) as u64);
+                self.start(format!("{} ε = {eps}", name(part)), "examples", all, known);
             }
-            Event::Judged { done, of, robust, .. } => self.with_bar(|bar| {
-                bar.set_length(*of as u64);
+            Event::Judged { done, accuracy, .. } => self.with_bar(|bar| {
                 bar.set_position(*done as u64);
-                bar.set_message(format!("robust so far {robust}"));
+                bar.set_message(format!("robust so far {:.1} %", 100.0 * accuracy));
             }),
             Event::EvaluationDone { part, eps, robust_accuracy, seconds, .. } => {
                 self.finish();

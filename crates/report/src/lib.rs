@@ -44,3 +44,4 @@ pub use plots::{Drawing, Plot, Subject};
 pub use report::{Cost, Failure, Report};
 pub use standings::{Standing, Standings};
 pub use summary::{Summary, Value};
+pub use terminal::Screen;
