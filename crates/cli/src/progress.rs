@@ -32,14 +32,14 @@ impl Progress {
         }
     }
 
-    fn start(&self, name: String, unit: &str, length: u64, at: u64) {
+    fn start(&self, name: String, length: u64, at: u64) {
         if self.quiet || !self.bars {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(8));
-        let template =
-            format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {unit}, {{rate}} {unit}/s, {{eta}} left {{wide_msg}}");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        // What matters most stands first: the bar has what is left of the line.
+        let template = "{prefix}: {pos}/{len}, {msg}{rate}/s, {eta} left {wide_bar}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
             let rate = |state: &ProgressState, out: &mut dyn Write| {
                 let _ = write!(out, "{:.1}", state.per_sec());
             };
@@ -92,11 +92,11 @@ impl Events for Progress {
                 if done > 0 {
                     self.line(format!("training {}: goes on at epoch {}, step {}", name(part), from.0 + 1, from.1));
                 }
-                self.start(format!("training {}", name(part)), "steps", u64::from(*epochs) * u64::from(*steps), done);
+                self.start(format!("training {}", name(part)), u64::from(*epochs) * u64::from(*steps), done);
             }
             Event::Step { loss, rate, .. } => self.with_bar(|bar| {
                 bar.inc(1);
-                bar.set_message(format!("loss {loss:.3}, {rate:.0} examples/s"));
+                bar.set_message(format!("loss {loss:.3}, {rate:.0} examples/s, "));
             }),
             Event::EpochDone { part, epoch } => {
                 let terms: Vec<String> = epoch.terms.iter().map(|(k, v)| format!("{k} {v:.3}")).collect();
@@ -123,11 +123,11 @@ impl Events for Progress {
             }
             Event::EvaluationStarted { part, eps, examples, pending, .. } => {
                 let (all, known) = (*examples as u64, (examples - pending) as u64);
-                self.start(format!("{} ε = {eps}", name(part)), "examples", all, known);
+                self.start(format!("{} ε = {eps}", name(part)), all, known);
             }
             Event::Judged { done, accuracy, .. } => self.with_bar(|bar| {
                 bar.set_position(*done as u64);
-                bar.set_message(format!("robust so far {:.1} %", 100.0 * accuracy));
+                bar.set_message(format!("robust {:.1} %, ", 100.0 * accuracy));
             }),
             Event::EvaluationDone { part, eps, robust_accuracy, seconds, .. } => {
                 self.finish();

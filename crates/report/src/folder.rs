@@ -1,5 +1,6 @@
 //! A folder of records: what can be read, and what cannot, by name.
 
+use crate::parallel::mapped;
 use crate::{Error, Result};
 use gauntlet_core::checkpoint::write_atomically;
 use gauntlet_core::pictures::{ENDING, STRONGEST};
@@ -74,9 +75,9 @@ impl Folder {
         files.sort();
         let mut problems = Vec::new();
         let mut read: Vec<(String, Record)> = Vec::new();
-        for file in files {
+        for (file, record) in files.iter().zip(mapped(&files, |file| record_file::read(file))) {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match record_file::read(&file) {
+            match record {
                 Err(error) => problems.push(error.to_string()),
                 Ok(record) => match read.iter().find(|(_, r)| (&r.row, r.seed) == (&record.row, record.seed)) {
                     Some((first, _)) => problems.push(format!(

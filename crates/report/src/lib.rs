@@ -21,6 +21,7 @@ mod markdown;
 mod models;
 mod page;
 mod pairs;
+mod parallel;
 mod plots;
 mod provenance;
 mod publication;

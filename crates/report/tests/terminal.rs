@@ -5,7 +5,7 @@ mod records;
 
 use gauntlet_core::record::{Epoch, Flag};
 use gauntlet_core::{Expectation, Norm, Quantity, Record};
-use gauntlet_report::{Folder, Report, Screen};
+use gauntlet_report::{Folder, Leaderboard, Report, Screen};
 use records::record;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
@@ -109,9 +109,25 @@ fn no_line_is_wider_than_the_screen_and_no_number_is_lost() {
 }
 
 #[test]
+fn a_leaderboard_fits_too() {
+    let mut folder = Folder::of("tiny", "gauntlet run tiny", vec![]);
+    let cells = [("fgsm", "0.1", "RRRRRRRRRB"), ("pgd-with-fifty-steps", "0.1", "RRRRRRRBBB")];
+    for (seed, row) in ["ce", "grad-norm-of-the-loss-with-its-graph"].into_iter().enumerate() {
+        folder.records.push(record(row, seed as u64, json!([]), &cells));
+    }
+    let board = Leaderboard::new(&[folder]).unwrap();
+    for width in WIDTHS {
+        let text = board.terminal(&screen(width));
+        assert!(text.lines().all(|l| l.width() <= width), "{width}:\n{text}");
+        assert!(text.contains("70.0 (39.7–89.2)") || width == 40, "{text}");
+        assert_eq!(numbers(&text), numbers(&board.markdown()), "{text}");
+    }
+}
+
+#[test]
 fn curves_stand_under_the_table_with_a_legend() {
     let text = report().terminal(&screen(120));
-    assert!(text.contains("▁ is 0 and █ is 100 %"), "{text}");
+    assert!(text.contains("between ▁ (0) and █ (100 %)"), "{text}");
     // Twenty letters of thirty epochs, then clean and three budgets.
     let line = text.lines().find(|l| l.starts_with("ce") && l.contains("→")).unwrap();
     let curves: Vec<&str> = line.split_whitespace().filter(|w| w.chars().any(|c| ('▁'..='█').contains(&c))).collect();
@@ -139,7 +155,7 @@ fn colours_and_other_letters_are_additions() {
         assert!(ascii.is_ascii(), "{ascii}");
         assert!(ascii.lines().all(|l| l.len() <= width), "{ascii}");
         let words = ascii.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains("eps = 0.1") && words.contains("_ is 0 and # is 100 %"), "{ascii}");
+        assert!(words.contains("eps = 0.1") && words.contains("between _ (0) and # (100 %)"), "{ascii}");
         assert_eq!(numbers(&ascii), numbers(&coloured));
     }
 }

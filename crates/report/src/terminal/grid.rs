@@ -14,7 +14,7 @@ const LONG: usize = 12;
 
 /// What a printed line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Head,
     Rule,
     /// Of that line of the table.
@@ -25,16 +25,16 @@ pub(super) enum Kind {
 
 /// A table: in every line a name and numbers; `align` has one letter per column, l(eft) or r(ight), the last one for all that
 /// follow.
-pub(super) struct Grid<'a> {
-    pub(super) header: Vec<String>,
-    pub(super) lines: Vec<Vec<String>>,
-    pub(super) align: &'a str,
+pub(crate) struct Grid<'a> {
+    pub(crate) header: Vec<String>,
+    pub(crate) lines: Vec<Vec<String>>,
+    pub(crate) align: &'a str,
 }
 
 impl Grid<'_> {
     /// The printed lines. What is too wide has its headings broken over several lines, then its names shortened, then stands in
     /// several blocks, each with the names; no number is left out.
-    pub(super) fn printed(&self, screen: &Screen) -> Vec<(Kind, String)> {
+    pub(crate) fn printed(&self, screen: &Screen) -> Vec<(Kind, String)> {
         let (header, mut lines) = self.said(screen);
         let columns = 1..header.len();
         let cells = |k: usize| lines.iter().map(|l| wide(&l[k])).max().unwrap_or(0);
@@ -46,9 +46,11 @@ impl Grid<'_> {
         let longest = |k: usize| words(&header[k]).iter().map(|w| wide(w)).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..header.len()).map(|k| cells(k).max(longest(k))).collect();
         let others: usize = widths[1..].iter().map(|w| GAP + w).sum();
-        let least = widths[0].min(SHORTEST.max(most / 4));
-        // All columns in one block, if names leave room for them.
-        let goal = if others + least <= most { most - others } else { least };
+        // All columns in one block, if names can leave room for them; else names of a quarter of the screen.
+        let goal = match most.checked_sub(others) {
+            Some(room) if room >= SHORTEST => room,
+            _ => SHORTEST.max(most / 4),
+        };
         if widths[0] > goal {
             let names: Vec<String> = lines.iter().map(|l| l[0].clone()).collect();
             let widest = widths[1..].iter().max().copied().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The report as text for a terminal.
 
-mod grid;
+pub(crate) mod grid;
 mod screen;
 mod sparkline;
 
@@ -74,14 +74,14 @@ impl Report {
             line
         };
         let lines = self.rows.iter().enumerate().map(line).collect();
-        let mut told = vec![
-            trained.then_some("after every epoch under the quick attack on the monitored images (training)"),
-            (!sweeps.is_empty()).then_some("from no attack to the largest ε under the strictest column of each (ε)"),
-        ];
-        told.retain(Option::is_some);
         let (low, high) = ends(screen);
-        let told = told.into_iter().flatten().collect::<Vec<_>>().join(", and ");
-        let told = format!("Curves of accuracy, {low} is 0 and {high} is 100 %, first → last: {told}.");
+        let mut told = format!("Curves: accuracy between {low} (0) and {high} (100 %), first → last.");
+        if trained {
+            told += " Training: under the quick attack, after every epoch.";
+        }
+        if !sweeps.is_empty() {
+            told += " ε: clean, then under the column that is strictest at each ε.";
+        }
         let _ = writeln!(out, "\n{}\n", screen.wrapped(&told));
         print(out, screen, &Grid { header, lines, align: "l" }, |_| false);
     }
@@ -99,7 +99,7 @@ impl Report {
 }
 
 /// Writes a table, headings bold and some lines red.
-fn print(out: &mut String, screen: &Screen, grid: &Grid<'_>, red: impl Fn(usize) -> bool) {
+pub(crate) fn print(out: &mut String, screen: &Screen, grid: &Grid<'_>, red: impl Fn(usize) -> bool) {
     for (kind, line) in grid.printed(screen) {
         let line = match kind {
             Kind::Head => screen.paint("1", &line),
