@@ -1,6 +1,8 @@
 //! A suite from data to tables, and again from the store, from records, on other threads.
 
 use crate::sandbox::{SUITE, Sandbox};
+use gauntlet_core::record::Fate;
+use gauntlet_core::{Norm, Pictures, record_file};
 use std::time::Instant;
 
 #[test]
@@ -80,6 +82,49 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
     assert_eq!(cells.len(), 15);
     assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));
+}
+
+#[test]
+fn the_gallery_shows_the_examples_that_the_table_counts() {
+    let sandbox = Sandbox::new();
+    let pgd = "name = \"pgd\"\neps = [\"0.02\", \"0.05\"]\nsteps = 5\n";
+    let (fgsm, mine) =
+        ("[[attack]]\nname = \"fgsm\"\neps = [\"0.05\"]\n", SUITE.replace("take = 60", "take = 60\ncarry = true"));
+    let transfer =
+        "name = \"transfer\"\nsurrogates = [\"kept\"]\nattack = { name = \"pgd\", steps = 5 }\neps = [\"0.1\"]\n";
+    let smallest = "name = \"ddn\"\nnorm = \"l2\"\neps = [\"0.5\", \"1\"]\nsteps = 20\n";
+    let suites = [
+        SUITE.to_string(),
+        mine,
+        SUITE.replace(fgsm, "").replace(pgd, transfer),
+        SUITE.replace(fgsm, "").replace(pgd, smallest),
+    ];
+    let mut attacked = 0;
+    for (k, suite) in suites.iter().enumerate() {
+        sandbox.write("small.toml", suite);
+        sandbox.ok(&format!("run small.toml --fresh --out r{k}"));
+        for row in ["ce", "kept", "cut"] {
+            let records = sandbox.path(&format!("r{k}/records"));
+            let result = record_file::read(&records.join(format!("{row}-0.json"))).unwrap().result;
+            let cell = result.strongest().unwrap();
+            let shown = Pictures::read(&Pictures::path_of_strongest(&records, &format!("{row}-0"))).unwrap().unwrap();
+            assert!(shown.shows(cell) && shown.shown.len() == 8, "{} for {}", shown.attack, cell.attack);
+            // Attacked by themselves, these few examples fared as they did among all.
+            for (picture, verdict) in shown.shown.iter().zip(&cell.verdicts) {
+                assert_eq!(picture.id, verdict.id);
+                let broken = matches!(verdict.fate, Fate::Broken | Fate::Carried);
+                attacked += usize::from(broken);
+                assert_eq!(broken, picture.delta_scale > 0.0, "{k} {row}: {verdict:?}");
+                let wrong = broken || verdict.fate == Fate::Wrong;
+                assert_eq!(wrong, picture.attacked.0 != picture.label, "{k} {row}: {verdict:?}");
+                if broken && cell.norm == Norm::Linf {
+                    let size = f64::from(picture.delta_scale);
+                    assert!((size - verdict.size).abs() < 1e-6, "{k} {row}: {size} {verdict:?}");
+                }
+            }
+        }
+    }
+    assert!(attacked > 10, "{attacked}");
 }
 
 #[test]
