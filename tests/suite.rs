@@ -59,6 +59,21 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(sandbox.results("mine"), sandbox.results("reports/small"));
     assert_eq!(pictures("mine"), first_pictures);
 
+    // The terminal's width is kept to, said by COLUMNS or asked of the terminal, with colours there unless they are unwanted.
+    let narrow = sandbox.shell("COLUMNS=50 \"$GAUNTLET\" report reports/small").expect(0).out;
+    assert!(narrow.lines().all(|l| l.chars().count() <= 50) && narrow.contains("▁ (0)"), "{narrow}");
+    let terminal = "script -qec 'stty cols 50 rows 40; \"$GAUNTLET\" report reports/small' /dev/null";
+    let here = |before: &str| {
+        let shown = sandbox.shell(&format!("command -v script >/dev/null || exit 7; {before} {terminal}"));
+        (shown.code != 7).then(|| shown.expect(0).out.replace('\r', ""))
+    };
+    if let (Some(plain), Some(bold), Some(ascii)) =
+        (here("LC_ALL=C.UTF-8 NO_COLOR=1"), here("LC_ALL=C.UTF-8"), here("LC_ALL=C NO_COLOR=1"))
+    {
+        assert_eq!(plain, narrow);
+        assert!(bold.contains("\x1b[1m") && ascii.is_ascii(), "{bold}{ascii}");
+    }
+
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");
     assert_eq!(sandbox.read("again/table.md"), table);
