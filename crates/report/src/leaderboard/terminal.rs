@@ -29,9 +29,12 @@ impl Leaderboard {
                 ]
             };
             let lines = board.standings.iter().map(line).collect();
-            print(&mut out, screen, &Grid { header: header.map(String::from).into(), lines, align: "lrrrrrl" }, |_| {
-                false
-            });
+            print(
+                &mut out,
+                screen,
+                &Grid { header: header.map(String::from).into(), lines, align: "lrrrrrl", whole: false },
+                |_| false,
+            );
         }
         if !self.problems.is_empty() {
             out.push('\n');

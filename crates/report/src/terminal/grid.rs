@@ -29,6 +29,8 @@ pub(crate) struct Grid<'a> {
     pub(crate) header: Vec<String>,
     pub(crate) lines: Vec<Vec<String>>,
     pub(crate) align: &'a str,
+    /// Names are broken over several lines rather than cut.
+    pub(crate) whole: bool,
 }
 
 impl Grid<'_> {
@@ -47,11 +49,15 @@ impl Grid<'_> {
         let mut widths: Vec<usize> = (0..header.len()).map(|k| cells(k).max(longest(k))).collect();
         let others: usize = widths[1..].iter().map(|w| GAP + w).sum();
         // All columns in one block, if names can leave room for them; else names of a quarter of the screen.
+        let least = if self.whole { 2 * SHORTEST } else { SHORTEST };
         let goal = match most.checked_sub(others) {
-            Some(room) if room >= SHORTEST => room,
-            _ => SHORTEST.max(most / 4),
+            Some(room) if room >= least => room,
+            _ => least.max(most / 4).min(most / 2),
         };
-        if widths[0] > goal {
+        if self.whole {
+            let parts = lines.iter().flat_map(|l| broken(screen, &l[0], goal));
+            widths[0] = parts.map(|part| wide(&part)).max().unwrap_or(0).max(longest(0));
+        } else if widths[0] > goal {
             let names: Vec<String> = lines.iter().map(|l| l[0].clone()).collect();
             let widest = widths[1..].iter().max().copied().unwrap_or(0);
             let room = most.saturating_sub(GAP + widest).max(goal);
@@ -178,7 +184,7 @@ mod tests {
             std::iter::once(name.to_string()).chain((1..5).map(number)).collect()
         };
         let lines = names.iter().enumerate().map(line).collect();
-        Grid { header: header.map(String::from).to_vec(), lines, align: "lr" }
+        Grid { header: header.map(String::from).to_vec(), lines, align: "lr", whole: false }
     }
 
     fn printed(names: &[&str], width: usize) -> Vec<String> {
@@ -219,6 +225,23 @@ mod tests {
         assert_eq!(broken(&screen, label, 22), ["pgd-with-fifty-steps", "ε = 8/255"]);
         assert_eq!(broken(&screen, "transfer from apgd-ce", 8), ["transfer", "from", "apgd-ce"]);
         assert_eq!(broken(&screen, "incomprehensibilities", 12), ["incomp…ities"]);
+    }
+
+    #[test]
+    fn names_that_are_sentences_stay_whole() {
+        let header = ["what", "ours", "verdict"].map(String::from).to_vec();
+        let lines = vec![["grad-norm − ce: pgd ε = 0.1", "78.7", "outside by 16.1"].map(String::from).to_vec()];
+        let screen = Screen { width: Some(44), ..Screen::default() };
+        let printed = Grid { header, lines, align: "lrl", whole: true }.printed(&screen);
+        assert_eq!(
+            printed.iter().map(|l| l.1.as_str()).collect::<Vec<_>>(),
+            [
+                "what                 ours  verdict",
+                "──────────────────────────────────────────",
+                "grad-norm − ce: pgd  78.7  outside by 16.1",
+                "ε = 0.1",
+            ]
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Report {
                 lines.iter_mut().filter(|l| !l[k].ends_with('≈')).for_each(|l| l[k] += "  ");
             }
         }
-        print(&mut out, screen, &Grid { header, lines, align: "lr" }, |_| false);
+        print(&mut out, screen, &Grid { header, lines, align: "lr", whole: false }, |_| false);
         if alike {
             let told = "≈: cannot be told apart from the best of its column (table.md says how that is tested)";
             let _ = writeln!(out, "\n{}", screen.wrapped(told));
@@ -37,7 +37,7 @@ impl Report {
             let header = seven(&Judged::HEADER.map(String::from));
             let lines = self.expectations.iter().map(|j| seven(&j.cells())).collect();
             let outside = |i: usize| matches!(self.expectations[i].judgement, Judgement::Outside { .. });
-            print(&mut out, screen, &Grid { header, lines, align: "lrrrrrl" }, outside);
+            print(&mut out, screen, &Grid { header, lines, align: "lrrrrrl", whole: true }, outside);
         }
         if !(self.failures.is_empty() && self.problems.is_empty() && self.remarks.is_empty()) {
             out.push('\n');
@@ -83,7 +83,7 @@ impl Report {
             told += " ε: clean, then under the column that is strictest at each ε.";
         }
         let _ = writeln!(out, "\n{}\n", screen.wrapped(&told));
-        print(out, screen, &Grid { header, lines, align: "l" }, |_| false);
+        print(out, screen, &Grid { header, lines, align: "l", whole: false }, |_| false);
     }
 
     /// Norms with several budgets: a title, and the columns that speak for them, clean first.
