@@ -1,6 +1,8 @@
 //! A suite from data to tables, and again from the store, from records, on other threads.
 
 use crate::sandbox::{SUITE, Sandbox};
+use gauntlet_core::record::Fate;
+use gauntlet_core::{Norm, Pictures, record_file};
 use std::time::Instant;
 
 #[test]
@@ -32,9 +34,16 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert!(fast < slow, "{fast:?} after {slow:?}");
 
-    // Every record has pictures of its first examples, and the page shows them.
-    let pictures = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
-    assert!(sandbox.read("reports/small/index.html").contains("id=\"gallery\""));
+    // Every record has pictures of its first examples, and the page shows them: those that its strongest attack found.
+    let pictures = |folder: &str| {
+        let file =
+            |what: &str| std::fs::read(sandbox.path(&format!("{folder}/records/ce-0.{what}.safetensors"))).unwrap();
+        [file("pictures"), file("strongest")]
+    };
+    let first_pictures = pictures("reports/small");
+    let page = sandbox.read("reports/small/index.html");
+    assert!(page.contains("id=\"gallery\"") && page.contains("ε = 0.05, seed 0</h3>"), "{page}");
+    assert!(!page.contains("quick attack (pgd"), "{page}");
 
     // The committed records are enough: without the store nothing is trained again.
     std::fs::remove_dir_all(sandbox.path("runs")).unwrap();
@@ -42,15 +51,28 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     assert!(!third.err.contains("epoch"), "{}", third.err);
     assert_eq!(sandbox.read("reports/small/table.md"), table);
     assert_eq!(sandbox.results("reports/small").len(), 3);
-    let kept = std::fs::read(sandbox.path("reports/small/records/ce-0.pictures.safetensors")).unwrap();
-    assert_eq!(kept, pictures);
+    assert_eq!(pictures("reports/small"), first_pictures);
 
     // Unless they are not to be believed: then everything is done again, with the same results.
     let fourth = sandbox.ok("run small.toml --fresh --runs new --out mine");
     assert!(fourth.err.contains("training ce, seed 0: epoch 2"), "{}", fourth.err);
     assert_eq!(sandbox.results("mine"), sandbox.results("reports/small"));
-    let anew = std::fs::read(sandbox.path("mine/records/ce-0.pictures.safetensors")).unwrap();
-    assert_eq!(anew, pictures);
+    assert_eq!(pictures("mine"), first_pictures);
+
+    // The terminal's width is kept to, said by COLUMNS or asked of the terminal, with colours there unless they are unwanted.
+    let narrow = sandbox.shell("COLUMNS=50 \"$GAUNTLET\" report reports/small").expect(0).out;
+    assert!(narrow.lines().all(|l| l.chars().count() <= 50) && narrow.contains("▁ (0)"), "{narrow}");
+    let terminal = "script -qec 'stty cols 50 rows 40; \"$GAUNTLET\" report reports/small' /dev/null";
+    let here = |before: &str| {
+        let shown = sandbox.shell(&format!("command -v script >/dev/null || exit 7; {before} {terminal}"));
+        (shown.code != 7).then(|| shown.expect(0).out.replace('\r', ""))
+    };
+    if let (Some(plain), Some(bold), Some(ascii)) =
+        (here("LC_ALL=C.UTF-8 NO_COLOR=1"), here("LC_ALL=C.UTF-8"), here("LC_ALL=C NO_COLOR=1"))
+    {
+        assert_eq!(plain, narrow);
+        assert!(bold.contains("\x1b[1m") && ascii.is_ascii(), "{bold}{ascii}");
+    }
 
     // And so are they for the tables alone.
     let again = sandbox.ok("report reports/small -o again");
@@ -75,6 +97,49 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let cells = sandbox.json("report reports/small")["cells"].as_array().unwrap().clone();
     assert_eq!(cells.len(), 15);
     assert!(cells.iter().all(|c| (0.0..=1.0).contains(&c["accuracy"].as_f64().unwrap()) && c["n"] == 60));
+}
+
+#[test]
+fn the_gallery_shows_the_examples_that_the_table_counts() {
+    let sandbox = Sandbox::new();
+    let pgd = "name = \"pgd\"\neps = [\"0.02\", \"0.05\"]\nsteps = 5\n";
+    let (fgsm, mine) =
+        ("[[attack]]\nname = \"fgsm\"\neps = [\"0.05\"]\n", SUITE.replace("take = 60", "take = 60\ncarry = true"));
+    let transfer =
+        "name = \"transfer\"\nsurrogates = [\"kept\"]\nattack = { name = \"pgd\", steps = 5 }\neps = [\"0.1\"]\n";
+    let smallest = "name = \"ddn\"\nnorm = \"l2\"\neps = [\"0.5\", \"1\"]\nsteps = 20\n";
+    let suites = [
+        SUITE.to_string(),
+        mine,
+        SUITE.replace(fgsm, "").replace(pgd, transfer),
+        SUITE.replace(fgsm, "").replace(pgd, smallest),
+    ];
+    let mut attacked = 0;
+    for (k, suite) in suites.iter().enumerate() {
+        sandbox.write("small.toml", suite);
+        sandbox.ok(&format!("run small.toml --fresh --out r{k}"));
+        for row in ["ce", "kept", "cut"] {
+            let records = sandbox.path(&format!("r{k}/records"));
+            let result = record_file::read(&records.join(format!("{row}-0.json"))).unwrap().result;
+            let cell = result.strongest().unwrap();
+            let shown = Pictures::read(&Pictures::path_of_strongest(&records, &format!("{row}-0"))).unwrap().unwrap();
+            assert!(shown.shows(cell) && shown.shown.len() == 8, "{} for {}", shown.attack, cell.attack);
+            // Attacked by themselves, these few examples fared as they did among all.
+            for (picture, verdict) in shown.shown.iter().zip(&cell.verdicts) {
+                assert_eq!(picture.id, verdict.id);
+                let broken = matches!(verdict.fate, Fate::Broken | Fate::Carried);
+                attacked += usize::from(broken);
+                assert_eq!(broken, picture.delta_scale > 0.0, "{k} {row}: {verdict:?}");
+                let wrong = broken || verdict.fate == Fate::Wrong;
+                assert_eq!(wrong, picture.attacked.0 != picture.label, "{k} {row}: {verdict:?}");
+                if broken && cell.norm == Norm::Linf {
+                    let size = f64::from(picture.delta_scale);
+                    assert!((size - verdict.size).abs() < 1e-6, "{k} {row}: {size} {verdict:?}");
+                }
+            }
+        }
+    }
+    assert!(attacked > 10, "{attacked}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use gauntlet_core::{Compute, Registry};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_engine::{Context, Store};
+use gauntlet_report::Screen;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -39,6 +40,14 @@ impl Session {
     /// Colour on stdout: a terminal, and NO_COLOR is not set.
     pub(crate) fn colour_stdout(&self) -> bool {
         std::io::stdout().is_terminal() && colours()
+    }
+    /// What stdout is: colours on a terminal unless NO_COLOR is set, and only there a width that lines are made to fit, unless
+    /// COLUMNS says one.
+    pub(crate) fn screen(&self) -> Screen {
+        let terminal = std::io::stdout().is_terminal();
+        let said = std::env::var("COLUMNS").ok().and_then(|c| c.trim().parse().ok()).filter(|c| *c > 0);
+        let measured = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        Screen { colour: self.colour_stdout(), width: said.or_else(measured), ascii: terminal && ascii() }
     }
     /// Colour on stderr.
     pub(crate) fn colour_stderr(&self) -> bool {
@@ -92,6 +101,15 @@ fn colours() -> bool {
 /// Bars move the cursor; a file or a dumb terminal gets lines.
 fn bars() -> bool {
     std::io::stderr().is_terminal() && !dumb()
+}
+
+/// A terminal whose locale is there and is not of UTF-8 cannot show more than ASCII.
+fn ascii() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|v| !v.is_empty());
+    locale.is_some_and(|locale| {
+        let locale = locale.to_string_lossy().to_lowercase();
+        !(locale.contains("utf-8") || locale.contains("utf8"))
+    })
 }
 
 fn dumb() -> bool {

@@ -1,13 +1,14 @@
 //! A few examples to look at: image, perturbation, input gradient, predictions. What a report's gallery shows.
 
 use crate::checkpoint::{from_bytes, to_bytes, write_atomically};
-use crate::{Eps, Error, Norm, Result};
+use crate::{Attacked, Eps, Error, Norm, Result};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Pictures of the first examples of an evaluation, kept in 8 bits.
+/// Pictures of the first examples of an evaluation, kept in 8 bits: what the quick attack of the training's monitor does to
+/// them, or the adversarial examples of the strongest attack of the evaluation itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pictures {
     /// Channels, height, width.
@@ -35,7 +36,7 @@ pub struct Picture {
     pub delta: Vec<i8>,
     /// Largest |δ| of a pixel, in pixels of `[0, 1]`.
     pub delta_scale: f32,
-    /// ∂ℓ/∂x of the cross-entropy at the clean image, in units of [`Picture::gradient_scale`] / 127.
+    /// ∂ℓ/∂x of the cross-entropy at the clean image, in units of [`Picture::gradient_scale`] / 127; empty: not kept.
     pub gradient: Vec<i8>,
     /// Largest |∂ℓ/∂x| of a pixel.
     pub gradient_scale: f32,
@@ -53,8 +54,10 @@ struct About {
     norm: Norm,
 }
 
-/// Ending of the file beside a record.
+/// Ending of the file beside a record: the quick attack of the training's monitor.
 pub const ENDING: &str = ".pictures.safetensors";
+/// Likewise: the strongest attack of the evaluation, without gradients.
+pub const STRONGEST: &str = ".strongest.safetensors";
 
 /// Values in units of their largest size / 127, and that size.
 pub fn quantise(values: &[f32]) -> (Vec<i8>, f32) {
@@ -64,9 +67,19 @@ pub fn quantise(values: &[f32]) -> (Vec<i8>, f32) {
 }
 
 impl Pictures {
-    /// The file of a row and seed in a folder of records.
+    /// The file of a row and seed in a folder of records: what the quick attack does.
     pub fn path(folder: &Path, stem: &str) -> PathBuf {
         folder.join(format!("{stem}{ENDING}"))
+    }
+
+    /// The other file: what the strongest attack does.
+    pub fn path_of_strongest(folder: &Path, stem: &str) -> PathBuf {
+        folder.join(format!("{stem}{STRONGEST}"))
+    }
+
+    /// Whether they show that attack, as a record calls it.
+    pub fn shows(&self, cell: &Attacked) -> bool {
+        (&self.attack, self.norm, &self.eps) == (&cell.attack, cell.norm, &cell.eps)
     }
 
     /// Writes them as safetensors.
@@ -87,12 +100,10 @@ impl Pictures {
         let wholes = |of: &dyn Fn(&Picture) -> u32| -> Result<Tensor> {
             Ok(Tensor::from_vec(self.shown.iter().map(of).collect::<Vec<u32>>(), n, &Device::Cpu)?)
         };
-        let tensors = [
+        let mut tensors = vec![
             ("x", images(&|p| p.x.clone())?),
             ("delta", images(&|p| shifted(&p.delta))?),
-            ("gradient", images(&|p| shifted(&p.gradient))?),
             ("delta_scale", numbers(&|p| p.delta_scale)?),
-            ("gradient_scale", numbers(&|p| p.gradient_scale)?),
             ("id", wholes(&|p| p.id as u32)?),
             ("label", wholes(&|p| p.label)?),
             ("clean", wholes(&|p| p.clean.0)?),
@@ -100,6 +111,10 @@ impl Pictures {
             ("attacked", wholes(&|p| p.attacked.0)?),
             ("attacked_probability", numbers(&|p| p.attacked.1)?),
         ];
+        if self.shown.iter().any(|p| !p.gradient.is_empty()) {
+            tensors.push(("gradient", images(&|p| shifted(&p.gradient))?));
+            tensors.push(("gradient_scale", numbers(&|p| p.gradient_scale)?));
+        }
         // One entry: of several, a hash map would write now one first and now another.
         let about = About { attack: self.attack.clone(), eps: self.eps.clone(), norm: self.norm };
         let about = serde_json::to_string(&about).map_err(|e| Error::Message(format!("pictures: {e}")))?;
@@ -137,8 +152,11 @@ impl Pictures {
         };
         let numbers = |key: &str| -> Result<Vec<f32>> { Ok(tensor(key)?.to_dtype(DType::F32)?.to_vec1()?) };
         let signed = |b: &[u8]| b.iter().map(|b| (b ^ 0x80).cast_signed()).collect::<Vec<i8>>();
-        let (x, delta, gradient) = (bytes("x")?, bytes("delta")?, bytes("gradient")?);
-        let (delta_scale, gradient_scale) = (numbers("delta_scale")?, numbers("gradient_scale")?);
+        let (x, delta, delta_scale) = (bytes("x")?, bytes("delta")?, numbers("delta_scale")?);
+        let (gradient, gradient_scale) = match tensors.contains_key("gradient") {
+            true => (bytes("gradient")?, numbers("gradient_scale")?),
+            false => (Vec::new(), vec![0.0; n]),
+        };
         let (ids, clean, attacked) = (wholes(tensor("id")?)?, wholes(tensor("clean")?)?, wholes(tensor("attacked")?)?);
         let (before, after) = (numbers("clean_probability")?, numbers("attacked_probability")?);
         let lengths = [
@@ -163,7 +181,7 @@ impl Pictures {
                     x: x[part.clone()].to_vec(),
                     delta: signed(&delta[part.clone()]),
                     delta_scale: delta_scale[i],
-                    gradient: signed(&gradient[part]),
+                    gradient: signed(gradient.get(part).unwrap_or_default()),
                     gradient_scale: gradient_scale[i],
                     clean: (clean[i], before[i]),
                     attacked: (attacked[i], after[i]),
@@ -223,6 +241,15 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         let error = Pictures::read(&path).unwrap_err().to_string();
         assert!(error.contains("ce-0.pictures.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn gradients_may_be_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut without) = (Pictures::path_of_strongest(folder.path(), "ce-0"), pictures());
+        without.shown.iter_mut().for_each(|p| (p.gradient, p.gradient_scale) = (Vec::new(), 0.0));
+        without.write(&path).unwrap();
+        assert_eq!(Pictures::read(&path).unwrap(), Some(without));
     }
 
     #[test]

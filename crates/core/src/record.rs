@@ -178,6 +178,16 @@ pub struct Outcome {
     pub flags: Vec<Flag>,
 }
 
+impl Outcome {
+    /// The attack and ε that leave the fewest examples right, of those with a verdict on every example; of several the one with
+    /// the smallest ε, then the first. `None`: nothing was attacked.
+    pub fn strongest(&self) -> Option<&Attacked> {
+        let complete = self.attacked.iter().filter(|c| !c.verdicts.is_empty() && c.verdicts.len() == self.clean.len());
+        let right = |c: &Attacked| c.verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
+        complete.min_by_key(|c| (right(c), c.norm, c.eps.clone()))
+    }
+}
+
 /// Where, when and how a record came about. Never compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {

@@ -118,8 +118,8 @@ struct Keeper<'a> {
 }
 
 impl Watch for Keeper<'_> {
-    fn started(&mut self, eps: usize, pending: usize, of: usize, robust: usize) {
-        self.inner.started(eps, pending, of, robust);
+    fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
+        self.inner.started(eps, pending, of, known);
     }
     fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         if let Some(kept) = &mut self.kept {

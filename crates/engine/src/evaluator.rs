@@ -75,8 +75,9 @@ pub(crate) type Done = BTreeMap<(usize, usize), Verdict>;
 
 /// Whoever follows an attack; `eps` is a position in the entry's list.
 pub(crate) trait Watch {
-    /// An ε begins: `pending` of the `of` attacked examples have no verdict yet; `robust` of the others withstood.
-    fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _robust: usize) {}
+    /// An ε begins: `pending` of the `of` attacked examples have no verdict yet. One of `known` per example; those that are not
+    /// attacked, or not yet, count as wrong.
+    fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _known: &[Verdict]) {}
     /// Verdicts as they are given, with the index of the example.
     fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         Ok(())
@@ -182,8 +183,7 @@ impl<'a> Evaluator<'a> {
                     None => pending.push(example.clone()),
                 }
             }
-            let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
-            watch.started(k, pending.len(), correct.len(), robust);
+            watch.started(k, pending.len(), correct.len(), &verdicts);
             let drive = self.drive(attack, entry.norm, entry.eps[k].value(), false);
             drive.run(&pending, cost, &mut |found| {
                 for (index, verdict, _) in found {
@@ -219,7 +219,7 @@ impl<'a> Evaluator<'a> {
                 None => pending.push(example.clone()),
             }
         }
-        watch.started(0, pending.len(), correct.len(), 0);
+        watch.started(0, pending.len(), correct.len(), &verdicts);
         let drive = self.drive(attack, entry.norm, f64::INFINITY, true);
         drive.run(&pending, cost, &mut |found| {
             for (index, verdict, _) in found {

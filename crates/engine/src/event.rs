@@ -75,9 +75,9 @@ pub enum Event<'a> {
         norm: Norm,
         /// Budget.
         eps: &'a Eps,
-        /// Examples in all.
+        /// Examples that are right without any attack.
         examples: usize,
-        /// Clean-correct ones that still have to be attacked.
+        /// Those that still have to be attacked.
         pending: usize,
     },
     /// Verdicts were given.
@@ -90,6 +90,9 @@ pub enum Event<'a> {
         of: usize,
         /// Those that withstood so far.
         robust: usize,
+        /// Robust accuracy so far, in `[0, 1]`: the share of the judged that withstood × the clean accuracy. With the last verdict
+        /// it is the robust accuracy; before, it is a guess, and low, since what breaks is judged sooner.
+        accuracy: f64,
     },
     /// An attack at one ε is finished.
     EvaluationDone {

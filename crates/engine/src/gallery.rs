@@ -1,12 +1,19 @@
-//! The first examples of an evaluation as pictures: what the quick attack of the training's monitor does to them.
+//! The first examples of an evaluation as pictures: what the quick attack of the training's monitor does to them, and the
+//! adversarial examples of the evaluation's strongest attack.
 
+use crate::evaluator::{Cost, Done, Evaluator, Watch};
 use crate::monitor::input_gradient;
-use crate::{Examples, Monitor, Result, Store, description, fingerprint};
+use crate::{AttackEntry, Examples, Monitor, Result, Store, description, fingerprint};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
 use gauntlet_core::pictures::quantise;
-use gauntlet_core::{Key, Picture, Pictures, Purpose, Record, Registry, Target, ThreatModel};
+use gauntlet_core::record::Fate;
+use gauntlet_core::{
+    Attack, Attacked, Eps, Key, Picture, Pictures, Purpose, Record, Registry, Target, ThreatModel, Verdict,
+};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Examples that are shown.
 const SHOWN: usize = 8;
@@ -23,25 +30,88 @@ pub(crate) fn pictures(
     registry: &Registry,
     attack_seed: u64,
 ) -> Result<Pictures> {
-    let n = SHOWN.min(examples.len());
-    let x = examples.pixels().narrow(0, 0, n)?;
-    let (labels, ids) = (&examples.labels()[..n], &examples.ids()[..n]);
+    let examples = examples.first(SHOWN)?;
+    let (x, labels) = (examples.pixels(), examples.labels());
     let (attack, _) = registry.attack(&monitor.attack.given())?;
     let threat = ThreatModel::new(monitor.norm, monitor.eps.value());
     let key = Key::new(attack_seed, Purpose::AttackStart);
-    let x_adv = lockstep(&*attack, target, &x, labels, ids, threat, key)?;
-    let gradient = input_gradient(target, &x, labels)?;
-    let (before, after) = (rows(&target.logits(&x)?)?, rows(&target.logits(&x_adv)?)?);
+    let x_adv = lockstep(&*attack, target, x, labels, examples.ids(), threat, key)?;
+    let gradient = input_gradient(target, x, labels)?;
+    let (_, c, h, w) = x.dims4()?;
+    Ok(Pictures {
+        shape: (c, h, w),
+        attack: said(monitor),
+        norm: monitor.norm,
+        eps: monitor.eps.clone(),
+        shown: drawn(target, &examples, &x_adv, Some(&gradient))?,
+    })
+}
+
+/// The proposals that broke their examples.
+struct Kept(BTreeMap<usize, Tensor>);
+
+impl Watch for Kept {
+    fn judged(&mut self, _: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+        self.0.extend(verdicts.iter().filter_map(|(i, _, x)| Some((*i, x.clone()?))));
+        Ok(())
+    }
+}
+
+/// Pictures of the first examples as an attack left them at one ε: those that withstood or were wrong before have no
+/// perturbation. Attacks are functions of the example, so these few by themselves fare as they did among all.
+///
+/// # Errors
+/// See [`Evaluator::attack`].
+pub(crate) fn adversarial(
+    evaluator: &Evaluator<'_>,
+    entry: &AttackEntry,
+    attack: &Arc<dyn Attack>,
+    eps: &Eps,
+) -> Result<Pictures> {
+    let examples = evaluator.examples.first(SHOWN)?;
+    let evaluator = Evaluator { examples: &examples, ..*evaluator };
+    let clean = evaluator.clean(&mut Cost::default())?;
+    // Of what is carried over from a smaller ε, the proposal was made there.
+    let needed = |e: &&Eps| if evaluator.carry { *e <= eps } else { *e == eps };
+    let entry = AttackEntry { eps: entry.eps.iter().filter(needed).cloned().collect(), ..entry.clone() };
+    let mut kept = Kept(BTreeMap::new());
+    let cells = evaluator.attack_with(&entry, attack, &clean, &mut Cost::default(), &Done::new(), &mut kept)?;
+    let verdicts = cells.iter().find(|c| c.eps == *eps).map_or(&[][..], |c| c.verdicts.as_slice());
+    let mut images = Vec::new();
+    for (i, verdict) in verdicts.iter().enumerate() {
+        images.push(match kept.0.get(&i).filter(|_| matches!(verdict.fate, Fate::Broken | Fate::Carried)) {
+            Some(x) => x.unsqueeze(0)?,
+            None => examples.image(i)?,
+        });
+    }
+    let x_adv = Tensor::cat(&images, 0)?;
+    let (_, c, h, w) = x_adv.dims4()?;
+    Ok(Pictures {
+        shape: (c, h, w),
+        attack: entry.label,
+        norm: entry.norm,
+        eps: eps.clone(),
+        shown: drawn(evaluator.target, &examples, &x_adv, None)?,
+    })
+}
+
+/// Every example with its perturbation and predictions.
+fn drawn(target: &dyn Target, examples: &Examples, x_adv: &Tensor, gradient: Option<&Tensor>) -> Result<Vec<Picture>> {
+    let x = examples.pixels();
+    let (before, after) = (rows(&target.logits(x)?)?, rows(&target.logits(x_adv)?)?);
     let flat =
         |t: &Tensor, i: usize| -> Result<Vec<f32>> { Ok(t.get(i)?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?) };
     let mut shown = Vec::new();
-    for i in 0..n {
-        let (clean, moved) = (flat(&x, i)?, flat(&x_adv, i)?);
+    for i in 0..examples.len() {
+        let (clean, moved) = (flat(x, i)?, flat(x_adv, i)?);
         let (delta, delta_scale) = quantise(&clean.iter().zip(&moved).map(|(x, a)| a - x).collect::<Vec<f32>>());
-        let (gradient, gradient_scale) = quantise(&flat(&gradient, i)?);
+        let (gradient, gradient_scale) = match gradient {
+            Some(gradient) => quantise(&flat(gradient, i)?),
+            None => (Vec::new(), 0.0),
+        };
         shown.push(Picture {
-            id: ids[i],
-            label: labels[i],
+            id: examples.ids()[i],
+            label: examples.labels()[i],
             x: clean.iter().map(|v| (v * 255.0).round() as u8).collect(),
             delta,
             delta_scale,
@@ -51,22 +121,47 @@ pub(crate) fn pictures(
             attacked: likeliest(&after[i]),
         });
     }
-    let (_, c, h, w) = x.dims4()?;
-    Ok(Pictures { shape: (c, h, w), attack: said(monitor), norm: monitor.norm, eps: monitor.eps.clone(), shown })
+    Ok(shown)
 }
 
-/// The attack as a reader is told.
+/// The quick attack as a reader is told.
 pub(crate) fn said(monitor: &Monitor) -> String {
     let steps = monitor.attack.args.get("steps").map(|s| format!(", {s} steps")).unwrap_or_default();
     format!("{}{steps}", monitor.attack.name)
 }
 
-/// What the store has for a record, where its checkpoint was judged here or its pictures were imported.
+/// What the store has for a record of the quick attack, where its checkpoint was judged here or its pictures were imported.
 pub fn pictures_of(store: &Store, record: &Record) -> Option<Pictures> {
+    store.get_pictures(&place(record, &Value::Null))
+}
+
+/// Likewise of its strongest attack.
+pub fn strongest_of(store: &Store, record: &Record) -> Option<Pictures> {
+    let (key, cell) = strongest(record)?;
+    let found = store.get_pictures(&key)?;
+    // Two suites may call the attack differently.
+    let found = Pictures { attack: cell.attack.clone(), ..found };
+    found.shows(cell).then_some(found)
+}
+
+/// A record's strongest attack, and the key of its evaluation.
+pub(crate) fn strongest(record: &Record) -> Option<(String, &Attacked)> {
+    let cell = record.result.strongest()?;
+    let same = |a: &&Value| {
+        let eps = a["eps"].as_array().into_iter().flatten();
+        a["attack"] == cell.parameters
+            && a["norm"] == cell.norm.to_string()
+            && eps.clone().any(|e| *e == cell.eps.to_string())
+    };
+    let attack = record.result.configuration["attacks"].as_array()?.iter().find(same)?;
+    Some((place(record, attack), cell))
+}
+
+/// The key of a record's evaluation under an attack.
+fn place(record: &Record, attack: &Value) -> String {
     let configuration = &record.result.configuration;
     let (conditions, model) = (&configuration["evaluation"], &configuration["training"]["model"]);
-    let clean = description::evaluation(conditions, model, &record.result.checkpoint_sha256, &Value::Null);
-    store.get_pictures(&fingerprint(&clean))
+    fingerprint(&description::evaluation(conditions, model, &record.result.checkpoint_sha256, attack))
 }
 
 /// The likeliest class and its softmax probability; of logits that are not numbers, the class past the last.

@@ -1,7 +1,7 @@
 //! Committed records as results: a fresh clone repeats only what is missing.
 
 use crate::store::{EvaluationEntry, TrainingEntry};
-use crate::{Result, Store, description, fingerprint, probes};
+use crate::{Result, Store, description, fingerprint, gallery, probes};
 use gauntlet_core::record::Verdict;
 use gauntlet_core::{Flag, Pictures, Record, record_file};
 use serde_json::Value;
@@ -49,11 +49,15 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>, folder: &Path
         let probed: Vec<Flag> = result.flags.iter().filter(|f| probes::FLAGS.contains(&&*f.name)).cloned().collect();
         store.put_clean(&clean_key, clean, record.provenance.clone(), &probed, &result.clean)?;
     }
-    let beside = record_file::stem(&record.row, record.seed).map(|stem| Pictures::path(folder, &stem));
-    if store.get_pictures(&clean_key).is_none()
-        && let Ok(Some(pictures)) = beside.and_then(|path| Pictures::read(&path))
-    {
-        store.put_pictures(&clean_key, &pictures)?;
+    let stem = record_file::stem(&record.row, record.seed)?;
+    let mut beside = vec![(clean_key, Pictures::path(folder, &stem))];
+    beside.extend(gallery::strongest(record).map(|(key, _)| (key, Pictures::path_of_strongest(folder, &stem))));
+    for (key, path) in beside {
+        if store.get_pictures(&key).is_none()
+            && let Ok(Some(pictures)) = Pictures::read(&path)
+        {
+            store.put_pictures(&key, &pictures)?;
+        }
     }
     let mut cells = result.attacked.iter();
     for attack in configuration["attacks"].as_array().into_iter().flatten() {

@@ -115,12 +115,7 @@ impl<'a> Desk<'a> {
             let begun = Clock::start();
             let mut cost = Cost::default();
             let judged = open().and_then(|(target, pass)| {
-                let surrogate = match &crafted_on {
-                    Some((other, key, trained)) => {
-                        Some(self.context.frozen(self.network(other)?, &self.weights(other, key, trained)?)?)
-                    }
-                    None => None,
-                };
+                let surrogate = self.crafted_on(crafted_on.as_ref())?;
                 let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
                 let evaluator = Evaluator { surrogate, ..self.evaluator(target, self.examples()?) };
                 self.attack(attack, &evaluator, pass, part, &key, &mut cost)
@@ -145,6 +140,15 @@ impl<'a> Desk<'a> {
             return Ok(Attempt::Busy);
         }
         record.result.configuration["attacks"] = attacks.into();
+        if store.checkpoint(training_key).exists() && gallery::strongest_of(store, record).is_none() {
+            match self.show_strongest(record, row, seed, (training_key, entry), &open) {
+                Err(error) if !of_all(&error) => {
+                    let text = format!("no pictures of the strongest attack: {error}");
+                    self.events.event(&Event::Note { part: part(row, seed), text: &text });
+                }
+                shown => shown?,
+            }
+        }
         record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
         record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
         record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
@@ -171,6 +175,25 @@ impl<'a> Desk<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Pictures of what the strongest attack found, likewise.
+    fn show_strongest<'s>(
+        &self,
+        record: &Record,
+        row: &'a Row,
+        seed: u64,
+        trained: (&str, &TrainingEntry),
+        open: &dyn Fn() -> Result<&'s (Frozen, CleanPass)>,
+    ) -> Result<()> {
+        let Some((key, cell)) = gallery::strongest(record) else { return Ok(()) };
+        let Some(entry) = self.attacks().into_iter().find(|a| a.label == cell.attack) else { return Ok(()) };
+        let Some(Prepared { crafted_on, .. }) = self.prepare(entry, row, seed, trained)? else { return Ok(()) };
+        let surrogate = self.crafted_on(crafted_on.as_ref())?;
+        let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+        let evaluator = Evaluator { surrogate, ..self.evaluator(&open()?.0, self.examples()?) };
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)
     }
 
     /// One attack at all its budgets, with a journal beside the result.

@@ -81,7 +81,7 @@ pub use evaluator::{CleanPass, Cost, Evaluated, Evaluator, evaluate};
 pub use event::{Event, Events, Part};
 pub use examples::{Examples, Images};
 pub use fingerprint::{canonical, fingerprint};
-pub use gallery::pictures_of;
+pub use gallery::{pictures_of, strongest_of};
 pub use gradient_check::gradient_check;
 pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};

@@ -19,6 +19,8 @@ pub(crate) struct Progress<'a> {
     done: usize,
     of: usize,
     robust: usize,
+    /// Examples, those too that are wrong without any attack.
+    examples: usize,
 }
 
 impl<'a> Progress<'a> {
@@ -28,13 +30,20 @@ impl<'a> Progress<'a> {
         entry: &'a AttackEntry,
         journal: Option<Journal>,
     ) -> Self {
-        Progress { events, part, entry, journal, begun: Instant::now(), done: 0, of: 0, robust: 0 }
+        Progress { events, part, entry, journal, begun: Instant::now(), done: 0, of: 0, robust: 0, examples: 0 }
+    }
+
+    /// Whether an example stands at this ε. An attack for the smallest perturbation breaks it above ε, too.
+    fn withstood(&self, eps: usize, verdict: &Verdict) -> bool {
+        // The referee lets a proposal be larger than ε by its rounding, which is far less.
+        verdict.fate == Fate::Robust || verdict.size > 1.0001 * self.entry.eps[eps].value()
     }
 }
 
 impl Watch for Progress<'_> {
-    fn started(&mut self, eps: usize, pending: usize, of: usize, robust: usize) {
-        (self.begun, self.done, self.of, self.robust) = (Instant::now(), of - pending, of, robust);
+    fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
+        (self.begun, self.done, self.of, self.examples) = (Instant::now(), of - pending, of, known.len());
+        self.robust = known.iter().filter(|v| self.withstood(eps, v)).count();
         let (norm, eps) = (self.entry.norm, &self.entry.eps[eps]);
         self.events.event(&Event::EvaluationStarted { part: self.part, norm, eps, examples: of, pending });
     }
@@ -43,9 +52,10 @@ impl Watch for Progress<'_> {
             journal.append(eps, verdicts)?;
         }
         self.done += verdicts.len();
-        self.robust += verdicts.iter().filter(|(_, v, _)| v.fate == Fate::Robust).count();
+        self.robust += verdicts.iter().filter(|(_, v, _)| self.withstood(eps, v)).count();
         let (done, of, robust) = (self.done, self.of, self.robust);
-        self.events.event(&Event::Judged { part: self.part, done, of, robust });
+        let accuracy = robust as f64 / done.max(1) as f64 * of as f64 / self.examples.max(1) as f64;
+        self.events.event(&Event::Judged { part: self.part, done, of, robust, accuracy });
         Ok(())
     }
     fn finished(&mut self, eps: usize, verdicts: &[Verdict]) {

@@ -187,15 +187,16 @@ impl Store {
         self.put_table(key, description, provenance, flags, verdicts)
     }
 
-    /// Pictures of the first examples; `None` also for a file that cannot be read: they are then made again.
-    pub(crate) fn get_pictures(&self, clean_key: &str) -> Option<Pictures> {
-        Pictures::read(&self.pictures(clean_key)).ok().flatten()
+    /// Pictures of the first examples, beside the clean pass the quick attack's, beside an attack its own; `None` also for a
+    /// file that cannot be read: they are then made again.
+    pub(crate) fn get_pictures(&self, key: &str) -> Option<Pictures> {
+        Pictures::read(&self.pictures(key)).ok().flatten()
     }
-    pub(crate) fn put_pictures(&self, clean_key: &str, pictures: &Pictures) -> Result<()> {
-        Error::stored(pictures.write(&self.pictures(clean_key)))
+    pub(crate) fn put_pictures(&self, key: &str, pictures: &Pictures) -> Result<()> {
+        Error::stored(pictures.write(&self.pictures(key)))
     }
-    fn pictures(&self, clean_key: &str) -> PathBuf {
-        self.evaluation(clean_key).join("pictures.safetensors")
+    fn pictures(&self, key: &str) -> PathBuf {
+        self.evaluation(key).join("pictures.safetensors")
     }
 
     /// Verdicts under an attack, one list per ε in the order of the description.

@@ -3,6 +3,7 @@
 use crate::desk::{Desk, of_all};
 use crate::store::TrainingEntry;
 use crate::{AttackEntry, Result, Row, description};
+use gauntlet_core::Frozen;
 use serde_json::Value;
 
 /// What has to be known before an attack.
@@ -10,8 +11,11 @@ pub(crate) struct Prepared<'a> {
     /// Its part of the evaluation's key.
     pub(crate) described: Value,
     /// Row, key and entry of the training whose model examples are crafted on.
-    pub(crate) crafted_on: Option<(&'a Row, String, TrainingEntry)>,
+    pub(crate) crafted_on: Option<CraftedOn<'a>>,
 }
+
+/// Row, key and entry of a surrogate's training.
+type CraftedOn<'a> = (&'a Row, String, TrainingEntry);
 
 impl<'a> Desk<'a> {
     /// The row that an attack's examples are crafted on.
@@ -43,6 +47,12 @@ impl<'a> Desk<'a> {
             Err(error) if !of_all(&error) => Ok(None),
             described => described,
         }
+    }
+
+    /// The surrogate with its weights.
+    pub(crate) fn crafted_on(&self, training: Option<&CraftedOn<'a>>) -> Result<Option<Frozen>> {
+        let Some((row, key, entry)) = training else { return Ok(None) };
+        Ok(Some(self.context.frozen(self.network(row)?, &self.weights(row, key, entry)?)?))
     }
 
     /// An attack's description and, with a surrogate, its training's key and entry; the surrogate is trained where it

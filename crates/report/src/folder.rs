@@ -1,8 +1,9 @@
 //! A folder of records: what can be read, and what cannot, by name.
 
+use crate::parallel::mapped;
 use crate::{Error, Result};
 use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::pictures::ENDING;
+use gauntlet_core::pictures::{ENDING, STRONGEST};
 use gauntlet_core::{Error as CoreError, Expectation, Pictures, Record, record_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -46,8 +47,10 @@ pub struct Folder {
     pub manifest: Manifest,
     /// What was read, in the manifest's order.
     pub records: Vec<Record>,
-    /// Pictures of those records that have some.
+    /// What the quick attack does to the first examples of those records that have pictures of it.
     pub pictures: Vec<(Entry, Pictures)>,
+    /// What the strongest attack of the record does, likewise.
+    pub strongest: Vec<(Entry, Pictures)>,
     /// What is missing, damaged, foreign or double: one sentence each, naming the file.
     pub problems: Vec<String>,
 }
@@ -58,7 +61,7 @@ impl Folder {
         let entries = records.iter().map(|r| Entry { row: r.row.clone(), seed: r.seed }).collect();
         let manifest =
             Manifest { suite: suite.into(), records: entries, command: command.into(), ..Manifest::default() };
-        Folder { manifest, records, pictures: Vec::new(), problems: Vec::new() }
+        Folder { manifest, records, pictures: Vec::new(), strongest: Vec::new(), problems: Vec::new() }
     }
 
     /// Reads `path/*.json` (or `path/records/*.json`, where that exists) with their verdicts.
@@ -72,9 +75,9 @@ impl Folder {
         files.sort();
         let mut problems = Vec::new();
         let mut read: Vec<(String, Record)> = Vec::new();
-        for file in files {
+        for (file, record) in files.iter().zip(mapped(&files, |file| record_file::read(file))) {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match record_file::read(&file) {
+            match record {
                 Err(error) => problems.push(error.to_string()),
                 Ok(record) => match read.iter().find(|(_, r)| (&r.row, r.seed) == (&record.row, record.seed)) {
                     Some((first, _)) => problems.push(format!(
@@ -119,15 +122,23 @@ impl Folder {
         if records.is_empty() {
             return Err(Error::Empty { path: path.display().to_string(), found: problems.into_iter().next() });
         }
-        let mut pictures = Vec::new();
-        for Record { row, seed, .. } in &records {
-            match Pictures::read(&Pictures::path(path, &record_file::stem(row, *seed)?)) {
-                Ok(None) => {}
-                Ok(Some(found)) => pictures.push((Entry { row: row.clone(), seed: *seed }, found)),
-                Err(error) => problems.push(error.to_string()),
-            }
+        let (mut pictures, mut strongest) = (Vec::new(), Vec::new());
+        for Record { row, seed, result, .. } in &records {
+            let stem = record_file::stem(row, *seed)?;
+            let mut read = |path: PathBuf| {
+                Pictures::read(&path).unwrap_or_else(|error| {
+                    problems.push(error.to_string());
+                    None
+                })
+            };
+            let entry = Entry { row: row.clone(), seed: *seed };
+            pictures.extend(read(Pictures::path(path, &stem)).map(|found| (entry.clone(), found)));
+            // Pictures of a record that was replaced since are none of this one.
+            let found = read(Pictures::path_of_strongest(path, &stem));
+            let found = found.filter(|p| result.strongest().is_some_and(|cell| p.shows(cell)));
+            strongest.extend(found.map(|found| (entry, found)));
         }
-        Ok(Folder { manifest, records, pictures, problems })
+        Ok(Folder { manifest, records, pictures, strongest, problems })
     }
 
     /// Writes the records, their verdicts and the manifest into `path`, and removes records that no longer belong.
@@ -142,6 +153,9 @@ impl Folder {
         for (of, pictures) in &self.pictures {
             pictures.write(&Pictures::path(path, &record_file::stem(&of.row, of.seed)?))?;
         }
+        for (of, pictures) in &self.strongest {
+            pictures.write(&Pictures::path_of_strongest(path, &record_file::stem(&of.row, of.seed)?))?;
+        }
         let mut json =
             serde_json::to_vec_pretty(&self.manifest).map_err(|e| CoreError::Message(format!("{MANIFEST}: {e}")))?;
         json.push(b'\n');
@@ -150,8 +164,9 @@ impl Folder {
             // Only what reads as a record of this suite is ours to remove.
             if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
                 let stem = stale.with_extension("").display().to_string();
-                let (table, pictures) = (stem.clone() + record_file::VERDICTS, stem + ENDING);
-                for file in [stale, PathBuf::from(table), PathBuf::from(pictures)] {
+                let beside =
+                    [record_file::VERDICTS, ENDING, STRONGEST].map(|ending| PathBuf::from(stem.clone() + ending));
+                for file in std::iter::once(stale).chain(beside) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                         done => done.map_err(|source| CoreError::Io {

@@ -1,5 +1,6 @@
 //! Everything that a report is written as.
 
+use crate::parallel::mapped;
 use crate::{Folder, Plot, Report, Result, Subject};
 use gauntlet_core::Error as CoreError;
 use gauntlet_core::checkpoint::write_atomically;
@@ -26,9 +27,9 @@ impl Report {
             (out.join("index.html"), self.page(folder, &plots)?.into_bytes()),
         ];
         files.extend(self.pictures(&plots, &out.join(PLOTS))?);
-        for (path, bytes) in &files {
-            write_atomically(path, bytes)?;
-        }
+        // Every file waits for its disk; two can do so at once.
+        let write = |(path, bytes): &(PathBuf, Vec<u8>)| write_atomically(path, bytes);
+        mapped(&files, write).into_iter().collect::<std::result::Result<(), _>>()?;
         let kept: Vec<PathBuf> = files.into_iter().map(|f| f.0).collect();
         remove_others(&out.join(PLOTS), &kept)?;
         written.extend(kept);
@@ -43,22 +44,8 @@ impl Report {
             }
             Ok(files)
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = plots.len().div_ceil(threads).max(1);
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = plots
-                .chunks(share)
-                .map(|part| scope.spawn(|| part.iter().map(one).collect::<Result<Vec<_>>>()))
-                .collect();
-            let mut files = Vec::new();
-            for part in parts {
-                match part.join() {
-                    Ok(drawn) => files.extend(drawn?.into_iter().flatten()),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            Ok(files)
-        })
+        let drawn = mapped(plots, one).into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(drawn.into_iter().flatten().collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The report: what tables and pages are made from.
 
 use crate::answers::Answers;
+use crate::plots::training;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, WorstClass,
     broken, classes, expectations, models, pairs, provenance, standings, twins,
@@ -63,6 +64,9 @@ pub struct Report {
     pub worst_classes: Vec<WorstClass>,
     /// What each attack broke, and which was first.
     pub broken: Vec<Broken>,
+    /// Per row, accuracy in percent under the quick attack after every epoch of its training, mean over seeds; empty for a row
+    /// that was not trained.
+    pub courses: Vec<Vec<f64>>,
     /// Costs of the trainings whose records know them.
     pub costs: Vec<Cost>,
     /// Failed parts.
@@ -138,6 +142,7 @@ impl Report {
         }
         Ok(Report {
             suite: folder.manifest.suite.clone(),
+            courses: rows.iter().map(|row| training::course(row, records)).collect(),
             provenance: provenance::lines(&folder.manifest, records, &seeds),
             rows,
             seeds,

@@ -90,7 +90,7 @@ fn every_image_says_what_is_seen() {
     let page = page(&folder(&[("ce", shown)]));
     let gallery = section(&page, "gallery");
     for said in [
-        "pgd, 10 steps, linf ε = 0.25, seed 0",
+        "ce: quick attack (pgd, 10 steps), linf ε = 0.25, seed 0</h3>",
         "alt=\"class cat, predicted cat with 99 %; after the attack dog &amp; co with 76 %\"",
         "alt=\"class cat after the attack, predicted dog &amp; co with 76 %\"",
         "<span>cat → cat, 99 %</span>",
@@ -104,6 +104,44 @@ fn every_image_says_what_is_seen() {
     }
     assert!(!page.contains("alt=\"\""), "an image without words");
     assert!(!gallery.contains("Shown here are"), "nothing was left out");
+}
+
+#[test]
+fn what_the_strongest_attack_found_stands_before_what_the_quick_one_does() {
+    let mut folder = folder(&[("ce", pictures((1, 2, 2), 3, 1.0)), ("other", pictures((1, 2, 2), 3, 1.0))]);
+    let mut found = pictures((1, 2, 2), 3, 1.0);
+    found.attack = "pgd".into();
+    for picture in &mut found.shown {
+        (picture.gradient, picture.gradient_scale) = (Vec::new(), 0.0);
+    }
+    // The second withstands, the third is wrong before any attack.
+    for picture in &mut found.shown[1..] {
+        (picture.delta_scale, picture.attacked) = (0.0, picture.clean);
+    }
+    found.shown[2].clean.0 = 0;
+    folder.strongest.push((Entry { row: "ce".into(), seed: 0 }, found.clone()));
+    let page = page(&folder);
+    let gallery = section(&page, "gallery");
+    for said in [
+        "strongest of the suite",
+        "“Quick attack”: of that row",
+        "<h3>ce: pgd, linf ε = 0.25, seed 0</h3>",
+        "<h3>other: quick attack (pgd, 10 steps), linf ε = 0.25, seed 0</h3>",
+        "alt=\"no perturbation: withstands\"",
+        "<span>withstands</span>",
+        "<span>wrong already</span>",
+    ] {
+        assert!(gallery.contains(said), "{said}: {gallery}");
+    }
+    assert_eq!(decoded(section(&page, "gradients")).len(), 3 + 2 * 3, "gradients are the quick attack's");
+
+    // Both come back from disk; pictures of an attack that is not the record's strongest do not.
+    let place = tempfile::tempdir().unwrap();
+    folder.write(place.path()).unwrap();
+    assert_eq!(Folder::read(place.path()).unwrap(), folder);
+    let file = Pictures::path_of_strongest(place.path(), "ce-0");
+    Pictures { eps: "0.1".parse().unwrap(), ..found }.write(&file).unwrap();
+    assert!(Folder::read(place.path()).unwrap().strongest.is_empty());
 }
 
 #[test]

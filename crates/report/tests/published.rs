@@ -5,7 +5,7 @@ mod records;
 
 use gauntlet_core::record::{Epoch, Flag};
 use gauntlet_core::{Alternative, Expectation, Norm, Operand, Quantity};
-use gauntlet_report::{Folder, Judgement, Outcome, Report};
+use gauntlet_report::{Folder, Judgement, Outcome, Report, Screen};
 use records::record;
 use serde_json::json;
 
@@ -100,7 +100,7 @@ Published with another setting than ours:
     let line = csv.lines().nth(2).unwrap();
     assert!(line.starts_with("tiny,at: pgd ε = 0.1,75,72.5,80,70,14.14"), "{line}");
     assert!(line.ends_with(",,,2,10,10,-5,outside,2.5,\"Someone 2018, table 3\",100 epochs"), "{line}");
-    let terminal = report.terminal(true);
+    let terminal = report.terminal(&Screen { colour: true, ..Screen::default() });
     assert!(terminal.contains("published and ours: 4 inside, 3 outside, 1 not run."), "{terminal}");
     let red: Vec<&str> = terminal.lines().filter(|l| l.starts_with("\x1b[31m")).collect();
     assert_eq!(red.len(), 3, "{terminal}");
@@ -108,7 +108,7 @@ Published with another setting than ours:
         red.iter().all(|l| l.contains("outside by")) && red[0].contains("70.0 ± 14.1 (2 seeds)           10  "),
         "{red:?}"
     );
-    assert!(!report.terminal(false).contains("Someone"), "sources stand in the files");
+    assert!(!report.terminal(&Screen::default()).contains("Someone"), "sources stand in the files");
     let page = report.page(&folder(vec![]), &[]).unwrap();
     for (badge, times) in
         [("inside\"><span aria-hidden=\"true\">✓</span> inside", 4), ("outside\"><span", 3), ("not-run\"><span", 1)]

@@ -4,7 +4,7 @@
 mod records;
 
 use gauntlet_core::Record;
-use gauntlet_report::{Folder, Report, Standing};
+use gauntlet_report::{Folder, Report, Screen, Standing};
 use records::record;
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn rows_that_cannot_be_told_apart_from_the_best_are_marked() {
         "{markdown}"
     );
     assert!(markdown.contains("Below 15.0 points (6 images, all one way)"), "{markdown}");
-    let terminal = told.terminal(false);
+    let terminal = told.terminal(&Screen::default());
     assert!(
         terminal.contains("best    100.0       95.0\nnear    100.0       87.5 ≈\nfar     100.0       25.0\n"),
         "{terminal}"

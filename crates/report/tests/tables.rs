@@ -5,7 +5,7 @@ mod records;
 
 use gauntlet_core::record::Flag;
 use gauntlet_core::{Record, record_file};
-use gauntlet_report::{Column, Count, Error, Folder, Report};
+use gauntlet_report::{Column, Count, Error, Folder, Report, Screen};
 use records::record;
 use serde_json::json;
 
@@ -219,9 +219,9 @@ fn a_failed_part_is_shown_as_failed() {
     assert!(text.contains("## Failed\n\n- `grad-norm`, seed 0: loss is not finite: step 12 of epoch 0\n"), "{text}");
     let csv = String::from_utf8(report.table_csv().unwrap()).unwrap();
     assert!(csv.contains("tiny,grad-norm,0,,,,,,,,,loss is not finite: step 12 of epoch 0\n"), "{csv}");
-    let plain = report.terminal(false);
+    let plain = report.terminal(&Screen::default());
     assert!(plain.contains("failed: grad-norm, seed 0: loss is not finite") && !plain.contains('\x1b'), "{plain}");
-    assert!(report.terminal(true).contains("\x1b[31mfailed: grad-norm"));
+    assert!(report.terminal(&Screen { colour: true, ..Screen::default() }).contains("\x1b[31mfailed: grad-norm"));
     let mut nothing = tiny().split_off(5);
     nothing[0].result.clean.clear();
     nothing[0].failed = Some("a full disk".into());
@@ -230,7 +230,7 @@ fn a_failed_part_is_shown_as_failed() {
 
 #[test]
 fn the_terminal_table_is_aligned() {
-    let text = report(tiny()).terminal(false);
+    let text = report(tiny()).terminal(&Screen::default());
     let lines: Vec<&str> = text.lines().skip(2).take(5).collect();
     assert_eq!(lines[0], "recipe              clean  fgsm ε = 0.1  pgd ε = 0.1  pgd ε = 0.3  worst case ε = 0.1");
     assert_eq!(lines[2], "ce             90.0 ± 0.0   65.0 ± 21.2  50.0 ± 42.4  25.0 ± 35.4         45.0 ± 35.4");

@@ -23,9 +23,12 @@ pub(crate) fn leaderboard(session: &Session, arguments: &arguments::Leaderboard)
     session.result(
         || json!(board),
         || {
-            let mut text = board.markdown();
+            // Into a file it goes as Markdown, which other programs show.
+            let screen = session.screen();
+            let mut text = if screen.width.is_some() { board.terminal(&screen) } else { board.markdown() };
             if let Some(out) = &arguments.out {
-                text += &format!("\nwritten to {}: leaderboard.html, .md, .csv, .json\n", out.display());
+                let told = format!("written to {}: leaderboard.html, .md, .csv, .json", out.display());
+                text += &format!("\n{}\n", screen.wrapped(&told));
             }
             text
         },

@@ -46,9 +46,11 @@ pub(crate) fn show(session: &Session, report: &Report, out: Option<&Path>, writt
     session.result(
         || object(report, out),
         || {
-            let mut text = report.terminal(session.colour_stdout());
+            let screen = session.screen();
+            let mut text = report.terminal(&screen);
             if let Some(out) = out {
-                text += &format!("\nwritten to {}: {}\n", out.display(), names(out, written).join(", "));
+                let told = format!("written to {}: {}", out.display(), names(out, written).join(", "));
+                text += &format!("\n{}\n", screen.wrapped(&told));
             }
             text
         },

@@ -7,7 +7,7 @@ use crate::commands::report::{code, show};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_core::Record;
+use gauntlet_core::{Pictures, Record};
 use gauntlet_engine::{Filters, Row, Selection, Store, Suite, timestamp};
 use gauntlet_report::{Entry, Folder, Manifest, Report};
 use serde_json::{Value, json};
@@ -60,15 +60,13 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         // Another process may be about to write the same report.
         let _claim = context.store.claim_suites()?;
         let records = merge(&suite, records, &folder);
-        let pictures = records
-            .iter()
-            .filter_map(|r| {
-                let of = Entry { row: r.row.clone(), seed: r.seed };
-                Some((of, gauntlet_engine::pictures_of(&context.store, r)?))
-            })
-            .collect();
+        let stored = |of: fn(&Store, &Record) -> Option<Pictures>| {
+            let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
+            records.iter().filter_map(|r| Some((entry(r), of(&context.store, r)?))).collect()
+        };
+        let (pictures, strongest) = (stored(gauntlet_engine::pictures_of), stored(gauntlet_engine::strongest_of));
         let manifest = manifest(&suite, &records, arguments, shortened);
-        let folder_of = Folder { manifest, records, pictures, problems: Vec::new() };
+        let folder_of = Folder { manifest, records, pictures, strongest, problems: Vec::new() };
         folder_of.write(&folder)?;
         let report = Report::new(&folder_of)?;
         let written = report.publish(&folder_of, &out)?;

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// What every form says first.
-const CAPTION: &str = "Accuracy in percent under the worst case of the attacks named, mean over seeds, with the envelope of \
+pub(super) const CAPTION: &str = "Accuracy in percent under the worst case of the attacks named, mean over seeds, with the envelope of \
                        the seeds' 95 % intervals. A rank is one more than the number of entries whose interval lies above: \
                        entries with one rank cannot be told apart, and more examples would.";
 
@@ -46,7 +46,7 @@ struct Page<'a> {
     problems: &'a [String],
 }
 
-fn robust(s: &Ranked) -> String {
+pub(super) fn robust(s: &Ranked) -> String {
     let sd = if s.seeds > 1 { format!(" ± {:.1}", s.sd) } else { String::new() };
     format!("{:.1}{sd} ({:.1}–{:.1})", s.robust, s.low, s.high)
 }

@@ -4,6 +4,7 @@
 //! withstood is told beside it: a worst case is as hard as the hardest of them.
 
 mod forms;
+mod terminal;
 
 use crate::{Column, Folder, Report, Result};
 use gauntlet_core::{Eps, Norm, Record};

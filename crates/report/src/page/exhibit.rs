@@ -1,7 +1,9 @@
 //! The pictures that the page shows: of every row one training's, the first that has some.
+//!
+//! What the strongest attack does stands before what the quick one does: those examples are in the table.
 
 use super::pixels::Pixels;
-use crate::{Folder, Report};
+use crate::{Entry, Folder, Report};
 use gauntlet_core::{Picture, Pictures};
 
 /// Rows of a table of images.
@@ -16,19 +18,32 @@ pub(super) struct Exhibit<'a> {
     pub(super) seed: u64,
     pub(super) pictures: &'a Pictures,
     pub(super) pixels: Pixels,
+    /// Whether they are the adversarial examples of an attack of the suite, not the quick attack's.
+    pub(super) strongest: bool,
     classes: Vec<String>,
 }
 
-/// The rows that have pictures, in the report's order.
-pub(super) fn exhibits<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
+/// The rows that have pictures, in the report's order: adversarial examples, and where there are none the quick attack's.
+pub(super) fn attacked<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
+    exhibits(report, folder, &[&folder.strongest, &folder.pictures])
+}
+
+/// The rows that have input gradients.
+pub(super) fn gradients<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
+    exhibits(report, folder, &[&folder.pictures])
+}
+
+fn exhibits<'a>(report: &'a Report, folder: &'a Folder, from: &[&'a Vec<(Entry, Pictures)>]) -> Vec<Exhibit<'a>> {
     let of = |row: &'a String| {
         let drawable = |p: &Pictures| !p.shown.is_empty() && p.shape.0 * p.shape.1 * p.shape.2 > 0;
-        let (entry, pictures) = folder.pictures.iter().find(|(e, p)| e.row == *row && drawable(p))?;
+        let own = |list: &&'a Vec<(Entry, Pictures)>| list.iter().find(|(e, p)| e.row == *row && drawable(p));
+        let (entry, pictures) = from.iter().find_map(own)?;
         let record = folder.records.iter().find(|r| (&r.row, r.seed) == (&entry.row, entry.seed));
         let told = record.and_then(|r| r.result.configuration.get("classes")?.as_array());
         let name = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_string);
         let classes = told.into_iter().flatten().map(name).collect();
-        Some(Exhibit { row, seed: entry.seed, pictures, pixels: Pixels::of(pictures), classes })
+        let strongest = folder.strongest.iter().any(|(_, p)| std::ptr::eq(p, pictures));
+        Some(Exhibit { row, seed: entry.seed, pictures, pixels: Pixels::of(pictures), strongest, classes })
     };
     report.rows.iter().filter_map(of).collect()
 }
@@ -47,9 +62,10 @@ impl Exhibit<'_> {
         format!("{}{with}{:.0} %", self.class(class), 100.0 * probability)
     }
 
-    /// `pgd, 10 steps, ε = 0.3, seed 0`.
+    /// `autoattack, linf ε = 0.3, seed 0`, `quick attack (pgd, 10 steps), linf ε = 0.3, seed 0`.
     pub(super) fn attack(&self) -> String {
         let Pictures { attack, norm, eps, .. } = self.pictures;
+        let attack = if self.strongest { attack.clone() } else { format!("quick attack ({attack})") };
         format!("{attack}, {norm} ε = {eps}, seed {}", self.seed)
     }
 
@@ -109,8 +125,14 @@ mod tests {
         let (attack, eps) = ("pgd".to_string(), "0.1".parse().unwrap());
         let shape = (3, height, width);
         let pictures = Pictures { shape, attack, norm: gauntlet_core::Norm::Linf, eps, shown: vec![zero; 8] };
-        let one =
-            || Exhibit { row: "ce", seed: 0, pictures: &pictures, pixels: Pixels::of(&pictures), classes: Vec::new() };
+        let one = || Exhibit {
+            row: "ce",
+            seed: 0,
+            pictures: &pictures,
+            pixels: Pixels::of(&pictures),
+            strongest: false,
+            classes: Vec::new(),
+        };
         let all: Vec<Exhibit<'_>> = (0..rows).map(|_| one()).collect();
         let Extent { rows, examples, said } = Extent::of(&all, 8, |p| 3 * p.bytes(3));
         assert!(rows * examples * 3 * Pixels::of(&pictures).bytes(3) <= MOST);

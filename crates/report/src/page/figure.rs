@@ -9,7 +9,7 @@ fn open(subject: Subject) -> usize {
 }
 
 /// Bytes of pictures in a page; drawings after them are linked.
-const MOST: usize = 3_500_000;
+const MOST: usize = 3_400_000;
 
 /// All pictures of a subject.
 #[derive(Serialize)]

@@ -15,6 +15,9 @@ const OPEN: usize = 4;
 /// The examples of every row.
 #[derive(Serialize)]
 pub(super) struct Gallery {
+    /// Whether some rows show adversarial examples of the suite, and some what the quick attack does.
+    strongest: bool,
+    quick: bool,
     said: String,
     rows: Vec<Row>,
 }
@@ -60,9 +63,11 @@ impl Gallery {
         }
         // Three images of every example.
         let extent = Extent::of(exhibits, MOST, |p| 3 * p.bytes(3));
-        let rows = exhibits.iter().take(extent.rows).enumerate();
+        let shown = &exhibits[..extent.rows];
+        let (strongest, quick) = (shown.iter().any(|e| e.strongest), shown.iter().any(|e| !e.strongest));
+        let rows = shown.iter().enumerate();
         let rows = rows.map(|(r, exhibit)| row(exhibit, r >= OPEN, extent.examples)).collect::<Result<_>>()?;
-        Ok(Some(Gallery { said: extent.said, rows }))
+        Ok(Some(Gallery { strongest, quick, said: extent.said, rows }))
     }
 
     /// What its images add to the page.
@@ -111,7 +116,15 @@ fn perturbation(exhibit: &Exhibit<'_>, picture: &Picture) -> Result<Image> {
             format!("× {times}"),
         )
     } else {
-        ("no perturbation".to_string(), "none".to_string())
+        let why = match exhibit.strongest {
+            true if picture.clean.0 != picture.label => "wrong already",
+            true => "withstands",
+            false => "none",
+        };
+        (
+            format!("no perturbation{}", if exhibit.strongest { format!(": {why}") } else { String::new() }),
+            why.to_string(),
+        )
     };
     Ok(Image { uri: exhibit.pixels.perturbation(picture)?, alt, text, wrong: false })
 }

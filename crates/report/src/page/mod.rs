@@ -58,8 +58,8 @@ impl Report {
     /// An image cannot be encoded, the template refuses what it is given.
     pub fn page(&self, folder: &Folder, plots: &[Plot]) -> Result<String> {
         let flags = flags::raised(&folder.records);
-        let exhibits = exhibit::exhibits(self, folder);
-        let (gallery, gradients) = (Gallery::of(&exhibits)?, Gradients::of(&exhibits)?);
+        let gallery = Gallery::of(&exhibit::attacked(self, folder))?;
+        let gradients = Gradients::of(&exhibit::gradients(self, folder))?;
         let taken = gallery.as_ref().map_or(0, Gallery::bytes) + gradients.as_ref().map_or(0, Gradients::bytes);
         let page = Page {
             style: include_str!("style.css"),

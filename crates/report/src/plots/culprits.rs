@@ -2,33 +2,31 @@
 
 use super::palette::{PALE, REST, SERIES};
 use super::{Plot, Subject, bars, one, parts, slug, strictest};
-use crate::{Report, Result};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attacked, Eps, Norm, Record};
+use crate::{Broken, Report, Result};
+use gauntlet_core::Record;
+use std::collections::BTreeSet;
 
 /// Rows of one picture.
 const MOST: usize = 30;
 
-/// Who broke the i-th example of a record; none if it stood.
-type Blame<'a> = Box<dyn Fn(&Record, usize) -> Option<String> + 'a>;
-
-/// Who is blamed in one picture, and how an example is.
+/// Who is blamed in one picture, and for how many examples of each training.
 struct Trial<'a> {
     title: String,
     name: String,
-    culprits: Vec<String>,
-    blame: Blame<'a>,
+    culprits: Vec<&'a str>,
+    blame: Vec<(&'a Broken, &'a str, u64)>,
 }
 
 /// A picture for every ensemble, and for all attacks together, at every norm and ε.
 pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     for (_, norm, eps) in strictest::columns(&report.columns) {
-        for trial in trials(records, norm, &eps) {
+        let here: Vec<&Broken> = report.broken.iter().filter(|b| (b.norm, &b.eps) == (norm, &eps) && b.n > 0).collect();
+        for trial in trials(&here, records) {
             for (range, file, of) in parts(report.rows.len(), MOST) {
                 let rows = &report.rows[range];
                 let bars: Vec<(String, Vec<f64>)> =
-                    rows.iter().filter_map(|row| Some((row.clone(), shares(&trial, records, row)?))).collect();
+                    rows.iter().filter_map(|row| Some((row.clone(), trial.shares(row)?))).collect();
                 if !bars.is_empty() {
                     plots.push(plot(&trial, &bars, &file, &of)?);
                 }
@@ -42,7 +40,7 @@ fn plot(trial: &Trial<'_>, bars: &[(String, Vec<f64>)], file: &str, of: &str) ->
     let title = format!("{}{of}", trial.title);
     let mut labels = vec![(PALE, "wrong without any attack".to_string())];
     // More culprits than colours share the last one.
-    labels.extend(trial.culprits.iter().enumerate().map(|(k, c)| (SERIES[k.min(SERIES.len() - 1)], c.clone())));
+    labels.extend(trial.culprits.iter().enumerate().map(|(k, c)| (SERIES[k.min(SERIES.len() - 1)], c.to_string())));
     labels.push((REST, "withstood".to_string()));
     let mut header = vec!["recipe".to_string()];
     header.extend(labels.iter().map(|(_, l)| format!("{l}, %")));
@@ -65,89 +63,79 @@ fn plot(trial: &Trial<'_>, bars: &[(String, Vec<f64>)], file: &str, of: &str) ->
     })
 }
 
-fn trials<'a>(records: &'a [Record], norm: Norm, eps: &'a Eps) -> Vec<Trial<'a>> {
+/// The trials of one norm and ε.
+fn trials<'a>(here: &[&'a Broken], records: &[Record]) -> Vec<Trial<'a>> {
+    let whole = || here.iter().copied().filter(|b| b.stage.is_empty());
+    let Some(place) = here.first() else { return Vec::new() };
+    let (at, file) = (strictest::budget(place.norm, &place.eps), format!("{}-{}", place.norm, place.eps));
     let mut attacks: Vec<&str> = Vec::new();
-    let mut ensembles: Vec<&str> = Vec::new();
-    for cell in records.iter().flat_map(|r| cells(r, norm, eps)) {
-        if !attacks.contains(&cell.attack.as_str()) {
-            attacks.push(&cell.attack);
-        }
-        if !ensembles.contains(&cell.attack.as_str()) && cell.verdicts.iter().any(|v| !v.broken_by.is_empty()) {
-            ensembles.push(&cell.attack);
+    for b in whole() {
+        if !attacks.contains(&b.attack.as_str()) {
+            attacks.push(&b.attack);
         }
     }
-    let mut trials: Vec<Trial<'a>> = ensembles.into_iter().map(|e| stages(records, norm, eps, e)).collect();
+    let staged = |attack: &&&str| here.iter().any(|b| b.attack == **attack && !b.stage.is_empty());
+    let within = |ensemble: &&'a str| {
+        let blame = stages(here, ensemble);
+        Trial {
+            title: format!("What broke first, within {ensemble} at {at}"),
+            name: format!("broken-within-{}", slug(&format!("{ensemble}-{file}"))),
+            culprits: ordered(&blame, records, ensemble),
+            blame,
+        }
+    };
+    let mut trials: Vec<Trial<'a>> = attacks.iter().filter(staged).map(within).collect();
     if attacks.len() > 1 {
         trials.push(Trial {
-            title: format!("What broke first, of all attacks at {}", strictest::budget(norm, eps)),
-            name: format!("broken-by-{}", slug(&format!("{norm}-{eps}"))),
-            culprits: attacks.iter().map(ToString::to_string).collect(),
-            blame: Box::new(move |record, i| cells(record, norm, eps).find(|c| broken(c, i)).map(|c| c.attack.clone())),
+            title: format!("What broke first, of all attacks at {at}"),
+            name: format!("broken-by-{}", slug(&file)),
+            blame: whole().map(|b| (b, b.attack.as_str(), b.first)).collect(),
+            culprits: attacks,
         });
     }
     trials
 }
 
-fn stages<'a>(records: &'a [Record], norm: Norm, eps: &'a Eps, ensemble: &'a str) -> Trial<'a> {
-    let of = move |record: &'a Record| cells(record, norm, eps).find(move |c| c.attack == ensemble);
-    let mut culprits: Vec<String> = Vec::new();
-    for cell in records.iter().filter_map(of) {
-        for i in (0..cell.verdicts.len()).filter(|i| broken(cell, *i)) {
-            let culprit = stage(cell, i);
-            if !culprits.iter().any(|c| c == culprit) {
-                culprits.push(culprit.to_string());
-            }
+/// What the stages of an ensemble broke; the ensemble itself where the stage was not kept.
+fn stages<'a>(here: &[&'a Broken], ensemble: &str) -> Vec<(&'a Broken, &'a str, u64)> {
+    let own: Vec<&'a Broken> = here.iter().copied().filter(|b| b.attack == ensemble).collect();
+    let blame = |b: &&'a Broken| {
+        if !b.stage.is_empty() {
+            return (*b, b.stage.as_str(), b.broken);
         }
-    }
-    // In the order of the ensemble where its parameters tell it, else by name: never by chance.
-    culprits.sort();
-    if let Some(cell) = records.iter().find_map(of) {
+        let parts = own.iter().filter(|s| (&s.row, s.seed) == (&b.row, b.seed) && !s.stage.is_empty());
+        (*b, b.attack.as_str(), b.broken - parts.map(|s| s.broken).sum::<u64>())
+    };
+    own.iter().map(blame).collect()
+}
+
+/// Who broke anything, in the order of the ensemble where its parameters tell it, else by name: never by chance.
+fn ordered<'a>(blame: &[(&'a Broken, &'a str, u64)], records: &[Record], ensemble: &str) -> Vec<&'a str> {
+    let names: BTreeSet<&str> = blame.iter().filter(|b| b.2 > 0).map(|b| b.1).collect();
+    let mut culprits: Vec<&str> = names.into_iter().collect();
+    if let Some(cell) = records.iter().flat_map(|r| &r.result.attacked).find(|c| c.attack == ensemble) {
         let text = cell.parameters.to_string();
         culprits.sort_by_key(|c| text.find(&format!("\"{c}\"")).unwrap_or(usize::MAX));
     }
-    Trial {
-        title: format!("What broke first, within {ensemble} at {}", strictest::budget(norm, eps)),
-        name: format!("broken-within-{}", slug(&format!("{ensemble}-{norm}-{eps}"))),
-        culprits,
-        blame: Box::new(move |record, i| {
-            let cell = cells(record, norm, eps).find(|c| c.attack == ensemble)?;
-            broken(cell, i).then(|| stage(cell, i).to_string())
-        }),
-    }
+    culprits
 }
 
-/// The complete cells of a record at one norm and ε.
-fn cells<'a>(record: &'a Record, norm: Norm, eps: &'a Eps) -> impl Iterator<Item = &'a Attacked> {
-    let n = record.result.clean.len();
-    record.result.attacked.iter().filter(move |c| c.norm == norm && c.eps == *eps && c.verdicts.len() == n && n > 0)
-}
-
-/// The stage of an ensemble that broke an example; the ensemble itself where that was not kept.
-fn stage(cell: &Attacked, i: usize) -> &str {
-    let named = &cell.verdicts[i].broken_by;
-    if named.is_empty() { &cell.attack } else { named }
-}
-
-fn broken(cell: &Attacked, i: usize) -> bool {
-    matches!(cell.verdicts[i].fate, Fate::Broken | Fate::Carried)
-}
-
-/// Shares in percent over all seeds of a row: wrong clean, each culprit, withstood.
-fn shares(trial: &Trial<'_>, records: &[Record], row: &str) -> Option<Vec<f64>> {
-    let mut counts = vec![0u64; trial.culprits.len() + 2];
-    for record in records.iter().filter(|r| r.row == row && !r.result.attacked.is_empty()) {
-        for (i, clean) in record.result.clean.iter().enumerate() {
-            let place = if clean.label != clean.predicted {
-                0
-            } else {
-                match (trial.blame)(record, i) {
-                    Some(culprit) => 1 + trial.culprits.iter().position(|c| *c == culprit)?,
-                    None => counts.len() - 1,
-                }
-            };
-            counts[place] += 1;
+impl Trial<'_> {
+    /// Shares in percent over all seeds of a row that were attacked: wrong clean, each culprit, withstood.
+    fn shares(&self, row: &str) -> Option<Vec<f64>> {
+        let mut counts = vec![0u64; self.culprits.len() + 2];
+        let (mut all, mut right, mut seeds) = (0, 0, BTreeSet::new());
+        for (b, culprit, count) in self.blame.iter().filter(|b| b.0.row == row) {
+            if seeds.insert(b.seed) {
+                (all, right) = (all + b.n, right + b.right);
+            }
+            if let Some(place) = self.culprits.iter().position(|c| c == culprit) {
+                counts[1 + place] += count;
+            }
         }
+        let broken: u64 = counts.iter().sum();
+        let last = counts.len() - 1;
+        (counts[0], counts[last]) = (all - right, right - broken);
+        (all > 0).then(|| counts.iter().map(|c| 100.0 * *c as f64 / all as f64).collect())
     }
-    let all: u64 = counts.iter().sum();
-    (all > 0).then(|| counts.iter().map(|c| 100.0 * *c as f64 / all as f64).collect())
 }

@@ -25,15 +25,22 @@ struct Curve {
     points: Vec<Point>,
 }
 
+/// The curves of a row's trainings.
+fn trainings<'a>(row: &str, records: &'a [Record]) -> Vec<&'a [Epoch]> {
+    let trained = records.iter().filter(|r| r.row == row && !r.result.curve.is_empty());
+    trained.map(|r| r.result.curve.as_slice()).collect()
+}
+
+/// A row's accuracy in percent under the quick attack, epoch by epoch.
+pub(crate) fn course(row: &str, records: &[Record]) -> Vec<f64> {
+    over_seeds(&trainings(row, records), 100.0, &|e| Some(e.robust_accuracy)).into_iter().map(|p| p.y).collect()
+}
+
 /// A picture for every row that was trained.
 pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     for row in &report.rows {
-        let trainings: Vec<&[Epoch]> = records
-            .iter()
-            .filter(|r| r.row == *row && !r.result.curve.is_empty())
-            .map(|r| r.result.curve.as_slice())
-            .collect();
+        let trainings = trainings(row, records);
         let Some(first) = trainings.first().and_then(|t| t.first()) else { continue };
         let groups = groups(&trainings, first);
         let epochs = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
