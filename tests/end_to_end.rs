@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod arrows;
+mod ascents;
 mod attack;
 mod bench;
 mod conformance;

@@ -10,11 +10,12 @@ TABLE = Path(__file__).resolve().parents[2] / "reports/cuda/launches.csv"
 FEW, MANY = 2, 12
 COUNTS = {"launches": "launch", "products": "gemm", "allocations": "allocate", "uploads": "upload", "downloads": "download",
           "waits": "synchronise", "events": "event record"}
+NORMALISED = '{ name = "preactresnet18", mean = [0.49, 0.48, 0.45], std = [0.25, 0.24, 0.26] }'
 # Steps of gauntlet, and what candle's autograd is asked for beside them.
 STEPS = [("lenet-small", "ce", "ce"), ("lenet-small", "grad-norm", "grad-norm"), ("lenet-small", "attack", "attack"),
          ("lenet-small", "fgsm-aug", None), ("lenet-small", "direction-matching", None), ("lenet-small", "pgd-at", None),
          ("madry-cnn", "ce", None), ("madry-cnn", "grad-norm", None), ("preactresnet18", "ce", None),
-         ("preactresnet18", "pgd-at", None)]
+         ("preactresnet18", "pgd-at", None), (NORMALISED, "ce", None)]
 
 
 def counts(command, emulator, **more):
@@ -44,7 +45,7 @@ def main():
         def ours(n):
             return [gauntlet, "bench", "step", "--device", "cuda", "--model", model, "--recipe", recipe, "--batch", "8",
                     "--seconds", "0", "--least", str(n), "--threads", "1"]
-        row = {"model": model, "step": recipe, **per_step(ours, emulator)}
+        row = {"model": "preactresnet18, normalised" if model == NORMALISED else model, "step": recipe, **per_step(ours, emulator)}
         # The stopwatch waits once a step.
         row["waits"] -= 1
         if row["uploads"] > (recipe == "pgd-at") or row["downloads"] or row["waits"] or row["events"]:

@@ -5,7 +5,7 @@ struct NAME(Shape) {
 };
 
 // Image (N, C, H, W) to columns.
-KERNEL(NAME(im2col), u32 count, NAME(Shape) s, const T *x, T *columns) {
+KERNEL(NAME(im2col), u32 count, GIVEN(NAME(Shape)) s, const T *x, T *columns) {
     EACH(i, count) {
         u32 rest = i;
         u32 ox = rest % s.ow; rest /= s.ow;
@@ -21,7 +21,7 @@ KERNEL(NAME(im2col), u32 count, NAME(Shape) s, const T *x, T *columns) {
 }
 
 // Columns back to the image: every pixel adds up what was taken from it, always in the same order.
-KERNEL(NAME(col2im), u32 count, NAME(Shape) s, const T *columns, T *x) {
+KERNEL(NAME(col2im), u32 count, GIVEN(NAME(Shape)) s, const T *columns, T *x) {
     EACH(i, count) {
         u32 rest = i;
         u32 ix = rest % s.w; rest /= s.w;

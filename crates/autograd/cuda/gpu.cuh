@@ -13,6 +13,8 @@ typedef unsigned char u8;
 // A kernel whose threads wait for each other.
 #define KERNEL_OF_BLOCKS(name, ...) KERNEL(name, __VA_ARGS__)
 #define DEVICE static __device__ __forceinline__
+// A structure as a kernel's argument: read where it lies, not copied by every thread that takes its address.
+#define GIVEN(type) const __grid_constant__ type
 #endif
 
 // Elements of a grid-stride loop: any grid covers any n. Tensors have at most 2^31 elements, so that 32 bits count them.

@@ -1,7 +1,7 @@
 // Values that move without changing.
 
 // Transposition, broadcasting, cutting and joining: all are strides.
-KERNEL(NAME(copy), u32 n, Layout layout, const T *x, T *y) {
+KERNEL(NAME(copy), u32 n, GIVEN(Layout) layout, const T *x, T *y) {
     EACH(i, n) {
         u32 rest = i, from = layout.from_offset, to = layout.to_offset;
         for (int d = RANK - 1; d >= 0; d--) {

@@ -23,7 +23,7 @@ DEVICE u32 parameter_of(const Group *group, u32 i) {
 #endif
 
 // alarm[0]: the first step whose gradient was not finite (0: none); alarm[1 + k]: whether parameter k's was.
-KERNEL(NAME(watch), Group group, u32 first, u32 step, u32 *alarm) {
+KERNEL(NAME(watch), GIVEN(Group) group, u32 first, u32 step, u32 *alarm) {
     EACH(i, group.start[group.count]) {
         u32 k = parameter_of(&group, i);
         T g = ((const T *)group.gradient[k])[i - group.start[k]];
@@ -36,7 +36,7 @@ KERNEL(NAME(watch), Group group, u32 first, u32 step, u32 *alarm) {
 
 // After an alarm nothing moves any more: the weights stay those of the last good step.
 
-KERNEL(NAME(sgd), Group group, T lr, T momentum, T decay, u32 nesterov, u32 begins, const u32 *alarm) {
+KERNEL(NAME(sgd), GIVEN(Group) group, T lr, T momentum, T decay, u32 nesterov, u32 begins, const u32 *alarm) {
     u32 stop = alarm[0];
     EACH(i, group.start[group.count]) {
         u32 k = parameter_of(&group, i);
@@ -55,7 +55,7 @@ KERNEL(NAME(sgd), Group group, T lr, T momentum, T decay, u32 nesterov, u32 begi
 }
 
 // size = lr / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t); decoupled: AdamW, with shrink = 1 - lr * decay.
-KERNEL(NAME(adam), Group group, T b1, T b2, T k1, T k2, T size, T root, T eps, T decay, T shrink, u32 decoupled,
+KERNEL(NAME(adam), GIVEN(Group) group, T b1, T b2, T k1, T k2, T size, T root, T eps, T decay, T shrink, u32 decoupled,
        const u32 *alarm) {
     u32 stop = alarm[0];
     EACH(i, group.start[group.count]) {

@@ -1,7 +1,7 @@
 //! Input normalisation as a layer of the model, and a layer's weight and bias by name.
 
 use gauntlet_autograd::Var;
-use gauntlet_autograd::kernels::numbers_like;
+use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::{Activation, Error, ModelInfo, Params, Result};
 
 /// (x − mean) / std per channel; `x (N, C, H, W)` in `[0, 1]`. Also checks the input's shape.
@@ -13,7 +13,7 @@ pub(crate) fn normalise(info: &ModelInfo, x: &Var) -> Result<Var> {
     if info.mean.is_empty() && info.std.is_empty() {
         return Ok(x.clone());
     }
-    let per_channel = |v: Vec<f64>| -> Result<Var> { Ok(Var::constant(numbers_like(&v, &[c], x.tensor())?)) };
+    let per_channel = |v: Vec<f64>| -> Result<Var> { Ok(Var::constant(constant_like(&v, &[c], x.tensor())?)) };
     let std = |i: usize| info.std.get(i).copied().unwrap_or(1.0);
     let mean = |i: usize| info.mean.get(i).copied().unwrap_or(0.0);
     let scale = per_channel((0..c).map(|i| 1.0 / std(i)).collect())?;

@@ -13,7 +13,7 @@ pub(crate) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Clean, each attack × ε in the record's order, worst cases where several attacks share a norm and ε.
+    /// Clean, each attack × ε in the record's order, worst cases where several attacks share a norm and ε and none failed.
     pub(crate) fn of(record: &'a Record) -> Answers<'a> {
         let clean = &record.result.clean;
         if clean.is_empty() {
@@ -35,7 +35,8 @@ impl<'a> Answers<'a> {
             columns.push((Column::Attack { attack, norm, eps }, robust));
         }
         worst.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let several = worst.into_iter().filter(|w| w.2 > 1);
+        // Without the attack that failed it would be the best of the worst cases.
+        let several = worst.into_iter().filter(|w| w.2 > 1 && record.failed.is_none());
         columns.extend(several.map(|(norm, eps, _, all)| (Column::Worst { norm, eps }, all)));
         Answers { record, columns }
     }

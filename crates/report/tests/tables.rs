@@ -222,6 +222,14 @@ fn a_failed_part_is_shown_as_failed() {
     let plain = report.terminal(&Screen::default());
     assert!(plain.contains("failed: grad-norm, seed 0: loss is not finite") && !plain.contains('\x1b'), "{plain}");
     assert!(report.terminal(&Screen { colour: true, ..Screen::default() }).contains("\x1b[31mfailed: grad-norm"));
+    // Two attacks that ran and a third that did not: the worst of the two would flatter.
+    let cells = [("fgsm", "0.1", "RRRRRRRRRB"), ("pgd", "0.1", "RRRRRRRRBB")];
+    let mut record = records::record("half", 0, serde_json::json!([]), &cells);
+    let sound = self::report(vec![record.clone()]).markdown();
+    record.failed = Some("autoattack: a full disk".into());
+    let half = self::report(vec![record]).markdown();
+    assert!(sound.contains("| half | 100.0 | 90.0 | 80.0 | 80.0 |"), "{sound}");
+    assert!(half.contains("| half † | 100.0 | 90.0 | 80.0 |") && !half.contains("| 80.0 | 80.0 |"), "{half}");
     let mut nothing = tiny().split_off(5);
     nothing[0].result.clean.clear();
     nothing[0].failed = Some("a full disk".into());

@@ -104,6 +104,17 @@ int release(Address address) {
     free((void *)address);
     return SUCCESS;
 }
+// Factors of a product of f32 lose 13 bits, the nearest kept.
+bool tf32 = false;
+inline double factor(float value) {
+    if (!tf32) return value;
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    bits = (bits + 0x0FFF + (bits >> 13 & 1)) & ~0x1FFFu;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+inline double factor(double value) { return value; }
 thread_local void *current = nullptr;
 char context, stream, blas, pool, generator;
 } // namespace
@@ -247,7 +258,7 @@ int cuGraphDestroy(void *handle) {
 int cublasCreate_v2(void **handle) { return *handle = &blas, SUCCESS; }
 int cublasDestroy_v2(void *) { return SUCCESS; }
 int cublasSetStream_v2(void *, void *) { return SUCCESS; }
-int cublasSetMathMode(void *, int) { return count("precision"), SUCCESS; }
+int cublasSetMathMode(void *, int mode) { return tf32 = mode == 3, SUCCESS; }
 int curandCreateGenerator(void **handle, int) { return *handle = &generator, SUCCESS; }
 int curandSetPseudoRandomGeneratorSeed(void *, unsigned long long) { return SUCCESS; }
 int curandSetStream(void *, void *) { return SUCCESS; }
@@ -268,18 +279,17 @@ static int gemm(int ta, int tb, int m, int n, int k, const T *alpha, const T *a,
     return submit([=] {
         std::vector<double> sums(m), column(k);
         for (int j = 0; j < n; j++) {
-            for (int l = 0; l < k; l++) column[l] = b[tb ? (size_t)l * ldb + j : (size_t)j * ldb + l];
+            for (int l = 0; l < k; l++) column[l] = factor(b[tb ? (size_t)l * ldb + j : (size_t)j * ldb + l]);
             sums.assign(m, 0);
             if (ta) {
                 for (int i = 0; i < m; i++) {
                     const T *row = a + (size_t)i * lda;
-                    for (int l = 0; l < k; l++) sums[i] += row[l] * column[l];
+                    for (int l = 0; l < k; l++) sums[i] += factor(row[l]) * column[l];
                 }
             } else {
                 for (int l = 0; l < k; l++) {
                     const T *row = a + (size_t)l * lda;
-                    double factor = column[l];
-                    for (int i = 0; i < m; i++) sums[i] += row[i] * factor;
+                    for (int i = 0; i < m; i++) sums[i] += factor(row[i]) * column[l];
                 }
             }
             T *to = c + (size_t)j * ldc;

@@ -17,6 +17,7 @@ void barrier();
 // Blocks run one after the other, so one copy serves them all.
 #define __shared__ static
 #define DEVICE static inline
+#define GIVEN(type) const type
 
 // A kernel by name: how to call it with the driver's array of argument addresses, and how large each argument is.
 struct Kernel {

@@ -99,8 +99,10 @@ pub(super) fn failed(op: &'static str) -> impl Fn(candle_core::cuda_backend::cud
     move |error| Error::Gpu { op, why: error.to_string() }
 }
 
+/// Device, kernel, element type.
+type Name = (DeviceId, &'static str, &'static str);
 /// Functions found before: finding one asks the driver.
-static FOUND: Mutex<Option<HashMap<(DeviceId, &'static str, &'static str), CudaFunction>>> = Mutex::new(None);
+static FOUND: Mutex<Option<HashMap<Name, CudaFunction>>> = Mutex::new(None);
 
 fn function<T: Element>(device: &CudaDevice, kernel: &'static str) -> Result<CudaFunction> {
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);

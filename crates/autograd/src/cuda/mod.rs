@@ -6,6 +6,7 @@
 
 mod attack;
 mod classification;
+mod constants;
 mod convolution;
 mod elementwise;
 mod gemm;
@@ -21,6 +22,7 @@ mod reduce;
 pub(crate) use classification::{
     best_column, cross_entropy, cross_entropy_slope, gather_labels, log_softmax, one_hot, scatter_labels,
 };
+pub(crate) use constants::constant;
 pub(crate) use convolution::{conv2d, conv2d_input_grad, conv2d_weight_grad};
 pub(crate) use elementwise::{Binary, Unary, add_into, binary, blend, channel_affine, fill, mask_below, unary};
 pub(crate) use gemm::matmul;

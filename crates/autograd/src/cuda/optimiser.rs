@@ -132,7 +132,9 @@ pub fn update<T: Element>(how: Update, from: &[Moments], t: u64, alarm: &Alarm) 
 }
 
 /// Addresses of a chunk, its results, and what must live until the launch.
-fn group<T: Element>(device: &CudaDevice, chunk: &[Moments]) -> Result<(Box<Group>, Vec<Made<T>>, Vec<Tensor>)> {
+type Grouped<T> = (Box<Group>, Vec<Made<T>>, Vec<Tensor>);
+
+fn group<T: Element>(device: &CudaDevice, chunk: &[Moments]) -> Result<Grouped<T>> {
     let mut group = Box::new(Group { count: chunk.len() as u32, ..Group::default() });
     let (mut made, mut kept) = (Vec::new(), Vec::new());
     for (i, m) in chunk.iter().enumerate() {

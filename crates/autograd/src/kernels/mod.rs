@@ -24,7 +24,7 @@ pub use awake::awake;
 pub use map::blend;
 pub use map::pass;
 pub use select::{argmax_rows, one_hot, runner_up, select_rows};
-pub use slice::{OnGpu, Real, View, by_dtype_names, numbers_like, ones_like, values, zeros_like};
+pub use slice::{OnGpu, Real, View, by_dtype_names, constant_like, numbers_like, ones_like, values, zeros_like};
 pub(crate) use slice::{by_dtype, dense, from_vec, on_gpu, view};
 
 /// Work compiled for the widest vectors of this CPU: implement `run` with `#[inline(always)]`, and call nothing in it that

@@ -161,6 +161,21 @@ pub fn numbers_like(values: &[f64], dims: &[usize], like: &Tensor) -> Result<Ten
     })
 }
 
+/// The same for a few numbers that come again and again: a GPU is sent them once.
+///
+/// # Errors
+/// A count that is not the product of `dims`.
+pub fn constant_like(values: &[f64], dims: &[usize], like: &Tensor) -> Result<Tensor> {
+    on_gpu!(
+        like,
+        by_dtype!("constant_like", like, T => {
+            let values: Vec<T> = values.iter().map(|v| <T as Real>::of(*v)).collect();
+            crate::cuda::constant::<T>(&values, dims, like)
+        })
+    );
+    numbers_like(values, dims, like)
+}
+
 /// A tensor from computed values.
 pub(crate) fn from_vec<T: Real>(values: Vec<T>, dims: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)

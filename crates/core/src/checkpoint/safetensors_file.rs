@@ -78,3 +78,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     }
     Ok(Contents { tensors, ordered: false, metadata, notes: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row numbers of a data set, above what an f32 counts.
+    #[test]
+    fn whole_numbers_stay_whole() {
+        let rows = Tensor::new(&[3i64, (1 << 40) + 1, -7], &Device::Cpu).unwrap();
+        let bytes = to_bytes([("rows", &rows)].into_iter(), HashMap::new()).unwrap();
+        let (tensors, _) = from_bytes("here", &bytes).unwrap();
+        assert_eq!(tensors["rows"].to_vec1::<i64>().unwrap(), [3, (1 << 40) + 1, -7]);
+    }
+}
