@@ -8,7 +8,7 @@ fn everything_that_a_suite_can_name_is_listed() {
     let wanted: [(&str, &[&str]); 5] = [
         ("recipes", &["ce", "grad-norm", "direction-matching", "fgsm-aug", "pgd-at"]),
         ("attacks", &["fgsm", "pgd", "noise"]),
-        ("models", &["linear", "mlp", "lenet-small", "madry-cnn", "trades-smallcnn", "preactresnet18"]),
+        ("models", &["linear", "mlp", "lenet-small", "madry-cnn", "trades-smallcnn", "preactresnet18", "wideresnet"]),
         ("datasets", &["glyphs", "mnist", "fashion-mnist", "cifar10", "tiny"]),
         ("suites", &["quickstart", "mnist-recipes"]),
     ];

@@ -41,9 +41,9 @@ say "every derivative"
 say "one checkpoint under PGD and AutoAttack, CPU and GPU: at most 0.2 points apart"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-"$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 3 --runs "$work/runs" --out "$work/model" \
-    --recipe '{ name = "pgd-at", eps = "0.1", attack = { name = "pgd", steps = 5 } }' --device cuda
-checkpoint="$(find "$work/model" -name '*.safetensors' | head -1)"
+checkpoint="$work/model.safetensors"
+"$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 4 --runs "$work/runs" --out "$checkpoint" --device cuda \
+    --recipe '{ name = "pgd-at", eps = "0.1", ramp = 2.0, attack = { name = "pgd", steps = 5 } }' > /dev/null
 for attack in pgd autoattack; do
     for device in cpu cuda; do
         "$gauntlet" --quiet --json attack --checkpoint "$checkpoint" --model lenet-small --data glyphs --attack "$attack" --norm linf \
@@ -62,7 +62,7 @@ done
 
 say "a training twice: the same weights"
 for i in 1 2; do
-    "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 1 --runs "$work/again$i" --recipe ce --out "$work/out$i" --device cuda \
+    "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 1 --runs "$work/again$i" --recipe ce --out "$work/again$i.safetensors" --device cuda \
         --json | grep -o '"checkpoint_sha256":"[^"]*"' > "$work/sha$i"
 done
 cmp "$work/sha1" "$work/sha2"

@@ -90,9 +90,49 @@ class PreActResNet18(nn.Module):
         return self.linear(y.mean((2, 3)))
 
 
+class WideBlock(nn.Module):
+    def __init__(self, cin, cout, stride, act):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(cin), nn.Conv2d(cin, cout, 3, stride=stride, padding=1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(cout), nn.Conv2d(cout, cout, 3, padding=1, bias=False)
+        self.act = act
+        if cin != cout:
+            self.convShortcut = nn.Conv2d(cin, cout, 1, stride=stride, bias=False)
+
+    def forward(self, x):
+        active = self.act(self.bn1(x))
+        shortcut = self.convShortcut(active) if hasattr(self, "convShortcut") else x
+        return self.conv2(self.act(self.bn2(self.conv1(active)))) + shortcut
+
+
+class WideGroup(nn.Module):
+    def __init__(self, n, cin, cout, stride, act):
+        super().__init__()
+        self.layer = nn.Sequential(*(WideBlock(cin if i == 0 else cout, cout, stride if i == 0 else 1, act) for i in range(n)))
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class WideResNet(nn.Module):
+    def __init__(self, act, depth, width):
+        super().__init__()
+        self.act, n, k = act(), (depth - 4) // 6, width
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.block1 = WideGroup(n, 16, 16 * k, 1, self.act)
+        self.block2 = WideGroup(n, 16 * k, 32 * k, 2, self.act)
+        self.block3 = WideGroup(n, 32 * k, 64 * k, 2, self.act)
+        self.bn1, self.fc = nn.BatchNorm2d(64 * k), nn.Linear(64 * k, 10)
+
+    def forward(self, x):
+        y = self.block3(self.block2(self.block1(self.conv1(x))))
+        y = F.avg_pool2d(self.act(self.bn1(y)), 8)
+        return self.fc(y.flatten(1))
+
+
 BUILD = {
     "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "cnn4": cnn4, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
-    "preactresnet18": PreActResNet18,
+    "preactresnet18": PreActResNet18, "wideresnet-16-2": lambda act: WideResNet(act, 16, 2),
 }
 
 

@@ -383,7 +383,7 @@ pub(crate) struct BenchStep {
     /// Examples per step
     #[arg(long, default_value = "128")]
     pub(crate) batch: NonZeroUsize,
-    /// Height and width of the images (default: 28, one channel; preactresnet18: 32, three channels)
+    /// Height and width of the images (default: 28, one channel; preactresnet18 and wideresnet: 32, three channels)
     #[arg(long)]
     pub(crate) side: Option<NonZeroUsize>,
     /// f32 or f64

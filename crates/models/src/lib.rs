@@ -1,5 +1,6 @@
 //! Architectures with PyTorch's parameter names. Inputs are pixels in `[0, 1]`; normalisation is a layer inside the model.
 
+mod batch_norm;
 mod candle_module;
 mod cnn4;
 mod hidden;
@@ -12,6 +13,7 @@ mod normalise;
 mod preactresnet18;
 mod settings;
 mod trades_smallcnn;
+mod wideresnet;
 
 pub use candle_module::CandleModule;
 pub use settings::Settings;
@@ -30,5 +32,6 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     registry.models.add(cnn4::SPEC)?;
     registry.models.add(madry_cnn::SPEC)?;
     registry.models.add(trades_smallcnn::SPEC)?;
-    registry.models.add(preactresnet18::SPEC)
+    registry.models.add(preactresnet18::SPEC)?;
+    registry.models.add(wideresnet::SPEC)
 }

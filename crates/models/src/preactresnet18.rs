@@ -1,10 +1,11 @@
 //! The pre-activation ResNet-18 of adversarial training on CIFAR-10.
 
+use crate::batch_norm;
 use crate::normalise::{linear, normalise};
 use crate::settings::{self, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{BatchStats, Init, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
 use std::sync::Arc;
 
 /// Registration.
@@ -21,9 +22,6 @@ pub const SPEC: Spec<BuildModel> = Spec {
     },
 };
 
-const EPS: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
-
 /// `conv1`, `layer{1..4}.{0,1}.{bn1,conv1,bn2,conv2,shortcut.0}`, `bn`, `linear`, as in the authors' repositories.
 ///
 /// A block computes conv2(act(bn2(conv1(act(bn1(x)))))) + shortcut(x), as in Wong et al.'s code (other versions let the
@@ -35,40 +33,6 @@ fn blocks() -> impl Iterator<Item = (usize, usize, usize, usize, usize)> {
     [(1, 64, 64, 1), (2, 64, 128, 2), (3, 128, 256, 2), (4, 256, 512, 2)]
         .into_iter()
         .flat_map(|(layer, from, to, stride)| [(layer, 0, from, to, stride), (layer, 1, to, to, 1)])
-}
-
-impl PreActResNet18 {
-    fn norm_specs(name: &str, channels: usize) -> [ParamSpec; 4] {
-        let spec = |leaf: &str, value, trainable| ParamSpec {
-            name: format!("{name}.{leaf}"),
-            shape: vec![channels],
-            init: Init::Constant(value),
-            trainable,
-        };
-        [
-            spec("weight", 1.0, true),
-            spec("bias", 0.0, true),
-            spec("running_mean", 0.0, false),
-            spec("running_var", 1.0, false),
-        ]
-    }
-
-    fn norm(params: &Params, name: &str, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
-        let get = |leaf: &str| params.get(&format!("{name}.{leaf}"));
-        let (gamma, beta) = (get("weight")?, get("bias")?);
-        if pass.mode == Mode::Eval {
-            return Ok(x.batch_norm_eval(
-                gamma,
-                beta,
-                get("running_mean")?.tensor(),
-                get("running_var")?.tensor(),
-                EPS,
-            )?);
-        }
-        let (y, mean, var) = x.batch_norm_train(gamma, beta, EPS)?;
-        pass.stats.push(BatchStats { layer: name.to_string(), mean, var, momentum: MOMENTUM });
-        Ok(y)
-    }
 }
 
 impl Network for PreActResNet18 {
@@ -85,15 +49,15 @@ impl Network for PreActResNet18 {
         let mut specs = vec![conv("conv1", &[64, c, 3, 3])];
         for (layer, block, from, to, stride) in blocks() {
             let name = format!("layer{layer}.{block}");
-            specs.extend(Self::norm_specs(&format!("{name}.bn1"), from));
+            specs.extend(batch_norm::specs(&format!("{name}.bn1"), from));
             specs.push(conv(&format!("{name}.conv1"), &[to, from, 3, 3]));
-            specs.extend(Self::norm_specs(&format!("{name}.bn2"), to));
+            specs.extend(batch_norm::specs(&format!("{name}.bn2"), to));
             specs.push(conv(&format!("{name}.conv2"), &[to, to, 3, 3]));
             if stride != 1 || from != to {
                 specs.push(conv(&format!("{name}.shortcut.0"), &[to, from, 1, 1]));
             }
         }
-        specs.extend(Self::norm_specs("bn", 512));
+        specs.extend(batch_norm::specs("bn", 512));
         specs.extend(self.0.layer("linear", &[self.0.info.classes, 512], None));
         specs
     }
@@ -105,14 +69,14 @@ impl Network for PreActResNet18 {
         let mut y = conv("conv1", &normalise(&self.0.info, x)?, 1, 1)?;
         for (layer, block, from, to, stride) in blocks() {
             let name = format!("layer{layer}.{block}");
-            let active = act.apply(&Self::norm(params, &format!("{name}.bn1"), &y, pass)?)?;
+            let active = act.apply(&batch_norm::apply(params, &format!("{name}.bn1"), &y, pass)?)?;
             let shortcut =
                 if stride != 1 || from != to { conv(&format!("{name}.shortcut.0"), &y, stride, 0)? } else { y };
             let inner = conv(&format!("{name}.conv1"), &active, stride, 1)?;
-            let inner = act.apply(&Self::norm(params, &format!("{name}.bn2"), &inner, pass)?)?;
+            let inner = act.apply(&batch_norm::apply(params, &format!("{name}.bn2"), &inner, pass)?)?;
             y = conv(&format!("{name}.conv2"), &inner, 1, 1)?.add(&shortcut)?;
         }
-        let y = act.apply(&Self::norm(params, "bn", &y, pass)?)?;
+        let y = act.apply(&batch_norm::apply(params, "bn", &y, pass)?)?;
         let (n, c) = (y.dim(0)?, y.dim(1)?);
         let pooled = y.mean_keepdim(&[2, 3])?.reshape(&[n, c])?;
         linear(params, "linear", &pooled)

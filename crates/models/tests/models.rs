@@ -42,6 +42,7 @@ fn parameter_counts_are_the_published_ones() {
         ("madry-cnn", (1, 28, 28), 3_274_634),
         ("trades-smallcnn", (1, 28, 28), 312_202),
         ("preactresnet18", (3, 32, 32), 11_172_170),
+        ("wideresnet", (3, 32, 32), 46_160_474),
     ] {
         let specs = model(json!({ "name": name }), input).specs();
         let total: usize = specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
@@ -144,6 +145,10 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
 #[test]
 fn the_residual_network_agrees_with_central_differences() {
     checked(json!({ "name": "preactresnet18", "activation": "softplus" }), (3, 8, 8), Mode::Eval, 1);
+    for mode in [Mode::Eval, Mode::Train] {
+        let wide = json!({ "name": "wideresnet", "depth": 10, "width": 1, "activation": "softplus" });
+        checked(wide, (3, 8, 8), mode, 2);
+    }
 }
 
 #[test]
@@ -203,6 +208,8 @@ fn bad_settings_are_named() {
     }
     let said = fail(json!({ "name": "maxout", "pieces": 1 }), (1, 28, 28));
     assert!(said.contains("maxout.pieces") && said.contains("at least 2"), "{said}");
+    assert!(fail(json!({ "name": "wideresnet", "depth": 33 }), (3, 32, 32)).contains("must be 6n + 4"));
+    assert!(fail(json!({ "name": "wideresnet", "width": 101 }), (3, 32, 32)).contains("at most 100"));
     assert!(fail(json!({ "name": "maxout", "pieces": 101 }), (1, 28, 28)).contains("at most 100"));
     assert!(
         fail(json!({ "name": "maxout", "activation": "gelu" }), (1, 28, 28)).contains("unknown parameter of maxout")

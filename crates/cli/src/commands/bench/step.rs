@@ -59,7 +59,7 @@ impl Bench {
         };
         let given = component::parse("model", &arguments.model)?;
         let (channels, side) = match given.get("name").and_then(Value::as_str) {
-            Some("preactresnet18") => (3, 32),
+            Some("preactresnet18" | "wideresnet") => (3, 32),
             _ => (1, 28),
         };
         let side = arguments.side.map_or(side, |s| s.get());
@@ -147,7 +147,9 @@ impl Bench {
             memory.into_iter().map(there).collect::<Result<Memory, gauntlet_core::Error>>()?
         };
         let optimiser = match network.info().name.as_str() {
-            "preactresnet18" => Optimiser::Sgd { lr: 0.01, momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
+            "preactresnet18" | "wideresnet" => {
+                Optimiser::Sgd { lr: 0.01, momentum: 0.9, nesterov: false, weight_decay: 5e-4 }
+            }
             _ => Optimiser::Adam { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
         };
         let mut state = OptimiserState::default();
