@@ -6,9 +6,9 @@
 use candle_core::DType;
 use gauntlet_core::{Compute, Processor, Record, Registry, checkpoint};
 use gauntlet_data::{Catalogue, Split};
-use gauntlet_engine::{Context, Images, Store, Suite, run_on};
+use gauntlet_engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Bright in one of three corners, with noise: learnt in a few steps.
 fn split((c, side): (usize, usize), n: usize, salt: usize) -> Split {
@@ -45,13 +45,15 @@ fn run(text: &str, shape: (usize, usize), (train, test): (usize, usize), process
     };
     let context = Context {
         dtype: DType::F64,
-        compute: Compute::open(processor, false).unwrap(),
+        // The emulated driver takes its time with 256 images.
+        compute: Compute::open(processor, false).unwrap().in_blocks_of(4),
         ..Context::new(&registry, &catalogue, Store::new(folder.path()), &stop)
     };
     let records = run_on(&suite, images, &context, &()).unwrap();
     for record in &records {
         assert_eq!(record.failed, None, "{}", record.row);
-        assert_eq!(record.provenance.device, if processor == Processor::Cpu { "cpu" } else { "cuda:0" });
+        let device = &record.provenance.device;
+        assert!(device.starts_with(if processor == Processor::Cpu { "cpu" } else { "cuda (" }), "{device}");
     }
     let weights = records.iter().map(|r| stored(folder.path(), &r.result.checkpoint_sha256)).collect();
     Ran { records, weights }
@@ -237,6 +239,55 @@ steps = 5
 eps = ["5.0"]
 "#;
     agree(text, (1, 12), (36, 9), 1e-8);
+}
+
+/// Stops a training at its fourth step.
+struct Brake(AtomicBool, AtomicUsize);
+
+impl Events for Brake {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Step { .. }) && self.1.fetch_add(1, Ordering::Relaxed) == 3 {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_training_ends_with_the_same_bits() {
+    let text = r#"format = 1
+name = "gpu"
+data = "glyphs"
+model = "lenet-small"
+train = { epochs = 40, batch = 12, validation = 0, optimiser = { name = "adam", lr = 0.001 } }
+[[row]]
+recipe = { name = "free-at", eps = "0.1", replays = 2 }
+[[attack]]
+name = "fgsm"
+eps = ["0.1"]
+"#;
+    let registry: Registry = gauntlet::app().registry().unwrap();
+    let catalogue = Catalogue::default();
+    let suite = Suite::load(text, "gpu.toml", &registry, &catalogue).unwrap();
+    let images = || Images {
+        train: split((1, 12), 30, 1),
+        test: split((1, 12), 3, 2),
+        classes: ["left", "right", "low"].map(String::from).to_vec(),
+    };
+    let run = |folder: &Path, brake: &Brake| {
+        let context = Context {
+            compute: Compute::open(Processor::Cuda(0), false).unwrap().in_blocks_of(4),
+            ..Context::new(&registry, &catalogue, Store::new(folder), &brake.0)
+        };
+        run_on(&suite, images(), &context, brake)
+    };
+    let never = || Brake(AtomicBool::new(false), AtomicUsize::new(1 << 20));
+    let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let want = run(whole.path(), &never()).unwrap().swap_remove(0);
+    let brake = Brake(AtomicBool::new(false), AtomicUsize::new(0));
+    assert!(matches!(run(halves.path(), &brake), Err(Error::Interrupted)));
+    let got = run(halves.path(), &never()).unwrap().swap_remove(0);
+    assert_eq!((got.failed, got.provenance.resumed), (None, 1));
+    assert_eq!(got.result.checkpoint_sha256, want.result.checkpoint_sha256);
 }
 
 /// Batch norm in train mode, crops and flips on the device, running statistics that move with the inner attack.

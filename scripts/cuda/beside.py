@@ -8,6 +8,7 @@ scripts/compare/run.py. `torch.compile` compiles the network; what it cannot do 
 import argparse
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,17 +30,25 @@ def cell(binary, model, recipe, batch, compiled, options):
     request = json.dumps({"model": model, "recipe": recipe, "batch": batch, "threads": 1, "seconds": options.seconds,
                           "least": 3, "device": "cuda", "compile": compiled})
     theirs, _ = torch_worker()
+    try:
+        return duel(theirs, binary, model, recipe, batch, compiled, request, options)
+    finally:
+        theirs.process.kill()
+
+
+def duel(theirs, binary, model, recipe, batch, compiled, request, options):
     ours = compare.Worker([binary, "--threads", "4", "--json", "--device", "cuda", "bench", "step", "--model", model, "--recipe",
                            recipe, "--batch", batch, "--seconds", options.seconds, "--least", 3, "--again"])
-    ours.read()
-    theirs.ask(request)
-    pairs, last = [], None
-    for _ in range(options.alternations):
-        a = theirs.ask(request)["ms_median"]
-        last = ours.ask("")
-        pairs.append((a, last["ms_median"]))
-    theirs.close()
-    ours.close()
+    try:
+        ours.read()
+        theirs.ask(request)
+        pairs, last = [], None
+        for _ in range(options.alternations):
+            a = theirs.ask(request)["ms_median"]
+            last = ours.ask("")
+            pairs.append((a, last["ms_median"]))
+    finally:
+        ours.process.kill()
     ratios = sorted(a / b for a, b in pairs)
     k = compare.rank(len(ratios))
     milliseconds = median(b for _, b in pairs)
@@ -47,6 +56,14 @@ def cell(binary, model, recipe, batch, compiled, options):
             "torch_ms": f"{median(a for a, _ in pairs):.3f}", "gauntlet_ms": f"{milliseconds:.3f}",
             "ratio": f"{median(ratios):.2f}", "ratio_low": f"{ratios[k - 1]:.2f}", "ratio_high": f"{ratios[-k]:.2f}",
             "pairs": len(pairs), "gflop_per_s": f"{last['gflop'] / milliseconds * 1e3:.0f}"}
+
+
+def write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def main():
@@ -69,15 +86,19 @@ def main():
                     if compiled and recipe == "grad-norm":
                         left.append(f"{model} {recipe} {batch}: torch.compile has no second derivative")
                         continue
-                    rows.append(cell(options.binary, model, recipe, batch, compiled, options))
+                    if compiled and not shutil.which("cc"):
+                        left.append("torch.compile needs a C compiler")
+                        continue
+                    try:
+                        rows.append(cell(options.binary, model, recipe, batch, compiled, options))
+                    except (SystemExit, OSError) as error:  # one that fails must not cost the others
+                        left.append(f"{model} {recipe} {batch}{' compiled' if compiled else ''}: {error}")
+                        continue
                     print(rows[-1], flush=True)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with open(options.out / "table.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+                    write(options.out / "table.csv", rows)
     gpu = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True)
-    commit = compare.shell("git", "rev-parse", "--short", "HEAD")
+    packed = ROOT / "commit"
+    commit = packed.read_text()[:7] if packed.exists() else compare.shell("git", "rev-parse", "--short", "HEAD")
     lines = ["# gauntlet and PyTorch on one GPU", "", f"{gpu.stdout.strip()}; PyTorch {version}, gauntlet {commit}. Milliseconds per step, f32 "
              "(no TF32 on either side), one wait per step.", "", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(str(row[c]) for c in COLUMNS) + " |" for row in rows]

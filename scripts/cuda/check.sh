@@ -3,18 +3,19 @@
 # recipe and attack on the emulated driver beside the CPU, and what a step asks of the driver. --write renews the counts.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-eval "$(bash scripts/cuda/toolchain.sh)"
+variables="$(bash scripts/cuda/toolchain.sh)"
+eval "$variables"
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 emulator="$(mktemp -d)"
 trap 'rm -rf "$emulator"' EXIT
 
 bash scripts/cuda/ptx.sh --check
 bash scripts/cuda/emulator/build.sh "$emulator"
-cargo clippy --release --locked --workspace --features cuda --lib --bins --test gpu --test gpu_runs -- -D warnings
+cargo clippy --release --locked --workspace --features cuda --lib --bins --test gpu --test gpu_optimisers --test gpu_runs -- -D warnings
 
 # The program starts without a GPU only where some driver is found; the emulated one it is, for the tests and nothing else.
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="env LD_LIBRARY_PATH=$emulator"
-cargo test --release --locked --features cuda --test gpu --test gpu_runs
+cargo test --release --locked --features cuda --test gpu --test gpu_optimisers --test gpu_runs
 cargo build --release --locked --features cuda --bin gauntlet --example candle_steps
 cp "$target/release/gauntlet" "$emulator/gauntlet"
 

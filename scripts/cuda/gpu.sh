@@ -6,16 +6,20 @@
 #
 # Libraries are taken from CUDA_LIBRARIES, else from an installed PyTorch for CUDA 13, else from scripts/cuda/toolchain.sh.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 data=()
-if [ "${1:-}" = --data-dir ]; then data=(--data-dir "$2"); fi
+if [ "${1:-}" = --data-dir ]; then
+    test -d "$2" || { echo "$2 is no folder" >&2; exit 2; }
+    data=(--data-dir "$(realpath "$2")")
+fi
+cd "$(dirname "$0")/../.."
 out=reports/cuda
 mkdir -p "$out"
 say() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
 libraries="${CUDA_LIBRARIES:-$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0] + "/cu13/lib")' 2>/dev/null || true)}"
 if [ ! -e "$libraries/libcublas.so.13" ]; then
-    eval "$(bash scripts/cuda/toolchain.sh)"
+    variables="$(bash scripts/cuda/toolchain.sh)"
+    eval "$variables"
     libraries="$CUDA_HOME/lib"
 fi
 # The driver's own library comes from the system: never the stubs.
@@ -27,13 +31,15 @@ if [ -x bin/gauntlet ]; then
     gauntlet="$PWD/bin/gauntlet"
     say "every operation, recipe and attack beside the CPU"
     bin/test-gpu
+    bin/test-gpu_optimisers
     bin/test-gpu_runs
 else
-    eval "$(bash scripts/cuda/toolchain.sh)"
+    variables="$(bash scripts/cuda/toolchain.sh)"
+    eval "$variables"
     cargo build --release --locked --features cuda --bin gauntlet
     gauntlet="${CARGO_TARGET_DIR:-$PWD/target}/release/gauntlet"
     say "every operation, recipe and attack beside the CPU"
-    cargo test --release --locked --features cuda --test gpu --test gpu_runs
+    cargo test --release --locked --features cuda --test gpu --test gpu_optimisers --test gpu_runs
 fi
 say "every derivative"
 "$gauntlet" doctor --device cuda | tee "$out/doctor.txt" | tail -2

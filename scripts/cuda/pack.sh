@@ -3,16 +3,17 @@
 # program, the GPU tests, the suites and the scripts. That machine needs a driver of the 580 series or newer and CUDA 13.0's
 # cuBLAS, cuRAND and runtime (those of a PyTorch for CUDA 13 will do), no compiler and no Rust.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 out="$(realpath -m "${1:-gauntlet-cuda.tar.gz}")"
-eval "$(bash scripts/cuda/toolchain.sh)"
+cd "$(dirname "$0")/../.."
+variables="$(bash scripts/cuda/toolchain.sh)"
+eval "$variables"
 made="$(mktemp -d)"
 trap 'rm -rf "$made"' EXIT
 cargo build --release --locked --features cuda --bin gauntlet
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 mkdir -p "$made/gauntlet/bin"
 cp "$target/release/gauntlet" "$made/gauntlet/bin/"
-for test in gpu gpu_runs; do
+for test in gpu gpu_optimisers gpu_runs; do
     built="$(cargo test --release --locked --features cuda --test "$test" --no-run --message-format=json 2>/dev/null \
         | python3 -c 'import json, sys
 for line in sys.stdin:

@@ -2,7 +2,8 @@
 # Compiles our kernels to the PTX that the binary carries. With --check: fails if the committed PTX is another.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-eval "$(bash scripts/cuda/toolchain.sh)"
+variables="$(bash scripts/cuda/toolchain.sh)"
+eval "$variables"
 ptx=crates/autograd/cuda/kernels.ptx
 made="$(mktemp)"
 # Ampere and everything newer. No contraction: a product and a sum are rounded as on the CPU.

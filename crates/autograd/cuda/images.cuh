@@ -2,7 +2,7 @@
 
 // Pixels in [0,1] of the chosen rows.
 KERNEL(NAME(pixels), u32 n, u32 width, const u8 *data, const u32 *rows, T *y) {
-    EACH(i, n) y[i] = (T)data[rows[i / width] * width + i % width] / (T)255;
+    EACH(i, n) y[i] = (T)data[(u64)rows[i / width] * width + i % width] / (T)255;
 }
 
 // Zero padding, a crop of the original size, a flip: down | right << 8 | flip << 16 per image.

@@ -29,5 +29,5 @@ KERNEL(NAME(swap_leading), u32 n, u32 a, u32 b, u32 area, const T *x, T *y) {
 
 // Chosen rows.
 KERNEL(NAME(select_rows), u32 n, u32 width, const u32 *rows, const T *x, T *y) {
-    EACH(i, n) y[i] = x[rows[i / width] * width + i % width];
+    EACH(i, n) y[i] = x[(u64)rows[i / width] * width + i % width];
 }

@@ -1,4 +1,4 @@
-//! Every operation on a GPU: the CPU's values and derivatives of both orders, the optimiser's steps and the attack's.
+//! Every operation on a GPU: the CPU's values and derivatives of both orders.
 //!
 //! Runs on whatever driver is found: a real one, or the emulated one of scripts/cuda, which runs the same kernels on the CPU.
 #![cfg(feature = "cuda")]

@@ -48,13 +48,17 @@ impl FromStr for Processor {
 pub struct Compute {
     device: Device,
     tf32: bool,
+    block: usize,
 }
 
 impl Default for Compute {
     fn default() -> Self {
-        Compute { device: Device::Cpu, tf32: false }
+        Compute { device: Device::Cpu, tf32: false, block: BLOCK }
     }
 }
+
+/// Images that a GPU evaluates together: see [`Compute::block`].
+const BLOCK: usize = 256;
 
 impl Compute {
     /// Opens what was asked for. `tf32`: matrix products of f32 may round their factors to 10 bits (GPUs only).
@@ -68,10 +72,21 @@ impl Compute {
             Processor::Auto => gpu(0, tf32).ok(),
         };
         match found {
-            Some(device) => Ok(Compute { device, tf32 }),
+            Some(device) => Ok(Compute { device, tf32, block: BLOCK }),
             None if tf32 => Err(Error::value("tf32", "is a precision of GPUs; add `--device cuda`")),
             None => Ok(Compute::default()),
         }
+    }
+    /// Images that a GPU evaluates together, always as many, empty ones beside the last: its library picks the order of a
+    /// sum by the shapes, and an example's bits must not depend on how many others are still in flight.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+    /// The same with blocks of another size; a GPU's numbers may change in their last bits.
+    #[must_use]
+    pub fn in_blocks_of(mut self, block: usize) -> Self {
+        self.block = block.max(1);
+        self
     }
     /// candle's device.
     pub fn device(&self) -> &Device {
@@ -100,12 +115,14 @@ impl Compute {
         }
         Ok(())
     }
-    /// For provenance: `cpu`, `cuda:0`.
+    /// For provenance: `cpu`, or the GPU's make and the driver's version, `cuda (NVIDIA H100 80GB HBM3, driver 13000)`.
     pub fn name(&self) -> String {
-        match self.device.location() {
-            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-            _ => "cpu".to_string(),
+        #[cfg(feature = "cuda")]
+        if self.is_gpu() {
+            let make = gauntlet_autograd::cuda::make(&self.device).unwrap_or_else(|_| "unknown".into());
+            return format!("cuda ({make})");
         }
+        "cpu".to_string()
     }
 }
 

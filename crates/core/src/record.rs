@@ -199,7 +199,7 @@ pub struct Provenance {
     pub versions: Vec<(String, String)>,
     /// CPU model.
     pub cpu: String,
-    /// `cpu`, `cuda:0`.
+    /// `cpu`, or make and driver of a GPU: `cuda (NVIDIA H100 80GB HBM3, driver 13000)`.
     pub device: String,
     /// Threads.
     pub threads: usize,

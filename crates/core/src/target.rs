@@ -34,6 +34,8 @@ pub struct Frozen {
     key: Key,
     /// Data set rows of the examples, for keyed dropout; a batch of another length is keyed by places.
     ids: Vec<u64>,
+    /// Images per forward where inputs come from another device; 0: all at once.
+    block: usize,
     /// Statistics of the train-mode batch norms of all forwards, in order.
     seen: Arc<Mutex<Vec<BatchStats>>>,
 }
@@ -45,13 +47,33 @@ impl Frozen {
     }
     /// Freezes a network in the given mode, for attacks inside recipes.
     pub fn in_mode(network: Arc<dyn Network>, params: Params, mode: Mode, key: Key) -> Self {
-        Frozen { network, params: params.detached(), mode, key, ids: Vec::new(), seen: Arc::default() }
+        Frozen { network, params: params.detached(), mode, key, ids: Vec::new(), block: 0, seen: Arc::default() }
     }
     /// The same for batches of these data set rows, which key dropout.
     #[must_use]
     pub fn of_rows(mut self, ids: Vec<u64>) -> Self {
         self.ids = ids;
         self
+    }
+    /// The same for inputs from another device in blocks of this many images, the last one filled up: see
+    /// [`crate::Compute::block`].
+    #[must_use]
+    pub fn in_blocks_of(mut self, block: usize) -> Self {
+        self.block = block;
+        self
+    }
+    /// Inputs as they are evaluated: where the parameters are, in blocks of constant size, each with its number of images.
+    fn blocks(&self, x: &Tensor) -> Result<Vec<(Tensor, usize)>> {
+        let n = x.dim(0)?;
+        let away = self.params.device().is_some_and(|device| !device.same_device(x.device()));
+        if !away || self.block == 0 || self.mode != Mode::Eval || n == 0 {
+            return Ok(vec![(self.there(x)?, n)]);
+        }
+        let block = |first: usize| {
+            let n = self.block.min(n - first);
+            Ok((self.there(&filled_up(&x.narrow(0, first, n)?, self.block)?)?, n))
+        };
+        (0..n).step_by(self.block).map(block).collect()
     }
     /// Takes the statistics that train-mode batch norms saw since the last call, in order.
     pub fn seen(&self) -> Vec<BatchStats> {
@@ -87,23 +109,51 @@ impl Target for Frozen {
         self.network.info()
     }
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.forward(&Var::constant(self.there(x)?))?.tensor().to_device(x.device())?)
+        let answer = |(block, n): (Tensor, usize)| -> Result<Tensor> {
+            let z = self.forward(&Var::constant(block))?;
+            Ok(z.tensor().to_device(x.device())?.narrow(0, 0, n)?)
+        };
+        joined(self.blocks(x)?.into_iter().map(answer).collect::<Result<_>>()?)
     }
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>> {
         let home = x.device().clone();
-        let x = Var::leaf(self.there(x)?);
-        let z = self.forward(&x)?;
-        let logits = z.tensor().to_device(&home)?;
-        Ok(Box::new(Taped { x, z, logits, home }))
+        let mut parts = Vec::new();
+        let mut logits = Vec::new();
+        for (block, n) in self.blocks(x)? {
+            let x = Var::leaf(block);
+            let z = self.forward(&x)?;
+            logits.push(z.tensor().to_device(&home)?.narrow(0, 0, n)?);
+            parts.push(Part { x, z, n });
+        }
+        Ok(Box::new(Taped { parts, logits: joined(logits)?, home }))
+    }
+}
+
+/// Zeros behind the images of a block that is not full.
+fn filled_up(x: &Tensor, block: usize) -> Result<Tensor> {
+    let n = x.dim(0)?;
+    Ok(if n < block { x.pad_with_zeros(0, 0, block - n)? } else { x.clone() })
+}
+
+fn joined(parts: Vec<Tensor>) -> Result<Tensor> {
+    match parts.as_slice() {
+        [one] => Ok(one.clone()),
+        parts => Ok(Tensor::cat(parts, 0)?),
     }
 }
 
 struct Taped {
-    x: Var,
-    z: Var,
+    parts: Vec<Part>,
     logits: Tensor,
     /// Where x came from.
     home: Device,
+}
+
+/// A block with its tape; the first `n` are images.
+struct Part {
+    x: Var,
+    z: Var,
+    n: usize,
 }
 
 impl Linear for Taped {
@@ -111,7 +161,13 @@ impl Linear for Taped {
         &self.logits
     }
     fn pull(&self, cotangent: &Tensor) -> Result<Tensor> {
-        let cotangent = cotangent.to_device(self.z.device())?;
-        Ok(pull(&self.z, &cotangent, &self.x)?.to_device(&self.home)?)
+        let mut first = 0;
+        let mut gradients = Vec::with_capacity(self.parts.len());
+        for Part { x, z, n } in &self.parts {
+            let own = filled_up(&cotangent.narrow(0, first, *n)?, z.dim(0)?)?.to_device(z.device())?;
+            gradients.push(pull(z, &own, x)?.to_device(&self.home)?.narrow(0, 0, *n)?);
+            first += n;
+        }
+        joined(gradients)
     }
 }

@@ -63,7 +63,8 @@ impl<'a> Context<'a> {
     }
     /// A network with constant weights where it is to be computed with.
     pub(crate) fn frozen(&self, network: Arc<dyn Network>, weights: &Weights) -> Result<Frozen> {
-        Ok(Frozen::new(network, weights.to_device(self.compute.device())?.constants()))
+        let weights = weights.to_device(self.compute.device())?.constants();
+        Ok(Frozen::new(network, weights).in_blocks_of(self.compute.block()))
     }
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::record::{Epoch, MONITORED_TRAIN_ROWS};
-use gauntlet_core::{Batch, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
+use gauntlet_core::{Batch, Compute, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
 use serde_json::Map;
 use std::path::Path;
@@ -52,7 +52,7 @@ pub struct TrainingJob<'a> {
     /// f32 or f64.
     pub dtype: DType,
     /// Where it is trained.
-    pub device: &'a Device,
+    pub compute: &'a Compute,
     /// Where the monitor's attack comes from.
     pub registry: &'a Registry,
     /// Slots of the monitor.
@@ -88,7 +88,8 @@ impl TrainingJob<'_> {
     /// A loss, term or gradient that is not finite (with step, terms and a hint), parameters that the loss does not
     /// reach (by name), [`Error::Interrupted`] after the state was saved.
     pub fn run(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
-        awake(|| self.train(state, events))
+        // On a GPU nothing is computed here that threads could stay awake for.
+        if self.compute.is_gpu() { self.train(state, events) } else { awake(|| self.train(state, events)) }
     }
 
     fn train(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
@@ -109,11 +110,11 @@ impl TrainingJob<'_> {
         if current.progress.cost_relative_to_ce.is_none() {
             current.progress.cost_relative_to_ce = self.cost_relative_to_ce(&current, rows, steps)?;
         }
-        let resident = match self.device.is_cpu() {
-            true => None,
-            false => Some(Resident::new(self.train, self.device)?),
+        let resident = match self.compute.is_gpu() {
+            false => None,
+            true => Some(Resident::new(self.train, self.compute.device())?),
         };
-        let lag = if self.device.is_cpu() { 1 } else { LAG };
+        let lag = if self.compute.is_gpu() { LAG } else { 1 };
         let mut pending: Vec<Pending> = Vec::new();
         while current.progress.epoch < self.config.epochs {
             let epoch = current.progress.epoch;
@@ -201,7 +202,7 @@ impl TrainingJob<'_> {
             match TrainingState::load(path, key, &specs) {
                 Ok(mut found) => {
                     found.progress.resumed += 1;
-                    return found.to_device(self.device);
+                    return found.to_device(self.compute.device());
                 }
                 Err(Error::Damaged { path, why }) => {
                     let text = format!("the saved state {path} is of no use ({why}); the training starts again");
@@ -232,7 +233,7 @@ impl TrainingJob<'_> {
             memory,
             progress: Progress { cpu_seconds: Some(0.0), ..Progress::default() },
         };
-        fresh.to_device(self.device)
+        fresh.to_device(self.compute.device())
     }
 
     fn keep(&self, state: Option<(&Path, &str)>, current: &TrainingState) -> Result<()> {
@@ -323,7 +324,11 @@ impl TrainingJob<'_> {
         let order = self.order(rows, 0);
         let first = &order[..rows.min(self.config.batch)];
         let first = self.config.augmentation.apply(self.batch(first)?, self.seed, 0)?;
-        let first = Batch { x: first.x.to_device(self.device)?, y: first.y.to_device(self.device)?, ..first };
+        let first = Batch {
+            x: first.x.to_device(self.compute.device())?,
+            y: first.y.to_device(self.compute.device())?,
+            ..first
+        };
         // The last step's position: what grows from 0 (a weight, a budget) has grown by then.
         let epochs = self.config.epochs;
         let position =
@@ -339,7 +344,7 @@ impl TrainingJob<'_> {
     }
 
     fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
-        let target = Frozen::new(self.network.clone(), current.weights.constants());
+        let target = Frozen::new(self.network.clone(), current.weights.constants()).in_blocks_of(self.compute.block());
         let monitor = &self.config.monitor;
         let own = self.recipe.threat();
         let measured = monitor.measure(self.registry, &target, examples, own, self.width, self.interrupt)?;

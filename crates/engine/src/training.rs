@@ -130,7 +130,7 @@ impl<'a> Desk<'a> {
             config: &self.suite.train,
             seed,
             dtype: self.context.dtype,
-            device: self.context.compute.device(),
+            compute: &self.context.compute,
             registry: self.context.registry,
             width: self.context.width,
             interrupt: self.context.interrupt,

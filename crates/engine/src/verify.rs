@@ -69,6 +69,14 @@ impl Verifier<'_> {
             verified.problem = Some(format!("the record is of a part that failed: {reason}"));
             return Ok(verified);
         }
+        let recorded = &record.result.configuration["evaluation"]["device"];
+        if recorded.as_str().is_some_and(|kind| kind != self.context.compute.kind()) {
+            verified.problem = Some(format!(
+                "it was made on {recorded}, this is \"{}\": add `--device` (and `--tf32`) as it says",
+                self.context.compute.kind()
+            ));
+            return Ok(verified);
+        }
         match self.evaluate(record, &mut verified, events) {
             Err(error) if of_all(&error) => return Err(error),
             Err(error) => verified.problem = Some(error.to_string()),

@@ -358,7 +358,7 @@ fn clipped_gradients_move_the_weights_no_further_than_they_may() {
         let (registry, stop, images) = (registry(), AtomicBool::new(false), data(260, 50));
         let (network, _) = registry.model(&suite.model.given(), (1, 8, 8), 3).unwrap();
         let job = TrainingJob {
-            device: &candle_core::Device::Cpu,
+            compute: &gauntlet_core::Compute::default(),
             network: network.clone(),
             recipe: suite.rows[0].build(&registry).unwrap(),
             teacher: None,

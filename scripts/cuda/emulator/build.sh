@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the emulated driver into a folder for LD_LIBRARY_PATH (first argument).
 set -euo pipefail
+out="$(realpath -m "$1")"
 cd "$(dirname "$0")"
-out="$1"
-eval "$(bash ../toolchain.sh)"
+variables="$(bash ../toolchain.sh)"
+eval "$variables"
 mkdir -p "$out"
 # Whatever a program may have been linked with, found or not in driver.cpp, is there, under the version that the real
 # library gives it.

@@ -194,6 +194,14 @@ pub(super) fn tensor<T: CudaDType + DeviceRepr>(device: &CudaDevice, buffer: Cud
     Tensor::from_storage(storage, dims, BackpropOp::none(), false)
 }
 
+/// An error unless 32 bits count the tensor's elements.
+pub(super) fn countable(op: &'static str, tensor: &Tensor) -> Result<()> {
+    match tensor.elem_count() {
+        n if n > MOST => Err(crate::error::shape(op, format!("{n} elements are more than the GPU's kernels count"))),
+        _ => Ok(()),
+    }
+}
+
 /// The device of a tensor that lies on one.
 pub(super) fn device(tensor: &Tensor) -> Result<CudaDevice> {
     Ok(tensor.device().as_cuda_device()?.clone())

@@ -33,7 +33,7 @@ pub(crate) use reduce::{largest_rows, scale_rows, sum_all, sum_channels, sum_dim
 
 pub use attack::{Draw, draw, start_linf, step_l2, step_linf};
 pub use images::{crop_flip, pixels};
-pub use open::{open, synchronise};
+pub use open::{make, open, synchronise};
 pub use optimiser::{Alarm, Moments, Update, update};
 
 use candle_core::cuda_backend::CudaDType;

@@ -1,6 +1,6 @@
 //! Batch normalisation.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::launch::{Arg, Grid, at, countable, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
 use candle_core::Tensor;
@@ -16,6 +16,7 @@ pub(crate) fn batch_norm<T: Element>(
     beta: &Tensor,
     eps: f64,
 ) -> Result<(Tensor, Tensor, Tensor)> {
+    countable("batch_norm", x)?;
     let (device, x, gamma, beta) = (device(x)?, dense(x)?, dense(gamma)?, dense(beta)?);
     let (n, channels, area) = sizes(&x)?;
     let out = unwritten::<T>(&device, x.elem_count())?;
@@ -44,6 +45,7 @@ pub(crate) fn batch_norm_gradients<T: Element>(
     (mean, inverse): (&Tensor, &Tensor),
     g: &Tensor,
 ) -> Result<(Tensor, Tensor, Tensor)> {
+    countable("batch_norm", x)?;
     let (device, x, gamma, g) = (device(x)?, dense(x)?, dense(gamma)?, dense(g)?);
     let (n, channels, area) = sizes(&x)?;
     let dx = unwritten::<T>(&device, x.elem_count())?;

@@ -40,7 +40,25 @@ pub fn open(ordinal: usize, tf32: bool) -> Result<Device> {
     #[expect(unsafe_code, reason = "cuBLAS has no safe interface to its precision")]
     let set = unsafe { cublas::cublasSetMathMode(*blas.handle(), mode) };
     set.result().map_err(|error| Error::Gpu { op: "TF32", why: format!("{error:?}") })?;
+    // A GPU that cannot run the kernels is found here, not in the middle of a training.
+    super::fill::<f32>(cuda, 1.0, &[1])?;
+    synchronise(&device)?;
     Ok(device)
+}
+
+/// Make of the GPU and version of its driver: what its last bits depend on.
+///
+/// # Errors
+/// A driver that does not say.
+pub fn make(device: &Device) -> Result<String> {
+    let name = device.as_cuda_device()?.cuda_stream().context().name().map_err(failed("the GPU's name"))?;
+    let mut version = 0;
+    // SAFETY: an integer to be written.
+    #[expect(unsafe_code, reason = "the driver's version has no safe interface")]
+    unsafe {
+        sys::cuDriverGetVersion(&mut version).result().map_err(failed("the driver's version"))?;
+    }
+    Ok(format!("{name}, driver {version}"))
 }
 
 /// Waits until the GPU has done what it was asked.

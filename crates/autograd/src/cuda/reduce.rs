@@ -1,6 +1,6 @@
 //! Sums and maxima.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::launch::{Arg, Grid, at, countable, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
 use candle_core::Tensor;
@@ -12,6 +12,7 @@ const PART: usize = 1 << 12;
 
 /// Σ over everything, shape `()`.
 pub(crate) fn sum_all<T: Element>(x: &Tensor) -> Result<Tensor> {
+    countable("a sum", x)?;
     let (device, x) = (device(x)?, dense(x)?);
     let n = x.elem_count();
     let out = unwritten::<T>(&device, 1)?;
@@ -35,6 +36,7 @@ fn rows_of(x: &Tensor) -> (usize, usize) {
 
 /// Σ over all but the first dimension.
 pub(crate) fn sum_rows<T: Element>(x: &Tensor) -> Result<Tensor> {
+    countable("a sum", x)?;
     let (device, x) = (device(x)?, dense(x)?);
     let (rows, width) = rows_of(&x);
     let out = unwritten::<T>(&device, rows)?;
@@ -49,6 +51,7 @@ pub(crate) fn sum_channels<T: Element>(x: &Tensor) -> Result<Tensor> {
     if dims.len() < 2 {
         return Err(crate::error::shape("sum_channels", format!("expected (N, C, ..), got {dims:?}")));
     }
+    countable("a sum", x)?;
     let (device, x) = (device(x)?, dense(x)?);
     let (n, channels, area) = (dims[0], dims[1], dims[2..].iter().product());
     let out = unwritten::<T>(&device, channels)?;
@@ -68,6 +71,7 @@ pub(crate) fn sum_dims<T: Element>(x: &Tensor, over: &[usize]) -> Result<Tensor>
 }
 
 fn extremes<T: Element>(x: &Tensor, factor: bool, negligible: f64) -> Result<Tensor> {
+    countable("a sum", x)?;
     let (device, x) = (device(x)?, dense(x)?);
     let (rows, width) = rows_of(&x);
     let out = unwritten::<T>(&device, rows)?;

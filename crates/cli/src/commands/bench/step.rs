@@ -180,7 +180,8 @@ pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Fai
     let gflop = (work::flops() - before) as f64 / 1e9;
     let mut times = Times::measure(arguments.least.get(), arguments.seconds, &mut step)?;
     let rss = peak_rss_mb(); // before the peak's own matrices
-    let peak = peak()?;
+    // A CPU's peak says nothing about a GPU's share.
+    let peak = if session.compute.is_gpu() { f64::NAN } else { peak()? };
     let mut lines = std::io::stdin().lines();
     loop {
         say(session, arguments, &model, &times, (gflop, peak, rss))?;
