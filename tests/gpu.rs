@@ -258,7 +258,7 @@ fn an_interrupted_training_ends_with_the_same_bits() {
 name = "gpu"
 data = "glyphs"
 model = "lenet-small"
-train = { epochs = 40, batch = 12, validation = 0, optimiser = { name = "adam", lr = 0.001 } }
+train = { epochs = 5, batch = 12, validation = 0, optimiser = { name = "adam", lr = 0.001 } }
 [[row]]
 recipe = { name = "free-at", eps = "0.1", replays = 2 }
 [[attack]]
