@@ -68,7 +68,8 @@ def main():
     else:
         TABLE.parent.mkdir(parents=True, exist_ok=True)
         TABLE.write_text(out.getvalue())
-    sys.exit("\n".join(failures))
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 main()

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod device;
 mod draws;
+mod elsewhere;
 pub mod eps;
 pub mod error;
 pub mod expectation;
