@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in under 20 minutes: equal numbers, speed beside PyTorch, the published CIFAR-10 epochs. Run it
+# Everything that needs a GPU: equal numbers, speed beside PyTorch, the published CIFAR-10 epochs. It is meant to take less than
+# 20 minutes, which has not been measured. Run it
 # in a checkout (it builds) or in the folder that pack.sh made (it uses bin/). Writes reports/cuda/.
 #
 #   bash scripts/cuda/gpu.sh [--data-dir FOLDER]     FOLDER: CIFAR-10's parquet files; without it the hub is asked
