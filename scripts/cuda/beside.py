@@ -73,6 +73,7 @@ def main():
     parser.add_argument("--models", nargs="+", default=["lenet-small", "madry-cnn", "preactresnet18"])
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 512])
     parser.add_argument("--recipes", nargs="+", default=["ce", "grad-norm", "pgd-at", "attack"])
+    parser.add_argument("--torch", nargs="+", choices=["eager", "compile"], default=["eager", "compile"])
     parser.add_argument("--alternations", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.2)
     options = parser.parse_args()
@@ -82,7 +83,7 @@ def main():
     for model in options.models:
         for batch in options.batches:
             for recipe in options.recipes:
-                for compiled in [False, True]:
+                for compiled in [kind == "compile" for kind in options.torch]:
                     if compiled and recipe == "grad-norm":
                         left.append(f"{model} {recipe} {batch}: torch.compile has no second derivative")
                         continue

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds for a GPU machine and packs what it needs there into one file (first argument, default gauntlet-cuda.tar.gz): the
+# Builds for a GPU machine and packs what it needs there into one file (first argument, default gauntlet-cuda.tar.xz): the
 # program, the GPU tests, the suites and the scripts. That machine needs a driver of the 580 series or newer and CUDA 13.0's
 # cuBLAS, cuRAND and runtime (those of a PyTorch for CUDA 13 will do), no compiler and no Rust.
 set -euo pipefail
-out="$(realpath -m "${1:-gauntlet-cuda.tar.gz}")"
+out="$(realpath -m "${1:-gauntlet-cuda.tar.xz}")"
 cd "$(dirname "$0")/../.."
 variables="$(bash scripts/cuda/toolchain.sh)"
 eval "$variables"
@@ -25,5 +25,5 @@ done
 strip "$made/gauntlet/bin/"*
 git rev-parse HEAD > "$made/gauntlet/commit"
 cp -r suites scripts Cargo.toml "$made/gauntlet/"
-tar -C "$made" -czf "$out" gauntlet
+tar -C "$made" -cf - gauntlet | xz -T1 --lzma2=preset=1,dict=384MiB > "$out"
 ls -l "$out"

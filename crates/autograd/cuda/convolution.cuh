@@ -4,19 +4,26 @@ struct NAME(Shape) {
     u32 n, c, h, w, kh, kw, stride, padding, oh, ow;
 };
 
-// Image (N, C, H, W) to columns.
+// Image (N, C, H, W) to columns: a thread per (channel, image, position), over the taps.
 KERNEL(NAME(im2col), u32 count, GIVEN(NAME(Shape)) s, const T *x, T *columns) {
     EACH(i, count) {
         u32 rest = i;
         u32 ox = rest % s.ow; rest /= s.ow;
         u32 oy = rest % s.oh; rest /= s.oh;
-        u32 n = rest % s.n; rest /= s.n;
-        u32 kx = rest % s.kw; rest /= s.kw;
-        u32 ky = rest % s.kh;
-        u32 c = rest / s.kh;
-        // Left of 0 wraps to a large number.
-        u32 iy = oy * s.stride + ky - s.padding, ix = ox * s.stride + kx - s.padding;
-        columns[i] = iy < s.h && ix < s.w ? x[(((u64)n * s.c + c) * s.h + iy) * s.w + ix] : (T)0;
+        u32 n = rest % s.n;
+        u32 c = rest / s.n;
+        u32 width = s.n * s.oh * s.ow;
+        const T *plane = x + ((u64)n * s.c + c) * s.h * s.w;
+        T *to = columns + (u64)c * s.kh * s.kw * width + (i - c * width);
+        for (u32 ky = 0; ky < s.kh; ky++) {
+            // Left of 0 wraps to a large number.
+            u32 iy = oy * s.stride + ky - s.padding;
+            for (u32 kx = 0; kx < s.kw; kx++) {
+                u32 ix = ox * s.stride + kx - s.padding;
+                *to = iy < s.h && ix < s.w ? plane[iy * s.w + ix] : (T)0;
+                to += width;
+            }
+        }
     }
 }
 
@@ -28,15 +35,14 @@ KERNEL(NAME(col2im), u32 count, GIVEN(NAME(Shape)) s, const T *columns, T *x) {
         u32 iy = rest % s.h; rest /= s.h;
         u32 c = rest % s.c;
         u32 n = rest / s.c;
+        u32 top = iy + s.padding, left = ix + s.padding, width = s.n * s.oh * s.ow;
+        const T *from = columns + (u64)c * s.kh * s.kw * width + n * s.oh * s.ow;
         T sum = 0;
-        for (u32 ky = 0; ky < s.kh; ky++) {
-            u32 y = iy + s.padding - ky;
-            if (y % s.stride != 0 || y / s.stride >= s.oh || iy + s.padding < ky) continue;
-            for (u32 kx = 0; kx < s.kw; kx++) {
-                u32 z = ix + s.padding - kx;
-                if (z % s.stride != 0 || z / s.stride >= s.ow || ix + s.padding < kx) continue;
-                u32 row = (c * s.kh + ky) * s.kw + kx;
-                sum += columns[((row * s.n + n) * s.oh + y / s.stride) * s.ow + z / s.stride];
+        // The taps that met this pixel are a stride apart.
+        for (u32 ky = top % s.stride, oy = top / s.stride; ky < s.kh && ky <= top; ky += s.stride, oy--) {
+            if (oy >= s.oh) continue;
+            for (u32 kx = left % s.stride, ox = left / s.stride; kx < s.kw && kx <= left; kx += s.stride, ox--) {
+                if (ox < s.ow) sum += from[(u64)(ky * s.kw + kx) * width + oy * s.ow + ox];
             }
         }
         x[i] = sum;

@@ -61,11 +61,12 @@ KERNEL(NAME(mask_below), u32 n, T bound, const T *a, const T *b, T *y) {
     EACH(i, n) y[i] = b[i] < bound ? a[i] : (T)0;
 }
 
-// y[n,c,..] = x[n,c,..] * scale[c] + shift[c]; without shift where it is null.
-KERNEL(NAME(channel_affine), u32 n, u32 channels, u32 area, const T *x, const T *scale, const T *shift, T *y) {
+// y[n,c,..] = x[n,c,..] * scale[c] + shift[c], rectified if asked.
+KERNEL(NAME(channel_affine), u32 n, u32 channels, u32 area, u32 relu, const T *x, const T *scale, const T *shift, T *y) {
     EACH(i, n) {
         u32 c = i / area % channels;
-        y[i] = shift ? x[i] * scale[c] + shift[c] : x[i] * scale[c];
+        T v = x[i] * scale[c] + shift[c];
+        y[i] = relu && v <= 0 ? (T)0 : v;
     }
 }
 

@@ -23,6 +23,14 @@ typedef unsigned char u8;
 // Threads of a block that reduces; a power of two.
 #define REDUCERS 256
 
+// Places `at` of channel c of (n, channels, area) in part `part` of `parts` of the images, a block's threads side by side;
+// without a division per element.
+#define EACH_OF_CHANNEL(at, c, part, parts)                                                                             \
+    for (u32 image_ = (u32)((u64)(part) * n / (parts)) + threadIdx.x / area, place_ = threadIdx.x % area,               \
+             last_ = (u32)((u64)((part) + 1) * n / (parts)), at;                                                        \
+         image_ < last_ && ((at = (image_ * channels + (c)) * area + place_), true);                                    \
+         place_ += REDUCERS % area, image_ += REDUCERS / area + (place_ >= area), place_ -= place_ >= area ? area : 0)
+
 // Sum over the block, for every thread. Always added in the same order.
 DEVICE double block_sum(double value, double *shared) {
     __syncthreads();

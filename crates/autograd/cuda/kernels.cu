@@ -6,6 +6,7 @@
 #define T float
 #define NAME(kernel) kernel##_f32
 #include "all.cuh"
+#include "winograd.cuh"
 #undef T
 #undef NAME
 

@@ -34,6 +34,15 @@ KERNEL(NAME(watch), GIVEN(Group) group, u32 first, u32 step, u32 *alarm) {
     }
 }
 
+// new = p * parameter + q * gradient, for every pair of the group.
+KERNEL(NAME(blend_each), GIVEN(Group) group, T p, T q) {
+    EACH(i, group.start[group.count]) {
+        u32 k = parameter_of(&group, i);
+        u32 j = i - group.start[k];
+        ((T *)group.new_parameter[k])[j] = p * ((const T *)group.parameter[k])[j] + q * ((const T *)group.gradient[k])[j];
+    }
+}
+
 // After an alarm nothing moves any more: the weights stay those of the last good step.
 
 KERNEL(NAME(sgd), GIVEN(Group) group, T lr, T momentum, T decay, u32 nesterov, u32 begins, const u32 *alarm) {

@@ -35,6 +35,24 @@ KERNEL(NAME(unpool), u32 count, u32 h, u32 w, u32 oh, u32 ow, u32 k, u32 stride,
     }
 }
 
+// The same for windows side by side (stride k): a thread per window, and per what is left of the plane at its ends.
+KERNEL(NAME(unpool_apart), u32 count, u32 h, u32 w, u32 oh, u32 ow, u32 k, const T *g, const u32 *places, T *x) {
+    u32 across = (w + k - 1) / k, down = (h + k - 1) / k;
+    EACH(i, count) {
+        u32 ox = i % across, oy = i / across % down, plane = i / across / down;
+        bool window = ox < ow && oy < oh;
+        u32 at = (plane * oh + oy) * ow + ox;
+        u32 place = window ? places[at] : h * w;
+        T value = window ? g[at] : (T)0;
+        for (u32 iy = oy * k; iy < oy * k + k && iy < h; iy++) {
+            for (u32 ix = ox * k; ix < ox * k + k && ix < w; ix++) {
+                u32 within = iy * w + ix;
+                x[plane * h * w + within] = within == place ? value : (T)0;
+            }
+        }
+    }
+}
+
 KERNEL(NAME(gather_at), u32 count, u32 plane, u32 pooled, const T *x, const u32 *places, T *y) {
     EACH(i, count) y[i] = x[i / pooled * plane + places[i]];
 }

@@ -11,6 +11,15 @@ KERNEL_OF_BLOCKS(NAME(sum_rows), u32 rows, u32 width, const T *x, T *y) {
     }
 }
 
+// Short rows: one thread per row.
+KERNEL(NAME(sum_short_rows), u32 rows, u32 width, const T *x, T *y) {
+    EACH(row, rows) {
+        double sum = 0;
+        for (u32 i = 0; i < width; i++) sum += x[row * width + i];
+        y[row] = (T)sum;
+    }
+}
+
 // Stage one of a sum over everything: a part per block.
 KERNEL_OF_BLOCKS(NAME(sum_parts), u32 n, u32 chunk, const T *x, double *parts) {
     __shared__ double shared[REDUCERS];
@@ -30,15 +39,33 @@ KERNEL_OF_BLOCKS(NAME(sum_of_parts), u32 count, const double *parts, T *y) {
     if (threadIdx.x == 0) y[0] = (T)sum;
 }
 
-// (n, channels, area) to (channels,): one block per channel.
+// Stage one of (n, channels, area) to (channels,): a part of the images per block.
+KERNEL_OF_BLOCKS(NAME(channel_parts), u32 n, u32 channels, u32 area, u32 parts, const T *x, double *sums) {
+    __shared__ double shared[REDUCERS];
+    u32 c = blockIdx.x % channels, part = blockIdx.x / channels;
+    double sum = 0;
+    EACH_OF_CHANNEL(at, c, part, parts) sum += x[at];
+    sum = block_sum(sum, shared);
+    if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+// Stage two: a thread per channel.
+KERNEL(NAME(sum_of_channel_parts), u32 channels, u32 parts, const double *sums, T *y) {
+    EACH(c, channels) {
+        double sum = 0;
+        for (u32 part = 0; part < parts; part++) sum += sums[part * channels + c];
+        y[c] = (T)sum;
+    }
+}
+
+// Both stages in one, where one part is all there is.
 KERNEL_OF_BLOCKS(NAME(sum_channels), u32 n, u32 channels, u32 area, const T *x, T *y) {
     __shared__ double shared[REDUCERS];
-    for (u32 c = blockIdx.x; c < channels; c += gridDim.x) {
-        double sum = 0;
-        for (u32 i = threadIdx.x; i < n * area; i += REDUCERS) sum += x[(i / area * channels + c) * area + i % area];
-        sum = block_sum(sum, shared);
-        if (threadIdx.x == 0) y[c] = (T)sum;
-    }
+    u32 c = blockIdx.x;
+    double sum = 0;
+    EACH_OF_CHANNEL(at, c, 0, 1) sum += x[at];
+    sum = block_sum(sum, shared);
+    if (threadIdx.x == 0) y[c] = (T)sum;
 }
 
 // max |x| of every row; as a factor 1/max, 0 where it is negligible, if asked.

@@ -153,11 +153,19 @@ pub fn cases() -> Result<Vec<Case>> {
     let norm =
         || -> Result<Vec<Tensor>> { Ok(vec![image(3, 2)?, values(&[3], 0.5, 1.5, 0)?, values(&[3], -0.5, 0.5, 0)?]) };
     add("batch_norm_train", norm()?, |v| v[0].batch_norm_train(&v[1], &v[2], 1e-5)?.0.tanh());
+    /// Mean and variance of three channels.
+    fn given(v: &[Var]) -> Result<(Tensor, Tensor)> {
+        let here = |t: [f64; 3]| Tensor::new(&t, &Device::Cpu)?.to_dtype(v[0].dtype())?.to_device(v[0].device());
+        Ok((here([0.1, -0.2, 0.3])?, here([1.1, 0.7, 0.9])?))
+    }
     add("batch_norm_eval", norm()?, |v| {
-        let (mean, var) =
-            (Tensor::new(&[0.1f64, -0.2, 0.3], &Device::Cpu)?, Tensor::new(&[1.1f64, 0.7, 0.9], &Device::Cpu)?);
-        let here = |t: Tensor| t.to_dtype(v[0].dtype())?.to_device(v[0].device());
-        v[0].batch_norm_eval(&v[1], &v[2], &here(mean)?, &here(var)?, 1e-5)?.tanh()
+        let (mean, var) = given(v)?;
+        v[0].batch_norm_eval(&v[1], &v[2], &mean, &var, 1e-5)?.tanh()
+    });
+    add("batch_norm_relu_train", norm()?, |v| v[0].batch_norm_relu_train(&v[1], &v[2], 1e-5)?.0.tanh());
+    add("batch_norm_relu_eval", norm()?, |v| {
+        let (mean, var) = given(v)?;
+        v[0].batch_norm_relu_eval(&v[1], &v[2], &mean, &var, 1e-5)?.tanh()
     });
     add("channel_affine", norm()?, |v| v[0].channel_affine(&v[1], &v[2])?.tanh());
     Ok(cases)

@@ -78,6 +78,47 @@ fn larger_shapes_agree_too() {
     }
 }
 
+/// Three directions of every shape that goes through products of transformed tiles, and what surrounds them: borders that no
+/// tile fills, every padding, one image, parts of a batch, biases and the rectifier.
+#[test]
+fn convolutions_of_fewer_multiplications_agree() {
+    let device = gpu();
+    for (n, c, h, w, o, k, padding) in [
+        (1, 16, 4, 4, 16, 3, 1),
+        (3, 16, 9, 11, 20, 3, 1),
+        (5, 17, 8, 8, 16, 3, 0),
+        (4, 33, 7, 6, 18, 3, 2),
+        (16, 16, 32, 32, 16, 3, 1),
+        (2, 16, 14, 14, 24, 5, 2),
+        (6, 18, 9, 8, 16, 5, 0),
+        (8, 16, 15, 13, 16, 5, 4),
+    ] {
+        let run = |device: &Device, dtype: DType| {
+            let here = |t: Tensor| Var::leaf(t.to_dtype(dtype).unwrap().to_device(device).unwrap());
+            let (x, weight) = (here(numbers(&[n, c, h, w], 1)), here(numbers(&[o, c, k, k], 2)));
+            let bias = here(numbers(&[o], 3));
+            // The rectifier by its values only: roundings decide its slope at 0.
+            let rectified = x.conv2d_relu(&weight, None, 1, padding).unwrap();
+            let y = x.conv2d(&weight, Some(&bias), 1, padding).unwrap();
+            let t = here(numbers(y.dims(), 4));
+            let loss = y.mul(&t).unwrap().sum_all().unwrap();
+            let slopes = grad(&loss, &[&x, &weight, &bias], Graph::Free).unwrap();
+            let mut found = vec![y.tensor().clone(), rectified.tensor().clone()];
+            found.extend(slopes.iter().map(|v| v.tensor().clone()));
+            found
+        };
+        let (got, want) = (run(&device, DType::F32), run(&Device::Cpu, DType::F64));
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert_eq!(got.dims(), want.dims());
+            let (got, want) = (flat(got), flat(want));
+            let rms = (want.iter().map(|v| v * v).sum::<f64>() / want.len() as f64).sqrt();
+            let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / rms;
+            // A NaN is not less than anything.
+            assert!(worst < 2e-4, "{n} images {c}x{h}x{w}, {o} kernels of {k}, padding {padding}, map {i}: {worst:e}");
+        }
+    }
+}
+
 #[test]
 fn repetitions_give_the_same_bits() {
     let device = gpu();

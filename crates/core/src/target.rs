@@ -13,6 +13,11 @@ pub trait Target: Send + Sync {
     fn logits(&self, x: &Tensor) -> Result<Tensor>;
     /// A forward that can be pulled back through, as often as wanted.
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>>;
+    /// Whether asking again is nothing but computing again: no forward leaves anything behind. Where the last one did not,
+    /// a GPU may repeat it without asking.
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 /// One forward with its tape.
@@ -126,6 +131,9 @@ impl Target for Frozen {
             parts.push(Part { x, z, n });
         }
         Ok(Box::new(Taped { parts, logits: joined(logits)?, home }))
+    }
+    fn repeats(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::blend;
+use gauntlet_autograd::kernels::blend_each;
 use gauntlet_autograd::{Var, grad_last};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
@@ -182,12 +182,24 @@ fn clipped(gradients: &[Tensor], limit: f64) -> Result<Vec<Tensor>> {
 
 /// running = (1 − m) · running + m · batch, in the order in which the batches were seen.
 fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
-    for seen in stats {
-        for (leaf, batch) in [("running_mean", &seen.mean), ("running_var", &seen.var)] {
-            let name = format!("{}.{leaf}", seen.layer);
-            let moved = blend((1.0 - seen.momentum, weights.get(&name)?), (seen.momentum, batch))?;
-            weights.set(&name, moved)?;
+    let mut rest = stats;
+    while let Some(first) = rest.first() {
+        // Layers that this forward moved: a layer seen twice was moved by the next.
+        let again = |i: usize| {
+            rest[i].momentum.total_cmp(&first.momentum).is_ne() || rest[..i].iter().any(|s| s.layer == rest[i].layer)
+        };
+        let (now, later) = rest.split_at((1..rest.len()).find(|i| again(*i)).unwrap_or(rest.len()));
+        let leaves: Vec<(String, &Tensor)> = now
+            .iter()
+            .flat_map(|s| [("running_mean", &s.mean), ("running_var", &s.var)].map(|(leaf, t)| (s, leaf, t)))
+            .map(|(s, leaf, batch)| (format!("{}.{leaf}", s.layer), batch))
+            .collect();
+        let pairs = leaves.iter().map(|(name, batch)| Ok((weights.get(name)?, *batch))).collect::<Result<Vec<_>>>()?;
+        let moved = blend_each((1.0 - first.momentum, first.momentum), &pairs)?;
+        for ((name, _), moved) in leaves.iter().zip(moved) {
+            weights.set(name, moved)?;
         }
+        rest = later;
     }
     Ok(())
 }

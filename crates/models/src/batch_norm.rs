@@ -1,7 +1,7 @@
 //! Batch norm as a layer with PyTorch's names, statistics and momentum.
 
 use gauntlet_autograd::Var;
-use gauntlet_core::{BatchStats, Init, Mode, ParamSpec, Params, Pass, Result};
+use gauntlet_core::{Activation, BatchStats, Init, Mode, ParamSpec, Params, Pass, Result};
 
 const EPS: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -22,15 +22,28 @@ pub(crate) fn specs(name: &str, channels: usize) -> [ParamSpec; 4] {
     ]
 }
 
-/// Layer `name`: the batch's statistics in train mode, which are handed to the pass, the running ones in eval mode.
-pub(crate) fn apply(params: &Params, name: &str, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
+/// Layer `name` and what follows it: the batch's statistics in train mode, which are handed to the pass, the running ones in
+/// eval mode.
+pub(crate) fn apply(params: &Params, name: &str, x: &Var, act: Activation, pass: &mut Pass<'_>) -> Result<Var> {
     let get = |leaf: &str| params.get(&format!("{name}.{leaf}"));
     let (gamma, beta) = (get("weight")?, get("bias")?);
-    if pass.mode == Mode::Eval {
+    // A rectifier comes along in the same pass.
+    let rectified = act == Activation::Relu;
+    let y = if pass.mode == Mode::Eval {
         let (mean, var) = (get("running_mean")?.tensor(), get("running_var")?.tensor());
-        return Ok(x.batch_norm_eval(gamma, beta, mean, var, EPS)?);
-    }
-    let (y, mean, var) = x.batch_norm_train(gamma, beta, EPS)?;
-    pass.stats.push(BatchStats { layer: name.to_string(), mean, var, momentum: MOMENTUM });
-    Ok(y)
+        if rectified {
+            x.batch_norm_relu_eval(gamma, beta, mean, var, EPS)?
+        } else {
+            x.batch_norm_eval(gamma, beta, mean, var, EPS)?
+        }
+    } else {
+        let (y, mean, var) = if rectified {
+            x.batch_norm_relu_train(gamma, beta, EPS)?
+        } else {
+            x.batch_norm_train(gamma, beta, EPS)?
+        };
+        pass.stats.push(BatchStats { layer: name.to_string(), mean, var, momentum: MOMENTUM });
+        y
+    };
+    if rectified { Ok(y) } else { act.apply(&y) }
 }

@@ -69,14 +69,14 @@ impl Network for PreActResNet18 {
         let mut y = conv("conv1", &normalise(&self.0.info, x)?, 1, 1)?;
         for (layer, block, from, to, stride) in blocks() {
             let name = format!("layer{layer}.{block}");
-            let active = act.apply(&batch_norm::apply(params, &format!("{name}.bn1"), &y, pass)?)?;
+            let active = batch_norm::apply(params, &format!("{name}.bn1"), &y, act, pass)?;
             let shortcut =
                 if stride != 1 || from != to { conv(&format!("{name}.shortcut.0"), &y, stride, 0)? } else { y };
             let inner = conv(&format!("{name}.conv1"), &active, stride, 1)?;
-            let inner = act.apply(&batch_norm::apply(params, &format!("{name}.bn2"), &inner, pass)?)?;
+            let inner = batch_norm::apply(params, &format!("{name}.bn2"), &inner, act, pass)?;
             y = conv(&format!("{name}.conv2"), &inner, 1, 1)?.add(&shortcut)?;
         }
-        let y = act.apply(&batch_norm::apply(params, "bn", &y, pass)?)?;
+        let y = batch_norm::apply(params, "bn", &y, act, pass)?;
         let (n, c) = (y.dim(0)?, y.dim(1)?);
         let pooled = y.mean_keepdim(&[2, 3])?.reshape(&[n, c])?;
         linear(params, "linear", &pooled)

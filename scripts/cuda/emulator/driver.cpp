@@ -62,16 +62,23 @@ struct Function {
     std::string name;
     const Kernel *kernel;
 };
+// Kinds of nodes as the driver numbers them.
+enum { KERNEL_NODE = 0, COPY_NODE = 1, MEMSET_NODE = 2 };
 struct Graph {
     std::vector<std::function<void()>> work;
+    std::vector<int> kinds;
     std::vector<Address> memory;
 };
 Graph *capturing = nullptr;
 
 // Now, or whenever the graph is launched.
-int submit(std::function<void()> work) {
-    if (capturing) capturing->work.push_back(std::move(work));
-    else work();
+int submit(std::function<void()> work, int kind = KERNEL_NODE) {
+    if (capturing) {
+        capturing->work.push_back(std::move(work));
+        capturing->kinds.push_back(kind);
+    } else {
+        work();
+    }
     return SUCCESS;
 }
 int allocate(Address *address, size_t size) {
@@ -81,9 +88,9 @@ int allocate(Address *address, size_t size) {
     void *memory = malloc(size);
     if (!memory) return OUT_OF_MEMORY;
     // NaN, whatever the width: what is read before it was written shows.
-    memset(memory, 0xFF, size);
-    *address = (Address)memory;
     State &s = state();
+    if (!s.idle) memset(memory, 0xFF, size);
+    *address = (Address)memory;
     s.memory[*address] = size;
     s.bytes += size;
     if (s.bytes > s.peak) s.peak = s.bytes;
@@ -106,15 +113,15 @@ int release(Address address) {
 }
 // Factors of a product of f32 lose 13 bits, the nearest kept.
 bool tf32 = false;
-inline double factor(float value) {
-    if (!tf32) return value;
+inline double factor(float value, bool rounded) {
+    if (!rounded) return value;
     uint32_t bits;
     memcpy(&bits, &value, 4);
     bits = (bits + 0x0FFF + (bits >> 13 & 1)) & ~0x1FFFu;
     memcpy(&value, &bits, 4);
     return value;
 }
-inline double factor(double value) { return value; }
+inline double factor(double value, bool) { return value; }
 thread_local void *current = nullptr;
 char context, stream, blas, pool, generator;
 } // namespace
@@ -140,6 +147,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int) {
 int cuDevicePrimaryCtxRetain(void **out, int) { return *out = &context, SUCCESS; }
 int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 int cuCtxSetCurrent(void *c) { return current = c, SUCCESS; }
+int cuCtxGetDevice(int *device) { return *device = 0, SUCCESS; }
 int cuCtxGetCurrent(void **c) { return *c = current, SUCCESS; }
 int cuCtxSynchronize() { return count("synchronise"), SUCCESS; }
 int cuDeviceGetDefaultMemPool(void **out, int) { return *out = &pool, SUCCESS; }
@@ -166,18 +174,18 @@ int cuEventSynchronize(void *) { return count("synchronise"), SUCCESS; }
 int cuStreamWaitEvent(void *, void *, unsigned) { return count("event wait"), SUCCESS; }
 
 int cuMemAllocAsync(Address *address, size_t size, void *) { return allocate(address, size); }
+int cuMemAllocFromPoolAsync(Address *address, size_t size, void *, void *) { return allocate(address, size); }
 int cuMemAlloc_v2(Address *address, size_t size) { return allocate(address, size); }
 int cuMemFreeAsync(Address address, void *) { return release(address); }
 int cuMemFree_v2(Address address) { return release(address); }
 int cuMemsetD8Async(Address to, unsigned char value, size_t n, void *) {
     count("memset");
-    return submit([=] { memset((void *)to, value, n); });
+    return submit([=] { memset((void *)to, value, n); }, MEMSET_NODE);
 }
 int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t n, void *) {
     count("upload");
-    if (capturing) return NOT_PERMITTED;
-    memcpy((void *)to, from, n);
-    return SUCCESS;
+    // What is captured reads the host's memory when it runs, not now: the driver allows it.
+    return submit([=] { memcpy((void *)to, from, n); }, COPY_NODE);
 }
 int cuMemcpyHtoD_v2(Address to, const void *from, size_t n) { return cuMemcpyHtoDAsync_v2(to, from, n, nullptr); }
 int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t n, void *) {
@@ -189,7 +197,7 @@ int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t n, void *) {
 int cuMemcpyDtoH_v2(void *to, Address from, size_t n) { return cuMemcpyDtoHAsync_v2(to, from, n, nullptr); }
 int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t n, void *) {
     count("copy on the device");
-    return submit([=] { memmove((void *)to, (void *)from, n); });
+    return submit([=] { memmove((void *)to, (void *)from, n); }, COPY_NODE);
 }
 
 int cuModuleLoadData(void **module, const void *) { return count("module"), *module = &context, SUCCESS; }
@@ -246,6 +254,12 @@ int cuGraphLaunch(void *executable, void *) {
     for (auto &work : ((Graph *)executable)->work) work();
     return SUCCESS;
 }
+int cuGraphGetNodes(void *handle, void **nodes, size_t *count) {
+    Graph *graph = (Graph *)handle;
+    if (nodes) for (size_t i = 0; i < *count; i++) nodes[i] = &graph->kinds[i];
+    return *count = graph->kinds.size(), SUCCESS;
+}
+int cuGraphNodeGetType(void *node, int *kind) { return *kind = *(int *)node, SUCCESS; }
 int cuGraphUpload(void *, void *) { return SUCCESS; }
 int cuGraphExecDestroy(void *) { return SUCCESS; }
 int cuGraphDestroy(void *handle) {
@@ -259,6 +273,7 @@ int cublasCreate_v2(void **handle) { return *handle = &blas, SUCCESS; }
 int cublasDestroy_v2(void *) { return SUCCESS; }
 int cublasSetStream_v2(void *, void *) { return SUCCESS; }
 int cublasSetMathMode(void *, int mode) { return tf32 = mode == 3, SUCCESS; }
+int cublasGetMathMode(void *, int *mode) { return *mode = tf32 ? 3 : 0, SUCCESS; }
 int curandCreateGenerator(void **handle, int) { return *handle = &generator, SUCCESS; }
 int curandSetPseudoRandomGeneratorSeed(void *, unsigned long long) { return SUCCESS; }
 int curandSetStream(void *, void *) { return SUCCESS; }
@@ -269,31 +284,44 @@ void **__cudaRegisterFatBinary(void *) {
 }
 }
 
-// Columns first, as cuBLAS counts; sums in f64.
 template <typename T>
-static int gemm(int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda, const T *b, int ldb, const T *beta, T *c, int ldc) {
+static void multiply(int ta, int tb, int m, int n, int k, T scale, const T *a, int lda, const T *b, int ldb, T onto, T *c, int ldc, bool rounded,
+                     std::vector<double> &sums, std::vector<double> &column) {
+    for (int j = 0; j < n; j++) {
+        for (int l = 0; l < k; l++) column[l] = factor(b[tb ? (size_t)l * ldb + j : (size_t)j * ldb + l], rounded);
+        sums.assign(m, 0);
+        if (ta) {
+            for (int i = 0; i < m; i++) {
+                const T *row = a + (size_t)i * lda;
+                for (int l = 0; l < k; l++) sums[i] += factor(row[l], rounded) * column[l];
+            }
+        } else {
+            for (int l = 0; l < k; l++) {
+                const T *row = a + (size_t)l * lda;
+                for (int i = 0; i < m; i++) sums[i] += factor(row[i], rounded) * column[l];
+            }
+        }
+        T *to = c + (size_t)j * ldc;
+        for (int i = 0; i < m; i++) to[i] = onto == 0 ? (T)(scale * sums[i]) : (T)(scale * sums[i] + onto * to[i]);
+    }
+}
+// Columns first, as cuBLAS counts; sums in f64. `times` products, so far apart.
+struct Steps {
+    int times;
+    long long a, b, c;
+};
+template <typename T>
+static int gemm(int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda, const T *b, int ldb, const T *beta, T *c, int ldc,
+                Steps steps = {1, 0, 0, 0}) {
     count("gemm");
     if (state().idle) return SUCCESS;
     if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) return 7;
     T scale = *alpha, onto = *beta;
+    bool rounded = tf32;
     return submit([=] {
         std::vector<double> sums(m), column(k);
-        for (int j = 0; j < n; j++) {
-            for (int l = 0; l < k; l++) column[l] = factor(b[tb ? (size_t)l * ldb + j : (size_t)j * ldb + l]);
-            sums.assign(m, 0);
-            if (ta) {
-                for (int i = 0; i < m; i++) {
-                    const T *row = a + (size_t)i * lda;
-                    for (int l = 0; l < k; l++) sums[i] += factor(row[l]) * column[l];
-                }
-            } else {
-                for (int l = 0; l < k; l++) {
-                    const T *row = a + (size_t)l * lda;
-                    for (int i = 0; i < m; i++) sums[i] += factor(row[i]) * column[l];
-                }
-            }
-            T *to = c + (size_t)j * ldc;
-            for (int i = 0; i < m; i++) to[i] = onto == 0 ? (T)(scale * sums[i]) : (T)(scale * sums[i] + onto * to[i]);
+        for (int i = 0; i < steps.times; i++) {
+            multiply(ta, tb, m, n, k, scale, a + i * steps.a, lda, b + i * steps.b, ldb, onto, c + i * steps.c, ldc, rounded, sums, column);
         }
     });
 }
@@ -306,8 +334,11 @@ int cublasDgemm_v2(void *, int ta, int tb, int m, int n, int k, const double *al
                    const double *beta, double *c, int ldc) {
     return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
+int cublasSgemmStridedBatched(void *, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda, long long a_step,
+                              const float *b, int ldb, long long b_step, const float *beta, float *c, int ldc, long long c_step, int times) {
+    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
+}
 int cublasGemmEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 int cublasGemmStridedBatchedEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
-int cublasSgemmStridedBatched(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 int cublasDgemmStridedBatched(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 }

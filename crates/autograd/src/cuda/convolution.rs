@@ -2,7 +2,7 @@
 
 use super::gemm::Product;
 use super::launch::{Arg, Grid, Shape, at, device, launch, of, place, place_of, tensor, unwritten};
-use super::{Element, dense, int};
+use super::{Element, dense, int, winograd};
 use crate::Result;
 use crate::kernels::conv::Geometry;
 use crate::kernels::work;
@@ -35,13 +35,13 @@ fn shape(g: &Geometry, n: usize) -> Arg {
 }
 
 /// The address of image `first` of images of `size` elements.
-fn image<T: Element>(start: u64, first: usize, size: usize) -> u64 {
+pub(super) fn image<T: Element>(start: u64, first: usize, size: usize) -> u64 {
     start + (first * size * size_of::<T>()) as u64
 }
 
 /// Columns of `n` images from an address on.
 fn im2col<T: Element>(device: &CudaDevice, g: &Geometry, n: usize, from: u64, columns: u64) -> Result<()> {
-    let count = g.k() * n * g.area();
+    let count = g.c * n * g.area();
     let args = [int(count), shape(g, n), Arg::At(from), Arg::At(columns)];
     launch::<T>(device, "im2col", Grid::Elements(count), &args)
 }
@@ -62,6 +62,9 @@ pub(crate) fn conv2d<T: Element + WithDType>(
     relu: bool,
 ) -> Result<Tensor> {
     work::count(g.multiplications());
+    if winograd::pays::<T>(g) {
+        return winograd::conv2d(g, x, weight, bias, relu);
+    }
     let (device, x, weight, bias) = (device(x)?, dense(x)?, dense(weight)?, bias.map(dense).transpose()?);
     let (k, area) = (g.k(), g.area());
     let out = unwritten::<T>(&device, g.n * g.o * area)?;
@@ -98,6 +101,9 @@ pub(crate) fn conv2d_input_grad<T: Element + WithDType>(
     weight: &Tensor,
 ) -> Result<Tensor> {
     work::count(g.multiplications());
+    if winograd::pays::<T>(g) {
+        return winograd::conv2d_input_grad(g, cotangent, weight);
+    }
     let (device, cotangent, weight) = (device(cotangent)?, dense(cotangent)?, dense(weight)?);
     let (k, area) = (g.k(), g.area());
     let out = unwritten::<T>(&device, g.n * g.image())?;
@@ -124,6 +130,9 @@ pub(crate) fn conv2d_weight_grad<T: Element + WithDType>(
     cotangent: &Tensor,
 ) -> Result<Tensor> {
     work::count(g.multiplications());
+    if winograd::pays::<T>(g) {
+        return winograd::conv2d_weight_grad(g, x, cotangent);
+    }
     let (device, x, cotangent) = (device(x)?, dense(x)?, dense(cotangent)?);
     let (k, area) = (g.k(), g.area());
     if g.n == 0 {

@@ -128,7 +128,7 @@ pub(crate) fn mask_below<T: Element>(a: &Tensor, b: &Tensor, bound: f64) -> Resu
 }
 
 /// x · scale + shift per channel, `(N, C, ..)`.
-pub(crate) fn channel_affine<T: Element>(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+pub(crate) fn channel_affine<T: Element>(x: &Tensor, scale: &Tensor, shift: &Tensor, relu: bool) -> Result<Tensor> {
     let dims = x.dims().to_vec();
     if dims.len() < 2 || scale.dims() != [dims[1]] || shift.dims() != [dims[1]] {
         return Err(crate::error::shape(
@@ -143,6 +143,7 @@ pub(crate) fn channel_affine<T: Element>(x: &Tensor, scale: &Tensor, shift: &Ten
         int(n),
         int(dims[1]),
         int(area),
+        int(usize::from(relu)),
         of::<T>(&device, &x)?,
         of::<T>(&device, &scale)?,
         of::<T>(&device, &shift)?,

@@ -53,6 +53,39 @@ impl Product {
         };
         done.map_err(|error| Error::Gpu { op: "matmul", why: format!("{error:?}") })
     }
+
+    /// `count` products of f32 whose factors and results lie one behind the other; never with TF32, whose rounding the
+    /// bases of [`super::winograd`] would multiply.
+    pub(super) fn several(self, device: &CudaDevice, count: usize, a: u64, b: u64, c: u64) -> Result<()> {
+        if self.m == 0 || self.n == 0 {
+            return Ok(());
+        }
+        let flag = |t| if t { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N };
+        let blas = device.cublas_handle();
+        let handle = *blas.handle();
+        let (m, n, k) = (self.n as i32, self.m as i32, self.k as i32);
+        let lda = if self.ta { self.m } else { self.k }.max(1) as i32;
+        let ldb = if self.tb { self.k } else { self.n }.max(1) as i32;
+        let (tb, ta, beta) = (flag(self.tb), flag(self.ta), f32::from(u8::from(self.onto)));
+        let steps = [self.n * self.k, self.m * self.k, self.m * self.n].map(|x| x as i64);
+        let failed = |error| Error::Gpu { op: "matmul", why: format!("{error:?}") };
+        // SAFETY: the callers hand over buffers of `count` times m × k, k × n and m × n elements, alive until the stream has
+        // passed; the handle lives as long as the device.
+        #[expect(unsafe_code, reason = "cuBLAS takes addresses")]
+        unsafe {
+            let mut mode = sys::cublasMath_t::CUBLAS_DEFAULT_MATH;
+            sys::cublasGetMathMode(handle, &raw mut mode).result().map_err(failed)?;
+            sys::cublasSetMathMode(handle, sys::cublasMath_t::CUBLAS_DEFAULT_MATH).result().map_err(failed)?;
+            let (a, b, c) = (a as *const f32, b as *const f32, c as *mut f32);
+            let count = count as i32;
+            let [b_step, a_step, c_step] = steps;
+            let done = result::sgemm_strided_batched(
+                handle, tb, ta, m, n, k, &1.0, b, ldb, b_step, a, lda, a_step, &beta, c, m, c_step, count,
+            );
+            sys::cublasSetMathMode(handle, mode).result().map_err(failed)?;
+            done.map_err(failed)
+        }
+    }
 }
 
 /// C = op(A) · op(B) (+ bias per column, rectified).

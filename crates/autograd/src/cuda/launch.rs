@@ -29,6 +29,7 @@ pub(super) enum Arg {
     At(u64),
     Layout(Layout),
     Shape(Shape),
+    Tiles(Tiles),
     Group(Box<Group>),
 }
 
@@ -60,6 +61,20 @@ pub(super) struct Shape {
     pub(super) ow: u32,
 }
 
+/// Tiles of a batch of images (`Tiles` in winograd.cuh).
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Tiles {
+    pub(super) n: u32,
+    pub(super) channels: u32,
+    pub(super) h: u32,
+    pub(super) w: u32,
+    pub(super) padding: u32,
+    pub(super) tiles: u32,
+    pub(super) across: u32,
+    pub(super) part: u32,
+}
+
 /// Addresses of several parameters (`Group` in optimiser.cuh).
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
@@ -82,6 +97,9 @@ unsafe impl DeviceRepr for Layout {}
 // SAFETY: as above.
 #[expect(unsafe_code, reason = "kernel arguments by value")]
 unsafe impl DeviceRepr for Shape {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "kernel arguments by value")]
+unsafe impl DeviceRepr for Tiles {}
 // SAFETY: as above.
 #[expect(unsafe_code, reason = "kernel arguments by value")]
 unsafe impl DeviceRepr for Group {}
@@ -138,6 +156,7 @@ pub(super) fn launch<T: Element>(device: &CudaDevice, kernel: &'static str, grid
             Arg::At(v) => builder.arg(v),
             Arg::Layout(v) => builder.arg(v),
             Arg::Shape(v) => builder.arg(v),
+            Arg::Tiles(v) => builder.arg(v),
             Arg::Group(v) => builder.arg(&**v),
         };
     }

@@ -10,14 +10,17 @@ mod constants;
 mod convolution;
 mod elementwise;
 mod gemm;
+mod graph;
 mod images;
 mod launch;
+mod memory;
 mod movement;
 mod normalisation;
 mod open;
 mod optimiser;
 mod pooling;
 mod reduce;
+mod winograd;
 
 pub(crate) use classification::{
     best_column, cross_entropy, cross_entropy_slope, gather_labels, log_softmax, one_hot, scatter_labels,
@@ -27,13 +30,15 @@ pub(crate) use convolution::{conv2d, conv2d_input_grad, conv2d_weight_grad};
 pub(crate) use elementwise::{Binary, Unary, add_into, binary, blend, channel_affine, fill, mask_below, unary};
 pub(crate) use gemm::matmul;
 pub(crate) use movement::{cat, dense, pad, repeat, select_rows};
-pub(crate) use normalisation::{batch_norm, batch_norm_gradients};
+pub(crate) use normalisation::{affine_of, batch_norm, batch_norm_gradients};
 pub(crate) use pooling::{avg_pool2d, avg_unpool, gather_at, max_pool2d, unpool};
 pub(crate) use reduce::{largest_rows, scale_rows, sum_all, sum_channels, sum_dims, sum_rows};
 
 pub use attack::{Draw, draw, start_linf, step_l2, step_linf};
+pub use graph::{Graph, overwrite, record};
 pub use images::{crop_flip, pixels};
 pub use open::{make, open, synchronise};
+pub(crate) use optimiser::blend_each;
 pub use optimiser::{Alarm, Moments, Update, update};
 
 use candle_core::cuda_backend::CudaDType;

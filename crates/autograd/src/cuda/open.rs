@@ -19,6 +19,8 @@ pub fn open(ordinal: usize, tf32: bool) -> Result<Device> {
     unsafe {
         cuda.disable_event_tracking();
     }
+    // Memory that is kept outlives the device, so its context must too.
+    std::mem::forget(stream.context().clone());
     // Without this every synchronisation gives the pool's memory back to the system.
     // SAFETY: handles of the open context, values of the types that the driver's manual names.
     #[expect(unsafe_code, reason = "the memory pool has no safe interface")]

@@ -131,6 +131,26 @@ pub fn update<T: Element>(how: Update, from: &[Moments], t: u64, alarm: &Alarm) 
         .collect())
 }
 
+/// p · a + q · b for every pair, a launch per group of them.
+pub(crate) fn blend_each<T: Element>((p, q): (f64, f64), pairs: &[(&Tensor, &Tensor)]) -> Result<Vec<Tensor>> {
+    let Some((first, _)) = pairs.first() else { return Ok(Vec::new()) };
+    let device = device(first)?;
+    let mut blended = Vec::new();
+    for chunk in pairs.chunks(GROUP) {
+        let pair = |(a, b): &(&Tensor, &Tensor)| Moments {
+            parameter: (*a).clone(),
+            gradient: (*b).clone(),
+            moments: Vec::new(),
+        };
+        let (group, made, _kept) = group::<T>(&device, &chunk.iter().map(pair).collect::<Vec<_>>())?;
+        let n = group.start[group.count as usize] as usize;
+        let args = [Arg::Group(group), number::<T>(p), number::<T>(q)];
+        launch::<T>(&device, "blend_each", Grid::Elements(n), &args)?;
+        blended.extend(made.into_iter().map(|m| tensor(&device, m.parameter, &m.dims)));
+    }
+    Ok(blended)
+}
+
 /// Addresses of a chunk, its results, and what must live until the launch.
 type Grouped<T> = (Box<Group>, Vec<Made<T>>, Vec<Tensor>);
 

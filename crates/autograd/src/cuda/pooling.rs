@@ -37,10 +37,16 @@ pub(crate) fn unpool<T: Element>(
     let (_, _, oh, ow) = g.dims4()?;
     let count = dims.iter().product();
     let out = unwritten::<T>(&device, count)?;
-    let mut args = vec![int(count)];
-    args.extend(window((dims[2], dims[3]), (oh, ow), (k, stride)));
-    args.extend([of::<T>(&device, &g)?, of::<u32>(&device, places)?, at(&device, &out)]);
-    launch::<T>(&device, "unpool", Grid::Elements(count), &args)?;
+    let sizes = window((dims[2], dims[3]), (oh, ow), (k, stride));
+    let tensors = [of::<T>(&device, &g)?, of::<u32>(&device, places)?, at(&device, &out)];
+    if k == stride {
+        let windows = dims[0] * dims[1] * dims[2].div_ceil(k) * dims[3].div_ceil(k);
+        let args: Vec<Arg> = std::iter::once(int(windows)).chain(sizes.into_iter().take(5)).chain(tensors).collect();
+        launch::<T>(&device, "unpool_apart", Grid::Elements(windows), &args)?;
+    } else {
+        let args: Vec<Arg> = std::iter::once(int(count)).chain(sizes).chain(tensors).collect();
+        launch::<T>(&device, "unpool", Grid::Elements(count), &args)?;
+    }
     Ok(tensor(&device, out, dims))
 }
 

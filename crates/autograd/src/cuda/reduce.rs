@@ -9,6 +9,12 @@ use candle_core::Tensor;
 const SMALL: usize = 1 << 14;
 /// Elements of a part, where there are several.
 const PART: usize = 1 << 12;
+/// Elements of a row up to which one thread sums it.
+const SHORT: usize = 64;
+/// Blocks that keep a large GPU busy.
+const BLOCKS: usize = 1 << 10;
+/// Elements for which a block of their own pays.
+const LEAST: usize = 1 << 11;
 
 /// Σ over everything, shape `()`.
 pub(crate) fn sum_all<T: Element>(x: &Tensor) -> Result<Tensor> {
@@ -41,8 +47,18 @@ pub(crate) fn sum_rows<T: Element>(x: &Tensor) -> Result<Tensor> {
     let (rows, width) = rows_of(&x);
     let out = unwritten::<T>(&device, rows)?;
     let args = [int(rows), int(width), of::<T>(&device, &x)?, at(&device, &out)];
-    launch::<T>(&device, "sum_rows", Grid::Blocks(rows), &args)?;
+    if width <= SHORT {
+        launch::<T>(&device, "sum_short_rows", Grid::Elements(rows), &args)?;
+    } else {
+        launch::<T>(&device, "sum_rows", Grid::Blocks(rows), &args)?;
+    }
     Ok(tensor(&device, out, &[rows]))
+}
+
+/// Parts into which the images are divided where something is summed per channel: enough blocks for a large GPU, enough
+/// elements for each.
+pub(super) fn parts_of_channels(n: usize, channels: usize, area: usize) -> usize {
+    BLOCKS.div_ceil(channels.max(1)).min(n * area / LEAST).min(n).max(1)
 }
 
 /// Σ over all but the second dimension.
@@ -55,8 +71,17 @@ pub(crate) fn sum_channels<T: Element>(x: &Tensor) -> Result<Tensor> {
     let (device, x) = (device(x)?, dense(x)?);
     let (n, channels, area) = (dims[0], dims[1], dims[2..].iter().product());
     let out = unwritten::<T>(&device, channels)?;
-    let args = [int(n), int(channels), int(area), of::<T>(&device, &x)?, at(&device, &out)];
-    launch::<T>(&device, "sum_channels", Grid::Blocks(channels), &args)?;
+    let parts = parts_of_channels(n, channels, area);
+    if parts == 1 {
+        let args = [int(n), int(channels), int(area), of::<T>(&device, &x)?, at(&device, &out)];
+        launch::<T>(&device, "sum_channels", Grid::Blocks(channels), &args)?;
+    } else {
+        let sums = unwritten::<f64>(&device, channels * parts)?;
+        let args = [int(n), int(channels), int(area), int(parts), of::<T>(&device, &x)?, at(&device, &sums)];
+        launch::<T>(&device, "channel_parts", Grid::Blocks(channels * parts), &args)?;
+        let args = [int(channels), int(parts), at(&device, &sums), at(&device, &out)];
+        launch::<T>(&device, "sum_of_channel_parts", Grid::Elements(channels), &args)?;
+    }
     Ok(tensor(&device, out, &[channels]))
 }
 

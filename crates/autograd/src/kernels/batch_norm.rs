@@ -1,5 +1,6 @@
 //! Batch normalisation, channel by channel: what is read several times stays in the cache.
 
+use super::map::map2;
 use super::reduce::sum_slice;
 use super::scratch::{Shared, unwritten};
 use super::simd::{Isa, on};
@@ -31,11 +32,21 @@ fn channels(x: &Tensor) -> Result<(usize, usize, usize)> {
     Ok((dims[0], x.dim(1)?, dims[2..].iter().product()))
 }
 
-/// y = γ · (x − mean) / √(var + eps) + β, the batch's mean, and 1/√(var + eps), both `(C,)`.
+/// max(0, v) as everywhere: a NaN stays one.
+#[inline(always)]
+pub(crate) fn rectified<T: Real>(v: T) -> T {
+    if v <= T::zero() { T::zero() } else { v }
+}
+
+/// y = γ · (x − mean) / √(var + eps) + β, rectified if asked; beside it the batch's mean and 1/√(var + eps), both `(C,)`.
 ///
 /// Sums are taken in f64, plane by plane.
-pub fn normalise<T: Real>(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, Tensor, Tensor)> {
-    on_gpu!(x, crate::cuda::batch_norm::<T>(x, gamma, beta, eps));
+pub fn normalise<T: Real>(
+    x: &Tensor,
+    (gamma, beta): (&Tensor, &Tensor),
+    (eps, relu): (f64, bool),
+) -> Result<(Tensor, Vec<Tensor>)> {
+    on_gpu!(x, crate::cuda::batch_norm::<T>(x, (gamma, beta), (eps, relu)));
     let op = "batch_norm";
     let (n, count, area) = channels(x)?;
     let (x, gamma, beta) = (dense(x)?, dense(gamma)?, dense(beta)?);
@@ -70,27 +81,35 @@ pub fn normalise<T: Real>(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -
                 // SAFETY: planes do not overlap.
                 #[expect(unsafe_code, reason = "disjoint parts of one result")]
                 let to = unsafe { shared.part(at, area) };
-                on(isa, || to.iter_mut().zip(&input[at..at + area]).for_each(|(y, x)| *y = *x * scale + shift));
+                let pairs = to.iter_mut().zip(&input[at..at + area]);
+                if relu {
+                    on(isa, || pairs.for_each(|(y, x)| *y = rectified(*x * scale + shift)));
+                } else {
+                    on(isa, || pairs.for_each(|(y, x)| *y = *x * scale + shift));
+                }
             }
             (centre, T::of(inverse))
         })
         .collect();
     let (mean, inverse): (Vec<T>, Vec<T>) = stats.into_iter().unzip();
-    Ok((from_vec(out, x.dims())?, from_vec(mean, &[count])?, from_vec(inverse, &[count])?))
+    Ok((from_vec(out, x.dims())?, vec![from_vec(mean, &[count])?, from_vec(inverse, &[count])?]))
 }
 
-/// Gradients by x, γ and β of [`normalise`] for the cotangent g, all of them constants.
+/// Gradients by x, γ and β of [`normalise`] for the cotangent g, all of them constants; with the output, if that was
+/// rectified.
 ///
 /// dβ = Σ g, dγ = Σ g x̂, dx = γ/σ · (g − dβ/m − x̂ dγ/m) with x̂ = (x − mean)/σ.
 pub fn gradients<T: Real>(
     x: &Tensor,
     gamma: &Tensor,
     (mean, inverse): (&Tensor, &Tensor),
-    g: &Tensor,
+    (g, output): (&Tensor, Option<&Tensor>),
 ) -> Result<(Tensor, Tensor, Tensor)> {
-    on_gpu!(x, crate::cuda::batch_norm_gradients::<T>(x, gamma, (mean, inverse), g));
+    on_gpu!(x, crate::cuda::batch_norm_gradients::<T>(x, gamma, (mean, inverse), (g, output)));
     let op = "batch_norm";
     let (n, count, area) = channels(x)?;
+    let masked = output.map(|y| map2(op, g, y, |g: T, y: T| if y > T::zero() { g } else { T::zero() })).transpose()?;
+    let g = masked.as_ref().unwrap_or(g);
     let (x, g, gamma) = (dense(x)?, dense(g)?, dense(gamma)?);
     let (input, slope, gamma) = (view::<T>(op, &x)?, view::<T>(op, &g)?, view::<T>(op, &gamma)?);
     let (mean, inverse) = (view::<T>(op, mean)?, view::<T>(op, inverse)?);

@@ -63,6 +63,15 @@ pub fn blend((p, a): (f64, &Tensor), (q, b): (f64, &Tensor)) -> Result<Tensor> {
     })
 }
 
+/// p · a + q · b for every pair of tensors.
+pub fn blend_each((p, q): (f64, f64), pairs: &[(&Tensor, &Tensor)]) -> Result<Vec<Tensor>> {
+    #[cfg(feature = "cuda")]
+    if let Some((a, _)) = pairs.first().filter(|(a, _)| a.device().is_cuda()) {
+        return by_dtype!("blend", a, T => crate::cuda::blend_each::<T>((p, q), pairs));
+    }
+    pairs.iter().map(|(a, b)| blend((p, a), (q, b))).collect()
+}
+
 /// Per-channel map: `out[n,c,..] = f(x[n,c,..], p[c], q[c])`; `x` is `(N, C, ..)`, `p` and `q` are `(C,)`.
 pub fn map_channels<T: Real>(
     op: &'static str,

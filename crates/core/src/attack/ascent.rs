@@ -57,14 +57,53 @@ impl Ascent {
             }
         };
         let alpha = vec![self.alpha; ids.len()];
-        for _ in 0..self.steps {
-            let linear = target.linearise(&point)?;
+        let step = |point: &Tensor| -> Result<Tensor> {
+            let linear = target.linearise(point)?;
             let cotangent = match &reference {
                 None => cross_entropy_slope(linear.logits(), labels)?,
                 Some(p) => probabilities(linear.logits())?.sub(p)?.tensor().clone(),
             };
-            point = threat.step(&point, x, &linear.pull(&cotangent)?, &alpha)?;
+            threat.step(point, x, &linear.pull(&cotangent)?, &alpha)
+        };
+        for taken in 0..self.steps {
+            if taken > 0 && repeated(target, &point, self.steps - taken, &step)? {
+                break;
+            }
+            point = step(&point)?;
         }
         Ok(point)
     }
+}
+
+/// The remaining steps of `point`, in its place, as repetitions of one recorded step; whether that was possible.
+#[cfg(feature = "cuda")]
+fn repeated(
+    target: &dyn Target,
+    point: &Tensor,
+    steps: u32,
+    step: &dyn Fn(&Tensor) -> Result<Tensor>,
+) -> Result<bool> {
+    use gauntlet_autograd::cuda::{overwrite, record};
+    /// Below this recording costs more than it saves.
+    const LEAST: u32 = 4;
+    if !point.device().is_cuda() || steps < LEAST || !target.repeats() {
+        return Ok(false);
+    }
+    let recorded = record(point.device(), || {
+        let next = step(point).map_err(|error| gauntlet_autograd::Error::Gpu { op: "a step", why: error.to_string() })?;
+        match point.dtype() {
+            candle_core::DType::F64 => overwrite::<f64>(point, &next),
+            _ => overwrite::<f32>(point, &next),
+        }
+    })?;
+    let Some(graph) = recorded else { return Ok(false) };
+    for _ in 0..steps {
+        graph.launch()?;
+    }
+    Ok(true)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn repeated(_: &dyn Target, _: &Tensor, _: u32, _: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<bool> {
+    Ok(false)
 }
