@@ -5,7 +5,8 @@ gradients that are needed.
     steps.py '{"model": ...}'    answers one request and ends (peak memory of a step needs a process of its own)
 
 A request: model, recipe (or "attack", the bare attack step), batch, threads, seconds (time to spend measuring),
-dtype ("f32"); device ("cpu", "cuda") and compile (by torch.compile) if they are not the usual ones.
+dtype ("f32"); device ("cpu", "cuda") and compile (by torch.compile) if they are not the usual ones. {"ceilings": true} asks for
+what a GPU can do at best.
 """
 import json
 import resource
@@ -67,6 +68,8 @@ class Step:
         else:
             self.optimiser = torch.optim.Adam(self.net.parameters(), 1e-4, fused=True)
         if request.get("compile"):
+            # What was compiled before would make these shapes dynamic.
+            torch._dynamo.reset()
             self.net = torch.compile(self.net)
 
     def ascend(self, x, x0):
@@ -118,6 +121,27 @@ class Step:
         self.optimiser.step()
 
 
+def ceilings():
+    """What the GPU can do: TFLOP/s of a large product of f32, TB/s of a copy, read and written bytes counted."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    a, b = torch.randn(2, 8192, 8192, device="cuda")
+    large = torch.empty(1 << 28, device="cuda")
+    other = torch.empty_like(large)
+
+    def best(f):
+        times = []
+        for _ in range(6):
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            f()
+            end.record()
+            torch.cuda.synchronize()
+            times.append(start.elapsed_time(end) / 1e3)
+        return min(times)
+
+    return {"tflops": 2 * 8192**3 / best(lambda: a @ b) / 1e12, "tb": 2 * 4 * large.numel() / best(lambda: other.copy_(large)) / 1e12}
+
+
 def measure(request, steps):
     """Warms up when a step is new; keeps one step alive at a time."""
     torch.set_num_threads(request["threads"])
@@ -145,7 +169,8 @@ def main():
     print(json.dumps({"torch": torch.__version__}), flush=True)
     steps = {}
     for line in sys.stdin:
-        print(json.dumps(measure(json.loads(line), steps)), flush=True)
+        request = json.loads(line)
+        print(json.dumps(ceilings() if "ceilings" in request else measure(request, steps)), flush=True)
 
 
 main()

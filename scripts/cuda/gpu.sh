@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU: equal numbers, speed beside PyTorch, the published CIFAR-10 epochs. It is meant to take less than
-# 20 minutes, which has not been measured. Run it
-# in a checkout (it builds) or in the folder that pack.sh made (it uses bin/). Writes reports/cuda/.
+# Everything that needs a GPU: equal numbers, speed beside PyTorch, the published CIFAR-10 epochs. Eight minutes on an H200 once
+# it is built. Run it in a checkout (it builds) or in the folder that pack.sh made (it uses bin/). Writes reports/cuda/ and
+# reports/<suite>/.
 #
 #   bash scripts/cuda/gpu.sh [--data-dir FOLDER]     FOLDER: CIFAR-10's parquet files; without it the hub is asked
+#   SUITES: other suites, or parts of them (rice-cifar10-5:row=pgd-10)
 #
 # Libraries are taken from CUDA_LIBRARIES, else from an installed PyTorch for CUDA 13, else from scripts/cuda/toolchain.sh.
 set -euo pipefail
@@ -42,44 +43,68 @@ else
     say "every operation, recipe and attack beside the CPU"
     cargo test --release --locked --features cuda --test gpu --test gpu_optimisers --test gpu_runs
 fi
-say "every derivative"
-"$gauntlet" doctor --device cuda | tee "$out/doctor.txt" | tail -2
-
-say "one checkpoint under PGD and AutoAttack, CPU and GPU: at most 0.2 points apart"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-checkpoint="$work/model.safetensors"
-"$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 4 --runs "$work/runs" --out "$checkpoint" --device cuda \
-    --recipe '{ name = "pgd-at", eps = "0.1", ramp = 2.0, attack = { name = "pgd", steps = 5 } }' > /dev/null
-for attack in pgd autoattack; do
-    for device in cpu cuda; do
-        "$gauntlet" --quiet --json attack --checkpoint "$checkpoint" --model lenet-small --data glyphs --attack "$attack" --norm linf \
-            --eps 0.1 --device "$device" > "$work/$attack-$device.json"
-    done
-    python3 - "$work/$attack-cpu.json" "$work/$attack-cuda.json" <<'COMPARE'
+
+# Of no consequence to what is measured beside them: they run while the suites train.
+derivatives() { "$gauntlet" doctor --device cuda > "$out/doctor.txt"; }
+verdicts() {
+    local checkpoint="$work/model.safetensors"
+    "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 4 --runs "$work/runs" --out "$checkpoint" --device cuda \
+        --recipe '{ name = "pgd-at", eps = "0.1", ramp = 2.0, attack = { name = "pgd", steps = 5 } }' > /dev/null
+    for attack in pgd autoattack; do
+        for device in cpu cuda; do
+            "$gauntlet" --quiet --json attack --checkpoint "$checkpoint" --model lenet-small --data glyphs --attack "$attack" --norm linf \
+                --eps 0.1 --device "$device" > "$work/$attack-$device.json"
+        done
+        python3 - "$work/$attack-cpu.json" "$work/$attack-cuda.json" <<'COMPARE'
 import json, re, sys
 texts = [open(path).read() for path in sys.argv[1:]]
 found = [[float(v) for v in re.findall(r'"robust_accuracy":\s*([0-9.]+)', text)] for text in texts]
 assert found[0] and len(found[0]) == len(found[1]), texts
 apart = max(abs(a - b) for a, b in zip(*found))
-print(f"{sys.argv[1]}: {found}, {100 * apart:.2f} points apart")
+print(f"{sys.argv[1].split('/')[-1].split('-')[0]}: robust accuracy {found[0]} on the CPU, {found[1]} on the GPU, {100 * apart:.2f} points apart")
 assert apart <= 0.002, "more than 0.2 points apart"
 COMPARE
-done
-
-say "a training twice: the same weights"
-for i in 1 2; do
-    "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 1 --runs "$work/again$i" --recipe ce --out "$work/again$i.safetensors" --device cuda \
-        --json | grep -o '"checkpoint_sha256":"[^"]*"' > "$work/sha$i"
-done
-cmp "$work/sha1" "$work/sha2"
+    done
+}
+twice() {
+    for i in 1 2; do
+        "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 1 --runs "$work/again$i" --recipe ce \
+            --out "$work/again$i.safetensors" --device cuda --json | grep -o '"checkpoint_sha256":"[^"]*"' > "$work/sha$i"
+    done
+    cmp "$work/sha1" "$work/sha2" && echo "a training twice: the same weights"
+}
+# torch.compile takes far longer to compile than its steps to run; what it compiles is kept on disk.
+compiled() {
+    for model in lenet-small madry-cnn preactresnet18; do
+        for recipe in ce attack; do
+            for batch in 128 512; do
+                echo "{\"model\": \"$model\", \"recipe\": \"$recipe\", \"batch\": $batch, \"threads\": 1, \"seconds\": 0, \"device\": \"cuda\", \"compile\": true}"
+            done
+        done
+    done | OMP_NUM_THREADS=1 xargs -d '\n' -P 6 -n 1 python3 scripts/compare/steps.py > /dev/null 2> "$work/compile.log" || true
+}
 
 say "steps beside PyTorch"
-python3 scripts/cuda/beside.py "$gauntlet" "$out" --alternations 5 --seconds 0.1
+python3 scripts/cuda/beside.py "$gauntlet" "$out" --torch eager --alternations 5 --seconds 0.1
 
-say "published epochs"
-for suite in rice-cifar10 wong-cifar10; do
+say "published epochs; beside them every derivative, verdicts of CPU and GPU, a training twice"
+compiled &
+compiling=$!
+{ derivatives && tail -1 "$out/doctor.txt" && verdicts && twice; } > "$out/equality.txt" 2>&1 &
+comparing=$!
+for part in ${SUITES:-rice-cifar10-5 wong-cifar10}; do
+    IFS=: read -r suite only <<< "$part"
     # 1: a number lies outside its published band; the report says which.
-    "$gauntlet" run "$suite" --quick --device cuda ${data[@]+"${data[@]}"} --out "$out/$suite" || test $? = 1
+    "$gauntlet" run "$suite" ${only:+--only "$only"} --device cuda ${data[@]+"${data[@]}"} --out "reports/$suite" || test $? = 1
+    say "$suite is done"
 done
-say "done; commit $out"
+failed=0
+wait "$comparing" || failed=1
+cat "$out/equality.txt"
+wait "$compiling"
+say "steps beside torch.compile"
+python3 scripts/cuda/beside.py "$gauntlet" "$out" --torch compile --recipes ce attack --alternations 5 --seconds 0.1
+say "done; commit reports"
+exit "$failed"

@@ -1,7 +1,8 @@
-// What surrounds the matrix product of a convolution. Columns are (C, KH, KW, N, OH, OW): one product for the whole batch.
+// What surrounds the matrix product of a convolution. Columns are (taps, N, OH, OW), one product for the whole batch, or
+// (N, taps, OH, OW), one product per image; taps are (C, KH, KW). `tap` and `image` say how far apart those are.
 
 struct NAME(Shape) {
-    u32 n, c, h, w, kh, kw, stride, padding, oh, ow;
+    u32 n, c, h, w, kh, kw, stride, padding, oh, ow, tap, image;
 };
 
 // Image (N, C, H, W) to columns: a thread per (channel, image, position), over the taps.
@@ -12,16 +13,15 @@ KERNEL(NAME(im2col), u32 count, GIVEN(NAME(Shape)) s, const T *x, T *columns) {
         u32 oy = rest % s.oh; rest /= s.oh;
         u32 n = rest % s.n;
         u32 c = rest / s.n;
-        u32 width = s.n * s.oh * s.ow;
         const T *plane = x + ((u64)n * s.c + c) * s.h * s.w;
-        T *to = columns + (u64)c * s.kh * s.kw * width + (i - c * width);
+        T *to = columns + (u64)c * s.kh * s.kw * s.tap + (u64)n * s.image + oy * s.ow + ox;
         for (u32 ky = 0; ky < s.kh; ky++) {
             // Left of 0 wraps to a large number.
             u32 iy = oy * s.stride + ky - s.padding;
             for (u32 kx = 0; kx < s.kw; kx++) {
                 u32 ix = ox * s.stride + kx - s.padding;
                 *to = iy < s.h && ix < s.w ? plane[iy * s.w + ix] : (T)0;
-                to += width;
+                to += s.tap;
             }
         }
     }
@@ -35,17 +35,64 @@ KERNEL(NAME(col2im), u32 count, GIVEN(NAME(Shape)) s, const T *columns, T *x) {
         u32 iy = rest % s.h; rest /= s.h;
         u32 c = rest % s.c;
         u32 n = rest / s.c;
-        u32 top = iy + s.padding, left = ix + s.padding, width = s.n * s.oh * s.ow;
-        const T *from = columns + (u64)c * s.kh * s.kw * width + n * s.oh * s.ow;
+        u32 top = iy + s.padding, left = ix + s.padding;
+        const T *from = columns + (u64)c * s.kh * s.kw * s.tap + (u64)n * s.image;
         T sum = 0;
         // The taps that met this pixel are a stride apart.
         for (u32 ky = top % s.stride, oy = top / s.stride; ky < s.kh && ky <= top; ky += s.stride, oy--) {
             if (oy >= s.oh) continue;
             for (u32 kx = left % s.stride, ox = left / s.stride; kx < s.kw && kx <= left; kx += s.stride, ox--) {
-                if (ox < s.ow) sum += from[(u64)(ky * s.kw + kx) * width + oy * s.ow + ox];
+                if (ox < s.ow) sum += from[(u64)(ky * s.kw + kx) * s.tap + oy * s.ow + ox];
             }
         }
         x[i] = sum;
+    }
+}
+
+#ifndef FEW
+// Taps up to which a thread keeps all its pixels (`FEW` in convolution.rs), and kernels whose weights a block keeps.
+#define FEW 32
+#define KERNELS 64
+#endif
+
+// A convolution of few taps, as the first of a network is: a thread per position goes over the kernels. Bias and rectifier too.
+KERNEL_OF_BLOCKS(NAME(conv_few), GIVEN(NAME(Shape)) s, u32 o, const T *x, const T *w, const T *bias, u32 relu, T *y) {
+    __shared__ T weights[KERNELS * FEW];
+    __shared__ u32 places[FEW];
+    u32 area = s.oh * s.ow, taps = s.c * s.kh * s.kw;
+    u32 i = blockIdx.x * REDUCERS + threadIdx.x;
+    bool mine = i < s.n * area;
+    u32 n = i / area, p = i % area;
+    u32 top = p / s.ow * s.stride - s.padding, left = p % s.ow * s.stride - s.padding;
+    if (threadIdx.x < FEW) {
+        u32 t = threadIdx.x;
+        places[t] = t < taps ? t / (s.kh * s.kw) << 16 | t / s.kw % s.kh << 8 | t % s.kw : 0;
+    }
+    __syncthreads();
+    T pixels[FEW];
+#pragma unroll
+    for (u32 t = 0; t < FEW; t++) {
+        u32 place = places[t];
+        // Above 0 wraps to a large number.
+        u32 iy = top + (place >> 8 & 255), ix = left + (place & 255);
+        bool inside = mine && t < taps && iy < s.h && ix < s.w;
+        pixels[t] = inside ? x[(((u64)n * s.c + (place >> 16)) * s.h + iy) * s.w + ix] : (T)0;
+    }
+    for (u32 first = 0; first < o; first += KERNELS) {
+        u32 now = o - first < KERNELS ? o - first : KERNELS;
+        __syncthreads();
+        for (u32 j = threadIdx.x; j < now * FEW; j += REDUCERS) {
+            u32 t = j % FEW;
+            weights[j] = t < taps ? w[(first + j / FEW) * taps + t] : (T)0;
+        }
+        __syncthreads();
+        for (u32 r = 0; r < now && mine; r++) {
+            T sum = 0;
+#pragma unroll
+            for (u32 t = 0; t < FEW; t++) sum += weights[r * FEW + t] * pixels[t];
+            if (bias) sum += bias[first + r];
+            y[((u64)n * o + first + r) * area + p] = relu && sum <= 0 ? (T)0 : sum;
+        }
     }
 }
 

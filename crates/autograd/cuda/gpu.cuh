@@ -23,13 +23,25 @@ typedef unsigned char u8;
 // Threads of a block that reduces; a power of two.
 #define REDUCERS 256
 
-// Places `at` of channel c of (n, channels, area) in part `part` of `parts` of the images, a block's threads side by side;
-// without a division per element.
-#define EACH_OF_CHANNEL(at, c, part, parts)                                                                             \
-    for (u32 image_ = (u32)((u64)(part) * n / (parts)) + threadIdx.x / area, place_ = threadIdx.x % area,               \
-             last_ = (u32)((u64)((part) + 1) * n / (parts)), at;                                                        \
-         image_ < last_ && ((at = (image_ * channels + (c)) * area + place_), true);                                    \
-         place_ += REDUCERS % area, image_ += REDUCERS / area + (place_ >= area), place_ -= place_ >= area ? area : 0)
+// Places `at` of channel c of (n, channels, area) in part `part` of `parts` of the images, W side by side per thread, a block's
+// threads side by side; without a division per element.
+#define EACH_OF_CHANNEL(at, W, c, part, parts)                                                                          \
+    for (u32 quads_ = area / (W), image_ = (u32)((u64)(part) * n / (parts)) + threadIdx.x / quads_,                     \
+             place_ = threadIdx.x % quads_, last_ = (u32)((u64)((part) + 1) * n / (parts)), at;                         \
+         image_ < last_ && ((at = (image_ * channels + (c)) * area + place_ * (W)), true);                              \
+         place_ += REDUCERS % quads_, image_ += REDUCERS / quads_ + (place_ >= quads_),                                 \
+             place_ -= place_ >= quads_ ? quads_ : 0)
+
+// Numbers side by side, read and written at once.
+template <typename Number, int W> struct alignas(W * sizeof(Number)) Wide {
+    Number at[W];
+};
+template <int W, typename Number> DEVICE Wide<Number, W> wide(const Number *from) { return *(const Wide<Number, W> *)from; }
+
+// Whether planes can be read four at a time.
+DEVICE bool by_four(u32 area, const void *a, const void *b, const void *c) {
+    return area % 4 == 0 && ((u64)a | (u64)b | (u64)c) % 32 == 0;
+}
 
 // Sum over the block, for every thread. Always added in the same order.
 DEVICE double block_sum(double value, double *shared) {

@@ -44,7 +44,14 @@ KERNEL_OF_BLOCKS(NAME(channel_parts), u32 n, u32 channels, u32 area, u32 parts, 
     __shared__ double shared[REDUCERS];
     u32 c = blockIdx.x % channels, part = blockIdx.x / channels;
     double sum = 0;
-    EACH_OF_CHANNEL(at, c, part, parts) sum += x[at];
+    if (by_four(area, x, x, x)) {
+        EACH_OF_CHANNEL(at, 4, c, part, parts) {
+            Wide<T, 4> v = wide<4>(x + at);
+            sum += ((double)v.at[0] + v.at[1]) + ((double)v.at[2] + v.at[3]);
+        }
+    } else {
+        EACH_OF_CHANNEL(at, 1, c, part, parts) sum += x[at];
+    }
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
@@ -63,7 +70,7 @@ KERNEL_OF_BLOCKS(NAME(sum_channels), u32 n, u32 channels, u32 area, const T *x, 
     __shared__ double shared[REDUCERS];
     u32 c = blockIdx.x;
     double sum = 0;
-    EACH_OF_CHANNEL(at, c, 0, 1) sum += x[at];
+    EACH_OF_CHANNEL(at, 1, c, 0, 1) sum += x[at];
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) y[c] = (T)sum;
 }
@@ -79,5 +86,14 @@ KERNEL_OF_BLOCKS(NAME(largest_rows), u32 rows, u32 width, u32 factor, double neg
         }
         largest = block_largest(largest, shared);
         if (threadIdx.x == 0) y[row] = (T)(!factor ? largest : largest < negligible ? 0 : 1 / largest);
+    }
+}
+
+// The sums of `parts`, `count` elements each, in place of the first.
+KERNEL(NAME(fold), u32 count, u32 parts, T *u) {
+    EACH(i, count) {
+        double sum = 0;
+        for (u32 part = 0; part < parts; part++) sum += u[part * count + i];
+        u[i] = (T)sum;
     }
 }

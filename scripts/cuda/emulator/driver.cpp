@@ -273,6 +273,7 @@ int cublasCreate_v2(void **handle) { return *handle = &blas, SUCCESS; }
 int cublasDestroy_v2(void *) { return SUCCESS; }
 int cublasSetStream_v2(void *, void *) { return SUCCESS; }
 int cublasSetMathMode(void *, int mode) { return tf32 = mode == 3, SUCCESS; }
+int cublasSetWorkspace_v2(void *, void *, size_t) { return SUCCESS; }
 int cublasGetMathMode(void *, int *mode) { return *mode = tf32 ? 3 : 0, SUCCESS; }
 int curandCreateGenerator(void **handle, int) { return *handle = &generator, SUCCESS; }
 int curandSetPseudoRandomGeneratorSeed(void *, unsigned long long) { return SUCCESS; }
@@ -338,7 +339,10 @@ int cublasSgemmStridedBatched(void *, int ta, int tb, int m, int n, int k, const
                               const float *b, int ldb, long long b_step, const float *beta, float *c, int ldc, long long c_step, int times) {
     return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
 }
+int cublasDgemmStridedBatched(void *, int ta, int tb, int m, int n, int k, const double *alpha, const double *a, int lda, long long a_step,
+                              const double *b, int ldb, long long b_step, const double *beta, double *c, int ldc, long long c_step, int times) {
+    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
+}
 int cublasGemmEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 int cublasGemmStridedBatchedEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
-int cublasDgemmStridedBatched(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 }

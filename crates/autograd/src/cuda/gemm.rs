@@ -5,7 +5,7 @@ use super::{Element, dense, int};
 use crate::kernels::work;
 use crate::{Error, Result};
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
-use candle_core::{CudaDevice, DType, Tensor};
+use candle_core::{CudaDevice, DType, Tensor, WithDType};
 
 /// Row-major C (m × n) ← op(A) · op(B) (+ C if `onto`), at these addresses; `ta`, `tb` say that A, B are stored transposed.
 #[derive(Clone, Copy)]
@@ -18,78 +18,99 @@ pub(super) struct Product {
     pub(super) onto: bool,
 }
 
+/// Several products in one call: how many, and how many elements lie between the factors and the results of one and the next.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) count: usize,
+    pub(super) a: usize,
+    pub(super) b: usize,
+    pub(super) c: usize,
+    /// Whether factors may be rounded where that was asked for.
+    pub(super) tf32: bool,
+}
+
 impl Product {
-    pub(super) fn run<T: Element + candle_core::WithDType>(
+    pub(super) fn run<T: Element + WithDType>(self, device: &CudaDevice, a: u64, b: u64, c: u64) -> Result<()> {
+        self.several::<T>(device, Steps { count: 1, a: 0, b: 0, c: 0, tf32: true }, a, b, c)
+    }
+
+    pub(super) fn several<T: Element + WithDType>(
         self,
         device: &CudaDevice,
+        steps: Steps,
         a: u64,
         b: u64,
         c: u64,
     ) -> Result<()> {
-        if self.m == 0 || self.n == 0 {
+        if self.m == 0 || self.n == 0 || steps.count == 0 {
             return Ok(());
         }
-        let flag = |t| if t { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N };
         let blas = device.cublas_handle();
+        let handle = *blas.handle();
+        let failed = |error| Error::Gpu { op: "matmul", why: format!("{error:?}") };
+        if steps.tf32 {
+            return self.call::<T>(handle, steps, (a, b, c)).map_err(failed);
+        }
+        // SAFETY: the handle lives as long as the device.
+        #[expect(unsafe_code, reason = "cuBLAS has no safe interface to its precision")]
+        let (mode, exact) = unsafe {
+            let mut mode = sys::cublasMath_t::CUBLAS_DEFAULT_MATH;
+            sys::cublasGetMathMode(handle, &raw mut mode).result().map_err(failed)?;
+            (mode, sys::cublasSetMathMode(handle, sys::cublasMath_t::CUBLAS_DEFAULT_MATH).result())
+        };
+        let done = exact.and_then(|()| self.call::<T>(handle, steps, (a, b, c)));
+        // SAFETY: as above.
+        #[expect(unsafe_code, reason = "cuBLAS has no safe interface to its precision")]
+        let again = unsafe { sys::cublasSetMathMode(handle, mode) };
+        done.and(again.result()).map_err(failed)
+    }
+
+    fn call<T: WithDType>(
+        self,
+        handle: sys::cublasHandle_t,
+        steps: Steps,
+        (a, b, c): (u64, u64, u64),
+    ) -> std::result::Result<(), result::CublasError> {
+        let flag = |t| if t { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N };
         // cuBLAS counts columns first: it is asked for Cᵀ = op(B)ᵀ · op(A)ᵀ, which is where our rows lie.
         let (m, n, k) = (self.n as i32, self.m as i32, self.k as i32);
         let lda = if self.ta { self.m } else { self.k }.max(1) as i32;
         let ldb = if self.tb { self.k } else { self.n }.max(1) as i32;
         let (tb, ta, beta) = (flag(self.tb), flag(self.ta), f64::from(u8::from(self.onto)));
-        let handle = *blas.handle();
-        // SAFETY: the callers hand over buffers of m × k, k × n and m × n elements, alive until the stream has passed.
+        let (sa, sb, sc) = (steps.a as i64, steps.b as i64, steps.c as i64);
+        let count = steps.count as i32;
+        // SAFETY: the callers hand over buffers of m × k, k × n and m × n elements, `count` of them as far apart as they say,
+        // alive until the stream has passed.
         #[expect(unsafe_code, reason = "cuBLAS takes addresses")]
-        let done = unsafe {
-            match T::DTYPE {
-                DType::F64 => {
+        unsafe {
+            match (T::DTYPE, count) {
+                (DType::F64, 1) => {
                     let (a, b, c) = (a as *const f64, b as *const f64, c as *mut f64);
-                    result::dgemm(handle, tb, ta, m, n, k, &1.0, b, ldb, a, lda, &beta, c, self.n as i32)
+                    result::dgemm(handle, tb, ta, m, n, k, &1.0, b, ldb, a, lda, &beta, c, m)
+                }
+                (DType::F64, _) => {
+                    let (a, b, c) = (a as *const f64, b as *const f64, c as *mut f64);
+                    result::dgemm_strided_batched(
+                        handle, tb, ta, m, n, k, &1.0, b, ldb, sb, a, lda, sa, &beta, c, m, sc, count,
+                    )
+                }
+                (_, 1) => {
+                    let (a, b, c) = (a as *const f32, b as *const f32, c as *mut f32);
+                    result::sgemm(handle, tb, ta, m, n, k, &1.0, b, ldb, a, lda, &(beta as f32), c, m)
                 }
                 _ => {
                     let (a, b, c) = (a as *const f32, b as *const f32, c as *mut f32);
-                    result::sgemm(handle, tb, ta, m, n, k, &1.0, b, ldb, a, lda, &(beta as f32), c, self.n as i32)
+                    result::sgemm_strided_batched(
+                        handle, tb, ta, m, n, k, &1.0, b, ldb, sb, a, lda, sa, &(beta as f32), c, m, sc, count,
+                    )
                 }
             }
-        };
-        done.map_err(|error| Error::Gpu { op: "matmul", why: format!("{error:?}") })
-    }
-
-    /// `count` products of f32 whose factors and results lie one behind the other; never with TF32, whose rounding the
-    /// bases of [`super::winograd`] would multiply.
-    pub(super) fn several(self, device: &CudaDevice, count: usize, a: u64, b: u64, c: u64) -> Result<()> {
-        if self.m == 0 || self.n == 0 {
-            return Ok(());
-        }
-        let flag = |t| if t { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N };
-        let blas = device.cublas_handle();
-        let handle = *blas.handle();
-        let (m, n, k) = (self.n as i32, self.m as i32, self.k as i32);
-        let lda = if self.ta { self.m } else { self.k }.max(1) as i32;
-        let ldb = if self.tb { self.k } else { self.n }.max(1) as i32;
-        let (tb, ta, beta) = (flag(self.tb), flag(self.ta), f32::from(u8::from(self.onto)));
-        let steps = [self.n * self.k, self.m * self.k, self.m * self.n].map(|x| x as i64);
-        let failed = |error| Error::Gpu { op: "matmul", why: format!("{error:?}") };
-        // SAFETY: the callers hand over buffers of `count` times m × k, k × n and m × n elements, alive until the stream has
-        // passed; the handle lives as long as the device.
-        #[expect(unsafe_code, reason = "cuBLAS takes addresses")]
-        unsafe {
-            let mut mode = sys::cublasMath_t::CUBLAS_DEFAULT_MATH;
-            sys::cublasGetMathMode(handle, &raw mut mode).result().map_err(failed)?;
-            sys::cublasSetMathMode(handle, sys::cublasMath_t::CUBLAS_DEFAULT_MATH).result().map_err(failed)?;
-            let (a, b, c) = (a as *const f32, b as *const f32, c as *mut f32);
-            let count = count as i32;
-            let [b_step, a_step, c_step] = steps;
-            let done = result::sgemm_strided_batched(
-                handle, tb, ta, m, n, k, &1.0, b, ldb, b_step, a, lda, a_step, &beta, c, m, c_step, count,
-            );
-            sys::cublasSetMathMode(handle, mode).result().map_err(failed)?;
-            done.map_err(failed)
         }
     }
 }
 
 /// C = op(A) · op(B) (+ bias per column, rectified).
-pub(crate) fn matmul<T: Element + candle_core::WithDType>(
+pub(crate) fn matmul<T: Element + WithDType>(
     op: &'static str,
     a: &Tensor,
     b: &Tensor,

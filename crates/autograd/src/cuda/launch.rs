@@ -59,6 +59,8 @@ pub(super) struct Shape {
     pub(super) padding: u32,
     pub(super) oh: u32,
     pub(super) ow: u32,
+    pub(super) tap: u32,
+    pub(super) image: u32,
 }
 
 /// Tiles of a batch of images (`Tiles` in winograd.cuh).

@@ -121,12 +121,15 @@ pub(crate) unsafe extern "C" fn cuMemAllocAsync(to: *mut CUdeviceptr, size: usiz
 /// In place of the driver's function of that name.
 #[expect(unsafe_code, reason = "stands in for a function of the driver")]
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn cuMemFreeAsync(buffer: CUdeviceptr, _: CUstream) -> CUresult {
+pub(crate) unsafe extern "C" fn cuMemFreeAsync(buffer: CUdeviceptr, stream: CUstream) -> CUresult {
     let mut kept = kept();
     let Some(class) = kept.classes.get(&buffer).copied() else {
         drop(kept);
-        // SAFETY: the driver's own, handed out when nothing was kept. Waits for the device.
-        return unsafe { sys::cuMemFree_v2(buffer) };
+        // SAFETY: the driver's own, handed out when nothing was kept; the driver does not wait for those who use it.
+        return unsafe {
+            sys::cuStreamSynchronize(stream);
+            sys::cuMemFree_v2(buffer)
+        };
     };
     match &mut kept.capture {
         Some(capture) if capture.taken.contains(&buffer) => capture.returned.entry(class.1).or_default().push(buffer),

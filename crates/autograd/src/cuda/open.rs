@@ -6,6 +6,9 @@ use candle_core::Device;
 use candle_core::cuda_backend::cudarc::cublas::sys as cublas;
 use candle_core::cuda_backend::cudarc::driver::sys;
 
+/// Bytes that cuBLAS takes for itself on the largest GPUs.
+const WORKSPACE: usize = 32 << 20;
+
 /// GPU number `ordinal` with a stream of its own, without event tracking, its memory pool kept, TF32 only if asked.
 ///
 /// # Errors
@@ -42,6 +45,14 @@ pub fn open(ordinal: usize, tf32: bool) -> Result<Device> {
     #[expect(unsafe_code, reason = "cuBLAS has no safe interface to its precision")]
     let set = unsafe { cublas::cublasSetMathMode(*blas.handle(), mode) };
     set.result().map_err(|error| Error::Gpu { op: "TF32", why: format!("{error:?}") })?;
+    // With a workspace of its own cuBLAS allocates nothing, so that its launches can be recorded; as much as it would take.
+    let workspace = super::launch::unwritten::<u8>(cuda, WORKSPACE)?;
+    let place = super::launch::place(cuda, &workspace);
+    // SAFETY: memory of that size, given away for good.
+    #[expect(unsafe_code, reason = "cuBLAS takes addresses")]
+    let set = unsafe { cublas::cublasSetWorkspace_v2(*blas.handle(), place as *mut _, WORKSPACE) };
+    set.result().map_err(|error| Error::Gpu { op: "a workspace", why: format!("{error:?}") })?;
+    std::mem::forget(workspace);
     // A GPU that cannot run the kernels is found here, not in the middle of a training.
     super::fill::<f32>(cuda, 1.0, &[1])?;
     synchronise(&device)?;
