@@ -23,7 +23,8 @@ for line in sys.stdin:
     cp "$built" "$made/gauntlet/bin/test-$test"
 done
 strip "$made/gauntlet/bin/"*
-git rev-parse HEAD > "$made/gauntlet/commit"
+changed="$(git status --porcelain --untracked-files=no)"
+echo "$(git rev-parse HEAD)${changed:+-dirty}" > "$made/gauntlet/commit"
 cp -r suites scripts Cargo.toml "$made/gauntlet/"
 tar -C "$made" -cf - gauntlet | xz -T1 --lzma2=preset=1,dict=384MiB > "$out"
 ls -l "$out"

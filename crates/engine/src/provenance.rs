@@ -25,7 +25,8 @@ pub fn provenance(threads: usize) -> Provenance {
     }
 }
 
-/// The commit of the checkout that the working directory lies in, if it is gauntlet's own; else `unknown`.
+/// The commit of the checkout that the working directory lies in, if it is gauntlet's own; else the one that
+/// `scripts/cuda/pack.sh` has written beside the program's folder; else `unknown`.
 fn commit() -> String {
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
@@ -38,8 +39,15 @@ fn commit() -> String {
             let clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty());
             if clean { head } else { format!("{head}-dirty") }
         }
-        _ => "unknown".to_string(),
+        _ => packed().unwrap_or_else(|| "unknown".to_string()),
     }
+}
+
+fn packed() -> Option<String> {
+    let text = std::fs::read_to_string(std::env::current_exe().ok()?.parent()?.parent()?.join("commit")).ok()?;
+    let commit = text.trim();
+    let hash = commit.trim_end_matches("-dirty");
+    (hash.len() == 40 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then(|| commit.to_string())
 }
 
 fn cpu() -> String {
