@@ -92,7 +92,13 @@ python3 scripts/cuda/beside.py "$gauntlet" "$out" --torch eager --alternations 5
 say "published epochs; beside them every derivative, verdicts of CPU and GPU, a training twice"
 compiled &
 compiling=$!
-{ derivatives && tail -1 "$out/doctor.txt" && verdicts && twice; } > "$out/equality.txt" 2>&1 &
+(
+    set -e
+    derivatives
+    tail -1 "$out/doctor.txt"
+    verdicts
+    twice
+) > "$out/equality.txt" 2>&1 &
 comparing=$!
 for part in ${SUITES:-rice-cifar10-5 wong-cifar10}; do
     IFS=: read -r suite only <<< "$part"

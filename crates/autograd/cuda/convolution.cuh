@@ -89,7 +89,7 @@ KERNEL_OF_BLOCKS(NAME(conv_few), GIVEN(NAME(Shape)) s, u32 o, const T *x, const 
         for (u32 r = 0; r < now && mine; r++) {
             T sum = 0;
 #pragma unroll
-            for (u32 t = 0; t < FEW; t++) sum += weights[r * FEW + t] * pixels[t];
+            for (u32 t = 0; t < FEW; t++) sum = FMA(weights[r * FEW + t], pixels[t], sum);
             if (bias) sum += bias[first + r];
             y[((u64)n * o + first + r) * area + p] = relu && sum <= 0 ? (T)0 : sum;
         }

@@ -15,6 +15,8 @@ typedef unsigned char u8;
 #define DEVICE static __device__ __forceinline__
 // A structure as a kernel's argument: read where it lies, not copied by every thread that takes its address.
 #define GIVEN(type) const __grid_constant__ type
+// a * b + c rounded once, where a sum of many products is the GPU's own affair as in cuBLAS.
+#define FMA(a, b, c) fma(a, b, c)
 #endif
 
 // Elements of a grid-stride loop: any grid covers any n. Tensors have at most 2^31 elements, so that 32 bits count them.

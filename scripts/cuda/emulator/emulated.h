@@ -18,6 +18,8 @@ void barrier();
 #define __shared__ static
 #define DEVICE static inline
 #define GIVEN(type) const type
+// Rounded twice: the processor at hand may have nothing better.
+#define FMA(a, b, c) ((a) * (b) + (c))
 
 // A kernel by name: how to call it with the driver's array of argument addresses, and how large each argument is.
 struct Kernel {
