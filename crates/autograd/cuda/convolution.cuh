@@ -57,7 +57,7 @@ KERNEL(NAME(col2im), u32 count, GIVEN(NAME(Shape)) s, const T *columns, T *x) {
 
 // A convolution of few taps, as the first of a network is: a thread per position goes over the kernels. Bias and rectifier too.
 KERNEL_OF_BLOCKS(NAME(conv_few), GIVEN(NAME(Shape)) s, u32 o, const T *x, const T *w, const T *bias, u32 relu, T *y) {
-    __shared__ T weights[KERNELS * FEW];
+    __shared__ Wide<T, 4> weights[KERNELS * FEW / 4];
     __shared__ u32 places[FEW];
     u32 area = s.oh * s.ow, taps = s.c * s.kh * s.kw;
     u32 i = blockIdx.x * REDUCERS + threadIdx.x;
@@ -83,13 +83,17 @@ KERNEL_OF_BLOCKS(NAME(conv_few), GIVEN(NAME(Shape)) s, u32 o, const T *x, const 
         __syncthreads();
         for (u32 j = threadIdx.x; j < now * FEW; j += REDUCERS) {
             u32 t = j % FEW;
-            weights[j] = t < taps ? w[(first + j / FEW) * taps + t] : (T)0;
+            ((T *)weights)[j] = t < taps ? w[(first + j / FEW) * taps + t] : (T)0;
         }
         __syncthreads();
         for (u32 r = 0; r < now && mine; r++) {
             T sum = 0;
 #pragma unroll
-            for (u32 t = 0; t < FEW; t++) sum = FMA(weights[r * FEW + t], pixels[t], sum);
+            for (u32 t = 0; t < FEW; t += 4) {
+                Wide<T, 4> four = weights[(r * FEW + t) / 4];
+#pragma unroll
+                for (u32 k = 0; k < 4; k++) sum = FMA(four.at[k], pixels[t + k], sum);
+            }
             if (bias) sum += bias[first + r];
             y[((u64)n * o + first + r) * area + p] = relu && sum <= 0 ? (T)0 : sum;
         }
