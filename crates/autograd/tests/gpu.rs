@@ -119,6 +119,69 @@ fn convolutions_of_fewer_multiplications_agree() {
     }
 }
 
+/// Sums of several parts, planes that are read four numbers at a time and such that cannot be, windows with a rest.
+#[test]
+fn many_images_and_odd_planes_agree() {
+    let device = gpu();
+    for dims in [[24, 5, 16, 16], [80, 3, 9, 9], [700, 4, 3, 3], [6, 2, 7, 11]] {
+        let run = |device: &Device, dtype: DType| {
+            let here = |t: Tensor| Var::leaf(t.to_dtype(dtype).unwrap().to_device(device).unwrap());
+            // Far from 0, where sums of squares would lose everything.
+            let x = here((numbers(&dims, 1) + 100.0).unwrap());
+            let (gamma, beta) = (here(numbers(&[dims[1]], 2)), here(numbers(&[dims[1]], 3)));
+            let (y, mean, var) = x.batch_norm_train(&gamma, &beta, 1e-5).unwrap();
+            let (z, _, _) = x.batch_norm_relu_train(&gamma, &beta, 1e-5).unwrap();
+            let pooled = y.max_pool2d(2, 2).unwrap().sqr().unwrap().sum_all().unwrap();
+            let loss = z.mul(&here(numbers(&dims, 4))).unwrap().sum_all().unwrap().add(&pooled).unwrap();
+            let slopes = grad(&loss, &[&x, &gamma, &beta], Graph::Free).unwrap();
+            let sums = x.sum_channels().unwrap().tensor().clone();
+            let mut found: Vec<Tensor> = slopes.iter().map(|v| v.tensor().clone()).collect();
+            found.extend([y.tensor().clone(), mean, var, sums]);
+            found
+        };
+        let (got, want) = (run(&device, DType::F64), run(&Device::Cpu, DType::F64));
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            let (got, want) = (flat(got), flat(want));
+            let size = want.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+            let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(worst <= 1e-9 * size, "{dims:?}, result {i}: off by {worst:e} of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_recorded_step_is_repeated_and_others_are_not_recorded() {
+    let device = gpu();
+    let point = Var::constant(numbers(&[6, 5], 1).to_device(&device).unwrap()).affine(1.0, 0.0).unwrap();
+    let before = flat(point.tensor());
+    let step = || {
+        let next = point.affine(2.0, 0.0)?.affine(1.0, 1.0)?;
+        cuda::overwrite::<f64>(point.tensor(), next.tensor())
+    };
+    let graph = cuda::record(&device, step).unwrap().expect("kernels alone");
+    assert_eq!(flat(point.tensor()), before, "recording runs nothing");
+    for _ in 0..3 {
+        graph.launch().unwrap();
+    }
+    let want: Vec<f64> = before.iter().map(|v| 8.0 * v + 7.0).collect();
+    assert_eq!(flat(point.tensor()), want);
+    // A buffer that outlives the recording would be given to somebody else while the graph writes to it.
+    let mut kept = None;
+    let keeps = cuda::record(&device, || {
+        kept = Some(point.affine(2.0, 0.0)?);
+        Ok(())
+    });
+    assert!(keeps.unwrap().is_none());
+    // What is sent from the host would be read again when it is long gone.
+    let sends = cuda::record(&device, || Ok(drop(Tensor::new(&[1.0f64, 2.0], &device)?)));
+    assert!(sends.unwrap().is_none());
+    // And an error is no graph; afterwards everything works as before.
+    let fails = cuda::record(&device, || point.affine(2.0, 0.0)?.reshape(&[7]).map(drop));
+    assert!(fails.unwrap().is_none());
+    graph.launch().unwrap();
+    assert_eq!(flat(point.tensor())[0], 2.0 * want[0] + 1.0);
+}
+
 #[test]
 fn repetitions_give_the_same_bits() {
     let device = gpu();
