@@ -70,18 +70,23 @@ struct Graph {
     std::vector<Address> memory;
 };
 Graph *capturing = nullptr;
+void *captured = nullptr; // the stream
 
 // Now, or whenever the graph is launched.
-int submit(std::function<void()> work, int kind = KERNEL_NODE) {
-    if (capturing) {
-        capturing->work.push_back(std::move(work));
-        capturing->kinds.push_back(kind);
-    } else {
-        work();
+int submit(void *stream, std::function<void()> work, int kind = KERNEL_NODE) {
+    {
+        std::lock_guard guard(state().lock);
+        if (capturing && stream == captured) {
+            capturing->work.push_back(std::move(work));
+            capturing->kinds.push_back(kind);
+            return SUCCESS;
+        }
     }
+    work();
     return SUCCESS;
 }
-int allocate(Address *address, size_t size) {
+// In the order of the stream, so part of a graph that is captured, or at once.
+int allocate(Address *address, size_t size, bool ordered) {
     std::lock_guard guard(state().lock);
     count("allocate");
     if (size == 0) return INVALID;
@@ -94,7 +99,7 @@ int allocate(Address *address, size_t size) {
     s.memory[*address] = size;
     s.bytes += size;
     if (s.bytes > s.peak) s.peak = s.bytes;
-    if (capturing) capturing->memory.push_back(*address);
+    if (capturing && ordered) capturing->memory.push_back(*address);
     return SUCCESS;
 }
 int release(Address address) {
@@ -123,7 +128,7 @@ inline double factor(float value, bool rounded) {
 }
 inline double factor(double value, bool) { return value; }
 thread_local void *current = nullptr;
-char context, stream, blas, pool, generator;
+char context, event, pool, generator;
 } // namespace
 
 void remember(const Kernel &kernel) { state().kernels[kernel.name] = kernel; }
@@ -161,43 +166,43 @@ int cuGetErrorString(int code, const char **text) {
     return SUCCESS;
 }
 
-int cuStreamCreate(void **out, unsigned) { return *out = &stream, SUCCESS; }
+int cuStreamCreate(void **out, unsigned) { return *out = new char, SUCCESS; }
 int cuStreamDestroy_v2(void *) { return SUCCESS; }
-int cuStreamSynchronize(void *) {
+int cuStreamSynchronize(void *stream) {
     count("synchronise");
-    return capturing ? NOT_PERMITTED : SUCCESS;
+    return capturing && stream == captured ? NOT_PERMITTED : SUCCESS;
 }
-int cuEventCreate(void **out, unsigned) { return count("event create"), *out = &stream, SUCCESS; }
+int cuEventCreate(void **out, unsigned) { return count("event create"), *out = &event, SUCCESS; }
 int cuEventRecord(void *, void *) { return count("event record"), SUCCESS; }
 int cuEventDestroy_v2(void *) { return SUCCESS; }
 int cuEventSynchronize(void *) { return count("synchronise"), SUCCESS; }
 int cuStreamWaitEvent(void *, void *, unsigned) { return count("event wait"), SUCCESS; }
 
-int cuMemAllocAsync(Address *address, size_t size, void *) { return allocate(address, size); }
-int cuMemAllocFromPoolAsync(Address *address, size_t size, void *, void *) { return allocate(address, size); }
-int cuMemAlloc_v2(Address *address, size_t size) { return allocate(address, size); }
+int cuMemAllocAsync(Address *address, size_t size, void *) { return allocate(address, size, true); }
+int cuMemAllocFromPoolAsync(Address *address, size_t size, void *, void *) { return allocate(address, size, true); }
+int cuMemAlloc_v2(Address *address, size_t size) { return allocate(address, size, false); }
 int cuMemFreeAsync(Address address, void *) { return release(address); }
 int cuMemFree_v2(Address address) { return release(address); }
-int cuMemsetD8Async(Address to, unsigned char value, size_t n, void *) {
+int cuMemsetD8Async(Address to, unsigned char value, size_t n, void *stream) {
     count("memset");
-    return submit([=] { memset((void *)to, value, n); }, MEMSET_NODE);
+    return submit(stream, [=] { memset((void *)to, value, n); }, MEMSET_NODE);
 }
-int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t n, void *) {
+int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t n, void *stream) {
     count("upload");
     // What is captured reads the host's memory when it runs, not now: the driver allows it.
-    return submit([=] { memcpy((void *)to, from, n); }, COPY_NODE);
+    return submit(stream, [=] { memcpy((void *)to, from, n); }, COPY_NODE);
 }
 int cuMemcpyHtoD_v2(Address to, const void *from, size_t n) { return cuMemcpyHtoDAsync_v2(to, from, n, nullptr); }
-int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t n, void *) {
+int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t n, void *stream) {
     count("download");
-    if (capturing) return NOT_PERMITTED;
+    if (capturing && stream == captured) return NOT_PERMITTED;
     memcpy(to, (void *)from, n);
     return SUCCESS;
 }
 int cuMemcpyDtoH_v2(void *to, Address from, size_t n) { return cuMemcpyDtoHAsync_v2(to, from, n, nullptr); }
-int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t n, void *) {
+int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t n, void *stream) {
     count("copy on the device");
-    return submit([=] { memmove((void *)to, (void *)from, n); }, COPY_NODE);
+    return submit(stream, [=] { memmove((void *)to, (void *)from, n); }, COPY_NODE);
 }
 
 int cuModuleLoadData(void **module, const void *) { return count("module"), *module = &context, SUCCESS; }
@@ -214,7 +219,7 @@ int cuModuleGetFunction(void **function, void *, const char *name) {
     return SUCCESS;
 }
 int cuFuncSetAttribute(void *, int, int) { return SUCCESS; }
-int cuLaunchKernel(void *handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *,
+int cuLaunchKernel(void *handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *stream,
                    void **arguments, void **) {
     std::lock_guard guard(state().lock);
     const Function &function = *(Function *)handle;
@@ -229,20 +234,23 @@ int cuLaunchKernel(void *handle, unsigned gx, unsigned gy, unsigned gz, unsigned
         const char *from = (const char *)arguments[i];
         kept->emplace_back(from, from + kernel.sizes[i]);
     }
-    return submit([&kernel, kept, gx, bx] {
+    return submit(stream, [&kernel, kept, gx, bx] {
         std::vector<void *> arguments;
         for (auto &value : *kept) arguments.push_back(value.data());
         run(kernel, {gx, 1, 1}, {bx, 1, 1}, arguments.data());
     });
 }
 
-int cuStreamIsCapturing(void *, int *status) { return *status = capturing ? 1 : 0, SUCCESS; }
-int cuStreamBeginCapture_v2(void *, int) {
+int cuStreamIsCapturing(void *stream, int *status) { return *status = capturing && stream == captured ? 1 : 0, SUCCESS; }
+int cuStreamBeginCapture_v2(void *stream, int) {
+    std::lock_guard guard(state().lock);
     if (capturing) return NOT_PERMITTED;
     capturing = new Graph;
+    captured = stream;
     return count("capture"), SUCCESS;
 }
 int cuStreamEndCapture(void *, void **graph) {
+    std::lock_guard guard(state().lock);
     *graph = capturing;
     capturing = nullptr;
     return SUCCESS;
@@ -269,9 +277,10 @@ int cuGraphDestroy(void *handle) {
     return SUCCESS;
 }
 
-int cublasCreate_v2(void **handle) { return *handle = &blas, SUCCESS; }
+// A handle is where its stream is written.
+int cublasCreate_v2(void **handle) { return *handle = new void *(nullptr), SUCCESS; }
 int cublasDestroy_v2(void *) { return SUCCESS; }
-int cublasSetStream_v2(void *, void *) { return SUCCESS; }
+int cublasSetStream_v2(void *handle, void *stream) { return *(void **)handle = stream, SUCCESS; }
 int cublasSetMathMode(void *, int mode) { return tf32 = mode == 3, SUCCESS; }
 int cublasSetWorkspace_v2(void *, void *, size_t) { return SUCCESS; }
 int cublasGetMathMode(void *, int *mode) { return *mode = tf32 ? 3 : 0, SUCCESS; }
@@ -312,14 +321,14 @@ struct Steps {
     long long a, b, c;
 };
 template <typename T>
-static int gemm(int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda, const T *b, int ldb, const T *beta, T *c, int ldc,
+static int gemm(void *handle, int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda, const T *b, int ldb, const T *beta, T *c, int ldc,
                 Steps steps = {1, 0, 0, 0}) {
     count("gemm");
     if (state().idle) return SUCCESS;
     if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) return 7;
     T scale = *alpha, onto = *beta;
     bool rounded = tf32;
-    return submit([=] {
+    return submit(*(void **)handle, [=] {
         std::vector<double> sums(m), column(k);
         for (int i = 0; i < steps.times; i++) {
             multiply(ta, tb, m, n, k, scale, a + i * steps.a, lda, b + i * steps.b, ldb, onto, c + i * steps.c, ldc, rounded, sums, column);
@@ -327,21 +336,21 @@ static int gemm(int ta, int tb, int m, int n, int k, const T *alpha, const T *a,
     });
 }
 extern "C" {
-int cublasSgemm_v2(void *, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda, const float *b, int ldb,
+int cublasSgemm_v2(void *handle, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda, const float *b, int ldb,
                    const float *beta, float *c, int ldc) {
-    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    return gemm(handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
-int cublasDgemm_v2(void *, int ta, int tb, int m, int n, int k, const double *alpha, const double *a, int lda, const double *b, int ldb,
+int cublasDgemm_v2(void *handle, int ta, int tb, int m, int n, int k, const double *alpha, const double *a, int lda, const double *b, int ldb,
                    const double *beta, double *c, int ldc) {
-    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    return gemm(handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
-int cublasSgemmStridedBatched(void *, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda, long long a_step,
+int cublasSgemmStridedBatched(void *handle, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda, long long a_step,
                               const float *b, int ldb, long long b_step, const float *beta, float *c, int ldc, long long c_step, int times) {
-    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
+    return gemm(handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
 }
-int cublasDgemmStridedBatched(void *, int ta, int tb, int m, int n, int k, const double *alpha, const double *a, int lda, long long a_step,
+int cublasDgemmStridedBatched(void *handle, int ta, int tb, int m, int n, int k, const double *alpha, const double *a, int lda, long long a_step,
                               const double *b, int ldb, long long b_step, const double *beta, double *c, int ldc, long long c_step, int times) {
-    return gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
+    return gemm(handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {times, a_step, b_step, c_step});
 }
 int cublasGemmEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
 int cublasGemmStridedBatchedEx(...) { return count("gemm"), state().idle ? SUCCESS : NOT_FOUND; }
