@@ -23,7 +23,7 @@ fn split((c, side): (usize, usize), n: usize, salt: usize) -> Split {
                 _ => y >= side / 2,
             };
             let noise = ((i * 7919 + p * 104_729 + i * p * 31 + salt * 7) % 6007) % 60;
-                bytes.push((40 + noise + 110 * usize::from(bright)) as u8);
+            bytes.push((40 + noise + 110 * usize::from(bright)) as u8);
         }
     }
     Split::new((c, side, side), bytes, (0..n as u32).map(|i| i % 3).collect()).unwrap()
@@ -310,4 +310,67 @@ name = "fgsm"
 eps = ["8/255"]
 "#;
     agree(text, (3, 32), (2, 1), 1e-6);
+}
+
+/// Steps of one shape become a graph where nothing is drawn or remembered: the same losses and weights, bit for bit, beside a
+/// last batch that is smaller. Where batch norm moves statistics, or a recipe draws, there is no graph.
+#[test]
+fn recorded_steps_train_the_same_bits() {
+    use gauntlet_core::optimiser::{Optimiser, OptimiserState};
+    use gauntlet_core::recipe::{Memory, Position};
+    use gauntlet_core::{Batch, Key, Purpose, Setup, Weights};
+    use gauntlet_engine::{Graphs, Row, TrainingStep};
+
+    let registry: Registry = gauntlet::app().registry().unwrap();
+    let compute = Compute::open(Processor::Cuda(0), false).unwrap();
+    let device = compute.device();
+    let images = split((1, 12), 40, 1);
+    let optimiser = Optimiser::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+    let object = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).unwrap();
+    let lenet = r#"{ "name": "lenet-small", "activation": "softplus" }"#;
+    for (model, recipe, steps, recorded) in [
+        (r#"{ "name": "lenet-small" }"#, r#"{ "name": "ce" }"#, 7, true),
+        (lenet, r#"{ "name": "grad-norm", "weight": 0.5 }"#, 7, true),
+        (lenet, r#"{ "name": "fgsm-aug", "eps": "0.1" }"#, 7, true),
+        (lenet, r#"{ "name": "grad-norm", "weight": 0.5, "ramp": 1.0 }"#, 4, false),
+        (lenet, r#"{ "name": "noise", "size": "0.1" }"#, 4, false),
+        (r#"{ "name": "preactresnet18" }"#, r#"{ "name": "ce" }"#, 4, false),
+    ] {
+        let (network, _) = registry.model(&object(model), (1, 12, 12), 3).unwrap();
+        let recipe = Row::short("row", &registry, &object(recipe)).unwrap().build(&registry).unwrap();
+        let run = |graphs: Option<&Graphs>| {
+            let mut weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), DType::F32, device).unwrap();
+            let mut none = |_: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| Ok(());
+            let mut setup =
+                Setup { train: &mut none, model: network.info(), seed: 0, dtype: DType::F32, teacher: None };
+            let mut memory: Memory = recipe.prepare(&mut setup).unwrap();
+            let mut state = OptimiserState::default();
+            let step = TrainingStep {
+                network: &network,
+                recipe: &*recipe,
+                optimiser: &optimiser,
+                clip: Some(1.0),
+                teacher: None,
+                graphs,
+            };
+            let mut losses = Vec::new();
+            for number in 0..steps {
+                let first = number as usize * 5;
+                let rows: Vec<usize> = (first..first + if number == 6 { 3 } else { 5 }).collect();
+                let batch = images.batch(&rows, DType::F32, device).unwrap();
+                let at = Position { epoch: 0, epochs: 1, step: number, steps, replay: 0 };
+                let taken = step.take(&mut weights, &mut state, &mut memory, &batch, (0, at, 1e-3)).unwrap();
+                losses.push(taken);
+            }
+            // Read late, as the trainer does: by then the graph ran several times.
+            let losses: Vec<f64> = losses.into_iter().map(|taken| taken.settle().unwrap().loss).collect();
+            let bits: Vec<Vec<f32>> =
+                weights.iter().map(|(_, t, _)| t.flatten_all().unwrap().to_vec1().unwrap()).collect();
+            (losses, bits)
+        };
+        let graphs = Graphs::default();
+        let with = run(Some(&graphs));
+        assert_eq!(graphs.recorded(), recorded, "{model} {}", recipe.name());
+        assert!(with.0.iter().all(|l| l.is_finite()) && with == run(None), "{model} {}", recipe.name());
+    }
 }

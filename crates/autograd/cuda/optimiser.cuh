@@ -34,6 +34,18 @@ KERNEL(NAME(watch), GIVEN(Group) group, u32 first, u32 step, u32 *alarm) {
     }
 }
 
+#ifndef OVERWRITE
+#define OVERWRITE
+// new = parameter for every pair of the group, in words of four bytes, whatever they mean.
+KERNEL(overwrite_each_f32, GIVEN(Group) group) {
+    EACH(i, group.start[group.count]) {
+        u32 k = parameter_of(&group, i);
+        u32 j = i - group.start[k];
+        ((u32 *)group.new_parameter[k])[j] = ((const u32 *)group.parameter[k])[j];
+    }
+}
+#endif
+
 // new = p * parameter + q * gradient, for every pair of the group.
 KERNEL(NAME(blend_each), GIVEN(Group) group, T p, T q) {
     EACH(i, group.start[group.count]) {

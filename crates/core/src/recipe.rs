@@ -108,6 +108,11 @@ pub trait Recipe: Send + Sync {
     fn held_constant(&self) -> Option<&'static str> {
         None
     }
+    /// Whether from `position` on the loss is one and the same function of weights, images and labels in every step: nothing
+    /// is drawn, remembered or grown. A GPU then repeats a recorded step.
+    fn repeats(&self, _position: &Position) -> bool {
+        false
+    }
 }
 
 /// A penalty: terms added to any recipe's.
@@ -124,6 +129,10 @@ pub trait Penalty: Send + Sync {
     /// derivative of its value: a detached direction, a cut graph. `None`: nothing.
     fn held_constant(&self) -> Option<&'static str> {
         None
+    }
+    /// As [`Recipe::repeats`].
+    fn repeats(&self, _position: &Position) -> bool {
+        false
     }
 }
 
@@ -149,6 +158,9 @@ impl Penalty for Ramped {
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.penalty.held_constant()
+    }
+    fn repeats(&self, position: &Position) -> bool {
+        position.grown(self.ramp) >= 1.0 && self.penalty.repeats(position)
     }
 }
 
@@ -191,6 +203,9 @@ impl Recipe for Composed {
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.base.held_constant().or_else(|| self.penalties.iter().find_map(|p| p.held_constant()))
+    }
+    fn repeats(&self, position: &Position) -> bool {
+        self.base.repeats(position) && self.penalties.iter().all(|p| p.repeats(position))
     }
 }
 

@@ -40,6 +40,8 @@ mod plan;
 mod probes;
 mod progress;
 mod provenance;
+#[cfg_attr(not(feature = "cuda"), path = "unrecorded.rs")]
+mod recorded;
 mod recorded_suite;
 mod referee;
 mod resident;
@@ -86,6 +88,7 @@ pub use gradient_check::gradient_check;
 pub use monitor::Monitor;
 pub use plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
 pub use provenance::{provenance, timestamp};
+pub use recorded::Graphs;
 pub use runner::{run, run_on};
 pub use status::{Item, Standing, StoreStatus, SuiteStatus, status};
 pub use store::Store;

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, sum};
 use crate::event::{Event, Events, Part};
+use crate::recorded::Graphs;
 use crate::resident::Resident;
 use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Taken, TrainingStep};
@@ -116,6 +117,7 @@ impl TrainingJob<'_> {
         };
         let lag = if self.compute.is_gpu() { LAG } else { 1 };
         let mut pending: Vec<Pending> = Vec::new();
+        let graphs = Graphs::default();
         while current.progress.epoch < self.config.epochs {
             let epoch = current.progress.epoch;
             let order = self.order(rows, epoch);
@@ -136,7 +138,7 @@ impl TrainingJob<'_> {
                     (Some(resident), Some(shown)) => resident.batch(shown, first, chosen.len(), self.dtype)?,
                     _ => augmentation.apply(self.batch(chosen)?, self.seed, epoch)?,
                 };
-                let replays = self.step(&*self.recipe, &mut current, &batch, position)?;
+                let replays = self.step((&*self.recipe, &graphs), &mut current, &batch, position)?;
                 pending.push(Pending { epoch, step, examples: chosen.len() as u64, replays });
                 current.progress.step += 1;
                 if pending.len() >= lag || current.progress.step == steps {
@@ -258,7 +260,7 @@ impl TrainingJob<'_> {
     /// One step of `recipe` on this batch, with all its replays.
     fn step(
         &self,
-        recipe: &dyn Recipe,
+        (recipe, graphs): (&dyn Recipe, &Graphs),
         current: &mut TrainingState,
         batch: &Batch,
         position: Position,
@@ -270,6 +272,7 @@ impl TrainingJob<'_> {
             optimiser: &self.config.optimiser,
             clip: self.config.clip,
             teacher: self.teacher.clone(),
+            graphs: Some(graphs),
         };
         let TrainingState { weights, optimiser, memory, .. } = current;
         (0..recipe.replays() as u32)
@@ -335,7 +338,7 @@ impl TrainingJob<'_> {
             Position { epoch: epochs.saturating_sub(1), epochs, step: steps.saturating_sub(1), steps, replay: 0 };
         let count = |recipe: &dyn Recipe| -> Result<u64> {
             let before = work::multiplications();
-            self.step(recipe, &mut current.clone(), &first, position)?;
+            self.step((recipe, &Graphs::default()), &mut current.clone(), &first, position)?;
             Ok(work::multiplications() - before)
         };
         // What ails a step is for the training to find, at its own step.

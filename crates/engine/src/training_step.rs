@@ -1,8 +1,13 @@
 //! One step of a training: loss, gradients, optimiser, running statistics.
 
+use crate::recorded::Graphs;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+#[cfg(feature = "cuda")]
+use gauntlet_autograd::cuda::overwrite_each;
 use gauntlet_autograd::kernels::blend_each;
+#[cfg(feature = "cuda")]
+use gauntlet_autograd::kernels::zeros_like;
 use gauntlet_autograd::{Var, grad_last};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
@@ -21,6 +26,8 @@ pub struct TrainingStep<'a> {
     pub clip: Option<f64>,
     /// The trained model that the row names as its teacher.
     pub teacher: Option<Arc<dyn Target>>,
+    /// The recorded step of this training, where there is one.
+    pub graphs: Option<&'a Graphs>,
 }
 
 /// What a step found out, read or still on the device.
@@ -55,6 +62,13 @@ impl TrainingStep<'_> {
         batch: &Batch,
         (seed, position, rate): (u64, Position, f64),
     ) -> Result<Taken> {
+        if let Some(graphs) = self.graphs
+            && let Some((taken, gradients)) = graphs.step(self, ((seed, position), weights, memory, batch))?
+        {
+            let gradients: Vec<(&str, Tensor)> = gradients.iter().map(|(name, g)| (name.as_str(), g.clone())).collect();
+            optimiser.step(self.optimiser, weights, &gradients, rate)?;
+            return Ok(taken);
+        }
         let params = weights.leaves();
         let mut step =
             Step::new(self.network.clone(), &params, batch, seed, position, memory)?.taught_by(self.teacher.clone());
@@ -72,7 +86,7 @@ impl TrainingStep<'_> {
     }
 
     /// Loss and means of the terms, where they are.
-    fn there(&self, loss: &Loss, position: Position) -> Result<Taken> {
+    pub(crate) fn there(&self, loss: &Loss, position: Position) -> Result<Taken> {
         let total = loss.total.tensor().clone();
         let mean = |values: &Tensor| Ok::<_, Error>(Var::constant(values.clone()).mean_all()?.tensor().clone());
         let cpu = total.device().is_cpu();
@@ -83,7 +97,12 @@ impl TrainingStep<'_> {
         Ok(Taken(Values::There { total, terms, recipe, position }))
     }
 
-    fn gradients<'p>(&self, loss: Loss, params: &'p Params, step: &mut Step<'_>) -> Result<Vec<(&'p str, Tensor)>> {
+    pub(crate) fn gradients<'p>(
+        &self,
+        loss: Loss,
+        params: &'p Params,
+        step: &mut Step<'_>,
+    ) -> Result<Vec<(&'p str, Tensor)>> {
         let (mut names, mut leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
         let watched = step.watched();
         if let Some(x) = &watched {
@@ -124,6 +143,45 @@ impl TrainingStep<'_> {
             }
         }
         Ok(names.into_iter().zip(gradients).collect())
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Taken {
+    pub(crate) fn there(total: Tensor, terms: Vec<(String, f64, Tensor)>, recipe: String, position: Position) -> Self {
+        Taken(Values::There { total, terms, recipe, position })
+    }
+    /// What is still on the device, with where it is to be written: `total` and the terms' buffers, which are made if they are
+    /// not there yet.
+    pub(crate) fn values(
+        self,
+        total: &Tensor,
+        buffers: &mut Vec<(String, f64, Tensor)>,
+    ) -> Result<Vec<(Tensor, Tensor)>> {
+        let Values::There { total: found, terms, .. } = self.0 else {
+            return Err(Error::message("a loss on the host"));
+        };
+        if buffers.is_empty() {
+            for (name, weight, value) in &terms {
+                buffers.push((name.clone(), *weight, zeros_like(value)?));
+            }
+        }
+        let mut values = vec![(total.clone(), found)];
+        values.extend(buffers.iter().zip(terms).map(|((_, _, to), (_, _, from))| (to.clone(), from)));
+        Ok(values)
+    }
+    /// The same values in buffers of their own, of another step.
+    pub(crate) fn copied(&self, position: Position) -> Result<Self> {
+        let Values::There { total, terms, recipe, .. } = &self.0 else {
+            return Err(Error::message("a loss on the host"));
+        };
+        let fresh = |t: &Tensor| zeros_like(t);
+        let (to, kept) = (fresh(total)?, terms.iter().map(|(_, _, t)| fresh(t)).collect::<Result<Vec<_>, _>>()?);
+        let mut pairs = vec![(&to, total)];
+        pairs.extend(kept.iter().zip(terms).map(|(to, (_, _, from))| (to, from)));
+        overwrite_each(&pairs)?;
+        let terms = terms.iter().zip(kept).map(|((name, weight, _), t)| (name.clone(), *weight, t)).collect();
+        Ok(Taken::there(to, terms, recipe.clone(), position))
     }
 }
 

@@ -37,11 +37,8 @@ pub(crate) fn apply(params: &Params, name: &str, x: &Var, act: Activation, pass:
             x.batch_norm_eval(gamma, beta, mean, var, EPS)?
         }
     } else {
-        let (y, mean, var) = if rectified {
-            x.batch_norm_relu_train(gamma, beta, EPS)?
-        } else {
-            x.batch_norm_train(gamma, beta, EPS)?
-        };
+        let (y, mean, var) =
+            if rectified { x.batch_norm_relu_train(gamma, beta, EPS)? } else { x.batch_norm_train(gamma, beta, EPS)? };
         pass.stats.push(BatchStats { layer: name.to_string(), mean, var, momentum: MOMENTUM });
         y
     };

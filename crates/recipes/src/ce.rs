@@ -1,5 +1,6 @@
 //! Cross-entropy: ordinary training.
 
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
 impl Recipe for Ce {
     fn name(&self) -> &str {
         "ce"
+    }
+    fn repeats(&self, _: &Position) -> bool {
+        true
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();

@@ -3,6 +3,7 @@
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::Graph;
 use gauntlet_autograd::kernels::argmax_rows;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Eps, Error, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -61,6 +62,9 @@ impl Recipe for FgsmAug {
     }
     fn threat(&self) -> Option<ThreatModel> {
         Some(ThreatModel::new(Norm::Linf, self.eps.value()))
+    }
+    fn repeats(&self, _: &Position) -> bool {
+        true
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();

@@ -3,6 +3,7 @@
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::kernels::{argmax_rows, runner_up};
 use gauntlet_autograd::{Graph, Var};
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;
@@ -146,6 +147,9 @@ impl Penalty for GradNorm {
     }
     fn held_constant(&self) -> Option<&'static str> {
         (self.graph == Graph::Free).then_some("the input gradient (graph = \"cut\")")
+    }
+    fn repeats(&self, position: &Position) -> bool {
+        position.grown(self.ramp) >= 1.0
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let x = step.input();

@@ -119,8 +119,7 @@ pub(crate) fn conv2d<T: Element + WithDType>(
         let product = unwritten::<T>(&device, g.o * n * area)?;
         let gemm = Product { m: g.o, n: n * area, k, ta: false, tb: false, onto: false };
         gemm.run::<T>(&device, w, place(&device, &columns), place(&device, &product))?;
-        let args =
-            [int(count), int(n), int(g.o), int(area), at(&device, &product), bias()?, relu(), Arg::At(to)];
+        let args = [int(count), int(n), int(g.o), int(area), at(&device, &product), bias()?, relu(), Arg::At(to)];
         launch::<T>(&device, "conv_result", Grid::Elements(count), &args)?;
     }
     Ok(tensor(&device, out, &[g.n, g.o, g.oh, g.ow]))

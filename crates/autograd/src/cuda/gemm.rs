@@ -101,7 +101,24 @@ impl Product {
                 _ => {
                     let (a, b, c) = (a as *const f32, b as *const f32, c as *mut f32);
                     result::sgemm_strided_batched(
-                        handle, tb, ta, m, n, k, &1.0, b, ldb, sb, a, lda, sa, &(beta as f32), c, m, sc, count,
+                        handle,
+                        tb,
+                        ta,
+                        m,
+                        n,
+                        k,
+                        &1.0,
+                        b,
+                        ldb,
+                        sb,
+                        a,
+                        lda,
+                        sa,
+                        &(beta as f32),
+                        c,
+                        m,
+                        sc,
+                        count,
                     )
                 }
             }

@@ -1,11 +1,10 @@
 //! What a step launches, recorded once and handed to the driver in one call (a CUDA graph).
 
-use super::launch::{Arg, Grid, Layout, RANK, device, launch, of, place_of};
+use super::launch::{Arg, GROUP, Grid, Group, device, launch, place_of};
 use super::memory::{MODE, Reserved, capture, captured};
-use super::{Element, int};
 use crate::Result;
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, sys};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// Launches that can be repeated: with the same arguments, in the same buffers.
 pub struct Graph {
@@ -68,17 +67,34 @@ fn only_kernels(graph: &CudaGraph) -> bool {
     }
 }
 
-/// Writes `from` over `to`, where it lies: for buffers that a graph reads, whose tensor nobody else holds.
+/// Writes `from` over `to` of every pair, where it lies, a launch per group of them: for buffers that a graph reads or writes,
+/// whose tensors nobody takes for values. Elements are of any type of four or eight bytes.
 ///
 /// # Errors
-/// Shapes that differ.
-pub fn overwrite<T: Element>(to: &Tensor, from: &Tensor) -> Result<()> {
-    if to.dims() != from.dims() {
-        return Err(crate::error::shape("overwrite", format!("{:?} over {:?}", from.dims(), to.dims())));
+/// Shapes or types that differ.
+pub fn overwrite_each(pairs: &[(&Tensor, &Tensor)]) -> Result<()> {
+    let Some((first, _)) = pairs.first() else { return Ok(()) };
+    let device = device(first)?;
+    for chunk in pairs.chunks(GROUP) {
+        let mut group = Box::new(Group { count: chunk.len() as u32, ..Group::default() });
+        let mut kept = Vec::new();
+        for (i, (to, from)) in chunk.iter().enumerate() {
+            if to.dims() != from.dims() || to.dtype() != from.dtype() {
+                let why = format!("{:?} {:?} over {:?} {:?}", from.dims(), from.dtype(), to.dims(), to.dtype());
+                return Err(crate::error::shape("overwrite", why));
+            }
+            let from = super::dense(from)?;
+            let (place, source, bytes) = match to.dtype() {
+                DType::F64 => (place_of::<f64>(&device, to)?, place_of::<f64>(&device, &from)?, 8),
+                DType::U32 => (place_of::<u32>(&device, to)?, place_of::<u32>(&device, &from)?, 4),
+                _ => (place_of::<f32>(&device, to)?, place_of::<f32>(&device, &from)?, 4),
+            };
+            (group.new_parameter[i], group.parameter[i]) = (place, source);
+            group.start[i + 1] = group.start[i] + (to.elem_count() * bytes / 4) as u32;
+            kept.push(from);
+        }
+        let n = group.start[group.count as usize] as usize;
+        launch::<f32>(&device, "overwrite_each", Grid::Elements(n), &[Arg::Group(group)])?;
     }
-    let (device, from, n) = (device(to)?, super::dense(from)?, to.elem_count());
-    let mut layout = Layout { dims: [1; RANK], ..Layout::default() };
-    (layout.dims[RANK - 1], layout.from[RANK - 1], layout.to[RANK - 1]) = (n as u32, 1, 1);
-    let args = [int(n), Arg::Layout(layout), of::<T>(&device, &from)?, Arg::At(place_of::<T>(&device, to)?)];
-    launch::<T>(&device, "copy", Grid::Elements(n), &args)
+    Ok(())
 }

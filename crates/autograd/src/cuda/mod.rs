@@ -35,7 +35,7 @@ pub(crate) use pooling::{avg_pool2d, avg_unpool, gather_at, max_pool2d, unpool};
 pub(crate) use reduce::{largest_rows, scale_rows, sum_all, sum_channels, sum_dims, sum_rows};
 
 pub use attack::{Draw, draw, start_linf, step_l2, step_linf};
-pub use graph::{Graph, overwrite, record};
+pub use graph::{Graph, overwrite_each, record};
 pub use images::{crop_flip, pixels};
 pub use open::{make, open, synchronise};
 pub(crate) use optimiser::blend_each;

@@ -115,8 +115,7 @@ fn convolve(
         let bias = bias.as_ref().map_or(Ok(Arg::At(0)), |b| of::<f32>(&device, b))?;
         let start = image::<f32>(place(&device, &out), first, size(to));
         let layout = form.layout(n, to, 0, 1);
-        let args =
-            [int(count), layout, at(&device, &products), bias, int(usize::from(relu)), Arg::At(start)];
+        let args = [int(count), layout, at(&device, &products), bias, int(usize::from(relu)), Arg::At(start)];
         let name = form.named("winograd_outputs_6", "winograd_outputs_8");
         launch::<f32>(&device, name, Grid::Elements(count), &args)?;
     }

@@ -21,8 +21,8 @@ mod transpose;
 pub mod work;
 
 pub use awake::awake;
-pub use map::{blend, blend_each};
 pub use map::pass;
+pub use map::{blend, blend_each};
 pub use select::{argmax_rows, one_hot, runner_up, select_rows};
 pub use slice::{OnGpu, Real, View, by_dtype_names, constant_like, numbers_like, ones_like, values, zeros_like};
 pub(crate) use slice::{by_dtype, dense, from_vec, on_gpu, view};

@@ -77,24 +77,17 @@ impl Ascent {
 
 /// The remaining steps of `point`, in its place, as repetitions of one recorded step; whether that was possible.
 #[cfg(feature = "cuda")]
-fn repeated(
-    target: &dyn Target,
-    point: &Tensor,
-    steps: u32,
-    step: &dyn Fn(&Tensor) -> Result<Tensor>,
-) -> Result<bool> {
-    use gauntlet_autograd::cuda::{overwrite, record};
+fn repeated(target: &dyn Target, point: &Tensor, steps: u32, step: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<bool> {
+    use gauntlet_autograd::cuda::{overwrite_each, record};
     /// Below this recording costs more than it saves.
     const LEAST: u32 = 4;
     if !point.device().is_cuda() || steps < LEAST || !target.repeats() {
         return Ok(false);
     }
     let recorded = record(point.device(), || {
-        let next = step(point).map_err(|error| gauntlet_autograd::Error::Gpu { op: "a step", why: error.to_string() })?;
-        match point.dtype() {
-            candle_core::DType::F64 => overwrite::<f64>(point, &next),
-            _ => overwrite::<f32>(point, &next),
-        }
+        let next =
+            step(point).map_err(|error| gauntlet_autograd::Error::Gpu { op: "a step", why: error.to_string() })?;
+        overwrite_each(&[(point, &next)])
     })?;
     let Some(graph) = recorded else { return Ok(false) };
     for _ in 0..steps {

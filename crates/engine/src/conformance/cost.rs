@@ -112,7 +112,8 @@ impl Run {
     fn step(&mut self, network: &Arc<dyn Network>, images: &Batch, number: u32) -> Result<()> {
         let optimiser = Optimiser::Sgd { lr: 1e-4, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let teacher = Some(self.teacher.clone());
-        let step = TrainingStep { network, recipe: &*self.recipe, optimiser: &optimiser, clip: None, teacher };
+        let step =
+            TrainingStep { network, recipe: &*self.recipe, optimiser: &optimiser, clip: None, teacher, graphs: None };
         let at = Position { epoch: 1, epochs: 2, step: number, steps: STEPS as u32 + 2, replay: 0 };
         step.take(&mut self.weights, &mut self.state, &mut self.memory, images, (SEED, at, 1e-4))?.settle()?;
         Ok(())

@@ -226,6 +226,7 @@ pub(super) fn training(subject: &Subject<'_>) -> Result<Found> {
         optimiser: &optimiser,
         clip: None,
         teacher: Some(teacher(&subject.network, DType::F64)?),
+        graphs: None,
     };
     let mut state = OptimiserState::default();
     let mut losses = Vec::new();

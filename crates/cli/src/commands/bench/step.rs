@@ -12,7 +12,7 @@ use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{
     Batch, Compute, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
-use gauntlet_engine::{Row, TrainingStep};
+use gauntlet_engine::{Graphs, Row, TrainingStep};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -152,9 +152,16 @@ impl Bench {
             }
             _ => Optimiser::Adam { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
         };
-        let mut state = OptimiserState::default();
+        let (mut state, graphs) = (OptimiserState::default(), Graphs::default());
         Ok(Box::new(move || {
-            let step = TrainingStep { network, recipe: &*recipe, optimiser: &optimiser, clip: None, teacher: None };
+            let step = TrainingStep {
+                network,
+                recipe: &*recipe,
+                optimiser: &optimiser,
+                clip: None,
+                teacher: None,
+                graphs: Some(&graphs),
+            };
             let memory: &mut Memory = &mut memory;
             let taken = step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
             // On a GPU losses are read many steps later, and here not at all.
