@@ -222,3 +222,36 @@ fn shapes_that_do_not_fit_are_named() {
         assert!(message.contains(needle), "{message:?} lacks {needle:?}");
     }
 }
+
+/// Batch norm with the rectifier in the same pass: the bits of the two operations one after the other, values and both orders.
+#[test]
+fn a_rectified_batch_norm_has_the_bits_of_two_operations() {
+    let numbers = |dims: &[usize], salt: usize| {
+        let n: usize = dims.iter().product();
+        let v: Vec<f32> = (0..n).map(|i| ((i * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect();
+        Var::leaf(Tensor::from_vec(v, dims, &Device::Cpu).unwrap())
+    };
+    let bits = |fused: bool, train: bool| -> Vec<Vec<u32>> {
+        let (x, gamma, beta) = (numbers(&[6, 5, 7, 9], 1), numbers(&[5], 2), numbers(&[5], 3));
+        let (mean, var) = (numbers(&[5], 4), numbers(&[5], 5).sqr().unwrap());
+        let y = match (fused, train) {
+            (true, true) => x.batch_norm_relu_train(&gamma, &beta, 1e-5).unwrap().0,
+            (false, true) => x.batch_norm_train(&gamma, &beta, 1e-5).unwrap().0.relu().unwrap(),
+            (true, false) => x.batch_norm_relu_eval(&gamma, &beta, mean.tensor(), var.tensor(), 1e-5).unwrap(),
+            (false, false) => {
+                x.batch_norm_eval(&gamma, &beta, mean.tensor(), var.tensor(), 1e-5).unwrap().relu().unwrap()
+            }
+        };
+        let loss = y.sqr().unwrap().mul(&numbers(&[6, 5, 7, 9], 6)).unwrap().sum_all().unwrap();
+        let first = grad(&loss, &[&x, &gamma, &beta], Graph::Keep).unwrap();
+        let again = first[0].sqr().unwrap().sum_all().unwrap();
+        let second = grad(&again, &[&x, &gamma], Graph::Free).unwrap();
+        let once = grad(&y.sum_all().unwrap(), &[&x, &gamma, &beta], Graph::Free).unwrap();
+        let all = std::iter::once(&y).chain(&first).chain(&second).chain(&once);
+        let read = |v: &Var| v.tensor().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        all.map(|v| read(v).into_iter().map(f32::to_bits).collect()).collect()
+    };
+    for train in [true, false] {
+        assert_eq!(bits(true, train), bits(false, train), "train: {train}");
+    }
+}

@@ -3,7 +3,7 @@
 //! Weights stay what they are everywhere else, values that are replaced: the graph has buffers of its own, into which weights
 //! and batch are copied first. Its results are read by the optimiser before it runs again.
 
-use crate::training_step::{Taken, TrainingStep};
+use crate::training_step::{Computed, Taken, TrainingStep};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::cuda::{Graph, overwrite_each, record};
@@ -51,7 +51,7 @@ impl Graphs {
     }
 
     /// Loss and gradients of this step from the graph; `None` where they have to be computed as usual.
-    pub(crate) fn step(&self, step: &TrainingStep<'_>, of: Of<'_>) -> Result<Option<(Taken, Vec<(String, Tensor)>)>> {
+    pub(crate) fn step(&self, step: &TrainingStep<'_>, of: Of<'_>) -> Result<Option<Computed>> {
         let ((seed, position), weights, memory, batch) = of;
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if batch.x.device().is_cpu() || !step.recipe.repeats(&position) || matches!(*state, State::Never) {
@@ -136,7 +136,7 @@ impl Recorded {
         Ok(Some(Recorded { graph, weights: own, batch: fixed, gradients, taken }))
     }
 
-    fn run(&self, weights: &Weights, batch: &Batch, position: Position) -> Result<(Taken, Vec<(String, Tensor)>)> {
+    fn run(&self, weights: &Weights, batch: &Batch, position: Position) -> Result<Computed> {
         let mut pairs = vec![(&self.batch.x, &batch.x), (&self.batch.y, &batch.y)];
         for (name, to, _) in self.weights.iter() {
             pairs.push((to, weights.get(name)?));

@@ -34,6 +34,9 @@ pub struct TrainingStep<'a> {
 #[derive(Debug)]
 pub struct Taken(Values);
 
+/// Loss, and gradients by name.
+pub(crate) type Computed = (Taken, Vec<(String, Tensor)>);
+
 #[derive(Debug)]
 enum Values {
     Read(Stepped),

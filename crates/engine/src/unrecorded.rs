@@ -1,8 +1,7 @@
 //! A build without GPUs records no steps.
 
 use crate::Result;
-use crate::training_step::{Taken, TrainingStep};
-use candle_core::Tensor;
+use crate::training_step::{Computed, TrainingStep};
 use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{Batch, Weights};
 
@@ -19,7 +18,7 @@ impl Graphs {
         false
     }
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are GPUs")]
-    pub(crate) fn step(&self, _: &TrainingStep<'_>, _: Of<'_>) -> Result<Option<(Taken, Vec<(String, Tensor)>)>> {
+    pub(crate) fn step(&self, _: &TrainingStep<'_>, _: Of<'_>) -> Result<Option<Computed>> {
         Ok(None)
     }
 }
