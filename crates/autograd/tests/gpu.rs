@@ -175,7 +175,7 @@ fn a_recorded_step_is_repeated_and_others_are_not_recorded() {
     });
     assert!(keeps.unwrap().is_none());
     // What is sent from the host would be read again when it is long gone.
-    let sends = cuda::record(&device, || Ok(drop(Tensor::new(&[1.0f64, 2.0], &device)?)));
+    let sends = cuda::record(&device, || Ok(Tensor::new(&[1.0f64, 2.0], &device).map(drop)?));
     assert!(sends.unwrap().is_none());
     // And an error is no graph; afterwards everything works as before.
     let fails = cuda::record(&device, || point.affine(2.0, 0.0)?.reshape(&[7]).map(drop));

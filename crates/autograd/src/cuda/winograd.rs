@@ -142,7 +142,7 @@ fn parts(g: &Geometry, form: &Form, n: usize) -> usize {
     const LEAST: usize = 128;
     let blocks = form.positions() * g.o.div_ceil(SIDE) * g.c.div_ceil(SIDE);
     let mut parts = 1;
-    while parts * blocks < BUSY && n % (2 * parts) == 0 && n * form.tiles / (2 * parts) >= LEAST {
+    while parts * blocks < BUSY && n.is_multiple_of(2 * parts) && n * form.tiles / (2 * parts) >= LEAST {
         parts *= 2;
     }
     parts
