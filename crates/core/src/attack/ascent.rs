@@ -66,7 +66,7 @@ impl Ascent {
             threat.step(point, x, &linear.pull(&cotangent)?, &alpha)
         };
         for taken in 0..self.steps {
-            if taken > 0 && repeated(target, &point, self.steps - taken, &step)? {
+            if taken == 1 && repeated(target, &point, self.steps - taken, &step)? {
                 break;
             }
             point = step(&point)?;
