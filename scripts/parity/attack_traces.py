@@ -444,7 +444,7 @@ def everything():
         "attack-apgd.json": {"cases": [
             apgd("apgd/ce-linf/c", norm="Linf", loss="ce", eps=0.013, steps=100, **grey),
             apgd("apgd/ce-linf/e", norm="Linf", loss="ce", eps=0.02, steps=100, **grey),
-            apgd("apgd/ce-linf-25/j", norm="Linf", loss="ce", eps=0.04, steps=25, **small),
+            apgd("apgd/ce-linf-25/k", norm="Linf", loss="ce", eps=0.04, steps=25, **small),
             apgd("apgd/dlr-linf/b", norm="Linf", loss="dlr", eps=0.013, steps=100, n=3, **grey),
             apgd("apgd/t-linf/c", norm="Linf", loss="dlr-t", eps=0.1, steps=100, n=3, rank=3, **small),
             apgd("apgd/ce-l2/b", norm="L2", loss="ce", eps=0.2, steps=100, **grey),
