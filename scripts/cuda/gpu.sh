@@ -4,7 +4,7 @@
 # reports/<suite>/.
 #
 #   bash scripts/cuda/gpu.sh [--data-dir FOLDER]     FOLDER: CIFAR-10's parquet files; without it the hub is asked
-#   SUITES: other suites, or parts of them (rice-cifar10-5:row=pgd-10)
+#   SUITES: other suites, or parts of them (usually "rice-cifar10-5:row=pgd-10 wong-cifar10")
 #
 # Libraries are taken from CUDA_LIBRARIES, else from an installed PyTorch for CUDA 13, else from scripts/cuda/toolchain.sh.
 set -euo pipefail
@@ -47,7 +47,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 # Of no consequence to what is measured beside them: they run while the suites train.
-derivatives() { "$gauntlet" doctor --device cuda > "$out/doctor.txt"; }
+derivatives() { "$gauntlet" doctor --device cuda | grep -v "^hub " > "$out/doctor.txt"; } # whose folders are nobody's business
 verdicts() {
     local checkpoint="$work/model.safetensors"
     "$gauntlet" --quiet train --model lenet-small --data glyphs --epochs 4 --runs "$work/runs" --out "$checkpoint" --device cuda \
@@ -100,7 +100,7 @@ compiling=$!
     twice
 ) > "$out/equality.txt" 2>&1 &
 comparing=$!
-for part in ${SUITES:-rice-cifar10-5 wong-cifar10}; do
+for part in ${SUITES:-rice-cifar10-5:row=pgd-10 wong-cifar10}; do
     IFS=: read -r suite only <<< "$part"
     # 1: a number lies outside its published band; the report says which.
     "$gauntlet" run "$suite" ${only:+--only "$only"} --device cuda ${data[@]+"${data[@]}"} --out "reports/$suite" || test $? = 1

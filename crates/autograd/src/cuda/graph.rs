@@ -1,7 +1,7 @@
 //! What a step launches, recorded once and handed to the driver in one call (a CUDA graph).
 
 use super::launch::{Arg, GROUP, Grid, Group, device, launch, place_of};
-use super::memory::{MODE, Reserved, capture, captured};
+use super::memory::{Reserved, capture, captured};
 use crate::Result;
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, sys};
 use candle_core::{DType, Device, Tensor};
@@ -31,7 +31,8 @@ pub fn record(device: &Device, step: impl FnOnce() -> Result<()>) -> Result<Opti
     if !capture(stream.cu_stream()) {
         return Ok(None);
     }
-    let begun = stream.begin_capture(MODE);
+    // Relaxed: nothing that this thread asks of the driver meanwhile concerns another stream.
+    let begun = stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED);
     let done = begun.is_ok().then(step);
     let flag = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let ended = done.as_ref().and_then(|_| stream.end_capture(flag).ok().flatten());

@@ -1,7 +1,7 @@
 //! Device memory that is kept: what a stream frees serves its next allocation of that size, without a word to the driver.
 //!
-//! The driver's stream-ordered allocator takes a microsecond or two for every buffer and again when it goes, on an H200 half
-//! of a small network's training step. candle's buffers come from `cuMemAllocAsync` and go to `cuMemFreeAsync`; no other way
+//! The driver's stream-ordered allocator takes its time for every buffer and again when it goes, and a small network's step
+//! is little else than sixty buffers and forty launches. candle's buffers come from `cuMemAllocAsync` and go to `cuMemFreeAsync`; no other way
 //! leads in between, so this crate defines these two functions itself: a program's own symbols go before those of the
 //! driver's library. New memory comes from `cuMemAllocFromPoolAsync`, the same pool by another name.
 //!
@@ -12,7 +12,7 @@
 use candle_core::cuda_backend::cudarc::driver::sys;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use sys::{CUdeviceptr, CUresult, CUstream, CUstreamCaptureMode};
+use sys::{CUdeviceptr, CUresult, CUstream};
 
 /// Sizes are rounded up, so that almost equal ones serve each other: to 1/8 of the power of two below, at least this.
 const GRAIN: usize = 512;
@@ -80,24 +80,20 @@ pub(crate) unsafe extern "C" fn cuMemAllocAsync(to: *mut CUdeviceptr, size: usiz
     let class = (stream as usize, rounded(size));
     let mut kept = kept();
     let Kept { classes, waiting, capture } = &mut *kept;
-    let captured = capture.as_mut().filter(|c| c.stream == class.0);
-    let own = captured.as_ref().and_then(|c| c.returned.get(&class.1)).is_some_and(|list| !list.is_empty());
-    let found = match captured {
-        Some(capture) => {
-            let list = if own { capture.returned.get_mut(&class.1) } else { waiting.get_mut(&class) };
-            let found = list.and_then(Vec::pop);
-            capture.taken.extend(found);
-            found
-        }
-        None => waiting.get_mut(&class).and_then(Vec::pop),
-    };
+    let mut capture = capture.as_mut().filter(|c| c.stream == class.0);
+    // What the graph gave back goes first.
+    let own = capture.as_mut().and_then(|c| c.returned.get_mut(&class.1)?.pop());
+    let found = own.or_else(|| waiting.get_mut(&class)?.pop());
+    if let Some(capture) = &mut capture {
+        capture.taken.extend(found);
+    }
     // SAFETY: the caller's pointer.
     unsafe {
         if let Some(found) = found {
             *to = found;
             return CUresult::CUDA_SUCCESS;
         }
-        let captured = capture.as_ref().is_some_and(|c| c.stream == class.0);
+        let captured = capture.is_some();
         let mut done = fresh(to, class.1, stream, captured);
         if done == CUresult::CUDA_ERROR_OUT_OF_MEMORY && !captured {
             // Everything that waits goes back; what of it is still in use, the stream's end waits for.
@@ -110,7 +106,7 @@ pub(crate) unsafe extern "C" fn cuMemAllocAsync(to: *mut CUdeviceptr, size: usiz
         }
         if done == CUresult::CUDA_SUCCESS {
             classes.insert(*to, class);
-            if let Some(capture) = capture.as_mut().filter(|c| c.stream == class.0) {
+            if let Some(capture) = capture {
                 capture.taken.insert(*to);
             }
         }
@@ -174,6 +170,3 @@ pub(super) fn captured() -> Option<Reserved> {
     // Those that came back wait again; the others will when they are freed.
     all.then_some(reserved)
 }
-
-/// How the driver judges calls while a stream of this thread is captured: none of ours concerns another stream.
-pub(super) const MODE: CUstreamCaptureMode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
