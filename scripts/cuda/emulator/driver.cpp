@@ -85,8 +85,8 @@ int submit(void *stream, std::function<void()> work, int kind = KERNEL_NODE) {
     work();
     return SUCCESS;
 }
-// In the order of the stream, so part of a graph that is captured, or at once.
-int allocate(Address *address, size_t size, bool ordered) {
+// In the order of a stream, so part of a graph if that one is captured, or at once.
+int allocate(Address *address, size_t size, const void *stream) {
     std::lock_guard guard(state().lock);
     count("allocate");
     if (size == 0) return INVALID;
@@ -99,7 +99,7 @@ int allocate(Address *address, size_t size, bool ordered) {
     s.memory[*address] = size;
     s.bytes += size;
     if (s.bytes > s.peak) s.peak = s.bytes;
-    if (capturing && ordered) capturing->memory.push_back(*address);
+    if (capturing && stream == captured) capturing->memory.push_back(*address);
     return SUCCESS;
 }
 int release(Address address) {
@@ -169,6 +169,7 @@ int cuGetErrorString(int code, const char **text) {
 int cuStreamCreate(void **out, unsigned) { return *out = new char, SUCCESS; }
 int cuStreamDestroy_v2(void *) { return SUCCESS; }
 int cuStreamSynchronize(void *stream) {
+    std::lock_guard guard(state().lock);
     count("synchronise");
     return capturing && stream == captured ? NOT_PERMITTED : SUCCESS;
 }
@@ -178,9 +179,9 @@ int cuEventDestroy_v2(void *) { return SUCCESS; }
 int cuEventSynchronize(void *) { return count("synchronise"), SUCCESS; }
 int cuStreamWaitEvent(void *, void *, unsigned) { return count("event wait"), SUCCESS; }
 
-int cuMemAllocAsync(Address *address, size_t size, void *) { return allocate(address, size, true); }
-int cuMemAllocFromPoolAsync(Address *address, size_t size, void *, void *) { return allocate(address, size, true); }
-int cuMemAlloc_v2(Address *address, size_t size) { return allocate(address, size, false); }
+int cuMemAllocAsync(Address *address, size_t size, void *stream) { return allocate(address, size, stream); }
+int cuMemAllocFromPoolAsync(Address *address, size_t size, void *, void *stream) { return allocate(address, size, stream); }
+int cuMemAlloc_v2(Address *address, size_t size) { return allocate(address, size, nullptr); }
 int cuMemFreeAsync(Address address, void *) { return release(address); }
 int cuMemFree_v2(Address address) { return release(address); }
 int cuMemsetD8Async(Address to, unsigned char value, size_t n, void *stream) {
@@ -195,7 +196,10 @@ int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t n, void *stream) {
 int cuMemcpyHtoD_v2(Address to, const void *from, size_t n) { return cuMemcpyHtoDAsync_v2(to, from, n, nullptr); }
 int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t n, void *stream) {
     count("download");
-    if (capturing && stream == captured) return NOT_PERMITTED;
+    {
+        std::lock_guard guard(state().lock);
+        if (capturing && stream == captured) return NOT_PERMITTED;
+    }
     memcpy(to, (void *)from, n);
     return SUCCESS;
 }
@@ -241,7 +245,10 @@ int cuLaunchKernel(void *handle, unsigned gx, unsigned gy, unsigned gz, unsigned
     });
 }
 
-int cuStreamIsCapturing(void *stream, int *status) { return *status = capturing && stream == captured ? 1 : 0, SUCCESS; }
+int cuStreamIsCapturing(void *stream, int *status) {
+    std::lock_guard guard(state().lock);
+    return *status = capturing && stream == captured ? 1 : 0, SUCCESS;
+}
 int cuStreamBeginCapture_v2(void *stream, int) {
     std::lock_guard guard(state().lock);
     if (capturing) return NOT_PERMITTED;
