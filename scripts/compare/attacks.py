@@ -1,6 +1,8 @@
 """gauntlet's attacks and the reference libraries' on the same weights and the same images.
 
     --parts agreement   official AutoAttack, whole and attack by attack, two seeds of each side
+    --parts seeds       its attacks once more on the images on which those four runs did not agree, ten fresh seeds of
+                        each side: which differences are the seeds'?
     --parts minimum     PGD-40 and the attacks for the smallest perturbation
     --parts speed       the same runs repeated, theirs and ours taking turns
 
@@ -37,9 +39,11 @@ RECIPES = {
 }
 # Where something survives; ce at 0.3 falls completely, which is what early exits are for.
 BUDGETS = {"pgd-at": ["0.3"], "ce": ["0.3", "0.1"], "grad-norm": ["0.1"]}
-PARTS = ["agreement", "minimum", "speed"]
+PARTS = ["agreement", "seeds", "minimum", "speed"]
 # A library this much slower than the fastest one in the first round sits the others out.
 CONTENDER = 1.5
+# Of the disputed images: not those that made them disputed.
+FRESH = range(10, 20)
 
 
 def ensembles(smoke):
@@ -138,7 +142,7 @@ def plan(options):
             k: setting[k] for k in ("ours", "norm", "peers")}, "n": min(options.take, setting.get("n", options.take))}
 
     budgets = {c: list[:1] if options.smoke else list for c, list in BUDGETS.items()}
-    if "agreement" in options.parts:
+    if "agreement" in options.parts or "seeds" in options.parts:
         for attack, setting in ensembles(options.smoke).items():
             for checkpoint, all_eps in budgets.items():
                 for eps in all_eps:
@@ -233,10 +237,10 @@ class Comparison:
             machine["peak_gflop_per_s"] = median(f["peak_gflop_per_s"] for f in found)
         save(path, machine)
 
-    def theirs(self, duel, one, seed):
-        """One library's run: seconds around the call alone, then what it found."""
+    def theirs(self, duel, one, seed, which=slice(None)):
+        """One library's run: seconds around the call alone, then what it found. `which`: of the duel's images."""
         n, eps = duel["n"], duel["eps"] and float(duel["eps"])
-        net, x, y = self.nets[duel["checkpoint"]], self.x[:n], self.y[:n]
+        net, x, y = self.nets[duel["checkpoint"]], self.x[:n][which], self.y[:n][which]
         torch.manual_seed(seed)
         numpy.random.seed(seed)
         try:
@@ -291,8 +295,9 @@ class Comparison:
                 rounds = []
             else:  # what a library finds does not depend on our binary
                 rounds = [{**r, "ours": None, "apart": True} for r in rounds]
-        commit = old["gauntlet"] if same and old["binary"] == self.binary else self.commit
-        state = {"setting": setting, "binary": self.binary, "gauntlet": commit, "rounds": rounds}
+        current = same and old["binary"] == self.binary
+        state = {"setting": setting, "binary": self.binary, "gauntlet": old["gauntlet"] if current else self.commit,
+                 "rounds": rounds, "fresh": old.get("fresh", []) if current else []}
         for k in range(max(duel["rounds"], len(rounds))):
             if k == len(rounds):
                 rounds.append({"seed": k, "theirs": {}, "ours": None, "apart": False})
@@ -316,6 +321,23 @@ class Comparison:
                              for name, t in this["theirs"].items())
             print(f"{key} round {k}: {line}, gauntlet {this['ours']['seconds']:.2f} s", flush=True)
         save(path, state)
+
+    def seeds(self, key, duel):
+        """Fresh seeds of both sides on the images on which the first two rounds differ."""
+        path = self.results / f"{key}.json"
+        state = json.loads(path.read_text())
+        which = tables.disputed(state["rounds"])
+        for seed in FRESH if which else []:
+            if any(run["seed"] == seed for run in state["fresh"]):
+                continue
+            theirs, ours = self.theirs(duel, duel["peers"][0], seed, which), self.ours(duel, seed)
+            if "error" in theirs:
+                sys.exit(f"{key} seed {seed}: {theirs['error']}")
+            state["fresh"].append({"seed": seed, "official": theirs["fates"],
+                                   "gauntlet": "".join(ours["fates"][i] for i in which)})
+            save(path, state)
+            print(f"{key} seed {seed}: of {len(which)} disputed images {theirs['fates'].count('b')} broken, "
+                  f"{state['fresh'][-1]['gauntlet'].count('b')} by gauntlet", flush=True)
 
     def contenders(self, all_peers, first, k):
         """Later rounds go without those that are slow, measured against the ones that count."""
@@ -357,6 +379,8 @@ def main():
         for key, duel in plan(options).items():
             if not options.attacks or duel["attack"] in options.attacks:
                 comparison.duel(key, duel, key in timed)
+                if "seeds" in options.parts and duel["attack"] in tables.DRAWS:
+                    comparison.seeds(key, duel)
                 tables.write(folder, options.out)
     tables.write(folder, options.out)
 

@@ -2,7 +2,7 @@
 
 use crate::ddn::{cosine, farthest};
 use crate::smallest::{self, Smallest};
-use gauntlet_autograd::kernels::Real;
+use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
@@ -47,7 +47,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         },
         ParamDoc { name: "gamma_last", kind: "float", default: "0.001", unit: "", doc: "last one" },
     ],
-    numerics: 2,
+    numerics: 3,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Fmn {
@@ -141,20 +141,51 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
         .min(self.most);
         let size = Norm::L2.row(g);
         if size > 0.0 && size.is_finite() {
-            for (x, g) in x.iter_mut().zip(g) {
-                *x = T::of(x.wide() - alpha * g.wide() / size);
-            }
+            vectorised(Descend { x, g, rate: alpha / size });
         }
         if self.threat.norm == Norm::L2 {
-            let size = Norm::L2.between(x, &self.smallest.x0);
+            let size = self.smallest.distance(x);
             if size > 0.0 && size.is_finite() {
-                let stretch = self.radius / size;
-                for (x, c) in x.iter_mut().zip(self.smallest.x0.iter()) {
-                    *x = T::of(c.wide() + (x.wide() - c.wide()) * stretch);
-                }
+                vectorised(Stretch { x, x0: &self.smallest.x0, by: self.radius / size });
             }
+            self.threat.clamp_row(x);
+        } else {
+            ThreatModel { eps: self.radius, ..self.threat }.project_row(&self.smallest.x0, x);
         }
-        ThreatModel { eps: self.radius, ..self.threat }.project_row(&self.smallest.x0, x);
         if self.taken == self.fmn.steps { Turn::Peek } else { Turn::Go }
+    }
+}
+
+/// x ← x − rate · g.
+struct Descend<'a, T> {
+    x: &'a mut [T],
+    g: &'a [T],
+    rate: f64,
+}
+
+impl<T: Real> Vectorised for Descend<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (x, g) in self.x.iter_mut().zip(self.g) {
+            *x = T::of(x.wide() - self.rate * g.wide());
+        }
+    }
+}
+
+/// x ← x₀ + by · (x − x₀).
+struct Stretch<'a, T> {
+    x: &'a mut [T],
+    x0: &'a [T],
+    by: f64,
+}
+
+impl<T: Real> Vectorised for Stretch<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (x, c) in self.x.iter_mut().zip(self.x0) {
+            *x = T::of(c.wide() + (x.wide() - c.wide()) * self.by);
+        }
     }
 }

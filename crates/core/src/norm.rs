@@ -6,7 +6,7 @@ use crate::philox::Stream;
 use crate::row_size::RowSize;
 use crate::{Error, Result, ThreatModel};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::{self, Real, vectorised};
+use gauntlet_autograd::kernels::{self, Real, Vectorised, vectorised};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -259,13 +259,7 @@ impl ThreatModel {
     pub fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
         let step = T::of(alpha);
         match self.norm {
-            Norm::Linf => {
-                for (x, g) in row.iter_mut().zip(g) {
-                    let up = if *g > T::zero() { step } else { T::zero() };
-                    let down = if *g < T::zero() { step } else { T::zero() };
-                    *x = *x + up - down;
-                }
-            }
+            Norm::Linf => vectorised(Signs { g, step, row }),
             Norm::L2 => {
                 let size = Norm::L2.of(g.iter().map(|v| v.wide()));
                 if size > 0.0 && size.is_finite() {
@@ -291,12 +285,7 @@ impl ThreatModel {
     pub fn project_row<T: Real>(&self, clean: &[T], row: &mut [T]) {
         let (low, high) = (T::of(self.bounds.0), T::of(self.bounds.1));
         match self.norm {
-            Norm::Linf => {
-                let eps = T::of(self.eps);
-                for (x, c) in row.iter_mut().zip(clean) {
-                    *x = clamp(*x, *c - eps, *c + eps);
-                }
-            }
+            Norm::Linf => return vectorised(Cube { clean, eps: T::of(self.eps), bounds: (low, high), row }),
             Norm::L2 => {
                 let size = Norm::L2.of(row.iter().zip(clean).map(|(x, c)| x.wide() - c.wide()));
                 if size > self.eps {
@@ -316,13 +305,72 @@ impl ThreatModel {
                 }
             }
         }
-        for x in row.iter_mut() {
+        self.clamp_row(row);
+    }
+
+    /// The nearest point of the box.
+    pub fn clamp_row<T: Real>(&self, row: &mut [T]) {
+        vectorised(Valid { bounds: (T::of(self.bounds.0), T::of(self.bounds.1)), row });
+    }
+}
+
+/// x ← x + α · sign(g), sign(0) and the sign of a NaN being 0.
+struct Signs<'a, T> {
+    g: &'a [T],
+    step: T,
+    row: &'a mut [T],
+}
+
+impl<T: Real> Vectorised for Signs<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (x, g) in self.row.iter_mut().zip(self.g) {
+            let up = if *g > T::zero() { self.step } else { T::zero() };
+            let down = if *g < T::zero() { self.step } else { T::zero() };
+            *x = *x + up - down;
+        }
+    }
+}
+
+/// x ← clamp(clamp(x, x₀ − ε, x₀ + ε), low, high).
+struct Cube<'a, T> {
+    clean: &'a [T],
+    eps: T,
+    bounds: (T, T),
+    row: &'a mut [T],
+}
+
+impl<T: Real> Vectorised for Cube<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let (eps, (low, high)) = (self.eps, self.bounds);
+        for (x, c) in self.row.iter_mut().zip(self.clean) {
+            *x = clamp(clamp(*x, *c - eps, *c + eps), low, high);
+        }
+    }
+}
+
+/// x ← clamp(x, low, high).
+struct Valid<'a, T> {
+    bounds: (T, T),
+    row: &'a mut [T],
+}
+
+impl<T: Real> Vectorised for Valid<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let (low, high) = self.bounds;
+        for x in self.row {
             *x = clamp(*x, low, high);
         }
     }
 }
 
 /// Comparisons, not max and min: a NaN pixel stays a NaN and is caught by the referee.
+#[inline(always)]
 pub fn clamp<T: Real>(x: T, low: T, high: T) -> T {
     if x < low {
         low

@@ -1,7 +1,7 @@
 //! A batch of walks: one forward and its pull-backs for all of them.
 
 use super::{Attack, Clean, Job, Open, Outcome, Pulls, Site, Turn, Walk};
-use crate::{Error, Result, Target};
+use crate::{Error, Norm, Result, Target};
 use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::{self, Real};
 use rayon::prelude::*;
@@ -240,7 +240,6 @@ impl<T: Walks> Slots<T> {
 
 /// Zero everywhere, or not finite somewhere: no direction to follow.
 fn blind<T: Real>(gradient: &[T]) -> bool {
-    let largest = gradient.iter().fold(T::zero(), |m, g| if g.abs() > m || g.is_nan() { g.abs() } else { m });
-    let nan = gradient.iter().any(|g| !g.is_finite());
-    nan || largest == T::zero()
+    let largest = Norm::Linf.row(gradient);
+    largest == 0.0 || !largest.is_finite()
 }
