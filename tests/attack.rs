@@ -1,6 +1,6 @@
 //! `gauntlet train` and `gauntlet attack`: the commands that other programs call.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use serde_json::Value;
 
 const ATTACK: &str = "attack --model lenet-small --checkpoint m.safetensors --data tiny --take 80 --seed 0 --threads 2";
@@ -16,6 +16,32 @@ fn trained() -> Sandbox {
 
 fn number(object: &Value, key: &str) -> f64 {
     object[key].as_f64().unwrap_or_else(|| panic!("{key} of {object}"))
+}
+
+/// A training and an attack, whatever vectors the CPU has.
+#[test]
+fn every_instruction_set_trains_the_same_weights_and_breaks_the_same_images() {
+    let sandbox = Sandbox::new();
+    let on = |isa: &str, line: &str| {
+        let done = sandbox::done(sandbox.command(&format!("{line} --json")).env("GAUNTLET_ISA", isa).output().unwrap());
+        serde_json::from_str::<Value>(&done.expect(0).out).unwrap()
+    };
+    let refused = sandbox.command("list models").env("GAUNTLET_ISA", "mmx").output().unwrap();
+    let sets = sandbox::done(refused).expect(2).says(&["GAUNTLET_ISA is \"mmx\"; this CPU has"]).err;
+    let sets: Vec<&str> = sets.split("this CPU has ").nth(1).unwrap().trim().split(", ").collect();
+    let runs: Vec<_> = sets
+        .iter()
+        .map(|isa| {
+            let recipe = r#"{name="grad-norm",weight=1.0}"#;
+            let train = format!("train --model lenet-small --recipe {recipe} --data tiny --epochs 1 --batch 50");
+            let trained = on(isa, &format!("{train} --validation 50 --out {isa}.safetensors"));
+            let attack = ATTACK.replace("m.safetensors", &format!("{isa}.safetensors"));
+            on(isa, &format!("{attack} --attack apgd-ce --steps 5 --eps 0.05 --verdicts {isa}.csv"));
+            assert_eq!(on(isa, "doctor")["kernels"], *isa);
+            (trained["checkpoint_sha256"].clone(), sandbox.read(&format!("{isa}.csv")))
+        })
+        .collect();
+    assert!(runs.iter().all(|run| *run == runs[0]), "{sets:?}");
 }
 
 #[test]

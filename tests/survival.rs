@@ -27,12 +27,12 @@ fn undisturbed(text: &str) -> Results {
     sandbox.results("reports/small")
 }
 
-/// The processes that work on a part of which this holds.
-fn claimed(sandbox: &Sandbox, which: impl Fn(&Value) -> bool) -> Vec<u32> {
+/// The processes that work on a part of which this holds, and the part's key.
+fn claimed(sandbox: &Sandbox, which: impl Fn(&Value) -> bool) -> Vec<(u32, String)> {
     let status = sandbox.json("status");
     let items = status["suites"].as_array().unwrap().iter().flat_map(|s| s["items"].as_array().unwrap());
     let held = items.filter(|i| i["state"] == "claimed" && i["pid"] != 0 && which(i));
-    held.map(|i| i["pid"].as_u64().unwrap() as u32).collect()
+    held.map(|i| (i["pid"].as_u64().unwrap() as u32, i["key"].as_str().unwrap().to_string())).collect()
 }
 
 fn resumed(sandbox: &Sandbox) -> u64 {
@@ -51,17 +51,19 @@ fn four_processes_share_a_folder_and_two_of_them_are_killed() {
     assert_eq!(expected.len(), 6);
     let sandbox = sandbox(&text);
     let mut four: Vec<Child> = (0..4).map(|_| sandbox.start("run small.toml --threads 1")).collect();
-    let mut killed: Vec<u32> = Vec::new();
+    let mut killed: Vec<(u32, String)> = Vec::new();
     let begun = Instant::now();
     while killed.len() < 2 {
         assert!(begun.elapsed().as_secs() < 60, "nobody was at work for a minute");
         // In the first half of a training, with something to go on from.
         let early = |i: &Value| (1..10).any(|k| i["saved"] == format!("{k} epochs and 0 steps"));
-        let at_work = claimed(&sandbox, early);
-        let next = |c: &&mut Child| at_work.contains(&c.id()) && !killed.contains(&c.id());
-        if let Some(child) = four.iter_mut().find(next) {
+        // Not the one that took up what the first was killed at: it may not have saved that it did.
+        let fresh = |(pid, key): &(u32, String)| killed.iter().all(|(p, k)| p != pid && k != key);
+        if let Some(victim) = claimed(&sandbox, early).into_iter().find(fresh)
+            && let Some(child) = four.iter_mut().find(|c| c.id() == victim.0)
+        {
             child.kill().unwrap();
-            killed.push(child.id());
+            killed.push(victim);
         }
     }
     let ended: Vec<Done> = four.into_iter().map(|c| done(c.wait_with_output().unwrap())).collect();
@@ -139,7 +141,7 @@ fn workers_share_the_work_and_end_with_who_started_them() {
     let sandbox = sandbox(&long());
     let start = || sandbox.start("run small.toml --jobs 3 --threads 3");
     let at_work = |parent: &Child| {
-        claimed(&sandbox, |_| true).into_iter().filter(|pid| *pid != parent.id()).collect::<Vec<u32>>()
+        claimed(&sandbox, |_| true).into_iter().map(|c| c.0).filter(|pid| *pid != parent.id()).collect::<Vec<u32>>()
     };
 
     // Ctrl-C, to the parent alone as a scheduler does it: everybody saves what he has.

@@ -1,8 +1,9 @@
 //! What all commands share: components, data sets, how to talk.
 
 use crate::arguments::{DataArgs, Global};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::progress::Progress;
+use gauntlet_autograd::kernels::Isa;
 use gauntlet_core::{Compute, Registry};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_engine::{Context, Store};
@@ -23,6 +24,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(registry: Registry, global: Global) -> Result<Self, Failure> {
+        Isa::chosen().map_err(|why| Failure::new(Code::User, why))?;
         let compute = Compute::open(global.device, global.tf32)?;
         Ok(Session { registry, catalogue: Catalogue::default(), global, compute })
     }

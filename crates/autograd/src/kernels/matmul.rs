@@ -5,7 +5,7 @@
 
 use super::scratch::{Shared, scratch, unwritten};
 use super::simd::Isa;
-use super::tile::{FAR, Far};
+use super::tile::{FAR, Far, farthest};
 use super::transpose::{Epilogue, rectified, transpose};
 use super::{Real, dense, from_vec, on_gpu, view, work};
 use crate::Result;
@@ -143,7 +143,7 @@ fn product<T: Real>(
                     } else {
                         (right.data[from * right.ld + panel.start..].as_ptr(), right.ld)
                     };
-                    for (i, p) in even_parts(rows, FAR) {
+                    for (i, p) in even_parts(rows, farthest(isa, panel.vectors)) {
                         let mut offsets = [0; FAR];
                         for (j, o) in offsets[..p].iter_mut().enumerate() {
                             *o = j * k;

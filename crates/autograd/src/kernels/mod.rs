@@ -24,6 +24,7 @@ pub use awake::awake;
 pub use map::pass;
 pub use map::{blend, blend_each};
 pub use select::{argmax_rows, one_hot, runner_up, select_rows};
+pub use simd::Isa;
 pub use slice::{OnGpu, Real, View, by_dtype_names, constant_like, numbers_like, ones_like, values, zeros_like};
 pub(crate) use slice::{by_dtype, dense, from_vec, on_gpu, view};
 

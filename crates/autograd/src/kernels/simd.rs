@@ -19,10 +19,36 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The widest that this CPU has.
+    /// What kernels run on: the widest that this CPU has, or what `GAUNTLET_ISA` names.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available()[0])
+        *BEST.get_or_init(|| Self::chosen().unwrap_or_else(|_| Self::available()[0]))
+    }
+
+    /// The one that the variable `GAUNTLET_ISA` names, the widest without it. No result depends on it.
+    ///
+    /// # Errors
+    /// A name that is none, or of a set that this CPU lacks.
+    pub fn chosen() -> std::result::Result<Isa, String> {
+        let available = Self::available();
+        match std::env::var("GAUNTLET_ISA") {
+            Ok(name) if !name.is_empty() => available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+                let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
+                format!("GAUNTLET_ISA is \"{name}\"; this CPU has {}", names.join(", "))
+            }),
+            _ => Ok(available[0]),
+        }
+    }
+
+    /// As `GAUNTLET_ISA` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            Isa::Portable => "portable",
+        }
     }
 
     /// All that this CPU has, widest first.

@@ -43,6 +43,11 @@ pub struct Far<T> {
 /// Rows of the largest [`Far`] tile: their offsets must fit the general registers.
 pub const FAR: usize = 8;
 
+/// Rows of a [`Far`] tile of so many vectors whose sums stay in registers beside what they are made of.
+pub fn farthest(isa: Isa, vectors: usize) -> usize {
+    if isa.large() || vectors == 1 { FAR } else { 6 }
+}
+
 pub type NearFn<T> = unsafe fn(&Near<T>, &[u32]);
 pub type FarFn<T> = unsafe fn(&Far<T>);
 

@@ -4,6 +4,7 @@ use crate::arguments::Doctor;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use candle_core::DType;
+use gauntlet_autograd::kernels::Isa;
 use gauntlet_autograd::selftest::{Case, TOLERANCE, cases};
 use gauntlet_core::Compute;
 use serde_json::{Value, json};
@@ -89,6 +90,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
             json!({
                 "version": provenance.version, "commit": provenance.commit, "cpu": provenance.cpu,
                 "device": session.compute.name(), "threads": provenance.threads, "cpu_features": features,
+                "kernels": Isa::best().name(),
                 "hub_endpoint": endpoint, "hub_cache": cache,
                 "components": counts.iter().map(|(k, n)| (k.to_string(), Value::from(*n))).collect::<serde_json::Map<_, _>>(),
                 "derivatives": list, "tolerance": TOLERANCE, "failed": failed,
@@ -98,7 +100,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
             let mut out = String::new();
             let _ = writeln!(out, "gauntlet    {} (commit {})", provenance.version, provenance.commit);
             let _ = writeln!(out, "CPU         {}, {} threads", provenance.cpu, provenance.threads);
-            let _ = writeln!(out, "features    {}", features.join(" "));
+            let _ = writeln!(out, "features    {}; kernels for {}", features.join(" "), Isa::best().name());
             let _ = writeln!(out, "device      {}", session.compute.name());
             let _ = writeln!(out, "hub         {endpoint}, cache {cache} ({cached})");
             let known = counts.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", ");

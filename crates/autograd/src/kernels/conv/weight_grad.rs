@@ -4,7 +4,7 @@ use super::super::Real;
 use super::super::matmul::{even_parts, panels};
 use super::super::scratch::{Shared, scratch};
 use super::super::simd::Isa;
-use super::super::tile::{FAR, Far};
+use super::super::tile::{FAR, Far, farthest};
 use super::super::transpose::{Epilogue, transpose};
 use super::Geometry;
 use super::forward::taps;
@@ -82,7 +82,7 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, x: &[T], d: &[T], out: &mu
                         }
                         let (input, size) = if cut > 0 { (&*windows, cut) } else { (these, image) };
                         for panel in mine {
-                            for (first, p) in even_parts(k, FAR) {
+                            for (first, p) in even_parts(k, farthest(isa, panel.vectors)) {
                                 let mut rows = [0; FAR];
                                 for (row, tap) in rows.iter_mut().zip(&taps[first..first + p]) {
                                     *row = *tap as usize;

@@ -11,7 +11,7 @@ use super::super::Real;
 use super::super::matmul::{Panel, even_parts, panels};
 use super::super::scratch::{Shared, scratch};
 use super::super::simd::{Four, Isa, Simd};
-use super::super::tile::{FAR, Far, Tiles};
+use super::super::tile::{FAR, Far, Tiles, farthest};
 use super::super::transpose::{Epilogue, transpose};
 use super::Geometry;
 use super::weight_grad::{IMAGES, fold};
@@ -541,7 +541,7 @@ fn convolve<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
                                 for position in 0..positions {
                                     for panel in mine {
                                         let width = panel.vectors * lanes;
-                                        for (j, p) in even_parts(number, FAR) {
+                                        for (j, p) in even_parts(number, farthest(isa, panel.vectors)) {
                                             let mut rows = [0; FAR];
                                             rows[..p].iter_mut().enumerate().for_each(|(i, r)| *r = i * ld);
                                             // SAFETY: tile j + p ≤ most, channels and panels as sized.
@@ -664,7 +664,7 @@ fn correlate<F: Form<T, M, R>, const T: usize, const M: usize, const R: usize>(
                                     }
                                     for position in 0..positions {
                                         for panel in mine {
-                                            for (c, p) in even_parts(g.c, FAR) {
+                                            for (c, p) in even_parts(g.c, farthest(isa, panel.vectors)) {
                                                 let mut rows = [0; FAR];
                                                 rows[..p].iter_mut().enumerate().for_each(|(i, r)| *r = i);
                                                 // SAFETY: channels, tiles and panels as sized.
