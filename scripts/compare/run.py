@@ -23,6 +23,10 @@ GAUNTLET = TARGET / "release" / "gauntlet"
 MODELS = {"lenet-small": 128, "madry-cnn": 128, "trades-smallcnn": 128, "preactresnet18": 32}
 RECIPES = ["ce", "grad-norm", "direction-matching", "fgsm-aug", "pgd-at", "attack"]
 REQUIRED = {"preactresnet18": 1.05}
+# What keeps gauntlet, ATen, oneDNN and MKL from wider vectors.
+ISAS = {"avx2": {
+    "GAUNTLET_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}}
 COLUMNS = [
     "model", "recipe", "batch", "threads", "torch_ms", "gauntlet_ms", "ratio", "ratio_low", "ratio_high", "pairs",
     "required", "passes", "torch_rss_mb", "gauntlet_rss_mb", "gflop", "floor_share",
@@ -130,7 +134,7 @@ def cpu():
     return platform.processor()
 
 
-def write(out, cells, versions, shares):
+def write(out, cells, versions, shares, isa):
     order = lambda c: (list(MODELS).index(c["model"]), int(c["threads"]), RECIPES.index(c["recipe"]))
     cells = sorted(cells, key=order)
     with open(out / "table.csv", "w", newline="") as f:
@@ -163,7 +167,8 @@ def write(out, cells, versions, shares):
     text += ["", "Share of the matrix-product peak by part, 1 thread:", "",
              "| model | forward | input gradient | training step | double backprop |", "|---|---|---|---|---|"]
     text += shares
-    text += ["", "Repeat with `scripts/compare/run.sh`."]
+    again = f" --isa {isa} --out {out.relative_to(ROOT) if out.is_relative_to(ROOT) else out}" if isa else ""
+    text += ["", f"Repeat with `scripts/compare/run.sh{again}`."]
     (out / "table.md").write_text("\n".join(text) + "\n")
 
 
@@ -204,14 +209,17 @@ def main():
     parser.add_argument("--alternations", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--scaling", action="store_true", help="only the table of costs against batch and area")
+    parser.add_argument("--isa", choices=ISAS, help="both sides on vectors of this width (default: the CPU's)")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "performance")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    os.environ.update(ISAS.get(options.isa, {}))
     torch = Worker([sys.executable, ROOT / "scripts/compare/steps.py"])
     version = torch.read()["torch"]
     commit = shell("git", "rev-parse", "--short", "HEAD")
     dirty = " with local changes" if shell("git", "status", "--porcelain", "--", "crates", "Cargo.toml") else ""
-    versions = (f"{cpu()}; PyTorch {version} (CPU, eager, fused optimisers), gauntlet {commit}{dirty}, "
+    vectors = f" restricted to {options.isa.upper()} on both sides" if options.isa else ""
+    versions = (f"{cpu()}{vectors}; PyTorch {version} (CPU, eager, fused optimisers), gauntlet {commit}{dirty}, "
                 f"{shell('rustc', '--version')}, {datetime.date.today()}.")
     if options.scaling:
         torch.close()
@@ -230,7 +238,7 @@ def main():
                                 "passes", "torch_rss_mb", "gauntlet_rss_mb", "floor_share")), flush=True)
     torch.close()
     options.models = [m for m in MODELS if any(model == m for model, _, _ in cells)]
-    write(options.out, cells.values(), versions, parts(options, 1))
+    write(options.out, cells.values(), versions, parts(options, 1), options.isa)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Spec, ThreatModel, walks};
 use std::sync::Arc;
 
 /// Random search over square windows; a proposal is kept if the margin z_y − max_{i≠y} z_i falls. Every image draws its
-/// own windows.
+/// own windows; their offsets are uniform in {0, …, h − s − 1}, as in the published code (the paper has h − s too).
 ///
 /// Andriushchenko et al. 2020, with the L1 version of Croce & Hein 2021.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         },
         ParamDoc { name: "restarts", kind: "int", default: "1", unit: "", doc: "runs" },
     ],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Square {
@@ -206,7 +206,9 @@ impl<T: Real> SquareWalk<T> {
         let ideal = (share(self.square.p_init, self.query - 1) * (h * w) as f64).sqrt().round() as usize;
         x.copy_from_slice(&self.best);
         let window = |side: usize, stream: &mut Stream| {
-            Window(stream.below((h - side + 1) as u32) as usize, stream.below((w - side + 1) as u32) as usize, side)
+            // As both published codes draw it: never the last offset, though a window would fit there.
+            let mut offset = |free: usize| stream.below(free.max(1) as u32) as usize;
+            Window(offset(h - side), offset(w - side), side)
         };
         if threat.norm == Norm::Linf {
             let Window(top, left, side) = window(ideal.clamp(1, h.min(w)), &mut stream);
