@@ -278,9 +278,8 @@ class Squares:
         self.query += 1
         self.begin()
 
-    # The reference's last offset is `high` - 1, one short of the image's edge.
     def random_int(self, low=0, high=1, shape=(1,)):
-        return torch.tensor([low + self.stream.below(high - low + 1)])
+        return torch.tensor([low + self.stream.below(max(high - low, 1))])
 
     def random_choice(self, shape):
         return torch.tensor([self.stream.sign() for _ in range(math.prod(shape))]).reshape(*shape)
