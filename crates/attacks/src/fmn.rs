@@ -13,7 +13,8 @@ use std::sync::Arc;
 ///
 /// Pintor et al. 2021. In L2, Π is the projection onto the sphere, as in the code that its authors point to: a step that
 /// falls short of the radius is lengthened. With the ball of the paper's text a point that is not misclassified yet creeps
-/// towards the boundary from inside and many never reach it.
+/// towards the boundary from inside and many never reach it. Where the nearest boundary is closer than α (networks that
+/// are not robust), the box cuts most of a step off and runs may end short of it: choose a smaller α there.
 #[derive(Debug, Clone)]
 pub struct Fmn {
     /// Steps.
