@@ -37,8 +37,7 @@ REMARKS = {
     ("ddn-unrounded", "foolbox"): "tests no point after the last step",
     ("ddn-unrounded", "adv-lib"): "the authors' code; tests no point after the last step",
     ("fmn-l2", "foolbox"): "a defect: its projection divides a norm by itself, so that the radius never acts; a "
-    "plain descent, which breaks images on networks that are not robust where the box cuts the other two's steps of 1 short "
-    "(gauntlet finds nearly all with `alpha = 0.03`)",
+    "plain descent, which also breaks images where the box cuts the other two's steps short",
     ("fmn-l2", "adv-lib"): "tests no point after the last step",
     ("fmn-linf", "foolbox"): "tests no point after the last step",
     ("fmn-linf", "adv-lib"): "tests no point after the last step",
