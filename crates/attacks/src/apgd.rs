@@ -48,7 +48,7 @@ pub const CE: Spec<BuildAttack> = Spec {
     formula: FORMULA,
     paper: "Croce & Hein 2020",
     params: &[STEPS, RESTARTS, RHO, ONE_DRAW],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-ce", Arc::new(Ce { targeted: false }))?)),
 };
@@ -60,7 +60,7 @@ pub const DLR: Spec<BuildAttack> = Spec {
     formula: FORMULA,
     paper: "Croce & Hein 2020",
     params: &[STEPS, RESTARTS, RHO, ONE_DRAW],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-dlr", Arc::new(Dlr { targeted: false }))?)),
 };
@@ -72,7 +72,7 @@ pub const T: Spec<BuildAttack> = Spec {
     formula: FORMULA,
     paper: "Croce & Hein 2020",
     params: &[STEPS, RESTARTS, TARGETS, RHO, ONE_DRAW],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, _| Ok(Arc::new(Apgd::of(args, "apgd-t", Arc::new(Dlr { targeted: true }))?)),
 };

@@ -39,7 +39,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         unit: "",
         doc: "standard, plus (more restarts), rand (for randomised models); under L1 standard alone",
     }],
-    numerics: 2,
+    numerics: 3,
     origin: "built-in",
     build: |args, _| {
         let version = match args.choice("version", &["standard", "plus", "rand"])? {

@@ -13,7 +13,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x' = clip(x + ε · s(∇ₓℓ(x))), s = sign for L∞, g/‖g‖₂ for L2",
     paper: "Goodfellow, Shlens & Szegedy 2015",
     params: &[OBJECTIVE],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         Ok(Arc::new(Pgd {

@@ -48,7 +48,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         },
         ParamDoc { name: "gamma_last", kind: "float", default: "0.001", unit: "", doc: "last one" },
     ],
-    numerics: 3,
+    numerics: 4,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Fmn {

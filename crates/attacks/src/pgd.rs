@@ -69,7 +69,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), any misclassified iterate counts",
     paper: "Madry et al. 2018",
     params: &[STEPS, ALPHA, RESTARTS, RANDOM_START, OBJECTIVE],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         let restarts = args.usize("restarts", 1)? as u32;
@@ -105,7 +105,7 @@ pub const BIM: Spec<BuildAttack> = Spec {
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), x_0 = x",
     paper: "Kurakin, Goodfellow & Bengio 2017",
     params: &[ParamDoc { default: "10", ..STEPS }, ALPHA, OBJECTIVE],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         Ok(Arc::new(Pgd {
@@ -129,7 +129,7 @@ pub const EOT: Spec<BuildAttack> = Spec {
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(E ∇ₓℓ(x_t)))), mean over draws",
     paper: "Athalye et al. 2018",
     params: &[STEPS, ALPHA, RESTARTS, DRAWS, OBJECTIVE],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         Ok(Arc::new(Pgd {
@@ -159,7 +159,7 @@ pub const MI: Spec<BuildAttack> = Spec {
         OBJECTIVE,
         TARGETS,
     ],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         Ok(Arc::new(Pgd {
@@ -183,7 +183,7 @@ pub const RANDOM: Spec<BuildAttack> = Spec {
     formula: "x° = clip(x + α·sign(N(0, I))),  x' = clip(x° + (ε − α)·s(∇ₓℓ(x°)))",
     paper: "Tramèr et al. 2018",
     params: &[ParamDoc { default: "\"eps/6\"", doc: "length of the random step, below ε", ..ALPHA }, OBJECTIVE],
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         let alpha = arguments::length(args, "alpha")?;

@@ -99,8 +99,9 @@ pub trait Recipe: Send + Sync {
     fn after(&self, _step: &mut Step<'_>) -> Result<()> {
         Ok(())
     }
-    /// The perturbations that the recipe trains against, if it does: what its robustness is monitored at.
-    fn threat(&self) -> Option<ThreatModel> {
+    /// The perturbations that the recipe trains against at `position`, if it does: what its robustness is monitored at. A
+    /// budget that grows is as large as it has grown.
+    fn threat(&self, _position: &Position) -> Option<ThreatModel> {
         None
     }
     /// What the loss holds constant on purpose although it depends on the weights, so that its gradient is not the
@@ -198,8 +199,8 @@ impl Recipe for Composed {
     fn after(&self, step: &mut Step<'_>) -> Result<()> {
         self.base.after(step)
     }
-    fn threat(&self) -> Option<ThreatModel> {
-        self.base.threat()
+    fn threat(&self, position: &Position) -> Option<ThreatModel> {
+        self.base.threat(position)
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.base.held_constant().or_else(|| self.penalties.iter().find_map(|p| p.held_constant()))

@@ -349,7 +349,9 @@ impl TrainingJob<'_> {
     fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
         let target = Frozen::new(self.network.clone(), current.weights.constants()).in_blocks_of(self.compute.block());
         let monitor = &self.config.monitor;
-        let own = self.recipe.threat();
+        // What the epoch's end trains against: a budget that still grows has not its full size.
+        let (epoch, epochs) = (current.progress.epoch, self.config.epochs);
+        let own = self.recipe.threat(&Position { epoch, epochs, step: 1, steps: 1, replay: 0 });
         let measured = monitor.measure(self.registry, &target, examples, own, self.width, self.interrupt)?;
         let progress = &current.progress;
         let mean = |(name, sum): &(String, f64)| (name.clone(), sum / progress.seen.max(1) as f64);

@@ -60,7 +60,7 @@ impl Recipe for FgsmAug {
     fn name(&self) -> &str {
         "fgsm-aug"
     }
-    fn threat(&self) -> Option<ThreatModel> {
+    fn threat(&self, _: &Position) -> Option<ThreatModel> {
         Some(ThreatModel::new(Norm::Linf, self.eps.value()))
     }
     fn repeats(&self, _: &Position) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::inner::{EPS, MODE, RAMP, mode};
 use crate::slope::slope;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -64,8 +65,8 @@ impl Recipe for FgsmRs {
     fn name(&self) -> &str {
         "fgsm-rs"
     }
-    fn threat(&self) -> Option<ThreatModel> {
-        Some(ThreatModel::new(Norm::Linf, self.eps.value()))
+    fn threat(&self, position: &Position) -> Option<ThreatModel> {
+        Some(ThreatModel::new(Norm::Linf, position.grown(self.ramp) * self.eps.value()))
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         let eps = step.position().grown(self.ramp) * self.eps.value();

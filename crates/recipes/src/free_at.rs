@@ -3,6 +3,7 @@
 use crate::inner::EPS;
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::zeros_like;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl Recipe for FreeAt {
     fn name(&self) -> &str {
         "free-at"
     }
-    fn threat(&self) -> Option<ThreatModel> {
+    fn threat(&self, _: &Position) -> Option<ThreatModel> {
         Some(ThreatModel::new(Norm::Linf, self.eps.value()))
     }
     fn replays(&self) -> usize {

@@ -3,6 +3,7 @@
 use crate::alignment::Alignment;
 use crate::inner::EPS;
 use gauntlet_autograd::Graph;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
 use gauntlet_core::{Eps, Norm, ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl Recipe for GradAlign {
     fn name(&self) -> &str {
         "grad-align"
     }
-    fn threat(&self) -> Option<ThreatModel> {
+    fn threat(&self, _: &Position) -> Option<ThreatModel> {
         Some(ThreatModel::new(Norm::Linf, self.eps.value()))
     }
     fn held_constant(&self) -> Option<&'static str> {

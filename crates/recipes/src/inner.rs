@@ -1,6 +1,7 @@
 //! The attack inside a recipe: any registered attack, on the current weights.
 
 use candle_core::Tensor;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::{Args, Attack, AttackMode, Eps, Norm, ParamDoc, Registry, Result, Step, ThreatModel};
 use std::sync::Arc;
 
@@ -65,9 +66,14 @@ impl InnerAttack {
         (self.threat.norm != Norm::Linf).then_some("the adversarial examples")
     }
 
+    /// Norm and budget at a position of the training.
+    pub(crate) fn at(&self, position: &Position) -> ThreatModel {
+        ThreatModel { eps: position.grown(self.ramp) * self.threat.eps, ..self.threat }
+    }
+
     /// The budget at this step.
     pub(crate) fn grown(&self, step: &Step<'_>) -> ThreatModel {
-        ThreatModel { eps: step.position().grown(self.ramp) * self.threat.eps, ..self.threat }
+        self.at(&step.position())
     }
 
     /// Adversarial examples of the batch, `(N, C, H, W)`, detached.

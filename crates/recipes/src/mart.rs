@@ -4,6 +4,7 @@ use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::runner_up;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -73,8 +74,8 @@ impl Recipe for Mart {
     fn name(&self) -> &str {
         "mart"
     }
-    fn threat(&self) -> Option<ThreatModel> {
-        Some(self.inner.threat)
+    fn threat(&self, position: &Position) -> Option<ThreatModel> {
+        Some(self.inner.at(position))
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.inner.held_constant()

@@ -2,6 +2,7 @@
 
 use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -58,8 +59,8 @@ impl Recipe for PgdAt {
     fn name(&self) -> &str {
         "pgd-at"
     }
-    fn threat(&self) -> Option<ThreatModel> {
-        Some(self.inner.threat)
+    fn threat(&self, position: &Position) -> Option<ThreatModel> {
+        Some(self.inner.at(position))
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.inner.held_constant()

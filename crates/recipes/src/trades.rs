@@ -2,6 +2,7 @@
 
 use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
 use gauntlet_autograd::Var;
+use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
@@ -61,8 +62,8 @@ impl Recipe for Trades {
     fn name(&self) -> &str {
         "trades"
     }
-    fn threat(&self) -> Option<ThreatModel> {
-        Some(self.inner.threat)
+    fn threat(&self, position: &Position) -> Option<ThreatModel> {
+        Some(self.inner.at(position))
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.inner.held_constant()
