@@ -361,6 +361,7 @@ impl Evaluated {
                 executed_backwards: self.cost.backwards,
                 ..provenance
             },
+            expectations: Vec::new(),
         }
     }
 }
