@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes every report of reports/ again from its committed records.
+# Writes every report of reports/ again from its committed records, and the table of published numbers in reports/README.md.
 # Usage: bash scripts/reports.sh [gauntlet]      (default: the release build)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,3 +14,4 @@ for records in reports/*/records; do
         exit 1
     fi
 done
+python3 scripts/published.py

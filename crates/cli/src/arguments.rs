@@ -276,6 +276,10 @@ pub(crate) struct Report {
     /// Folder of the report (default: only print)
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Judge by the [[expect]] tables of this suite (a file or a name), and write them into the records: as set after the run,
+    /// but for those that a record carries already
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) expect: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod status;

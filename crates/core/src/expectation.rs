@@ -1,5 +1,6 @@
 //! What was published about a number of a suite, and where ours should lie.
 
+use crate::statistics::wilson_share;
 use crate::{Eps, Norm};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,16 +15,24 @@ pub struct Expectation {
     /// The number is the difference to this one: `row`'s minus this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minus: Option<Operand>,
-    /// The published value, in the number's own unit; `None`: only a relation was published.
+    /// The published value, in the number's own unit; `None`: no number was published, and the expectation is not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// Lowest and highest value that counts as reproduced, ends included.
-    pub band: (f64, f64),
+    /// Standard deviation of the published value over trainings, or of reading it off a plot, in its unit; `None`: not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sd: Option<f64>,
+    /// Test images that the published accuracy was measured on; `None`: not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// Where ours is compatible with what was published, if it does not reproduce the value: an ordering, a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Band>,
     /// A second outcome that was published too. With it every seed is judged for itself: the mean of two outcomes is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub or: Option<Alternative>,
-    /// Where it was published.
-    pub source: String,
+    /// Where it was published; `None`: nowhere, it is an observation of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// What the paper ran, where ours is another setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_with: Option<String>,
@@ -85,8 +94,8 @@ pub struct Operand {
 /// The second of two published outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
-    /// Lowest and highest value, ends included.
-    pub band: (f64, f64),
+    /// Where it lies.
+    pub band: Band,
     /// The flag that the record must carry then, so that the outcome is known for what it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
@@ -109,23 +118,70 @@ impl fmt::Display for Quantity {
     }
 }
 
+/// Lowest and highest value, ends included; an end that is `None` is open. In JSON `[low, high]`, `null` for an open end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Band(pub Option<f64>, pub Option<f64>);
+
+impl Band {
+    /// How far a value lies outside, in its own unit: 0 inside, infinitely far for a NaN.
+    pub fn distance(&self, value: f64) -> f64 {
+        let (low, high) = (self.0.unwrap_or(f64::NEG_INFINITY), self.1.unwrap_or(f64::INFINITY));
+        if value.is_nan() { f64::INFINITY } else { (low - value).max(value - high).max(0.0) }
+    }
+
+    /// Whether a value lies inside.
+    pub fn holds(&self, value: f64) -> bool {
+        self.distance(value) == 0.0
+    }
+}
+
+/// `82 to 93`, `at least 82`, `at most 93`.
+impl fmt::Display for Band {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(low), Some(high)) => write!(f, "{low} to {high}"),
+            (Some(low), None) => write!(f, "at least {low}"),
+            (None, Some(high)) => write!(f, "at most {high}"),
+            (None, None) => f.write_str("any"),
+        }
+    }
+}
+
 impl Expectation {
-    /// Whether a value counts as reproduced.
-    pub fn holds(&self, value: f64) -> bool {
-        inside(self.band, value)
+    /// Whether it counts: a number was published, and it is said where.
+    pub fn counts(&self) -> bool {
+        self.value.is_some() && self.source.is_some()
     }
-}
 
-impl Alternative {
-    /// Whether a value is the second outcome.
-    pub fn holds(&self, value: f64) -> bool {
-        inside(self.band, value)
+    /// The published value's own 95 % interval as its distances below and above it, (0, 0) where no error is stated:
+    /// 1.96 `sd`, Wilson's interval of an accuracy on `n` images, or the root of the sum of both squared.
+    pub fn published_error(&self) -> (f64, f64) {
+        let trainings = 1.96 * self.sd.unwrap_or(0.0);
+        let (below, above) = match (self.value, self.n) {
+            (Some(value), Some(n)) => {
+                // A percentage as printed need not be a whole number of images.
+                let (low, high) = wilson_share(value / 100.0, n as f64, 1.96);
+                ((value - 100.0 * low).max(0.0), (100.0 * high - value).max(0.0))
+            }
+            _ => (0.0, 0.0),
+        };
+        (trainings.hypot(below), trainings.hypot(above))
     }
-}
 
-fn inside((low, high): (f64, f64), value: f64) -> bool {
-    // A NaN is inside nothing.
-    low <= value && value <= high
+    /// The published value with its error: `35.58 ± 0.49`, half its 95 % interval.
+    pub fn published(&self) -> Option<String> {
+        let value = self.value?;
+        Some(match self.published_error() {
+            (0.0, 0.0) => value.to_string(),
+            (below, above) => format!("{value} ± {:.2}", below.max(above)),
+        })
+    }
+
+    /// Whether two are judged alike: all but where it was published and with which setting.
+    pub fn judged_as(&self, other: &Expectation) -> bool {
+        let bare = |e: &Expectation| Expectation { source: None, published_with: None, ..e.clone() };
+        bare(self) == bare(other)
+    }
 }
 
 /// `row: quantity`, or the difference of two.
@@ -149,17 +205,55 @@ mod tests {
             of,
             minus,
             value: Some(90.0),
-            band: (82.0, 93.0),
+            sd: None,
+            n: None,
+            band: Some(Band(Some(82.0), Some(93.0))),
             or: None,
-            source: "a table".into(),
+            source: Some("a table".into()),
             published_with: None,
         }
     }
 
     #[test]
     fn ends_belong_to_the_band_and_a_nan_to_none() {
+        let band = Band(Some(82.0), Some(93.0));
+        assert!(band.holds(82.0) && band.holds(93.0) && !band.holds(81.999) && !band.holds(93.001));
+        assert_eq!((band.distance(80.0), band.distance(95.5)), (2.0, 2.5));
+        let (least, most) = (Band(Some(85.0), None), Band(None, Some(3.0)));
+        assert!(least.holds(1e9) && !least.holds(84.9) && most.holds(-1e9) && !most.holds(3.1));
+        for band in [band, least, most, Band(None, None)] {
+            assert!(!band.holds(f64::NAN), "{band}");
+        }
+        assert_eq!([band, least, most].map(|b| b.to_string()), ["82 to 93", "at least 85", "at most 3"]);
+    }
+
+    #[test]
+    fn the_published_side_has_an_error_of_its_own() {
+        let mut e = expectation(Quantity::Clean, None);
+        assert_eq!((e.published_error(), e.published().as_deref()), ((0.0, 0.0), Some("90")));
+        e.sd = Some(0.5);
+        assert_eq!(e.published().as_deref(), Some("90 ± 0.98"));
+        // 90 of 100: Wilson's interval is 82.56 to 94.48.
+        (e.sd, e.n) = (None, Some(100));
+        let (below, above) = e.published_error();
+        assert!((below - 7.4368).abs() < 1e-3 && (above - 4.4775).abs() < 1e-3, "{below} {above}");
+        e.sd = Some(1.0);
+        assert!((e.published_error().1 - 1.96f64.hypot(above)).abs() < 1e-12);
+        // Nothing right of 1,000 does not mean that nothing ever is.
+        (e.value, e.sd, e.n) = (Some(0.0), None, Some(1000));
+        let (below, above) = e.published_error();
+        assert!(below == 0.0 && (above - 0.3827).abs() < 1e-3, "{above}");
+    }
+
+    #[test]
+    fn none_without_a_number_and_its_source_counts() {
         let e = expectation(Quantity::Clean, None);
-        assert!(e.holds(82.0) && e.holds(93.0) && !e.holds(81.999) && !e.holds(93.001) && !e.holds(f64::NAN));
+        assert!(e.counts());
+        assert!(
+            !Expectation { value: None, ..e.clone() }.counts() && !Expectation { source: None, ..e.clone() }.counts()
+        );
+        assert!(e.judged_as(&Expectation { source: None, published_with: Some("x".into()), ..e.clone() }));
+        assert!(!e.judged_as(&Expectation { band: None, ..e.clone() }));
     }
 
     #[test]
@@ -174,5 +268,9 @@ mod tests {
         assert_eq!(expectation(curve, None).to_string(), "at: 0.5 · jac_sq, epoch 5");
         let json = serde_json::to_string(&e).unwrap();
         assert_eq!(serde_json::from_str::<Expectation>(&json).unwrap(), e);
+        let open = Expectation { band: Some(Band(None, Some(3.0))), ..e };
+        let json = serde_json::to_string(&open).unwrap();
+        assert!(json.contains("\"band\":[null,3.0]"), "{json}");
+        assert_eq!(serde_json::from_str::<Expectation>(&json).unwrap(), open);
     }
 }

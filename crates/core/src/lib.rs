@@ -39,7 +39,7 @@ pub use batch::Batch;
 pub use device::{Compute, Processor};
 pub use eps::Eps;
 pub use error::{Error, Result};
-pub use expectation::{Alternative, Expectation, Operand, Quantity};
+pub use expectation::{Alternative, Band, Expectation, Operand, Quantity};
 pub use key::{Key, Purpose};
 pub use network::{Activation, BatchStats, Mode, ModelInfo, Network, Pass};
 pub use norm::Norm;

@@ -3,7 +3,7 @@
 //! A record is two objects: `result` (the same bytes for the same configuration, whatever the batch width, the thread
 //! count or the interruptions) and `provenance` (where, when and how it came about).
 
-use crate::Eps;
+use crate::{Eps, Expectation};
 use serde::{Deserialize, Serialize};
 
 /// How one example fared under one attack at one ε.
@@ -227,6 +227,15 @@ pub struct Provenance {
     pub cost_relative_to_ce: Option<f64>,
 }
 
+/// What was expected of a record's row, and since when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Registered {
+    /// As it is judged.
+    pub expectation: Expectation,
+    /// The commit that held it before the training began; `None`: none is known to have, it was set after the run.
+    pub set_in: Option<String>,
+}
+
 /// One row × seed of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -244,6 +253,9 @@ pub struct Record {
     pub result: Outcome,
     /// What need not.
     pub provenance: Provenance,
+    /// What was expected of this row when it was run, and the commits that had set it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Registered>,
 }
 
 /// Current [`Record::format`].

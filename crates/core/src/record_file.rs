@@ -207,7 +207,7 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance};
+    use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance, Registered};
     use crate::{Norm, Purpose};
 
     fn record() -> Record {
@@ -238,6 +238,10 @@ mod tests {
                 .collect(),
         };
         let attacked = vec![cell("8/255"), cell("0.3")];
+        let expectation = serde_json::from_value(serde_json::json!({
+            "row": "grad-norm", "of": "clean", "value": 98.5, "n": 10000, "band": [97.5, null], "source": "a table",
+        }));
+        let expectation = expectation.unwrap();
         Record {
             format: RECORD_FORMAT,
             suite: "quickstart".into(),
@@ -265,6 +269,7 @@ mod tests {
                 flags: vec![Flag { name: "fgsm-beats-pgd".into(), detail: "fgsm 1.0, pgd 2.0".into() }],
             },
             provenance: Provenance { version: "0.1.0".into(), train_seconds: any(), ..Provenance::default() },
+            expectations: vec![Registered { expectation, set_in: Some("abc".into()) }],
         }
     }
 

@@ -7,7 +7,11 @@ pub fn wilson(k: u64, n: u64, z: f64) -> (f64, f64) {
     if n == 0 {
         return (0.0, 1.0);
     }
-    let (n, p) = (n as f64, k as f64 / n as f64);
+    wilson_share(k as f64 / n as f64, n as f64, z)
+}
+
+/// [`wilson`] of a share p of n > 0 trials that was printed as such, and need not be a whole number of them.
+pub fn wilson_share(p: f64, n: f64, z: f64) -> (f64, f64) {
     let centre = p + z * z / (2.0 * n);
     let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
@@ -26,6 +30,43 @@ pub fn mean_sd(values: &[f64]) -> Option<(f64, f64)> {
     }
     let var = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
     Some((mean, var.sqrt()))
+}
+
+/// The 95 % interval of the difference of two shares of the same n examples, a minus b, where b examples are right under the
+/// first alone and c under the second alone, at z standard deviations.
+///
+/// With p = (b + 1)/(n + 2) and q = (c + 1)/(n + 2): p − q ± z √((p + q − (p − q)²)/(n + 2)) — Bonett & Price 2012.
+pub fn paired_difference(b: u64, c: u64, n: u64, z: f64) -> (f64, f64) {
+    let n = n as f64 + 2.0;
+    let (p, q) = ((b as f64 + 1.0) / n, (c as f64 + 1.0) / n);
+    let half = z * ((p + q - (p - q) * (p - q)) / n).sqrt();
+    ((p - q - half).max(-1.0), (p - q + half).min(1.0))
+}
+
+/// The t for which Student's distribution with ν ≥ 1 degrees of freedom has 95 % between −t and t: 12.7, 4.30, 3.18, …, 1.96.
+///
+/// By bisection of its closed form for whole ν (Abramowitz & Stegun 26.7.3 and 26.7.4).
+pub fn student_t(degrees: u64) -> f64 {
+    let between = |t: f64| {
+        let angle = (t / (degrees as f64).sqrt()).atan();
+        let (sine, cosine) = angle.sin_cos();
+        let odd = degrees % 2 == 1;
+        // Odd: cos + 2/3 cos³ + 2·4/(3·5) cos⁵ …; even: 1 + 1/2 cos² + 1·3/(2·4) cos⁴ …; up to cos^(ν − 2).
+        let (mut term, mut sum) = (if odd { cosine } else { 1.0 }, 0.0);
+        let mut power = if odd { 1 } else { 0 };
+        while power + 2 <= degrees {
+            sum += term;
+            power += 2;
+            term *= cosine * cosine * (power - 1) as f64 / power as f64;
+        }
+        if odd { 2.0 / std::f64::consts::PI * (angle + sine * sum) } else { sine * sum }
+    };
+    let (mut low, mut high) = (1.0, 13.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if between(middle) < 0.95 { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// Exact two-sided McNemar p-value from the discordant counts: min(1, 2 · P(Bin(b + c, ½) ≤ min(b, c))).
@@ -141,6 +182,25 @@ mod tests {
         assert_eq!(mean_sd(&[3.0]), Some((3.0, 0.0)));
         let (m, s) = mean_sd(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         assert!((m - 5.0).abs() < 1e-12 && (s - 2.138_089_935).abs() < 1e-8);
+    }
+
+    #[test]
+    fn students_t_of_the_tables() {
+        for (degrees, t) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (9, 2.262), (30, 2.042)] {
+            assert!((student_t(degrees) - t).abs() < 6e-4, "{degrees}: {}", student_t(degrees));
+        }
+        assert!((student_t(100_000) - 1.95998).abs() < 1e-3);
+    }
+
+    #[test]
+    fn paired_differences_of_known_cases() {
+        // None differs: still not certainly none. p = q = 1/102, half = 1.96 √(2/102/102).
+        let (low, high) = paired_difference(0, 0, 100, 1.96);
+        assert!((high - 1.96 * 2f64.sqrt() / 102.0).abs() < 1e-12 && low == -high);
+        // p = 0.2, q = 0.1 of 100: 0.1 ± 1.96 √(0.29/100).
+        let (low, high) = paired_difference(19, 9, 98, 1.96);
+        assert!((low + 0.005_548).abs() < 1e-5 && (high - 0.205_548).abs() < 1e-5, "{low} {high}");
+        assert_eq!(paired_difference(1, 0, 1, 1.96).1, 1.0);
     }
 
     #[test]

@@ -379,6 +379,7 @@ impl Evaluated {
                 executed_backwards: self.cost.backwards,
                 ..provenance
             },
+            expectations: Vec::new(),
         }
     }
 }

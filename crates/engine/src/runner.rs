@@ -117,6 +117,7 @@ impl<'a> Desk<'a> {
                 flags: Vec::new(),
             },
             provenance: self.context.provenance(),
+            expectations: Vec::new(),
         }
     }
 

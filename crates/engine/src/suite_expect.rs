@@ -1,10 +1,10 @@
-//! Reading the `[[expect]]` tables of a suite file: published numbers, and where ours should lie.
+//! Reading the `[[expect]]` tables of a suite file: published numbers with their errors, and where ours are compatible.
 
 use crate::suite_file::{Reader, complaint};
 use crate::toml_section::{Section, json};
 use crate::{AttackEntry, Diagnostic, Row};
 use gauntlet_core::expectation::CURVE;
-use gauntlet_core::{Alternative, Expectation, Norm, Operand, Quantity, registry};
+use gauntlet_core::{Alternative, Band, Expectation, Norm, Operand, Quantity, registry};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -18,13 +18,17 @@ const EXPECT: &[&str] = &[
     "scale",
     "minus",
     "value",
+    "sd",
+    "n",
     "band",
+    "at_least",
+    "at_most",
     "or",
     "source",
     "published_with",
 ];
 const MINUS: &[&str] = &["row", "attack", "norm", "eps", "curve", "epoch", "scale"];
-const OR: &[&str] = &["band", "flag"];
+const OR: &[&str] = &["band", "at_least", "at_most", "flag"];
 /// Labels of numbers that no attack has.
 const CLEAN: &str = "clean";
 const WORST: &str = "worst case";
@@ -54,12 +58,35 @@ impl Reader<'_> {
         let row = self.expected_row(section, known, None);
         let of = self.quantity(section, known, None);
         let c = &mut self.complaints;
-        let source = section.required_str("source", "where the number was published", c);
-        let published_with = section.str("published_with", c);
         let value = section.number("value", c);
+        let source = match value {
+            Some(_) => section.required_str("source", "where the number was published", c),
+            None => section.str("source", c),
+        };
+        let published_with = section.str("published_with", c);
+        let sd = section.positive("sd", c);
+        let n = section.whole("n", 1, c);
         let band = self.band(section);
-        if section.get("value").is_some() {
-            value?;
+        let c = &mut self.complaints;
+        if section.get("value").is_none() && band == Some(None) {
+            c.push(
+                Diagnostic::at(section.span(), "it has neither a published `value` nor a band")
+                    .hint("such as `value = 88.5` with `n = 10000`, or `at_least = 0` for an ordering"),
+            );
+            return None;
+        }
+        for (name, said) in [("value", value.is_some()), ("sd", sd.is_some()), ("n", n.is_some())] {
+            if section.get(name).is_some() && !said {
+                return None;
+            }
+            if said && value.is_none() {
+                let text = format!("`{name}` is the error of a published `value`, and there is none");
+                c.push(Diagnostic::at(section.value_span(name), text));
+                return None;
+            }
+        }
+        if section.get("source").is_some() {
+            source.as_ref()?;
         }
         let (row, of) = (row?, of?);
         let minus = match section.get("minus") {
@@ -70,7 +97,19 @@ impl Reader<'_> {
             None => None,
             Some((_, value)) => Some(self.alternative(value)?),
         };
-        Some(Expectation { row, of, minus, value, band: band?, or, source: source?, published_with })
+        let accuracy = minus.is_none() && !matches!(of, Quantity::Curve { .. });
+        let share = |v: f64| (0.0..=100.0).contains(&v);
+        if n.is_some() && !(accuracy && value.is_some_and(share)) {
+            self.complaints.push(
+                Diagnostic::at(section.value_span("n"), "`n` gives the error of an accuracy in percent")
+                    .hint("state the error of any other number, a difference included, as `sd`"),
+            );
+            return None;
+        }
+        if value.is_some() && source.is_none() {
+            return None;
+        }
+        Some(Expectation { row, of, minus, value, sd, n, band: band?, or, source, published_with })
     }
 
     fn expected_row(&mut self, section: &Section<'_>, known: &Known<'_>, default: Option<&str>) -> Option<String> {
@@ -239,26 +278,55 @@ impl Reader<'_> {
         let section = Section::new("`or`", table, value.span());
         section.allow(OR, &mut self.complaints);
         let flag = section.str("flag", &mut self.complaints);
-        Some(Alternative { band: self.band(&section)?, flag })
+        let Some(band) = self.band(&section)? else {
+            self.complaints.push(
+                Diagnostic::at(section.span(), "`or` needs the band of the second outcome")
+                    .hint("`at_least`, `at_most`, or both ends as `band`"),
+            );
+            return None;
+        };
+        Some(Alternative { band, flag })
     }
 
-    fn band(&mut self, section: &Section<'_>) -> Option<(f64, f64)> {
+    /// `band = [82, 93]`, or one end that is open: `at_least = 82`, `at_most = 93`. The inner `None`: none is given.
+    fn band(&mut self, section: &Section<'_>) -> Option<Option<Band>> {
+        let ends = ["at_least", "at_most"];
+        let c = &mut self.complaints;
+        if section.get("band").is_none() {
+            let [low, high] = ends.map(|end| section.number(end, c));
+            if ends.iter().zip([low, high]).any(|(end, read)| section.get(end).is_some() && read.is_none()) {
+                return None;
+            }
+            if let (Some(low), Some(high)) = (low, high)
+                && low > high
+            {
+                c.push(Diagnostic::at(section.value_span("at_least"), format!("{low} is above `at_most`, {high}")));
+                return None;
+            }
+            return Some((low.is_some() || high.is_some()).then_some(Band(low, high)));
+        }
+        if let Some((key, _)) = ends.iter().find_map(|end| section.get(end)) {
+            c.push(
+                Diagnostic::at(key.span(), format!("`{}` and `band` exclude each other", key.get_ref()))
+                    .hint("a band has both ends"),
+            );
+            return None;
+        }
         let place = section.value_span("band");
         let pair = section.get("band").and_then(|(_, v)| match json(v.get_ref()).as_array()?.as_slice() {
             [low, high] => Some((low.as_f64()?, high.as_f64()?)),
             _ => None,
         });
         match pair {
-            Some((low, high)) if low <= high => Some((low, high)),
+            Some((low, high)) if low <= high => Some(Some(Band(Some(low), Some(high)))),
             Some((low, high)) => {
-                self.complaints
-                    .push(Diagnostic::at(place, format!("{low} is above {high}; write the lower end first")));
+                c.push(Diagnostic::at(place, format!("{low} is above {high}; write the lower end first")));
                 None
             }
             None => {
-                self.complaints.push(
-                    Diagnostic::at(place, "`band` must be the lowest and the highest value that count as reproduced")
-                        .hint("such as `band = [82, 93]`"),
+                c.push(
+                    Diagnostic::at(place, "`band` must be the lowest and the highest value that are compatible")
+                        .hint("such as `band = [82, 93]`; `at_least` or `at_most` leave one end open"),
                 );
                 None
             }

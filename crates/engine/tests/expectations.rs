@@ -1,7 +1,7 @@
 //! `[[expect]]` and `[quick]`: read as they are written, and every mistake found where it stands.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_core::{Norm, Quantity, Registry};
+use gauntlet_core::{Band, Norm, Quantity, Registry};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Diagnostic, Selection, Suite};
 
@@ -48,7 +48,8 @@ eps = ["0.1"]
 row = "plain"
 attack = "clean"
 value = 99.1
-band = [98.5, 99.5]
+sd = 0.2
+n = 10000
 source = "a table"
 [[expect]]
 row = "at"
@@ -63,14 +64,13 @@ published_with = "100 epochs"
 row = "at"
 attack = "worst case"
 eps = "0.1"
-band = [0, 95]
-source = "a bound"
+at_most = 95
 [[expect]]
 row = "at"
 attack = "pgd-l2"
 eps = "0.5"
 minus = { row = "plain" }
-band = [0, 95]
+at_least = 0
 source = "an order"
 [[expect]]
 row = "at"
@@ -114,10 +114,14 @@ fn expectations_are_read_as_they_are_written() {
     );
     let second = &suite.expect[1];
     let pgd = Quantity::Attack { attack: "pgd".into(), norm: Norm::Linf, eps: "0.1".parse().unwrap() };
-    assert_eq!((&second.of, second.value, second.band), (&pgd, Some(90.0), (85.0, 95.0)));
+    assert_eq!((&second.of, second.value, second.band), (&pgd, Some(90.0), Some(Band(Some(85.0), Some(95.0)))));
     assert_eq!(second.published_with.as_deref(), Some("100 epochs"));
     let or = second.or.as_ref().unwrap();
-    assert_eq!((or.band, or.flag.as_deref()), ((0.0, 5.0), Some("catastrophic-overfitting")));
+    assert_eq!((or.band, or.flag.as_deref()), (Band(Some(0.0), Some(5.0)), Some("catastrophic-overfitting")));
+    let (first, third, fourth) = (&suite.expect[0], &suite.expect[2], &suite.expect[3]);
+    assert_eq!((first.value, first.sd, first.n, first.band), (Some(99.1), Some(0.2), Some(10000), None));
+    assert_eq!((third.value, third.band, third.source.as_deref()), (None, Some(Band(None, Some(95.0))), None));
+    assert_eq!((fourth.band, fourth.counts(), first.counts()), (Some(Band(Some(0.0), None)), false, true));
     let again: Suite = serde_json::from_str(&serde_json::to_string(&suite).unwrap()).unwrap();
     assert_eq!(again, suite);
 }
@@ -158,9 +162,18 @@ fn every_mistake_is_found_where_it_stands() {
             "\"8/255\"",
             "1 attacks",
         ),
-        ("band = [98.5, 99.5]", "band = [99.5, 98.5]", "[99.5, 98.5]", "99.5 is above 98.5"),
-        ("band = [98.5, 99.5]", "band = 99", "99\n", "the lowest and the highest value"),
-        ("band = [98.5, 99.5]\n", "", "[[expect]]", "the lowest and the highest value"),
+        ("band = [85, 95]", "band = [95, 85]", "[95, 85]", "95 is above 85"),
+        ("band = [85, 95]", "band = 99", "99\n", "the lowest and the highest value"),
+        ("band = [85, 95]", "band = [85, 95]\nat_least = 85", "at_least", "`at_least` and `band` exclude each other"),
+        ("at_most = 95\n", "at_most = 95\nat_least = 96\n", "96", "96 is above `at_most`, 95"),
+        ("at_most = 95\n", "at_most = \"95\"\n", "\"95\"", "must be a number"),
+        ("at_most = 95\n", "", "[[expect]]", "neither a published `value` nor a band"),
+        ("at_most = 95\n", "at_most = 95\nsd = 1\n", "1\n", "the error of a published `value`, and there is none"),
+        ("at_least = 0\n", "value = 3\nn = 10000\n", "10000\n", "as `sd`"),
+        ("epoch = 10\n", "epoch = 10\nvalue = 1\nn = 50\n", "50\n", "the error of an accuracy"),
+        ("value = 99.1", "value = 101", "10000\n", "the error of an accuracy in percent"),
+        ("sd = 0.2", "sd = 0", "0\n", "a number above 0"),
+        ("n = 10000", "n = 0", "0\n", "at least 1"),
         ("value = 99.1", "value = \"99.1\"", "\"99.1\"", "must be a number"),
         ("source = \"a table\"\n", "", "[[expect]]", "`source` is missing"),
         ("source = \"a table\"", "sources = \"a table\"", "sources", "did you mean \"source\"?"),
@@ -171,6 +184,7 @@ fn every_mistake_is_found_where_it_stands() {
         ("minus = { row = \"plain\" }", "minus = \"plain\"", "\"plain\"", "must be a table"),
         ("minus = { row = \"plain\" }", "minus = { row = \"plan\" }", "\"plan\"", "did you mean \"plain\"?"),
         ("or = { band = [0, 5]", "or = { bands = [0, 5]", "bands", "did you mean \"band\"?"),
+        ("or = { band = [0, 5], flag = ", "or = { flag = ", "{ flag", "needs the band of the second outcome"),
         ("or = { band = [0, 5], flag = \"catastrophic-overfitting\" }", "or = 5", "5\n", "`or` must be a table"),
         ("epochs = 2\n", "epoch = 2\n", "epoch", "did you mean \"epochs\"?"),
         ("rows = [\"plain\", \"taught\"]", "rows = [\"plan\"]", "[\"plan\"]", "did you mean \"plain\"?"),

@@ -3,17 +3,23 @@
 use crate::Column;
 use crate::answers::Answers;
 use gauntlet_core::expectation::CURVE;
-use gauntlet_core::statistics::{mean_sd, wilson};
-use gauntlet_core::{Expectation, Quantity};
+use gauntlet_core::record::Registered;
+use gauntlet_core::statistics::{mean_sd, paired_difference, student_t, wilson};
+use gauntlet_core::{Expectation, Quantity, Record};
+
+/// The share of its answers above which a class makes a network a constant one.
+const CONSTANT: f64 = 0.9;
 
 /// What became of a published number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Judgement {
-    /// Reproduced: inside the band.
-    Inside,
-    /// Outside, by so much, in the number's own unit (infinite: ours is not a number).
+    /// The published value lies in our interval, or differs by no more than both sides' errors together.
+    Reproduced,
+    /// It does not, but the published ordering or bound holds.
+    Compatible,
+    /// Neither, by so much, in the number's own unit (infinite: ours is not a number).
     Outside {
-        /// Distance to the nearest band; of several seeds judged by themselves, the largest.
+        /// Distance to the nearest value that would not be; of several seeds judged by themselves, the largest.
         by: f64,
     },
     /// No training of ours has that number.
@@ -25,6 +31,8 @@ pub enum Judgement {
 /// Which of the published outcomes one training had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// The published value, within both errors.
+    Value,
     /// Inside the band.
     Band,
     /// Inside the band of the second outcome, with its flag.
@@ -66,7 +74,8 @@ pub struct Judged {
     pub seen: Vec<Seen>,
     /// Mean and sample standard deviation over seeds (0 for one); `None`: not run.
     pub ours: Option<(f64, f64)>,
-    /// Wilson's 95 % interval in percent, of one training's accuracy.
+    /// Our 95 % interval, in the number's own unit: Wilson's of one training's accuracy, Bonett's and Price's of a difference on
+    /// the same images, Student's of the mean over three seeds or more; of two seeds, both. `None`: one point of a curve.
     pub interval: Option<(f64, f64)>,
     /// What ours was measured on.
     pub sample: Option<Sample>,
@@ -74,88 +83,228 @@ pub struct Judged {
     pub difference: Option<f64>,
     /// What became of it.
     pub judgement: Judgement,
+    /// Why it is outside, where the number does not say.
+    pub why: Option<String>,
+    /// How many other rows of the suite would be reproduced or compatible in this row's place, and how many have that number.
+    pub others: Option<(usize, usize)>,
+    /// The commit that set the expectation before every training that it judges; `None`: none is known to have.
+    pub set_in: Option<String>,
 }
 
-/// One seed's number: value, correct ones and examples of an accuracy, sample.
-struct Measured {
+/// One seed's number.
+struct Measured<'a> {
     seed: u64,
     value: f64,
-    count: Option<(u64, u64)>,
+    interval: Option<(f64, f64)>,
     sample: Sample,
+    /// Whose, and, of an accuracy, which examples were right.
+    answers: &'a Answers<'a>,
+    right: Option<&'a [bool]>,
+    /// Why a network of this number is no model at all.
+    dead: Option<String>,
+}
+
+/// A row's numbers, judged.
+struct Found<'a> {
+    measured: Vec<Measured<'a>>,
+    outcomes: Vec<Outcome>,
+    ours: (f64, f64),
+    interval: Option<(f64, f64)>,
+    judgement: Judgement,
+    why: Option<String>,
 }
 
 /// Every expectation, judged unless the run was shortened.
 pub(crate) fn judged(expectations: &[Expectation], answers: &[Answers<'_>], shortened: bool) -> Vec<Judged> {
-    expectations.iter().map(|e| judge(e, answers, shortened)).collect()
+    let court = Court { expectations, answers };
+    expectations.iter().map(|e| court.judge(e, shortened)).collect()
 }
 
-fn judge(expectation: &Expectation, answers: &[Answers<'_>], shortened: bool) -> Judged {
-    let mut measured = of_row(&expectation.row, &expectation.of, answers);
-    if let Some(other) = &expectation.minus {
-        let others = of_row(&other.row, &other.of, answers);
-        measured = measured.into_iter().filter_map(|m| difference(m, &others)).collect();
-    }
-    let flagged = |seed: u64, flag: &str| {
-        answers.iter().any(|a| {
-            (&a.record.row, a.record.seed) == (&expectation.row, seed)
-                && a.record.result.flags.iter().any(|f| f.name == flag)
-        })
-    };
-    let outcome = |m: &Measured| match &expectation.or {
-        _ if expectation.holds(m.value) => Outcome::Band,
-        Some(or) if or.holds(m.value) && or.flag.as_ref().is_none_or(|f| flagged(m.seed, f)) => Outcome::Alternative,
-        _ => Outcome::Neither,
-    };
-    let seen: Vec<Seen> = measured.iter().map(|m| Seen { seed: m.seed, value: m.value, outcome: outcome(m) }).collect();
-    let ours = mean_sd(&seen.iter().map(|s| s.value).collect::<Vec<_>>());
-    let judgement = match ours {
-        None => Judgement::NotRun,
-        Some(_) if shortened => Judgement::Shown,
-        Some((mean, _)) if expectation.or.is_none() => verdict(distance(expectation.band, mean)),
-        Some(_) => {
-            let misses = seen.iter().filter(|s| s.outcome == Outcome::Neither).map(|s| miss(expectation, s.value));
-            verdict(misses.fold(0.0, f64::max))
+/// What all judgements of a suite share.
+struct Court<'a> {
+    expectations: &'a [Expectation],
+    answers: &'a [Answers<'a>],
+}
+
+impl<'a> Court<'a> {
+    fn judge(&self, expectation: &Expectation, shortened: bool) -> Judged {
+        let none = Judged {
+            expectation: expectation.clone(),
+            seen: Vec::new(),
+            ours: None,
+            interval: None,
+            sample: None,
+            difference: None,
+            judgement: Judgement::NotRun,
+            why: None,
+            others: None,
+            set_in: None,
+        };
+        let Some(found) = self.find(expectation, &expectation.row) else { return none };
+        let seen: Vec<Seen> = found
+            .measured
+            .iter()
+            .zip(&found.outcomes)
+            .map(|(m, outcome)| Seen { seed: m.seed, value: m.value, outcome: *outcome })
+            .collect();
+        let second =
+            expectation.or.is_some() && seen.iter().any(|s| !matches!(s.outcome, Outcome::Value | Outcome::Band));
+        let (judgement, why) = if shortened { (Judgement::Shown, None) } else { (found.judgement, found.why) };
+        Judged {
+            ours: Some(found.ours),
+            interval: found.interval.filter(|_| expectation.or.is_none()),
+            difference: expectation.value.filter(|_| !second).map(|value| found.ours.0 - value),
+            sample: found
+                .measured
+                .iter()
+                .map(|m| m.sample)
+                .min_by_key(|s| if let Sample::Test(n) = s { *n } else { 0 }),
+            others: (!shortened).then(|| self.others(expectation)),
+            set_in: set_in(expectation, found.measured.iter().map(|m| m.answers.record)),
+            seen,
+            judgement,
+            why,
+            ..none
         }
-    };
-    let second = expectation.or.is_some() && seen.iter().any(|s| s.outcome != Outcome::Band);
-    let interval = match measured.as_slice() {
-        [Measured { count: Some((correct, n)), .. }] => {
-            let (low, high) = wilson(*correct, *n, 1.96);
-            Some((100.0 * low, 100.0 * high))
+    }
+
+    /// The other rows that have the number, and those of them that would not be outside.
+    fn others(&self, expectation: &Expectation) -> (usize, usize) {
+        let mut rows: Vec<&str> = Vec::new();
+        for a in self.answers {
+            let row = a.record.row.as_str();
+            let itself = row == expectation.row || expectation.minus.as_ref().is_some_and(|m| m.row == row);
+            if !itself && !rows.contains(&row) {
+                rows.push(row);
+            }
         }
-        _ => None,
+        let found: Vec<Found<'_>> = rows.iter().filter_map(|row| self.find(expectation, row)).collect();
+        let passes = |f: &&Found<'_>| matches!(f.judgement, Judgement::Reproduced | Judgement::Compatible);
+        (found.iter().filter(passes).count(), found.len())
+    }
+
+    /// What `row` has in the place of the expectation's own; `None`: it has no such number.
+    fn find(&self, expectation: &Expectation, row: &str) -> Option<Found<'a>> {
+        let mut measured = self.of_row(row, &expectation.of);
+        if let Some(other) = &expectation.minus {
+            let others = self.of_row(if other.row == expectation.row { row } else { &other.row }, &other.of);
+            measured = measured.into_iter().filter_map(|m| difference(m, &others)).collect();
+        }
+        let values: Vec<f64> = measured.iter().map(|m| m.value).collect();
+        let ours = mean_sd(&values)?;
+        let interval = match measured.as_slice() {
+            [one] => one.interval,
+            [_, _] => Some((values[0].min(values[1]), values[0].max(values[1]))),
+            more => {
+                let half = student_t(more.len() as u64 - 1) * ours.1 / (more.len() as f64).sqrt();
+                Some((ours.0 - half, ours.0 + half))
+            }
+        };
+        let judge = |m: &Measured<'_>| self.outcome(expectation, row, m);
+        let judged: Vec<(Outcome, f64)> = measured.iter().map(judge).collect();
+        let dead = measured.iter().find_map(|m| m.dead.clone());
+        let (mut judgement, mut why) = match &expectation.or {
+            None => verdict(expectation, ours.0, interval),
+            Some(_) => {
+                let by = judged.iter().map(|j| j.1).fold(0.0, f64::max);
+                let all = |outcome| judged.iter().all(|j| j.0 == outcome);
+                let missed = judged.iter().any(|j| j.0 == Outcome::Neither);
+                let judgement = match missed {
+                    true => Judgement::Outside { by },
+                    false if all(Outcome::Value) => Judgement::Reproduced,
+                    false => Judgement::Compatible,
+                };
+                (judgement, None)
+            }
+        };
+        if dead.is_some() {
+            let by = if let Judgement::Outside { by } = judgement { by } else { 0.0 };
+            (judgement, why) = (Judgement::Outside { by }, dead);
+        }
+        let outcomes = judged.into_iter().map(|j| j.0).collect();
+        Some(Found { measured, outcomes, ours, interval, judgement, why })
+    }
+
+    /// One training's outcome, and by how much it is outside.
+    fn outcome(&self, expectation: &Expectation, row: &str, m: &Measured<'_>) -> (Outcome, f64) {
+        let flagged = |flag: &str| {
+            self.answers.iter().any(|a| {
+                (a.record.row.as_str(), a.record.seed) == (row, m.seed)
+                    && a.record.result.flags.iter().any(|f| f.name == flag)
+            })
+        };
+        let first = verdict(expectation, m.value, m.interval).0;
+        match (&expectation.or, first) {
+            _ if m.dead.is_some() => (Outcome::Neither, if let Judgement::Outside { by } = first { by } else { 0.0 }),
+            (_, Judgement::Reproduced) => (Outcome::Value, 0.0),
+            (_, Judgement::Compatible) => (Outcome::Band, 0.0),
+            (Some(or), _) if or.band.holds(m.value) && or.flag.as_ref().is_none_or(|f| flagged(f)) => {
+                (Outcome::Alternative, 0.0)
+            }
+            // Inside the second band without its flag it misses the first.
+            (Some(or), Judgement::Outside { by }) if !or.band.holds(m.value) => {
+                (Outcome::Neither, by.min(or.band.distance(m.value)))
+            }
+            (_, Judgement::Outside { by }) => (Outcome::Neither, by),
+            (_, Judgement::NotRun | Judgement::Shown) => (Outcome::Neither, 0.0),
+        }
+    }
+
+    fn of_row(&self, row: &str, quantity: &Quantity) -> Vec<Measured<'a>> {
+        let published = self.expectations.iter().find_map(|e| {
+            e.value.filter(|_| e.row == row && e.of == Quantity::Clean && e.minus.is_none() && e.or.is_none())
+        });
+        let answers = self.answers.iter().filter(|a| a.record.row == row);
+        answers.filter_map(|a| of_one(quantity, a, published)).collect()
+    }
+}
+
+/// What a number of ours is beside what was published, and why it is outside where the number does not say.
+///
+/// With the published value p and its error (e₋, e₊), and ours v with its interval [l, u]: reproduced where |v − p| is at most
+/// √((v − l)² + e₊²) for v above p, √((u − v)² + e₋²) below (the interval of a difference from those of its two parts, Newcombe
+/// 1998). Of a difference of two rows the whole interval must lie in the band, so that an ordering is more than chance.
+fn verdict(expectation: &Expectation, value: f64, interval: Option<(f64, f64)>) -> (Judgement, Option<String>) {
+    let (low, high) = interval.unwrap_or((value, value));
+    let mut by = f64::INFINITY;
+    if let Some(published) = expectation.value {
+        let (below, above) = expectation.published_error();
+        let allowed = if value > published { (value - low).hypot(above) } else { (high - value).hypot(below) };
+        let beyond = (value - published).abs() - allowed;
+        // Percentages that are equal as written differ by rounding.
+        if beyond <= 1e-9 {
+            return (Judgement::Reproduced, None);
+        }
+        by = if beyond.is_nan() { by } else { beyond };
+    }
+    let Some(band) = &expectation.band else { return (Judgement::Outside { by }, None) };
+    let point = band.distance(value);
+    let distance = match expectation.minus {
+        Some(_) => point.max(band.distance(low)).max(band.distance(high)),
+        None => point,
     };
-    Judged {
-        difference: ours.zip(expectation.value).filter(|_| !second).map(|((mean, _), value)| mean - value),
-        sample: measured.iter().map(|m| m.sample).min_by_key(|s| if let Sample::Test(n) = s { *n } else { 0 }),
-        expectation: expectation.clone(),
-        seen,
-        ours,
-        interval,
-        judgement,
+    match distance {
+        0.0 => (Judgement::Compatible, None),
+        _ if point == 0.0 => {
+            (Judgement::Outside { by: by.min(distance) }, Some("not told apart from the other side of the band".into()))
+        }
+        _ => (Judgement::Outside { by: by.min(distance) }, None),
     }
 }
 
-fn verdict(miss: f64) -> Judgement {
-    if miss > 0.0 { Judgement::Outside { by: miss } } else { Judgement::Inside }
-}
-
-/// How far a value lies outside a band; a NaN lies infinitely far.
-fn distance((low, high): (f64, f64), value: f64) -> f64 {
-    if value.is_nan() { f64::INFINITY } else { (low - value).max(value - high).max(0.0) }
-}
-
-/// How far a value that is neither outcome misses the nearer one. Inside the second band without its flag it misses the first.
-fn miss(expectation: &Expectation, value: f64) -> f64 {
-    let first = distance(expectation.band, value);
-    match &expectation.or {
-        Some(or) if !or.holds(value) => first.min(distance(or.band, value)),
-        _ => first,
+/// The commit in which all records of an expectation know it was set.
+fn set_in<'r>(expectation: &Expectation, records: impl Iterator<Item = &'r Record>) -> Option<String> {
+    let mut known: Option<String> = None;
+    for record in records {
+        let is = |r: &&Registered| r.expectation.judged_as(expectation);
+        let commit = record.expectations.iter().find(is)?.set_in.clone()?;
+        known.get_or_insert(commit);
     }
+    known
 }
 
 /// A row's number minus the other's of the same seed. Weights that were not trained here have one record for all seeds.
-fn difference(m: Measured, others: &[Measured]) -> Option<Measured> {
+fn difference<'a>(m: Measured<'a>, others: &[Measured<'a>]) -> Option<Measured<'a>> {
     let other = others.iter().find(|o| o.seed == m.seed).or(match others {
         [only] => Some(only),
         _ => None,
@@ -164,15 +313,21 @@ fn difference(m: Measured, others: &[Measured]) -> Option<Measured> {
         (Sample::Test(a), Sample::Test(b)) => Sample::Test(a.min(b)),
         (sample, _) => sample,
     };
-    Some(Measured { value: m.value - other.value, count: None, sample, ..m })
+    let interval = match (m.right, other.right) {
+        (Some(right), Some(theirs)) if m.answers.pairs_with(other.answers) => {
+            let only = |a: bool| right.iter().zip(theirs).filter(|(r, t)| **r == a && **t != a).count() as u64;
+            let (low, high) = paired_difference(only(true), only(false), right.len() as u64, 1.96);
+            Some((100.0 * low, 100.0 * high))
+        }
+        _ => None,
+    };
+    let dead = m.dead.clone().or_else(|| other.dead.clone());
+    Some(Measured { value: m.value - other.value, interval, sample, dead, ..m })
 }
 
-fn of_row(row: &str, quantity: &Quantity, answers: &[Answers<'_>]) -> Vec<Measured> {
-    answers.iter().filter(|a| a.record.row == row).filter_map(|a| of_one(quantity, a)).collect()
-}
-
-fn of_one(quantity: &Quantity, answers: &Answers<'_>) -> Option<Measured> {
+fn of_one<'a>(quantity: &Quantity, answers: &'a Answers<'a>, published_clean: Option<f64>) -> Option<Measured<'a>> {
     let (record, seed) = (answers.record, answers.record.seed);
+    let dead = dead(answers, published_clean);
     if let Quantity::Curve { curve, epoch, scale } = quantity {
         let point = record.result.curve.iter().find(|e| e.epoch == *epoch)?;
         let held_out = || record.result.configuration.pointer("/training/train/validation")?.as_u64();
@@ -181,12 +336,45 @@ fn of_one(quantity: &Quantity, answers: &Answers<'_>) -> Option<Measured> {
             Some(n) if n > 0 => Sample::HeldOut(n),
             _ => Sample::Monitored,
         };
-        return Some(Measured { seed, value: scale * point.measure(curve)?, count: None, sample });
+        let value = scale * point.measure(curve)?;
+        return Some(Measured { seed, value, interval: None, sample, answers, right: None, dead });
     }
     let right = answers.right_or_alone(&Column::of(quantity)?)?;
     let (correct, n) = (right.iter().filter(|r| **r).count() as u64, right.len() as u64);
     let value = 100.0 * correct as f64 / n as f64;
-    Some(Measured { seed, value, count: Some((correct, n)), sample: Sample::Test(n) })
+    let (low, high) = wilson(correct, n, 1.96);
+    let interval = Some((100.0 * low, 100.0 * high));
+    Some(Measured { seed, value, interval, sample: Sample::Test(n), answers, right: Some(right), dead })
+}
+
+/// Why a record's network is no model whose numbers mean anything: its clean accuracy is not above chance (Wilson's lower end at
+/// most 1/K), or less than half-way from chance to the clean accuracy that was published of the row; or it gives one class in
+/// more than 90 % of its answers though fewer examples have that label.
+fn dead(answers: &Answers<'_>, published_clean: Option<f64>) -> Option<String> {
+    let record = answers.record;
+    let clean = &record.result.clean;
+    let n = clean.len() as u64;
+    let correct = answers.right(&Column::Clean)?.iter().filter(|r| **r).count() as u64;
+    let percent = 100.0 * correct as f64 / n as f64;
+    let whose = format!("{}, seed {}: {percent:.1} % clean", record.row, record.seed);
+    let share = |class: u32| clean.iter().filter(|v| v.predicted == class).count() as f64 / n as f64;
+    let labelled = |class: u32| clean.iter().filter(|v| v.label == class).count() as f64 / n as f64;
+    let mut named: Vec<u32> = clean.iter().map(|v| v.predicted).collect();
+    named.sort_unstable();
+    named.dedup();
+    if named.into_iter().any(|class| share(class) > CONSTANT && labelled(class) <= CONSTANT) {
+        return Some(format!("{whose}, a constant answer"));
+    }
+    let classes = record.result.configuration.get("classes").and_then(|c| c.as_array()).map_or(0, Vec::len);
+    if classes < 2 {
+        return None;
+    }
+    let chance = 100.0 / classes as f64;
+    if 100.0 * wilson(correct, n, 1.96).0 <= chance {
+        return Some(format!("{whose}, not above chance"));
+    }
+    let half = published_clean.map(|published| (chance + published) / 2.0).filter(|half| percent < *half)?;
+    Some(format!("{whose}, nearer to chance than to what was published (half-way: {half:.1} %)"))
 }
 
 impl Sample {
@@ -200,10 +388,11 @@ impl Sample {
 }
 
 impl Judgement {
-    /// `inside`, `outside`, `not run`, `not judged`.
+    /// `reproduced`, `compatible`, `outside`, `not run`, `not judged`.
     pub fn name(&self) -> &'static str {
         match self {
-            Judgement::Inside => "inside",
+            Judgement::Reproduced => "reproduced",
+            Judgement::Compatible => "compatible",
             Judgement::Outside { .. } => "outside",
             Judgement::NotRun => "not run",
             Judgement::Shown => "not judged",
@@ -214,11 +403,55 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gauntlet_core::Band;
+
+    fn expectation(value: Option<f64>, sd: Option<f64>, band: Option<Band>) -> Expectation {
+        let (row, source) = ("at".into(), Some("a table".into()));
+        Expectation {
+            row,
+            of: Quantity::Clean,
+            minus: None,
+            value,
+            sd,
+            n: None,
+            band,
+            or: None,
+            source,
+            published_with: None,
+        }
+    }
 
     #[test]
-    fn what_is_not_a_number_is_outside_of_everything() {
-        assert_eq!(distance((1.0, 2.0), 1.0), 0.0);
-        assert_eq!(distance((1.0, 2.0), 4.0), 2.0);
-        assert_eq!(verdict(distance((1.0, 2.0), f64::NAN)).to_string(), "outside: not a number");
+    fn a_value_is_reproduced_within_both_errors_and_no_further() {
+        let judge = |sd, ours, interval| verdict(&expectation(Some(90.0), sd, None), ours, interval).0;
+        // Only ours, then only theirs, then both: 3² + 3.92² = 4.94².
+        assert_eq!(judge(None, 93.0, Some((90.0, 95.0))), Judgement::Reproduced);
+        assert_eq!(judge(None, 93.0, Some((91.0, 95.0))), Judgement::Outside { by: 1.0 });
+        assert_eq!(judge(Some(2.0), 93.9, None), Judgement::Reproduced);
+        assert_eq!(judge(Some(2.0), 86.0, Some((86.0, 86.0))), Judgement::Outside { by: 4.0 - 1.96 * 2.0 });
+        assert_eq!(judge(Some(2.0), 94.9, Some((91.9, 99.0))), Judgement::Reproduced);
+        assert!(matches!(judge(Some(2.0), 95.0, Some((92.0, 99.0))), Judgement::Outside { by } if by < 0.1));
+        // The side that faces the published value counts: ours is below, its upper end decides.
+        assert_eq!(judge(None, 88.0, Some((80.0, 89.0))), Judgement::Outside { by: 1.0 });
+        assert_eq!(judge(None, f64::NAN, None), Judgement::Outside { by: f64::INFINITY });
+    }
+
+    #[test]
+    fn a_band_is_no_reproduction_and_an_ordering_is_more_than_chance() {
+        let at_least = Some(Band(Some(0.0), None));
+        let mut e = expectation(Some(7.4), None, at_least);
+        assert_eq!(verdict(&e, 50.0, Some((45.0, 55.0))).0, Judgement::Compatible);
+        assert_eq!(
+            verdict(&e, 1.0, Some((-1.0, 3.0))).0,
+            Judgement::Compatible,
+            "a bound is held by the number itself"
+        );
+        let minus = gauntlet_core::Operand { row: "plain".into(), of: Quantity::Clean };
+        e.minus = Some(minus);
+        let (judgement, why) = verdict(&e, 1.0, Some((-1.0, 3.0)));
+        assert_eq!((judgement, why.is_some()), (Judgement::Outside { by: 1.0 }, true));
+        assert_eq!(verdict(&e, 1.0, Some((-1.0, 7.5))).0, Judgement::Reproduced);
+        assert_eq!(verdict(&e, -3.0, Some((-4.0, -2.0))), (Judgement::Outside { by: 4.0 }, None));
+        assert_eq!(verdict(&e, f64::NAN, None).0, Judgement::Outside { by: f64::INFINITY });
     }
 }

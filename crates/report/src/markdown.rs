@@ -72,7 +72,7 @@ impl Report {
         }
         let _ = writeln!(out, "\n## Published and ours\n\n{}\n", self.verdicts());
         let lines: Vec<Vec<String>> = self.expectations.iter().map(|j| j.cells().to_vec()).collect();
-        table(out, "lrrrrrll", &Judged::HEADER.map(String::from), &lines);
+        table(out, "lrrrrrlrll", &Judged::HEADER.map(String::from), &lines);
         // Many numbers of one paper have one setting.
         let mut settings: Vec<(&str, Vec<String>)> = Vec::new();
         for e in self.expectations.iter().map(|j| &j.expectation) {
@@ -96,8 +96,10 @@ impl Report {
         if let Some(how) = &self.shortened {
             text += &format!(" This run is shortened ({how}), so its numbers are shown and not judged.");
         }
-        text + " Accuracies in percent, mean ± standard deviation over seeds or one training with Wilson's 95 % interval; \
-                difference: ours − published."
+        text + " Accuracies in percent. Reproduced: the published value, with its stated error (half a 95 % interval), lies within our \
+                95 % interval: Wilson's of one training, Student's of the mean over seeds (of two, both), of a difference that of the \
+                pairs. Compatible: the published ordering or bound holds. A network near chance has neither. Others pass: so many \
+                other rows would be reproduced or compatible in its place. Difference: ours − published."
     }
 
     /// The cells of the table over seeds; `mark` is told how a number stands in a column that tells its rows apart.

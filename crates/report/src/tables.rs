@@ -85,7 +85,7 @@ impl Report {
         Ok(out.into_inner().map_err(|e| csv::Error::from(e.into_error()))?)
     }
 
-    /// One line per published number: its band, ours and what became of it, in the number's own unit. `None` without any.
+    /// One line per published number: its error and band, ours and what became of it, in the number's own unit. `None` without any.
     ///
     /// # Errors
     /// CSV cannot be written.
@@ -94,18 +94,26 @@ impl Report {
             "suite",
             "what",
             "published",
+            "published_sd",
+            "published_n",
             "band_low",
             "band_high",
             "ours",
             "sd",
-            "wilson_low",
-            "wilson_high",
+            "low",
+            "high",
             "seeds",
             "n",
             "measured_on",
             "difference",
             "verdict",
+            "counted",
             "outside_by",
+            "why",
+            "others_pass",
+            "others",
+            "set",
+            "set_in",
             "source",
             "published_with",
         ];
@@ -119,8 +127,10 @@ impl Report {
                 self.suite.clone(),
                 j.expectation.to_string(),
                 number(j.expectation.value),
-                j.expectation.band.0.to_string(),
-                j.expectation.band.1.to_string(),
+                number(j.expectation.sd),
+                j.expectation.n.map_or_else(String::new, |n| n.to_string()),
+                number(j.expectation.band.and_then(|b| b.0)),
+                number(j.expectation.band.and_then(|b| b.1)),
                 number(j.ours.map(|o| o.0)),
                 number(j.ours.map(|o| o.1)),
                 number(j.interval.map(|i| i.0)),
@@ -130,8 +140,14 @@ impl Report {
                 j.sample.map_or_else(String::new, |s| s.to_string()),
                 number(j.difference),
                 j.judgement.name().into(),
+                j.expectation.counts().to_string(),
                 number(by),
-                j.expectation.source.clone(),
+                j.why.clone().unwrap_or_default(),
+                j.others.map_or_else(String::new, |o| o.0.to_string()),
+                j.others.map_or_else(String::new, |o| o.1.to_string()),
+                j.ours.map_or("", |_| if j.set_in.is_some() { "before" } else { "after" }).into(),
+                j.set_in.clone().unwrap_or_default(),
+                j.expectation.source.clone().unwrap_or_default(),
                 j.expectation.published_with.clone().unwrap_or_default(),
             ]
         })

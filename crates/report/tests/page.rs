@@ -120,6 +120,7 @@ fn record(row: &str, seed: u64, n: usize, harm: usize, epochs: u32) -> Record {
             evaluate_seconds: 2.5,
             ..Provenance::default()
         },
+        expectations: vec![],
     }
 }
 

@@ -4,7 +4,7 @@
 mod records;
 
 use gauntlet_core::record::{Epoch, Flag};
-use gauntlet_core::{Expectation, Norm, Quantity, Record};
+use gauntlet_core::{Band, Expectation, Norm, Quantity, Record};
 use gauntlet_report::{Folder, Leaderboard, Report, Screen};
 use records::record;
 use serde_json::json;
@@ -70,9 +70,11 @@ fn report() -> Report {
         of: Quantity::Attack { attack: "fgsm".into(), norm: Norm::Linf, eps: "0.1".parse().unwrap() },
         minus: None,
         value: Some(97.0),
-        band: (99.0, 100.0),
+        sd: None,
+        n: None,
+        band: Some(Band(Some(99.0), Some(100.0))),
         or: None,
-        source: "Someone 2020".into(),
+        source: Some("Someone 2020".into()),
         published_with: None,
     };
     folder.manifest.expect = vec![expectation];

@@ -1,19 +1,44 @@
 //! `gauntlet report`: tables, pictures and page again, from records alone.
 
 use crate::arguments;
+use crate::commands::registration::register;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
+use crate::suites;
 use gauntlet_report::{Folder, Judged, Judgement, Report, Standing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn report(session: &Session, arguments: &arguments::Report) -> Result<Code, Failure> {
-    let folder = Folder::read(&arguments.records)?;
+    let mut folder = Folder::read(&arguments.records)?;
+    if let Some(given) = &arguments.expect {
+        expect(session, &mut folder, &arguments.records, given)?;
+    }
     let report = Report::new(&folder)?;
     let written = arguments.out.as_ref().map(|out| report.publish(&folder, out)).transpose()?.unwrap_or_default();
     show(session, &report, arguments.out.as_deref(), &written)?;
     // A table that lacks records is no lie, but a script must not take it for the whole.
     Ok(if report.problems.is_empty() { code(&report) } else { Code::Parts })
+}
+
+/// Gives a folder the expectations that its suite has now.
+fn expect(session: &Session, folder: &mut Folder, path: &Path, given: &str) -> Result<(), Failure> {
+    let (suite, _) = suites::load(session, given)?;
+    if suite.name != folder.manifest.suite {
+        return Err(Failure::user(format!(
+            "--expect {given}: {} holds records of suite {:?}, this is {:?}",
+            path.display(),
+            folder.manifest.suite,
+            suite.name
+        )));
+    }
+    if let [problem, ..] = folder.problems.as_slice() {
+        return Err(Failure::user(format!("--expect {given}: the records cannot be written again: {problem}")));
+    }
+    register(&mut folder.records, &suite.expect, None);
+    folder.manifest.expect = suite.expect;
+    let inner = path.join("records");
+    Ok(folder.write(if inner.is_dir() { &inner } else { path })?)
 }
 
 /// Failed parts say more than published numbers that were not reproduced: those may be for want of them.
@@ -107,6 +132,8 @@ fn expectation(j: &Judged) -> Value {
         "what": e.to_string(),
         "row": e.row,
         "published": e.value,
+        "published_sd": e.sd,
+        "published_n": e.n,
         "band": e.band,
         "ours": j.ours.map(|o| o.0),
         "sd": j.ours.map(|o| o.1),
@@ -117,7 +144,12 @@ fn expectation(j: &Judged) -> Value {
         "measured_on": j.sample.map(|s| s.to_string()),
         "difference": j.difference,
         "verdict": j.judgement.name(),
+        "counted": e.counts(),
         "outside_by": by,
+        "why": j.why,
+        "others_pass": j.others.map(|o| o.0),
+        "others": j.others.map(|o| o.1),
+        "set_in": j.set_in,
         "source": e.source,
         "published_with": e.published_with,
     })

@@ -3,6 +3,7 @@
 mod workers;
 
 use crate::arguments::{Examples, Run};
+use crate::commands::registration::{Origin, register};
 use crate::commands::report::{code, show};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
@@ -59,7 +60,10 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let (report, written) = {
         // Another process may be about to write the same report.
         let _claim = context.store.claim_suites()?;
-        let records = merge(&suite, records, &folder);
+        let mut records = merge(&suite, records, &folder);
+        let found = suites::find(&arguments.suite)?;
+        let origin = if found.built_in { None } else { Origin::of(Path::new(&found.path)) };
+        register(&mut records, &suite.expect, origin.as_ref());
         let stored = |of: fn(&Store, &Record) -> Option<Pictures>| {
             let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
             records.iter().filter_map(|r| Some((entry(r), of(&context.store, r)?))).collect()

@@ -20,6 +20,8 @@ struct Line {
     n: String,
     difference: String,
     badge: Badge,
+    others: String,
+    set: String,
     source: String,
     with: String,
 }
@@ -41,14 +43,27 @@ impl Published {
 }
 
 fn line(judged: &Judged) -> Line {
-    let [what, published, band, ours, n, difference, verdict, source] = judged.cells();
+    let [what, published, band, ours, n, difference, verdict, others, set, source] = judged.cells();
     let symbol = match judged.judgement {
-        Judgement::Inside => "✓",
+        Judgement::Reproduced => "✓",
+        Judgement::Compatible => "≈",
         Judgement::Outside { .. } => "✗",
         Judgement::NotRun => "–",
         Judgement::Shown => "○",
     };
     let class = judged.judgement.name().replace(' ', "-");
     let with = judged.expectation.published_with.clone().unwrap_or_default();
-    Line { what, published, band, ours, n, difference, badge: Badge { class, symbol, verdict }, source, with }
+    Line {
+        what,
+        published,
+        band,
+        ours,
+        n,
+        difference,
+        badge: Badge { class, symbol, verdict },
+        others,
+        set,
+        source,
+        with,
+    }
 }

@@ -33,11 +33,11 @@ impl Report {
         self.curves(&mut out, screen);
         if !self.expectations.is_empty() {
             let _ = writeln!(out, "\n{}\n", screen.wrapped(&format!("published and ours: {}", self.verdicts())));
-            let seven = |cells: &[String]| cells[..7].to_vec();
-            let header = seven(&Judged::HEADER.map(String::from));
-            let lines = self.expectations.iter().map(|j| seven(&j.cells())).collect();
+            let all_but_source = |cells: &[String]| cells[..cells.len() - 1].to_vec();
+            let header = all_but_source(&Judged::HEADER.map(String::from));
+            let lines = self.expectations.iter().map(|j| all_but_source(&j.cells())).collect();
             let outside = |i: usize| matches!(self.expectations[i].judgement, Judgement::Outside { .. });
-            print(&mut out, screen, &Grid { header, lines, align: "lrrrrrl", whole: true }, outside);
+            print(&mut out, screen, &Grid { header, lines, align: "lrrrrrlrl", whole: true }, outside);
         }
         if !(self.failures.is_empty() && self.problems.is_empty() && self.remarks.is_empty()) {
             out.push('\n');

@@ -73,5 +73,6 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
             evaluate_seconds: 2.5,
             ..Provenance::default()
         },
+        expectations: vec![],
     }
 }
