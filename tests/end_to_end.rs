@@ -5,6 +5,7 @@ mod arrows;
 mod ascents;
 mod attack;
 mod bench;
+mod bits;
 mod conformance;
 mod faults;
 mod interruptions;

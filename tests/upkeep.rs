@@ -135,13 +135,20 @@ fn records_hold_in_another_clone_and_forged_ones_do_not() {
     assert!(found.out.contains(&line) && found.out.contains("; now broken, "), "{}", found.out);
     assert!(found.out.contains("60 compared, 59 equal") && found.out.contains("1 are contradicted"), "{}", found.out);
 
-    // Of another kind of CPU last bits are forgiven, and that is said; weights that are others are told.
+    // A CPU of another make must give the same bits.
     let mut elsewhere = honest.clone();
     elsewhere.provenance.cpu = "another".into();
+    record_file::write(path.parent().unwrap(), &elsewhere).unwrap();
+    let equal = sandbox.ok("verify reports/small --sample 60");
+    assert!(!equal.out.contains("with a tolerance") && equal.out.contains("3 records hold"), "{}", equal.out);
+    // Of another kind of machine last bits are forgiven, and that is said; weights that are others are told.
+    let mathematics = elsewhere.provenance.versions.iter_mut().find(|(name, _)| name == "mathematics").unwrap();
+    mathematics.1 = "0123456789abcdef".into();
     elsewhere.result.attacked[1].verdicts[one].margin *= 1.0 + 1e-9;
     record_file::write(path.parent().unwrap(), &elsewhere).unwrap();
     let near = sandbox.ok("verify reports/small --sample 60");
-    assert!(near.out.contains("compared with a tolerance, the CPU is of another kind"), "{}", near.out);
+    let told = "compared with a tolerance, the machine is of another kind than the record's: what computes exp and its like is ";
+    assert!(near.out.contains(told) && near.out.contains(", not 0123456789abcdef"), "{}", near.out);
     let mut weights = honest.clone();
     weights.result.checkpoint_sha256 = "sha256:00".into();
     record_file::write(path.parent().unwrap(), &weights).unwrap();

@@ -89,7 +89,7 @@ def head(machine, duels):
         f"(CPU); {libraries}; {when}. `official` is Croce & Hein's own AutoAttack, as pyautoattack packages it.", "",
         f"{machine['model']} on the first {machine['take']} test images of {machine['data']}, pixels byte/255 in f32; "
         "both sides read the same checkpoint file and the same images:", "",
-        "| checkpoint | recipe | clean accuracy | sha256 of the file |", "|---|---|---|---|",
+        "| checkpoint | recipe | clean accuracy | sha256 of the file (not of the weights alone, which `train` prints) |", "|---|---|---|---|",
         *(f"| {name} | `{c['recipe']}` | {clean(name, duels)} | `{c['sha256']}` |"
           for name, c in sorted(machine["checkpoints"].items(), key=lambda c: CHECKPOINTS.index(c[0]))), "",
     ]

@@ -4,16 +4,16 @@ use gauntlet_core::record::CleanVerdict;
 use gauntlet_core::{Eps, Norm, Verdict};
 use serde::Serialize;
 
-/// Of a CPU of another kind: how far sizes may differ, as a share of 1 + size, and margins likewise.
+/// Of a machine of another kind: how far sizes may differ, as a share of 1 + size, and margins likewise.
 const TOLERANCE: f64 = 1e-3;
-/// The share of a cell's verdicts that may turn between two kinds of CPU: a proposal at the very boundary.
+/// The share of a cell's verdicts that may turn between two kinds of machine: a proposal at the very boundary.
 const TURNED: f64 = 0.04;
 
 /// How verdicts are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
-    /// Bit for bit: the record is of this kind of CPU.
+    /// Bit for bit: the record is of this kind of machine.
     Exact,
     /// Fates, sizes and margins with a tolerance: the record is of another one.
     Tolerant,

@@ -1,9 +1,13 @@
 //! Where, when and with what a result came about. Never compared, never part of a key.
 
+use crate::mathematics;
 use gauntlet_core::Provenance;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a record's `versions` call the platform's mathematical functions: see [`mathematics`].
+pub(crate) const MATHEMATICS: &str = "mathematics";
 
 /// The provenance of work that begins now on `threads` threads of the CPU.
 pub fn provenance(threads: usize) -> Provenance {
@@ -16,6 +20,7 @@ pub fn provenance(threads: usize) -> Provenance {
             ("rustc".to_string(), env!("GAUNTLET_RUSTC").to_string()),
             ("candle".to_string(), env!("GAUNTLET_CANDLE").to_string()),
             ("os".to_string(), format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
+            (MATHEMATICS.to_string(), mathematics().to_string()),
         ],
         cpu: CPU.get_or_init(cpu).clone(),
         device: "cpu".to_string(),
@@ -92,7 +97,7 @@ mod tests {
         let p = provenance(2);
         assert_eq!((p.threads, p.device.as_str()), (2, "cpu"));
         for (name, version) in &p.versions {
-            assert!(version.contains('.') || name == "os", "{name} {version}");
+            assert!(version.contains('.') || name == "os" || name == MATHEMATICS, "{name} {version}");
         }
         assert!(!p.cpu.is_empty() && !p.version.is_empty() && p.started.ends_with('Z'));
         assert!(p.commit == "unknown" || p.commit.trim_end_matches("-dirty").len() == 40, "{}", p.commit);

@@ -3,10 +3,11 @@
 use crate::comparison::{Measure, VerifiedCell, compare};
 use crate::desk::{Attempt, Desk, of_all};
 use crate::evaluator::Cost;
+use crate::provenance::MATHEMATICS;
 use crate::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::runner::load;
 use crate::{AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint};
-use gauntlet_core::{Attacked, Frozen, Key, Purpose, Record, Target, Weights, checkpoint, record_file};
+use gauntlet_core::{Attacked, Frozen, Key, Provenance, Purpose, Record, Target, Weights, checkpoint, record_file};
 use serde::Serialize;
 
 /// What became of one record.
@@ -18,6 +19,8 @@ pub struct VerifiedRecord {
     pub seed: u64,
     /// How verdicts were compared.
     pub measure: Measure,
+    /// Why bits need not be equal; `None` where they must.
+    pub apart: Option<String>,
     /// Whether it was trained again.
     pub retrained: bool,
     /// Whether the weights are the record's.
@@ -33,6 +36,24 @@ impl VerifiedRecord {
     pub fn contradicts(&self) -> bool {
         (!self.same_weights && self.problem.is_none()) || self.cells.iter().any(|c| !c.holds)
     }
+}
+
+/// What, between the machine of a record and this one, may give other bits; `None`: nothing.
+///
+/// That is the device, the architecture and the platform's [`mathematics`](crate::mathematics), not the CPU's make. A record
+/// from before records named the latter counts as apart on another CPU.
+fn apart(then: &Provenance, now: &Provenance) -> Option<String> {
+    let version = |p: &Provenance, name: &str| p.versions.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let differ = |what: &str, then: &str, now: &str| (then != now).then(|| format!("{what} is {now}, not {then}"));
+    let system = |p: &Provenance| version(p, "os").unwrap_or_default();
+    differ("the device", &then.device, &now.device).or_else(|| {
+        match (version(then, MATHEMATICS), version(now, MATHEMATICS)) {
+            (Some(a), Some(b)) => differ("the system", &system(then), &system(now))
+                .or_else(|| differ("what computes exp and its like", &a, &b)),
+            _ => differ("the CPU", &then.cpu, &now.cpu)
+                .map(|why| format!("{why}, and the record does not name what computed exp and its like")),
+        }
+    })
 }
 
 /// Verifies records of one folder, one after the other.
@@ -54,12 +75,13 @@ impl Verifier<'_> {
     /// An interruption, or a store that cannot be used. Anything else is the record's own problem.
     pub fn verify(&self, record: &Record, events: &dyn Events) -> Result<VerifiedRecord> {
         let here = self.context.provenance();
-        let alike = (&record.provenance.cpu, &record.provenance.device) == (&here.cpu, &here.device);
-        let measure = if alike { Measure::Exact } else { Measure::Tolerant };
+        let apart = apart(&record.provenance, &here);
+        let measure = if apart.is_none() { Measure::Exact } else { Measure::Tolerant };
         let mut verified = VerifiedRecord {
             row: record.row.clone(),
             seed: record.seed,
             measure,
+            apart,
             retrained: false,
             same_weights: false,
             cells: Vec::new(),
@@ -97,8 +119,8 @@ impl Verifier<'_> {
         if !verified.same_weights {
             if verified.measure == Measure::Tolerant {
                 return Err(Error::message(
-                    "trained on this kind of CPU, the weights are others than the record's, as they may be; its verdicts \
-                     can be compared where it was made, or with its own checkpoint in the store",
+                    "trained on this kind of machine, the weights are others than the record's, as they may be; its \
+                     verdicts can be compared where it was made, or with its own checkpoint in the store",
                 ));
             }
             return Ok(());
@@ -242,5 +264,35 @@ impl Verifier<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_hang_on_device_system_and_mathematics_and_not_on_the_make_of_the_cpu() {
+        let of = |cpu: &str, versions: &[(&str, &str)]| Provenance {
+            cpu: cpu.into(),
+            device: "cpu".into(),
+            versions: versions.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            ..Provenance::default()
+        };
+        let (linux, one, other) = (("os", "linux-x86_64"), (MATHEMATICS, "11"), (MATHEMATICS, "22"));
+        let here = of("AMD", &[linux, one]);
+        assert_eq!(apart(&of("Intel", &[linux, one]), &here), None);
+        assert_eq!(apart(&of("AMD", &[linux, other]), &here).unwrap(), "what computes exp and its like is 11, not 22");
+        assert_eq!(
+            apart(&of("AMD", &[("os", "linux-aarch64"), one]), &here).unwrap(),
+            "the system is linux-x86_64, not linux-aarch64"
+        );
+        assert_eq!(apart(&of("AMD", &[linux]), &here), None, "as it was before records named it");
+        assert_eq!(
+            apart(&of("Intel", &[linux]), &here).unwrap(),
+            "the CPU is AMD, not Intel, and the record does not name what computed exp and its like"
+        );
+        let there = Provenance { device: "cuda (NVIDIA H200)".into(), ..here.clone() };
+        assert_eq!(apart(&there, &here).unwrap(), "the device is cpu, not cuda (NVIDIA H200)");
     }
 }

@@ -7,6 +7,7 @@ use candle_core::DType;
 use gauntlet_autograd::kernels::Isa;
 use gauntlet_autograd::selftest::{Case, TOLERANCE, cases};
 use gauntlet_core::Compute;
+use gauntlet_engine::mathematics;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -90,7 +91,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
             json!({
                 "version": provenance.version, "commit": provenance.commit, "cpu": provenance.cpu,
                 "device": session.compute.name(), "threads": provenance.threads, "cpu_features": features,
-                "kernels": Isa::best().name(),
+                "kernels": Isa::best().name(), "mathematics": mathematics(),
                 "hub_endpoint": endpoint, "hub_cache": cache,
                 "components": counts.iter().map(|(k, n)| (k.to_string(), Value::from(*n))).collect::<serde_json::Map<_, _>>(),
                 "derivatives": list, "tolerance": TOLERANCE, "failed": failed,
@@ -101,6 +102,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
             let _ = writeln!(out, "gauntlet    {} (commit {})", provenance.version, provenance.commit);
             let _ = writeln!(out, "CPU         {}, {} threads", provenance.cpu, provenance.threads);
             let _ = writeln!(out, "features    {}; kernels for {}", features.join(" "), Isa::best().name());
+            let _ = writeln!(out, "mathematics {} (exp and its like: equal here, equal bits)", mathematics());
             let _ = writeln!(out, "device      {}", session.compute.name());
             let _ = writeln!(out, "hub         {endpoint}, cache {cache} ({cached})");
             let known = counts.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", ");

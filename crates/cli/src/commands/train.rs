@@ -48,7 +48,8 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
             })
         },
         || {
-            let mut text = format!("{}  {}\n", arguments.out.display(), report.checkpoint_sha256);
+            // Not the file's, which is what stands behind a path elsewhere.
+            let mut text = format!("{}, weights {}\n", arguments.out.display(), report.checkpoint_sha256);
             if let Some(epoch) = last {
                 text += &format!(
                     "after {} epochs: clean {:.1} %, attacked at ε = {} {:.1} % ({})\n",

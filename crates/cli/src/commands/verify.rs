@@ -4,7 +4,7 @@ use crate::arguments::Verify;
 use crate::exit::{Code, Failure};
 use crate::interrupt;
 use crate::session::Session;
-use gauntlet_engine::{Measure, Store, VerifiedRecord, Verifier};
+use gauntlet_engine::{Store, VerifiedRecord, Verifier};
 use gauntlet_report::Folder;
 use serde_json::Value;
 use std::fmt::Write;
@@ -42,9 +42,9 @@ pub(crate) fn verify(session: &Session, arguments: &Verify) -> Result<Code, Fail
 fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
     let mut out = String::new();
     for v in verified {
-        let how = match v.measure {
-            Measure::Exact => "compared bit for bit, the CPU is of the record's kind",
-            Measure::Tolerant => "compared with a tolerance, the CPU is of another kind than the record's",
+        let how = match &v.apart {
+            None => "compared bit for bit, the machine is of the record's kind".to_string(),
+            Some(why) => format!("compared with a tolerance, the machine is of another kind than the record's: {why}"),
         };
         let from = if v.retrained { "trained again" } else { "from the store" };
         let said = match (&v.problem, v.same_weights) {

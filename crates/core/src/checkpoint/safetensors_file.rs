@@ -5,12 +5,13 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Tensors by name.
 pub type Tensors = HashMap<String, Tensor>;
 
-/// Tensors and metadata as the bytes of a safetensors file (f32, f64, i64, u32 and u8 tensors keep their dtype).
+/// Tensors and metadata as the bytes of a safetensors file (f32, f64, i64, u32 and u8 tensors keep their dtype): the same
+/// bytes for the same contents.
 pub fn to_bytes<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
     metadata: HashMap<String, String>,
@@ -37,7 +38,21 @@ pub fn to_bytes<'a>(
             Ok((name.as_str(), view))
         })
         .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Message(format!("safetensors: {e}")))
+    let bare = safetensors::serialize(views, None).map_err(|e| Error::Message(format!("safetensors: {e}")))?;
+    described(&bare, metadata).ok_or_else(|| Error::Message("safetensors: a header that is no JSON object".into()))
+}
+
+/// A safetensors file without metadata, given some, sorted by name: the library writes a hash map as it lies in memory, so
+/// that the same contents had another sha256 each time.
+fn described(bare: &[u8], metadata: HashMap<String, String>) -> Option<Vec<u8>> {
+    let (length, rest) = bare.split_first_chunk::<8>()?;
+    let (header, data) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let tensors = std::str::from_utf8(header).ok()?.trim_end().strip_prefix('{')?;
+    let metadata = serde_json::to_string(&metadata.into_iter().collect::<BTreeMap<_, _>>()).ok()?;
+    let comma = if tensors == "}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{metadata}{comma}{tensors}").into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Some([&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat())
 }
 
 /// Tensors, in their dtype, and metadata of a safetensors file's bytes. `num_batches_tracked` entries are left out.
@@ -90,5 +105,25 @@ mod tests {
         let bytes = to_bytes([("rows", &rows)].into_iter(), HashMap::new()).unwrap();
         let (tensors, _) = from_bytes("here", &bytes).unwrap();
         assert_eq!(tensors["rows"].to_vec1::<i64>().unwrap(), [3, (1 << 40) + 1, -7]);
+    }
+
+    /// A file's sha256 is quoted, pinned and compared: it must not depend on how a hash map happens to lie.
+    #[test]
+    fn the_same_contents_are_the_same_bytes() {
+        let tensor = Tensor::new(&[0.5f32, -1.0], &Device::Cpu).unwrap();
+        let file = |tensors: &[(&'static str, &Tensor)]| {
+            let metadata =
+                ["model", "classes", "mean", "std", "\"quoted\"\n", "format"].map(|k| (k.into(), k.repeat(2)));
+            to_bytes(tensors.iter().copied(), HashMap::from(metadata)).unwrap()
+        };
+        for tensors in [&[][..], &[("w", &tensor), ("b", &tensor)]] {
+            let first = file(tensors);
+            assert!((0..20).all(|_| file(tensors) == first));
+            let (back, metadata) = from_bytes("here", &first).unwrap();
+            assert_eq!((back.len(), metadata.len(), metadata["model"].as_str()), (tensors.len(), 6, "modelmodel"));
+            assert_eq!(metadata["\"quoted\"\n"], "\"quoted\"\n\"quoted\"\n");
+            // What the format asks for: data begin at a multiple of 8.
+            assert_eq!(u64::from_le_bytes(first[..8].try_into().unwrap()) % 8, 0);
+        }
     }
 }
