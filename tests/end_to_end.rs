@@ -12,6 +12,7 @@ mod listings;
 mod plugins;
 mod published;
 mod published_laws;
+mod published_weights;
 mod sandbox;
 mod scripts;
 mod suite;
