@@ -165,7 +165,8 @@ fn checkpoints_come_from_pytorch_and_from_the_hub() {
     };
     // PyTorch's file is read as such: it is another network's.
     says(&format!("{golden}/plain.pt"), 2, &["plain.pt: it does not fit linear", "1.weight is [3, 4], the model's is"]);
-    says(&format!("{golden}/legacy.pt"), 2, &["legacy.pt: is a pickle", "torch.save(model.state_dict()"]);
+    says(&format!("{golden}/legacy.pt"), 2, &["legacy.pt: it does not fit linear", "1.weight is [3, 4]"]);
+    says(&format!("{golden}/module.pt"), 2, &["module.pt: holds a whole object", "torch.save(torch.load("]);
     says(
         "hf:me/net",
         2,

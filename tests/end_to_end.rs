@@ -13,6 +13,7 @@ mod listings;
 mod plugins;
 mod published;
 mod published_laws;
+mod published_weights;
 mod sandbox;
 mod scripts;
 mod suite;

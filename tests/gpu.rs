@@ -301,8 +301,8 @@ fn a_residual_network_trains_the_same_weights() {
     let text = r#"format = 1
 name = "gpu"
 data = "cifar10"
-model = "preactresnet18"
-train = { epochs = 1, batch = 2, validation = 0, augmentation = "crop-flip", optimiser = { name = "sgd", lr = 0.01, momentum = 0.9, weight_decay = 5e-4 } }
+model = { name = "preactresnet18", shortcut = "activation" }
+train = { epochs = 1, batch = 2, validation = 0, augmentation = "crop-flip-reflect", optimiser = { name = "sgd", lr = 0.01, momentum = 0.9, weight_decay = 5e-4 } }
 [[row]]
 recipe = { name = "pgd-at", eps = "8/255", attack_mode = "train-moving", attack = { name = "pgd", steps = 1, alpha = "2/255" } }
 [[attack]]

@@ -80,6 +80,9 @@ fn network(model: &str, activation: &str, input: (usize, usize, usize)) -> Arc<d
     gauntlet::models::register(&mut registry).unwrap();
     let given = match model {
         "wideresnet-16-2" => json!({ "name": "wideresnet", "depth": 16, "width": 2, "activation": activation }),
+        "preactresnet18-activation" => {
+            json!({ "name": "preactresnet18", "shortcut": "activation", "activation": activation })
+        }
         _ => json!({ "name": model, "activation": activation }),
     };
     registry.model(given.as_object().unwrap(), input, 10).unwrap().0
@@ -183,6 +186,8 @@ fn larger_models_in_f64() {
 fn the_residual_network_in_f64_with_batch_norm_in_both_modes() {
     check_model("preactresnet18-relu-eval", DType::F64, 1e-9);
     check_model("preactresnet18-softplus-train", DType::F64, 1e-9);
+    check_model("preactresnet18-activation-relu-eval", DType::F64, 1e-9);
+    check_model("preactresnet18-activation-softplus-train", DType::F64, 1e-9);
     check_model("wideresnet-16-2-relu-eval", DType::F64, 1e-9);
     check_model("wideresnet-16-2-softplus-train", DType::F64, 1e-9);
 }

@@ -236,3 +236,20 @@ eps = "0.05"
     std::fs::remove_file(sandbox.path("t.pt")).unwrap();
     sandbox.run("run small.toml").expect(2).says(&["there is no file t.pt", "hf:owner/repo"]);
 }
+
+#[test]
+fn a_checkpoint_that_is_the_users_to_bring_is_asked_for_and_fails_its_row_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("train --model lenet-small --recipe ce --data tiny --epochs 1 --batch 50 --validation 50 --out t.pt");
+    let row = "\n[[row]]\nid = \"theirs\"\ncheckpoint = \"kept/t.pt\"\noptional = true\n";
+    sandbox.write("small.toml", [SUITE, row].concat());
+    let checked = sandbox.ok("check small.toml");
+    assert!(checked.out.contains("absent  theirs: bring kept/t.pt, here or beside the suite"), "{}", checked.out);
+    let run = sandbox.run("run small.toml --only row=ce --only row=theirs --only seed=0").expect(4);
+    assert!(run.out.contains("\nce ") && run.out.contains("kept/t.pt: No such file"), "{}{}", run.out, run.err);
+    std::fs::create_dir(sandbox.path("kept")).unwrap();
+    std::fs::rename(sandbox.path("t.pt"), sandbox.path("kept/t.pt")).unwrap();
+    assert!(!sandbox.ok("check small.toml").out.contains("absent"));
+    let run = sandbox.ok("run small.toml --only row=ce --only row=theirs --only seed=0");
+    assert!(run.out.contains("\ntheirs "), "{}", run.out);
+}

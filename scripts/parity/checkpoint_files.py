@@ -62,6 +62,8 @@ FILES = {
     "sparse.pt": lambda: {"1.weight": W.to_sparse(), "1.bias": B},
     "module.pt": module,
     "legacy.pt": lambda: state(),
+    "legacy_training.pth": training,
+    "legacy_protocol4.pt": lambda: {"1.weight": W, "1.bias": W.flatten()[6:11:2]},
     "protocol4.pt": lambda: state(),
 }
 
@@ -69,9 +71,9 @@ FILES = {
 def write(folder):
     for name, make in FILES.items():
         options = {}
-        if name == "legacy.pt":
+        if name.startswith("legacy"):
             options["_use_new_zipfile_serialization"] = False
-        if name == "protocol4.pt":
+        if "protocol4" in name:
             options["pickle_protocol"] = 4
         torch.save(make(), folder / name, **options)
 
@@ -92,8 +94,8 @@ if "--check" in sys.argv:
         torch.manual_seed(0)
         write(pathlib.Path(fresh))
         for name in FILES:
-            theirs, ours = (torch.load(f / name, weights_only=name not in ("module.pt", "protocol4.pt")) for f in (folder, pathlib.Path(fresh)))
-            if name == "training.pth":
+            theirs, ours = (torch.load(f / name, weights_only=name != "module.pt" and "protocol4" not in name) for f in (folder, pathlib.Path(fresh)))
+            if name.endswith("training.pth"):
                 theirs, ours = ({k: v for k, v in d.items() if k != "optimizer"} for d in (theirs, ours))
             assert same(theirs, ours), f"{name}: PyTorch writes something else now"
     print(f"{len(FILES)} checkpoints are what PyTorch writes")

@@ -138,8 +138,10 @@ def everything():
         ("lenet-small", "gelu", "eval", 3, grey), ("cnn4", "relu", "eval", 3, colour), ("madry-cnn", "relu", "eval", 2, grey),
         ("madry-cnn", "softplus", "eval", 2, grey), ("trades-smallcnn", "relu", "eval", 2, grey),
         ("trades-smallcnn", "softplus", "eval", 2, grey), ("preactresnet18", "relu", "eval", 2, colour),
-        ("preactresnet18", "softplus", "train", 3, colour), ("wideresnet-16-2", "relu", "eval", 2, colour),
-        ("wideresnet-16-2", "softplus", "train", 3, colour),
+        ("preactresnet18", "softplus", "train", 3, colour),
+        # Shortcuts that read the activation, as in the code of Rice et al.
+        ("preactresnet18-activation", "relu", "eval", 2, colour), ("preactresnet18-activation", "softplus", "train", 3, colour),
+        ("wideresnet-16-2", "relu", "eval", 2, colour), ("wideresnet-16-2", "softplus", "train", 3, colour),
     ]
     sgd, adam, adamw = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
     optimisers = [

@@ -59,28 +59,30 @@ class SmallCnn(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, cin, cout, stride, act):
+    """A 1×1 shortcut reads the block's input, or where `activated` what the first convolution reads."""
+
+    def __init__(self, cin, cout, stride, act, activated):
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(cin), nn.Conv2d(cin, cout, 3, stride=stride, padding=1, bias=False)
         self.bn2, self.conv2 = nn.BatchNorm2d(cout), nn.Conv2d(cout, cout, 3, padding=1, bias=False)
-        self.act = act
+        self.act, self.activated = act, activated
         if stride != 1 or cin != cout:
             self.shortcut = nn.Sequential(nn.Conv2d(cin, cout, 1, stride=stride, bias=False))
 
     def forward(self, x):
-        shortcut = self.shortcut(x) if hasattr(self, "shortcut") else x
-        y = self.conv1(self.act(self.bn1(x)))
-        return self.conv2(self.act(self.bn2(y))) + shortcut
+        active = self.act(self.bn1(x))
+        shortcut = self.shortcut(active if self.activated else x) if hasattr(self, "shortcut") else x
+        return self.conv2(self.act(self.bn2(self.conv1(active)))) + shortcut
 
 
 class PreActResNet18(nn.Module):
-    def __init__(self, act):
+    def __init__(self, act, activated=False):
         super().__init__()
         self.act = act()
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         widths = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)]
         for i, (cin, cout, stride) in enumerate(widths, 1):
-            blocks = nn.Sequential(Block(cin, cout, stride, self.act), Block(cout, cout, 1, self.act))
+            blocks = nn.Sequential(Block(cin, cout, stride, self.act, activated), Block(cout, cout, 1, self.act, activated))
             setattr(self, f"layer{i}", blocks)
         self.bn, self.linear = nn.BatchNorm2d(512), nn.Linear(512, 10)
 
@@ -132,7 +134,8 @@ class WideResNet(nn.Module):
 
 BUILD = {
     "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "cnn4": cnn4, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
-    "preactresnet18": PreActResNet18, "wideresnet-16-2": lambda act: WideResNet(act, 16, 2),
+    "preactresnet18": PreActResNet18, "preactresnet18-activation": lambda act: PreActResNet18(act, activated=True),
+    "wideresnet-16-2": lambda act: WideResNet(act, 16, 2),
 }
 
 

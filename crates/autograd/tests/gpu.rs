@@ -6,6 +6,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::cuda;
+use gauntlet_autograd::kernels::images::{Border, crop_flip};
 use gauntlet_autograd::selftest::cases;
 use gauntlet_autograd::{Graph, Var, grad};
 
@@ -223,8 +224,21 @@ fn images_come_from_the_resident_data_set() {
     // Down 3, right 5 with padding 4: one row up, one column to the right; then mirrored.
     let image = Tensor::arange(1f32, 10.0, &Device::Cpu).unwrap().reshape((1, 1, 3, 3)).unwrap();
     let image = image.to_device(&device).unwrap();
-    let shown = |draw: u32| flat(&cuda::crop_flip::<f32>(&image, &Tensor::new(&[draw], &device).unwrap(), 4).unwrap());
+    let crops = |draw: u32| Tensor::new(&[draw], &device).unwrap();
+    let shown = |draw: u32| flat(&cuda::crop_flip::<f32>(&image, &crops(draw), 4, Border::Zeros).unwrap());
     assert_eq!(shown(4 | 4 << 8), (1..10).map(f64::from).collect::<Vec<_>>());
     assert_eq!(shown(3 | 5 << 8), [0.0, 0.0, 0.0, 2.0, 3.0, 0.0, 5.0, 6.0, 0.0]);
     assert_eq!(shown(3 | 5 << 8 | 1 << 16), [0.0, 0.0, 0.0, 0.0, 3.0, 2.0, 0.0, 6.0, 5.0]);
+    // Mirrored at the edges: every crop as on the CPU.
+    let colour = numbers(&[2, 3, 5, 6], 3);
+    for draw in (0..=8).flat_map(|down| (0..=8).flat_map(move |right| [down | right << 8, down | right << 8 | 1 << 16]))
+    {
+        for border in [Border::Zeros, Border::Reflect] {
+            let on = |device: &Device| {
+                let crops = Tensor::new(&[draw, 8 | 1 << 16], device).unwrap();
+                flat(&crop_flip(&colour.to_device(device).unwrap(), &crops, 4, border).unwrap())
+            };
+            assert_eq!(on(&device), on(&Device::Cpu), "{draw:#x} {border:?}");
+        }
+    }
 }

@@ -184,7 +184,7 @@ pub(crate) struct Train {
     /// Schedule: constant, cosine, triangular, or a table such as '{ name = "step", every = 10, factor = 0.1 }'
     #[arg(long, default_value = "constant")]
     pub(crate) schedule: String,
-    /// none or crop-flip
+    /// none, crop-flip or crop-flip-reflect
     #[arg(long, default_value = "none")]
     pub(crate) augmentation: String,
     /// Training rows that are held out and monitored

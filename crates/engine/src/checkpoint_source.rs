@@ -29,6 +29,11 @@ impl CheckpointSource {
         }
     }
 
+    /// Whether it is a file on disk that is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, CheckpointSource::File(path) if !path.is_file())
+    }
+
     /// The file, from the hub's cache or downloaded and verified where it is one of the hub's; and notes about it.
     ///
     /// # Errors

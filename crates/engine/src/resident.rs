@@ -2,7 +2,7 @@
 
 use crate::augmentation::{Augmentation, PADDING, crop};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::images::{crop_flip, pixels};
+use gauntlet_autograd::kernels::images::{Border, crop_flip, pixels};
 use gauntlet_core::{Batch, Result};
 use gauntlet_data::Split;
 
@@ -17,7 +17,7 @@ pub(crate) struct Shown {
     ids: Vec<u64>,
     rows: Tensor,
     labels: Tensor,
-    crops: Option<Tensor>,
+    crops: Option<(Tensor, Border)>,
 }
 
 impl Resident {
@@ -34,10 +34,11 @@ impl Resident {
     pub(crate) fn shown(&self, order: &[usize], how: Augmentation, seed: u64, epoch: u32) -> Result<Shown> {
         let device = self.images.device();
         let upload = |values: Vec<u32>| Tensor::from_vec(values, order.len(), device);
-        let crops = match how {
-            Augmentation::None => None,
-            Augmentation::CropFlip => {
-                Some(upload(order.iter().map(|row| crop(seed, *row as u64, epoch).packed()).collect())?)
+        let crops = match how.border() {
+            None => None,
+            Some(border) => {
+                let packed = order.iter().map(|row| crop(seed, *row as u64, epoch).packed()).collect();
+                Some((upload(packed)?, border))
             }
         };
         Ok(Shown {
@@ -53,7 +54,7 @@ impl Resident {
         let x = pixels(&self.images, &shown.rows.narrow(0, first, n)?, dtype)?;
         let x = match &shown.crops {
             None => x,
-            Some(crops) => crop_flip(&x, &crops.narrow(0, first, n)?, PADDING)?,
+            Some((crops, border)) => crop_flip(&x, &crops.narrow(0, first, n)?, PADDING, *border)?,
         };
         Ok(Batch { x, y: shown.labels.narrow(0, first, n)?, ids: shown.ids[first..first + n].to_vec() })
     }
@@ -70,7 +71,7 @@ mod tests {
         let split = Split::new((3, 10, 10), bytes, vec![4, 0, 3, 1, 2]).unwrap();
         let resident = Resident::new(&split, &Device::Cpu).unwrap();
         let order = [3usize, 1, 4, 0];
-        for how in [Augmentation::None, Augmentation::CropFlip] {
+        for how in [Augmentation::None, Augmentation::CropFlip, Augmentation::CropFlipReflect] {
             let shown = resident.shown(&order, how, 7, 2).unwrap();
             for dtype in [DType::F32, DType::F64] {
                 let got = resident.batch(&shown, 1, 3, dtype).unwrap();

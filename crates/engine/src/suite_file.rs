@@ -191,9 +191,14 @@ impl Reader<'_> {
             Some(text) => match text.as_str() {
                 "none" => Some(Augmentation::None),
                 "crop-flip" => Some(Augmentation::CropFlip),
+                "crop-flip-reflect" => Some(Augmentation::CropFlipReflect),
                 other => {
                     let error = registry::unknown("augmentation", other, Augmentation::NAMES.into_iter());
-                    c.push(complaint(section.value_span("augmentation"), &error, "none or crop-flip"));
+                    c.push(complaint(
+                        section.value_span("augmentation"),
+                        &error,
+                        "none, crop-flip or crop-flip-reflect",
+                    ));
                     None
                 }
             },

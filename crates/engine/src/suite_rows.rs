@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-const ROW: &[&str] = &["id", "recipe", "base", "penalties", "checkpoint", "teacher", "model", "note"];
+const ROW: &[&str] = &["id", "recipe", "base", "penalties", "checkpoint", "optional", "teacher", "model", "note"];
 /// Keys that say how a row is trained.
 const TRAINED: [&str; 4] = ["recipe", "base", "penalties", "teacher"];
 const EXAMPLE: &str = "such as \"runs/net.safetensors\", relative to this file or to the working directory, or \
@@ -67,6 +67,12 @@ impl Reader<'_> {
         let row = match section.get("checkpoint") {
             Some((_, value)) => self.checkpoint(section, value, id)?,
             None => {
+                if let Some((key, _)) = section.get("optional") {
+                    self.complaints.push(
+                        Diagnostic::at(key.span(), "`optional` goes with `checkpoint`")
+                            .hint("it says that the file is the user's to bring; a recipe needs none"),
+                    );
+                }
                 let row = self.trained(section)?;
                 let teacher = match section.get("teacher") {
                     Some((_, value)) => Some(self.teacher_of(value)?),
@@ -90,7 +96,14 @@ impl Reader<'_> {
                     .hint("a checkpoint is not trained; remove one of the two"),
             );
         }
-        let source = self.source(value, "checkpoint");
+        let optional = section.bool("optional", &mut self.complaints).unwrap_or_default();
+        let source = match value.get_ref().as_str().map(str::parse) {
+            // Whether it is there shows when the row is run; until then the suite can be read and checked.
+            Some(Ok(CheckpointSource::File(path))) if optional && !self.folder.join(&path).is_file() => {
+                Some(CheckpointSource::File(path))
+            }
+            _ => self.source(value, "checkpoint"),
+        };
         if id.is_none() && section.get("id").is_none() {
             self.complaints.push(
                 Diagnostic::at(section.span(), "a row with a checkpoint needs an id").hint("such as `id = \"theirs\"`"),

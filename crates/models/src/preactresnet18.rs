@@ -2,10 +2,10 @@
 
 use crate::batch_norm;
 use crate::normalise::{linear, normalise};
-use crate::settings::{self, Settings};
+use crate::settings::{ACTIVATION, INIT, MEAN, STD, Settings};
 use gauntlet_autograd::Var;
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{ModelInfo, Network, ParamDoc, ParamSpec, Params, Pass, Result, Spec};
 use std::sync::Arc;
 
 /// Registration.
@@ -13,20 +13,40 @@ pub const SPEC: Spec<BuildModel> = Spec {
     name: "preactresnet18",
     summary: "pre-activation ResNet-18 with final batch norm, 11.17 M parameters on CIFAR-10",
     formula: "conv3 64 – 8 pre-activation blocks (64, 128, 256, 512) – bn – act – global pooling – fc K",
-    paper: "He et al. 2016; Wong, Rice & Kolter 2020",
-    params: settings::PARAMS,
+    paper: "He et al. 2016; Wong, Rice & Kolter 2020; Rice, Wong & Kolter 2020",
+    params: &[
+        ACTIVATION,
+        INIT,
+        MEAN,
+        STD,
+        ParamDoc {
+            name: "shortcut",
+            kind: "one of input, activation",
+            // Left out unless given: what was trained before there was a choice keeps its keys.
+            default: "null",
+            unit: "",
+            doc: "what a 1×1 shortcut reads: the block's input (the default; Wong et al.) or act(bn1(input)) (He et al., Rice et al.)",
+        },
+    ],
     numerics: 1,
     origin: "built-in",
     build: |args, input, classes| {
-        Ok(Arc::new(PreActResNet18(Settings::new("preactresnet18", args, input, classes)?.at_least(8)?)))
+        let settings = Settings::new("preactresnet18", args, input, classes)?.at_least(8)?;
+        let activated = args.has("shortcut") && args.choice("shortcut", &["input", "activation"])? == "activation";
+        Ok(Arc::new(PreActResNet18 { settings, activated }))
     },
 };
 
 /// `conv1`, `layer{1..4}.{0,1}.{bn1,conv1,bn2,conv2,shortcut.0}`, `bn`, `linear`, as in the authors' repositories.
 ///
-/// A block computes conv2(act(bn2(conv1(act(bn1(x)))))) + shortcut(x), as in Wong et al.'s code (other versions let the
-/// shortcut read act(bn1(x))). `num_batches_tracked` is not kept; a file that has it loads.
-struct PreActResNet18(Settings);
+/// A block computes conv2(act(bn2(conv1(act(bn1(x)))))) + s, where s is x, or in blocks that change width or size its 1×1
+/// convolution: of x in Wong et al.'s code, of act(bn1(x)) in Rice et al.'s. `num_batches_tracked` is not kept; a file that has
+/// it loads.
+struct PreActResNet18 {
+    settings: Settings,
+    /// Whether 1×1 shortcuts read act(bn1(x)).
+    activated: bool,
+}
 
 /// (layer, block, channels in, channels out, stride).
 fn blocks() -> impl Iterator<Item = (usize, usize, usize, usize, usize)> {
@@ -37,13 +57,13 @@ fn blocks() -> impl Iterator<Item = (usize, usize, usize, usize, usize)> {
 
 impl Network for PreActResNet18 {
     fn info(&self) -> &ModelInfo {
-        &self.0.info
+        &self.settings.info
     }
     fn specs(&self) -> Vec<ParamSpec> {
-        let (c, _, _) = self.0.info.input;
+        let (c, _, _) = self.settings.info.input;
         // Convolutions have no bias: batch norm follows.
         let conv = |name: &str, shape: &[usize]| {
-            let [weight, _] = self.0.layer(name, shape, None);
+            let [weight, _] = self.settings.layer(name, shape, None);
             weight
         };
         let mut specs = vec![conv("conv1", &[64, c, 3, 3])];
@@ -58,20 +78,24 @@ impl Network for PreActResNet18 {
             }
         }
         specs.extend(batch_norm::specs("bn", 512));
-        specs.extend(self.0.layer("linear", &[self.0.info.classes, 512], None));
+        specs.extend(self.settings.layer("linear", &[self.settings.info.classes, 512], None));
         specs
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
-        let act = self.0.info.activation;
+        let act = self.settings.info.activation;
         let conv = |name: &str, x: &Var, stride, padding| -> Result<Var> {
             Ok(x.conv2d(params.get(&format!("{name}.weight"))?, None, stride, padding)?)
         };
-        let mut y = conv("conv1", &normalise(&self.0.info, x)?, 1, 1)?;
+        let mut y = conv("conv1", &normalise(&self.settings.info, x)?, 1, 1)?;
         for (layer, block, from, to, stride) in blocks() {
             let name = format!("layer{layer}.{block}");
             let active = batch_norm::apply(params, &format!("{name}.bn1"), &y, act, pass)?;
-            let shortcut =
-                if stride != 1 || from != to { conv(&format!("{name}.shortcut.0"), &y, stride, 0)? } else { y };
+            let shortcut = if stride != 1 || from != to {
+                let read = if self.activated { &active } else { &y };
+                conv(&format!("{name}.shortcut.0"), read, stride, 0)?
+            } else {
+                y
+            };
             let inner = conv(&format!("{name}.conv1"), &active, stride, 1)?;
             let inner = batch_norm::apply(params, &format!("{name}.bn2"), &inner, act, pass)?;
             y = conv(&format!("{name}.conv2"), &inner, 1, 1)?.add(&shortcut)?;

@@ -14,7 +14,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     formula: "conv3 32 – conv3 32 – pool2 – conv3 64 – conv3 64 – pool2 – fc 200 – dropout – fc 200 – fc K",
     paper: "Zhang et al. 2019",
     params: settings::PARAMS,
-    numerics: 1,
+    numerics: 2,
     origin: "built-in",
     build: |args, input, classes| {
         Ok(Arc::new(SmallCnn(Settings::new("trades-smallcnn", args, input, classes)?.at_least(16)?)))
@@ -24,7 +24,8 @@ pub const SPEC: Spec<BuildModel> = Spec {
 /// Chance that the dropout layer drops a unit.
 const DROP: f64 = 0.5;
 
-/// `feature_extractor.conv1..4`, `classifier.fc1..3`; He-initialised convolutions, the last layer starts at zero.
+/// `feature_extractor.conv1..4`, `classifier.fc1..3`. As in TRADES' code: convolutions are He-normal with zero
+/// biases, `fc1` and `fc2` keep PyTorch's default, `fc3` starts at zero.
 struct SmallCnn(Settings);
 
 fn side(x: usize) -> usize {
@@ -42,8 +43,8 @@ impl Network for SmallCnn {
             .iter()
             .flat_map(|(name, from, to)| {
                 let shape = [*to, *from, 3, 3];
-                // kaiming_normal_ in its default mode, fan_in; the biases keep PyTorch's default.
-                let own = (Init::HeNormal { fan: from * 9 }, Init::TorchDefault { fan_in: from * 9 });
+                // kaiming_normal_ in its default mode, fan_in.
+                let own = (Init::HeNormal { fan: from * 9 }, Init::Constant(0.0));
                 self.0.layer(&format!("feature_extractor.{name}"), &shape, Some(own))
             })
             .collect();

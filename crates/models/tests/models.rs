@@ -151,6 +151,44 @@ fn the_residual_network_agrees_with_central_differences() {
     }
 }
 
+/// Three blocks of eight have a shortcut with weights; only what those read differs, and "input" is what no word means.
+#[test]
+fn a_shortcut_reads_the_input_unless_told_otherwise() {
+    let answer = |given: Value| -> Vec<f64> {
+        let network = model(given, (3, 8, 8));
+        let params = weights(&*network, DType::F64).constants();
+        let x = Var::constant(images(2, (3, 8, 8), DType::F64));
+        let z = network.forward(&params, &x, &mut Pass::eval(&[0, 1])).unwrap();
+        z.tensor().flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let plain = answer(json!({ "name": "preactresnet18" }));
+    assert_eq!(plain, answer(json!({ "name": "preactresnet18", "shortcut": "input" })));
+    assert_ne!(plain, answer(json!({ "name": "preactresnet18", "shortcut": "activation" })));
+}
+
+/// kaiming_normal_ and zero biases for convolutions, PyTorch's default for two linear layers, zeros in the last.
+#[test]
+fn trades_smallcnn_starts_as_published() {
+    let w = weights(&*model(json!({ "name": "trades-smallcnn" }), (1, 28, 28)), DType::F64);
+    let flat = |name: &str| w.get(name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let deviation = |v: &[f64]| (v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64).sqrt();
+    for (layer, fan_in, tolerance) in
+        [("conv1", 9.0, 0.15), ("conv2", 288.0, 0.03), ("conv3", 288.0, 0.03), ("conv4", 576.0, 0.03)]
+    {
+        let weight = flat(&format!("feature_extractor.{layer}.weight"));
+        assert!((deviation(&weight) / (2.0f64 / fan_in).sqrt() - 1.0).abs() < tolerance, "{layer}");
+        assert!(flat(&format!("feature_extractor.{layer}.bias")).iter().all(|b| *b == 0.0), "{layer}");
+    }
+    for (layer, fan_in) in [("fc1", 1024.0), ("fc2", 200.0)] {
+        let bound = 1.0 / f64::sqrt(fan_in);
+        for leaf in ["weight", "bias"] {
+            let largest = flat(&format!("classifier.{layer}.{leaf}")).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            assert!(largest <= bound && largest > 0.9 * bound, "{layer}.{leaf}");
+        }
+    }
+    assert!(["weight", "bias"].iter().all(|leaf| flat(&format!("classifier.fc3.{leaf}")).iter().all(|v| *v == 0.0)));
+}
+
 #[test]
 fn batch_norm_returns_its_statistics_and_moves_nothing() {
     let network = model(json!({ "name": "preactresnet18" }), (3, 16, 16));
@@ -202,6 +240,8 @@ fn bad_settings_are_named() {
     assert!(fail(json!({ "name": "linear", "std": [0.0] }), (1, 28, 28)).contains("must be positive"));
     assert!(fail(json!({ "name": "linear", "mean": [0.1, 0.2] }), (1, 28, 28)).contains("2 entries for 1 channels"));
     assert!(fail(json!({ "name": "trades-smallcnn" }), (1, 8, 8)).contains("at least 16×16"));
+    let said = fail(json!({ "name": "preactresnet18", "shortcut": "activaton" }), (3, 32, 32));
+    assert!(said.contains("preactresnet18.shortcut") && said.contains("did you mean \"activation\""), "{said}");
     for hidden in [json!([]), json!([0]), json!([2.5]), json!(200), json!([100_000])] {
         let said = fail(json!({ "name": "mlp", "hidden": hidden }), (1, 28, 28));
         assert!(said.contains("mlp.hidden") && said.contains("such as [200, 200]"), "{said}");

@@ -3,6 +3,7 @@
 use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
+use crate::kernels::images::Border;
 use candle_core::Tensor;
 
 /// Pixels in [0,1], `(N, C, H, W)`, of the rows `(N,)` u32 of a data set `(rows, C, H, W)` u8.
@@ -19,11 +20,11 @@ pub fn pixels<T: Element>(data: &Tensor, rows: &Tensor) -> Result<Tensor> {
     Ok(tensor(&device, out, &[n, c, h, w]))
 }
 
-/// Zero padding, a crop of the original size, a flip: `draws (N,)` u32 are down | right << 8 | flip << 16.
+/// Padding by `border`, a crop of the original size, a flip: `draws (N,)` u32 are down | right << 8 | flip << 16.
 ///
 /// # Errors
 /// Other shapes; a failed launch.
-pub fn crop_flip<T: Element>(x: &Tensor, draws: &Tensor, padding: usize) -> Result<Tensor> {
+pub fn crop_flip<T: Element>(x: &Tensor, draws: &Tensor, padding: usize, border: Border) -> Result<Tensor> {
     let (device, x) = (device(x)?, dense(x)?);
     let (n, c, h, w) = x.dims4()?;
     if draws.dims() != [n] {
@@ -37,6 +38,7 @@ pub fn crop_flip<T: Element>(x: &Tensor, draws: &Tensor, padding: usize) -> Resu
         int(h),
         int(w),
         int(padding),
+        int(usize::from(border == Border::Reflect)),
         of::<T>(&device, &x)?,
         of::<u32>(&device, draws)?,
         at(&device, &out),

@@ -41,17 +41,44 @@ impl Crop {
     }
 }
 
-/// Zero padding, a crop of the original size, a flip: x `(N, C, H, W)`, packed crops `(N,)` u32.
-///
-/// # Errors
-/// Other shapes; a dtype other than f32 and f64.
-pub fn crop_flip(x: &Tensor, crops: &Tensor, padding: usize) -> Result<Tensor> {
-    by_dtype!("crop_flip", x, T => cropped::<T>(x, crops, padding))
+/// What surrounds an image before it is cropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Border {
+    /// Zeros.
+    Zeros,
+    /// The image mirrored at its outermost pixels, which are not repeated (NumPy's and PyTorch's `reflect`).
+    Reflect,
 }
 
-fn cropped<T: Real>(x: &Tensor, crops: &Tensor, padding: usize) -> Result<Tensor> {
-    on_gpu!(x, crate::cuda::crop_flip::<T>(x, crops, padding));
+impl Border {
+    /// The pixel of a side of `n` that lies at `place − padding`; none where there are zeros.
+    fn source(self, place: usize, padding: usize, n: usize) -> Option<usize> {
+        match self {
+            Border::Zeros => place.checked_sub(padding).filter(|p| *p < n),
+            Border::Reflect => {
+                let from_edge = place.abs_diff(padding);
+                let back = 2 * (n - 1);
+                Some(if place >= padding && from_edge >= n { back - from_edge } else { from_edge })
+            }
+        }
+    }
+}
+
+/// Padding by `border`, a crop of the original size, a flip: x `(N, C, H, W)`, packed crops `(N,)` u32.
+///
+/// # Errors
+/// Other shapes; sides of `padding` pixels or less where they are to be reflected; a dtype other than f32 and f64.
+pub fn crop_flip(x: &Tensor, crops: &Tensor, padding: usize, border: Border) -> Result<Tensor> {
+    by_dtype!("crop_flip", x, T => cropped::<T>(x, crops, padding, border))
+}
+
+fn cropped<T: Real>(x: &Tensor, crops: &Tensor, padding: usize, border: Border) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
+    if border == Border::Reflect && h.min(w) <= padding {
+        let why = format!("{h}×{w} images cannot be reflected by {padding} pixels, only by fewer than a side has");
+        return Err(crate::error::shape("crop_flip", why));
+    }
+    on_gpu!(x, crate::cuda::crop_flip::<T>(x, crops, padding, border));
     let (from, crops) = (x.flatten_all()?.to_vec1::<T>()?, crops.to_vec1::<u32>()?);
     if crops.len() != n {
         return Err(crate::error::shape("crop_flip", format!("{} crops for {n} images", crops.len())));
@@ -61,10 +88,10 @@ fn cropped<T: Real>(x: &Tensor, crops: &Tensor, padding: usize) -> Result<Tensor
         let (down, right, flip) = ((crop & 255) as usize, (crop >> 8 & 255) as usize, crop >> 16 != 0);
         for channel in i * c..(i + 1) * c {
             for row in 0..h {
-                let Some(source) = (row + down).checked_sub(padding).filter(|r| *r < h) else { continue };
+                let Some(source) = border.source(row + down, padding, h) else { continue };
                 for column in 0..w {
                     let shown = if flip { w - 1 - column } else { column };
-                    let Some(from_column) = (column + right).checked_sub(padding).filter(|k| *k < w) else { continue };
+                    let Some(from_column) = border.source(column + right, padding, w) else { continue };
                     to[(channel * h + row) * w + shown] = from[(channel * h + source) * w + from_column];
                 }
             }

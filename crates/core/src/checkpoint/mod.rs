@@ -1,7 +1,11 @@
 //! Checkpoints: safetensors with PyTorch's names and the model's description as metadata; PyTorch's own files are read.
 
 mod mapping;
+mod pickle;
+mod pickle_machine;
 mod safetensors_file;
+mod state_dict;
+mod torch_legacy;
 mod torch_zip;
 
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
@@ -60,12 +64,27 @@ struct Contents {
 fn contents(path: &str, bytes: &[u8]) -> Result<Contents> {
     let read = if torch_zip::is_zip(bytes) {
         torch_zip::read(bytes)
-    } else if torch_zip::is_bare_pickle(bytes) {
-        Err(torch_zip::bare_pickle())
+    } else if torch_legacy::is_pickle(bytes) {
+        torch_legacy::read(bytes)
+    } else if torch_legacy::is_tar(bytes) {
+        Err(torch_legacy::tar())
     } else {
         safetensors_file::read(bytes)
     };
-    read.map_err(|why| Error::Checkpoint { path: path.into(), why })
+    read.map_err(|why| refused(path, &why))
+}
+
+/// Characters of an error that the words of a file may take up.
+const LONGEST: usize = 2000;
+
+/// What is wrong with a file, in words of which some are its own: no endless ones, and none that steer a terminal.
+fn refused(path: &str, why: &str) -> Error {
+    let mut plain: String =
+        why.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    if why.chars().nth(LONGEST).is_some() {
+        plain.push('…');
+    }
+    Error::Checkpoint { path: path.into(), why: plain }
 }
 
 fn describe(info: &ModelInfo) -> HashMap<String, String> {
@@ -103,8 +122,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
 }
 
-/// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` zip of PyTorch's with a state dict, whatever the file
-/// is called. Returns the weights and notes about what was adapted.
+/// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` of PyTorch's with a state dict (a zip, or the pickles of
+/// versions before 1.6), whatever the file is called. Returns the weights and notes about what was adapted.
 ///
 /// Names must match; a file of a foreign naming whose shapes match in order also loads, with a note. A state dict may
 /// lie under a key (`state_dict`, `model_state_dict`, ...), its names may begin with `module.`, weights may be f16 or
@@ -116,7 +135,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
     let shown = path.display().to_string();
     let file = contents(&shown, &read(path)?)?;
-    let fail = |why: String| Error::Checkpoint { path: shown.clone(), why };
+    let fail = |why: String| refused(&shown, &why);
     for (key, value) in describe(info) {
         if let Some(said) = file.metadata.get(&key).filter(|said| **said != value && key != "format" && key != "model")
         {

@@ -52,6 +52,12 @@ fn text(suite: &Suite, plan: &Plan) -> String {
             let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}{why}", word(e.state), e.attack, e.norm);
         }
     }
+    for row in &suite.rows {
+        if let Some(file) = row.checkpoint.as_ref().filter(|c| c.is_absent()) {
+            let _ =
+                writeln!(out, "absent  {}: bring {file}, here or beside the suite; without it the row fails", row.id);
+        }
+    }
     let open = |states: Vec<State>| states.iter().filter(|s| **s != State::Stored).count();
     let trainings = open(plan.trainings.iter().map(|t| t.state).collect());
     let evaluations = open(plan.evaluations.iter().map(|e| e.state).collect());
