@@ -21,8 +21,8 @@ seeds = [0]
 take = 40
 
 [train]
-epochs = 2
-batch = 50
+epochs = 6
+batch = 25
 optimiser = { name = "adam", lr = 4e-3 }
 schedule = { name = "triangular" }
 validation = 50
@@ -33,20 +33,20 @@ recipe = "ce"
 
 [[row]]
 id = "grad-norm"
-recipe = { name = "grad-norm", norm = "l1", weight = 0.2, ramp = 1.0 }
+recipe = { name = "grad-norm", norm = "l1", weight = 0.02, ramp = 3.0 }
 
 [[row]]
 id = "pgd-at"
-recipe = { name = "pgd-at", eps = "0.1", attack = { name = "pgd", steps = 5, alpha = "0.025" }, ramp = 1.0 }
+recipe = { name = "pgd-at", eps = "0.02", attack = { name = "pgd", steps = 5, alpha = "0.005" }, ramp = 3.0 }
 
 [[row]]
 id = "trades"
-recipe = { name = "trades", eps = "0.1", beta = 1.0, attack = { name = "pgd", steps = 5, alpha = "0.025", random_start = "0.001" } }
+recipe = { name = "trades", eps = "0.02", beta = 1.0, attack = { name = "pgd", steps = 5, alpha = "0.005", random_start = "0.001" } }
 
 [[row]]
 id = "batch-norm"
 model = { name = "wideresnet", depth = 10, width = 1 }
-recipe = { name = "fgsm-rs", eps = "0.05" }
+recipe = { name = "fgsm-rs", eps = "0.01" }
 
 [[row]]
 id = "softplus"
@@ -55,18 +55,24 @@ recipe = "ce"
 
 [[attack]]
 name = "pgd"
-eps = "0.05"
+eps = "0.02"
 steps = 10
 restarts = 2
 
 [[attack]]
-name = "autoattack"
-eps = "0.05"
+name = "worst-case"
+eps = "0.02"
+attacks = [
+  { name = "apgd-ce", steps = 10 },
+  { name = "apgd-t", steps = 5, targets = 3 },
+  { name = "fab-t", steps = 5, targets = 3 },
+  { name = "square", queries = 50 },
+]
 
 [[attack]]
 name = "apgd-ce"
 norm = "l1"
-eps = "4"
+eps = "1"
 steps = 20
 
 [[attack]]
@@ -87,6 +93,7 @@ norm = "l2"
 eps = "0.5"
 steps = 20
 searches = 2
+c = 1.0
 "#;
 
 /// What the bits of one part must be.
