@@ -108,10 +108,10 @@ fn drive(
     threat: ThreatModel,
     width: usize,
 ) -> Vec<Outcome> {
-    run(attack, target, x, labels, threat, width, false)
+    run(attack, target, x, labels, threat, width, (false, false))
 }
 
-/// The same; `smallest`: the least perturbation whatever its size.
+/// The same; `smallest`: the least perturbation whatever its size; `randomised`: as on a model that answers by chance.
 fn run(
     attack: &dyn Attack,
     target: &dyn Target,
@@ -119,12 +119,11 @@ fn run(
     labels: &[u32],
     threat: ThreatModel,
     width: usize,
-    smallest: bool,
+    (smallest, randomised): (bool, bool),
 ) -> Vec<Outcome> {
     let info = target.info();
     let key = Key::new(0, Purpose::AttackStart);
-    let open =
-        Open { input: info.input, classes: info.classes, threat, key, lockstep: false, smallest, randomised: false };
+    let open = Open { input: info.input, classes: info.classes, threat, key, lockstep: false, smallest, randomised };
     let logits = rows(&target.logits(x).unwrap()).unwrap();
     let clean: Vec<Clean> = (0..labels.len())
         .map(|i| Clean { index: i, id: i as u64, label: labels[i], logits: logits[i].clone() })
@@ -324,7 +323,7 @@ proptest! {
                 "fab-t" => json!({ "name": "fab-t", "steps": 30, "targets": 3 }),
                 _ => json!({ "name": attack.name(), "steps": 30 }),
             };
-            for outcome in run(&*self::attack(longer), &target, &x, &labels, all, 6, true) {
+            for outcome in run(&*self::attack(longer), &target, &x, &labels, all, 6, (true, false)) {
                 let (i, y) = (outcome.index, labels[outcome.index] as usize);
                 let distance = (0..w.len())
                     .filter(|k| *k != y)
@@ -443,6 +442,51 @@ fn a_model_that_answers_nan_is_never_broken() {
 /// Like [`drive`] for a model whose clean logits are not finite.
 fn drive_unchecked(attack: &dyn Attack, target: &dyn Target, x: &Tensor, threat: ThreatModel) -> Vec<Outcome> {
     drive(attack, target, x, &vec![0; x.dim(0).unwrap()], threat, 2)
+}
+
+#[test]
+fn as_on_a_randomised_model_every_step_is_taken_and_all_that_falls_at_the_first_success_falls() {
+    let (target, x) = (Affine::random(4, 5), images(60, 5));
+    let labels = clean_labels(&target, &x);
+    for (norm, eps) in [(Norm::Linf, 0.05), (Norm::L2, 0.2), (Norm::L1, 0.6)] {
+        let threat = ThreatModel::new(norm, eps);
+        for given in [
+            json!({ "name": "fgsm" }),
+            json!({ "name": "pgd", "steps": 6, "alpha": "eps/3" }),
+            json!({ "name": "bim", "steps": 6, "objective": "dlr" }),
+            json!({ "name": "mi-fgsm", "steps": 6 }),
+            json!({ "name": "apgd-ce", "steps": 10 }),
+            json!({ "name": "apgd-dlr", "steps": 10 }),
+        ] {
+            let run = |randomised| run(&*attack(given.clone()), &target, &x, &labels, threat, 7, (false, randomised));
+            let (first, every) = (run(false), run(true));
+            let (mut broken, mut later) = (0, 0);
+            for (a, b) in first.iter().zip(&every) {
+                let clean = x.get(b.index).unwrap();
+                assert!(threat.check(&b.x_adv, &clean).unwrap().is_ok());
+                let wrong = clean_labels(&target, &b.x_adv.unsqueeze(0).unwrap())[0] != labels[b.index];
+                assert_eq!(wrong, b.broken, "{given} {norm}: it proposes another iterate than it says");
+                assert!(!a.broken || b.broken, "{given} {norm}: lost an example that the first success breaks");
+                assert!(b.backwards >= a.backwards && b.steps >= a.steps || !a.broken, "{given} {norm}");
+                let last = every.iter().map(|o| o.backwards).max();
+                assert_eq!(Some(b.backwards), last, "{given} {norm}: ended early");
+                broken += usize::from(b.broken);
+                later += usize::from(b.broken && b.steps > a.steps);
+            }
+            assert!(
+                broken > 3 && (later > 0 || given["name"] == "fgsm"),
+                "{given} {norm}: {broken} broken, {later} later"
+            );
+        }
+        // The mean over draws of a model that is not random is the draw.
+        let one = json!({ "name": "pgd", "steps": 6, "alpha": "eps/3" });
+        let three = json!({ "name": "eot-pgd", "steps": 6, "alpha": "eps/3", "draws": 2 });
+        let run = |given: Value| run(&*attack(given), &target, &x, &labels, threat, 7, (false, true));
+        for (a, b) in run(one).iter().zip(&run(three)) {
+            assert!(bits(&a.x_adv) == bits(&b.x_adv) && a.steps == b.steps, "{norm}");
+            assert_eq!((b.forwards, b.backwards), (2 * a.forwards, 2 * a.backwards));
+        }
+    }
 }
 
 #[test]

@@ -275,11 +275,12 @@ impl Runner {
     }
 
     /// The same where several draws judge: the proposal that fools most of them stays, of equal ones that of the smaller
-    /// margin in the first.
+    /// margin in the first, or a NaN.
     fn over_draws(&mut self, job: (Judgement, Outcome, usize), end: bool) -> After {
         let first = self.best.is_none();
         let new = job.0;
-        let better = |old: &Judgement| new.fooled > old.fooled || (new.fooled == old.fooled && new.margin < old.margin);
+        let closer = |old: &Judgement| new.margin < old.margin || new.margin.is_nan();
+        let better = |old: &Judgement| new.fooled > old.fooled || (new.fooled == old.fooled && closer(old));
         if self.best.as_ref().is_none_or(|(old, ..)| better(old)) {
             self.best = Some(job);
         }
