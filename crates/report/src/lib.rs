@@ -28,6 +28,7 @@ mod publication;
 mod report;
 mod sections;
 mod standings;
+mod student;
 mod summary;
 mod tables;
 mod terminal;
