@@ -319,7 +319,10 @@ fn plain(input: (usize, usize, usize), gap: f64, w: Vec<f64>) -> (Plane, Open) {
     let given = json!({ "name": "linear" });
     let info = registry.model(given.as_object().unwrap(), input, 2).unwrap().0.info().clone();
     let (threat, key) = (ThreatModel::new(Norm::Linf, f64::INFINITY), Key::new(SEED, Purpose::AttackStart));
-    (Plane { info, gap, w }, Open { input, classes: 2, threat, key, lockstep: false, smallest: true, randomised: false })
+    (
+        Plane { info, gap, w },
+        Open { input, classes: 2, threat, key, lockstep: false, smallest: true, randomised: false },
+    )
 }
 
 /// FAB's first step without overshoot is the projection of the clean image.

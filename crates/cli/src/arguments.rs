@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Attack(Attack),
     /// Make tables, pictures and page again from a folder of records
     Report(Report),
-    /// Rank the rows of any number of reports by accuracy under the worst case
+    /// Rank the rows of any number of reports, board by board of what was attacked alike
     Leaderboard(Leaderboard),
     /// List what suite files can name
     List(List),

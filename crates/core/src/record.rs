@@ -100,6 +100,47 @@ pub struct Attacked {
     pub verdicts: Vec<Verdict>,
 }
 
+/// Attacks that look for the smallest perturbation, by their registered names.
+pub const MINIMAL: [&str; 6] = ["deepfool", "cw-l2", "ddn", "fmn", "fab", "fab-t"];
+
+/// Share of the examples that such an attack may leave unbroken at any size. Beyond it, the attack failed.
+pub const MOST_UNBROKEN: f64 = 0.02;
+
+impl Attacked {
+    /// The attack's registered name.
+    pub fn name(&self) -> &str {
+        self.parameters["name"].as_str().unwrap_or_default()
+    }
+
+    /// Of an attack for the smallest perturbation: how many of the examples that are right clean it broke at no size, however
+    /// large (it then proposes the clean image, of size 0), and how many are right clean. `None`: another attack, or none is.
+    pub fn unbroken(&self) -> Option<(usize, usize)> {
+        let right = self.verdicts.iter().filter(|v| v.fate != Fate::Wrong).count();
+        let unbroken = self.verdicts.iter().filter(|v| v.fate == Fate::Robust && v.size == 0.0).count();
+        (MINIMAL.contains(&self.name()) && right > 0).then_some((unbroken, right))
+    }
+}
+
+/// Share of the answers above which one class is the model's constant answer.
+pub const CONSTANT: f64 = 0.9;
+/// Share of the labels from which on that class is simply the usual one.
+pub const USUAL: f64 = 0.8;
+/// Examples that a constant answer is looked for on at least.
+pub const FEWEST_ANSWERS: usize = 20;
+
+/// The class that the model answers whatever it is shown, and how many examples it answers so: over nine in ten, while fewer than
+/// eight in ten are of that class, of 20 examples at least. Answers that are not finite are none.
+pub fn constant_answer(clean: &[CleanVerdict]) -> Option<(u32, usize)> {
+    let mut classes: Vec<u32> = clean.iter().filter(|v| !v.margin.is_nan()).map(|v| v.predicted).collect();
+    classes.sort_unstable();
+    // A class with more than half of the answers is their median.
+    let class = *classes.get(classes.len() / 2)?;
+    let answers = clean.iter().filter(|v| !v.margin.is_nan() && v.predicted == class).count();
+    let (labels, n) = (clean.iter().filter(|v| v.label == class).count(), clean.len() as f64);
+    let constant = answers as f64 > CONSTANT * n && (labels as f64) < USUAL * n;
+    (constant && clean.len() >= FEWEST_ANSWERS).then_some((class, answers))
+}
+
 /// A remark of the referee about a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flag {
@@ -107,6 +148,14 @@ pub struct Flag {
     pub name: String,
     /// One sentence with the numbers.
     pub detail: String,
+}
+
+impl Flag {
+    /// Whether tables mark the row: what passed during the training, and is no matter of the network that was attacked, is told
+    /// beside them alone.
+    pub fn marks(&self) -> bool {
+        !self.name.ends_with("-transient")
+    }
 }
 
 /// Training images that a curve is monitored on where none are held out (all, where there are fewer).
@@ -260,3 +309,36 @@ pub struct Record {
 
 /// Current [`Record::format`].
 pub const RECORD_FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten classes in turn; the first `constant` images are answered 1.
+    fn answers(n: u32, constant: u32, label: impl Fn(u32) -> u32) -> Vec<CleanVerdict> {
+        let verdict = |i: u32| CleanVerdict {
+            id: u64::from(i),
+            label: label(i),
+            predicted: if i < constant { 1 } else { 2 + i % 8 },
+            margin: 0.5,
+        };
+        (0..n).map(verdict).collect()
+    }
+
+    #[test]
+    fn a_constant_answer_is_one_class_on_over_nine_in_ten_images_of_many_classes() {
+        // doubleback-195 of the ross-grid report: 984 of 1,000 answers are one class; doubleback-110: 892.
+        assert_eq!(constant_answer(&answers(1000, 984, |i| i % 10)), Some((1, 984)));
+        assert_eq!(constant_answer(&answers(1000, 892, |i| i % 10)), None);
+        assert_eq!(constant_answer(&answers(1000, 900, |i| i % 10)), None);
+        // Images that are of one class are answered so.
+        assert_eq!(constant_answer(&answers(1000, 984, |i| u32::from(i < 850))), None);
+        assert_eq!(constant_answer(&answers(1000, 984, |i| u32::from(i < 700))), Some((1, 984)));
+        assert_eq!(constant_answer(&answers(19, 19, |i| i % 10)), None);
+        assert_eq!(constant_answer(&[]), None);
+        // Logits that are not finite are no answer.
+        let mut none = answers(1000, 984, |i| i % 10);
+        none.iter_mut().for_each(|v| v.margin = f64::NAN);
+        assert_eq!(constant_answer(&none), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
 use crate::evaluator::robust_accuracy;
-use gauntlet_core::record::{CleanVerdict, Fate, robust_accuracy_over_draws};
+use gauntlet_core::record::{CleanVerdict, Fate, MOST_UNBROKEN, constant_answer, robust_accuracy_over_draws};
 use gauntlet_core::{Attacked, Flag, Verdict};
 
 /// Follow the input gradient inside a budget.
@@ -23,6 +23,8 @@ const ENOUGH: usize = 20;
 const ROUNDED: f64 = 0.2;
 /// And this many examples at least.
 const RESTORED: usize = 10;
+/// Points that PGD may leave above AutoAttack.
+const ABOVE: f64 = 1.0;
 
 pub(crate) fn flag(name: &str, detail: String) -> Flag {
     Flag { name: name.to_string(), detail }
@@ -32,8 +34,11 @@ pub(crate) fn flag(name: &str, detail: String) -> Flag {
 /// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag.
 pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
+    raised.extend(constant(clean));
     stronger(attacked, &mut raised);
+    raised.extend(failed(attacked));
     for cell in attacked {
+        raised.extend(ensemble(cell, attacked));
         raised.extend(blind(cell));
         raised.extend(late(cell, randomised));
         raised.extend(square_helps(cell));
@@ -71,7 +76,7 @@ pub(crate) fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
 }
 
 fn registered(cell: &Attacked) -> &str {
-    cell.parameters["name"].as_str().unwrap_or_default()
+    cell.name()
 }
 
 fn percent(cell: &Attacked) -> f64 {
@@ -183,16 +188,79 @@ fn late(cell: &Attacked, randomised: bool) -> Vec<Flag> {
     raised
 }
 
-/// In an ensemble: random search breaks what the attacks with gradients before it left.
+/// In an ensemble: random search breaks what the attacks with gradients before it left. (AutoAttack's check; its version `plus`
+/// has two more behind `square`, which might have broken the same examples.)
 fn square_helps(cell: &Attacked) -> Option<Flag> {
     let gained = 100.0 * share(cell, |v| v.fate == Fate::Broken && v.broken_by == "square");
+    let plus = registered(cell) == "autoattack" && cell.parameters["args"]["version"] == "plus";
+    let (after, but) = match plus {
+        true => ("after apgd-ce, apgd-dlr and fab", "; apgd-t and fab-t, which come later, might have broken them too"),
+        false => ("after all attacks with gradients", ""),
+    };
     (gained > BEATS).then(|| {
         flag(
             "square-helps",
             format!(
-                "within {}, square broke another {gained:.2} points at {} {} after all attacks with gradients: gradients \
-                 are masked",
+                "within {}, square broke another {gained:.2} points at {} {} {after}: this might indicate masked gradients, \
+                 or attacks that were too short{but}",
                 cell.attack, cell.norm, cell.eps
+            ),
+        )
+    })
+}
+
+/// AutoAttack leaves clearly less than PGD on the same images.
+fn ensemble(cell: &Attacked, attacked: &[Attacked]) -> Option<Flag> {
+    let same = |c: &&Attacked| {
+        let images = || c.verdicts.iter().map(|v| v.id).eq(cell.verdicts.iter().map(|v| v.id));
+        registered(c) == "pgd" && same_threat(c, cell) && images()
+    };
+    let pgd = attacked.iter().filter(same).min_by(|a, b| percent(a).total_cmp(&percent(b)))?;
+    let (left, right) = (percent(cell), percent(pgd));
+    (registered(cell) == "autoattack" && right - left > ABOVE).then(|| {
+        flag(
+            "ensemble-beats-pgd",
+            format!(
+                "{} leaves {left:.2} %, {} {right:.2} % at {} {}: PGD alone overstates the robustness by {:.2} points",
+                cell.attack,
+                pgd.attack,
+                cell.norm,
+                cell.eps,
+                right - left
+            ),
+        )
+    })
+}
+
+/// Searches for the smallest perturbation that find none at all; once for all budgets, which are read off one search.
+fn failed(attacked: &[Attacked]) -> Vec<Flag> {
+    let mut raised: Vec<Flag> = Vec::new();
+    for cell in attacked {
+        let Some((unbroken, right)) = cell.unbroken() else { continue };
+        let part = unbroken as f64 / right as f64;
+        let detail = format!(
+            "{} ({}) finds no perturbation of any size for {unbroken} of the {right} correct images ({:.1} %): it failed as \
+             an attack, and what it leaves says nothing about robustness",
+            cell.attack,
+            cell.norm,
+            100.0 * part
+        );
+        if part > MOST_UNBROKEN && raised.iter().all(|f| f.detail != detail) {
+            raised.push(flag("minimal-attack-fails", detail));
+        }
+    }
+    raised
+}
+
+/// A model that does not look at its input.
+fn constant(clean: &[CleanVerdict]) -> Option<Flag> {
+    constant_answer(clean).map(|(class, answers)| {
+        flag(
+            "constant-answer",
+            format!(
+                "{answers} of {} clean images are answered with class {class}: nothing can break such an answer, so accuracies \
+                 under attack say nothing",
+                clean.len()
             ),
         )
     })
@@ -364,6 +432,69 @@ mod tests {
             }
         });
         assert_eq!(names(&[helped]), ["square-helps"]);
+    }
+
+    #[test]
+    fn square_in_version_plus_stands_before_two_attacks_with_gradients() {
+        let said = |version: &str| {
+            let mut helped = changed(cell("autoattack", 50, "0.1"), |v| {
+                if v.id == 60 {
+                    v.broken_by = "square".into();
+                }
+            });
+            helped.parameters["args"] = json!({ "version": version });
+            raise(&[], &[helped]).remove(0).detail
+        };
+        let standard = said("standard");
+        assert!(standard.contains("another 1.00 points at linf 0.1 after all attacks with gradients"), "{standard}");
+        let plus = said("plus");
+        assert!(!plus.contains("all attacks") && plus.contains("after apgd-ce, apgd-dlr and fab"), "{plus}");
+        assert!(plus.ends_with("apgd-t and fab-t, which come later, might have broken them too"), "{plus}");
+        assert!(standard.contains("might indicate masked gradients") && plus.contains("might indicate"));
+    }
+
+    #[test]
+    fn an_ensemble_that_leaves_over_a_point_less_than_pgd_is_named() {
+        // Label smoothing in recipes-mnist-autoattack at ε = 0.1: 35.0 under PGD, 21.5 under AutoAttack.
+        assert_eq!(names(&[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.1")]), ["ensemble-beats-pgd"]);
+        assert_eq!(names(&[cell("pgd", 22, "0.1"), cell("autoattack", 21, "0.1")]), none());
+        assert_eq!(names(&[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.2")]), none());
+        let detail = raise(&[], &[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.1")]).remove(0).detail;
+        let expected =
+            "autoattack leaves 21.00 %, pgd 35.00 % at linf 0.1: PGD alone overstates the robustness by 14.00 points";
+        assert_eq!(detail, expected);
+    }
+
+    #[test]
+    fn a_search_for_the_smallest_perturbation_that_finds_none_is_named_once() {
+        // As fmn on `ce` in mnist-gauntlet: 596 of 984 at no size.
+        let fails = |name: &str, unbroken: u64| {
+            ["1", "2"].map(|eps| changed(cell(name, 90, eps), |v| v.size = if v.id < unbroken { 0.0 } else { 3.0 }))
+        };
+        let raised = raise(&[], &fails("fmn", 60));
+        assert_eq!(raised.len(), 1, "{raised:?}");
+        assert_eq!(
+            raised[0].detail,
+            "fmn (linf) finds no perturbation of any size for 60 of the 100 correct images (60.0 %): it failed as an attack, \
+             and what it leaves says nothing about robustness"
+        );
+        assert_eq!(names(&fails("deepfool", 3)), ["minimal-attack-fails"]);
+        assert_eq!(names(&fails("deepfool", 2)), none());
+        // An attack inside a budget stays where it was.
+        assert_eq!(names(&fails("noise", 60)), none());
+    }
+
+    #[test]
+    fn a_model_that_answers_one_class_is_named() {
+        let clean: Vec<CleanVerdict> = (0..100)
+            .map(|id| CleanVerdict { id, label: (id % 10) as u32, predicted: if id < 98 { 3 } else { 4 }, margin: 0.1 })
+            .collect();
+        let raised = raise(&clean, &[]);
+        assert_eq!(raised.len(), 1);
+        assert!(
+            raised[0].name == "constant-answer" && raised[0].detail.starts_with("98 of 100 clean images"),
+            "{raised:?}"
+        );
     }
 
     #[test]

@@ -65,6 +65,7 @@ mod training;
 mod training_state;
 mod training_step;
 mod verify;
+mod zero_gradient;
 
 pub use adversarial::Adversarial;
 pub use attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate, attack};

@@ -1,6 +1,7 @@
 //! What the referee tries on a model beside the attacks of the suite, to see whether its numbers can be trusted.
 
 use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
+use crate::zero_gradient::{ZERO_GRADIENT, zero_gradient};
 use crate::{AttackEntry, Component, Kind, Result, flags, gradient_check};
 use gauntlet_core::attack::{predicted, rows};
 use gauntlet_core::statistics::wilson;
@@ -19,15 +20,17 @@ const BOUNDLESS_STEPS: u32 = 20;
 const BOUNDLESS_IMAGES: usize = 100;
 
 /// The flags of a model itself, which no attack of the suite raises.
-pub(crate) const FLAGS: [&str; 5] = [RANDOMISED, "probabilities", "gradient-defect", "robust-at-eps-1", NO_GRADIENT];
+pub(crate) const FLAGS: [&str; 6] =
+    [RANDOMISED, "probabilities", "gradient-defect", "robust-at-eps-1", NO_GRADIENT, ZERO_GRADIENT];
 /// Answers differ from draw to draw.
 pub(crate) const RANDOMISED: &str = "randomised-model";
 const NO_GRADIENT: &str = "no-gradient";
 
 impl Evaluator<'_> {
-    /// Flags of the model itself: `randomised-model`, `probabilities`, `gradient-defect`, `robust-at-eps-1`, `no-gradient`.
+    /// Flags of the model itself: `randomised-model`, `probabilities`, `gradient-defect`, `zero-gradient`, `robust-at-eps-1`,
+    /// `no-gradient`.
     ///
-    /// The first is the clean pass's. Costs at most 550 forwards of single images and 20 steps of PGD on 100 (where `pgd` is
+    /// The first is the clean pass's. Costs at most 650 forwards of single images and 20 steps of PGD on 100 (where `pgd` is
     /// registered).
     ///
     /// # Errors
@@ -39,6 +42,7 @@ impl Evaluator<'_> {
         match gradient_check(self.target, self.examples) {
             Ok(defect) => {
                 raised.extend(defect);
+                raised.extend(zero_gradient(self.target, self.examples, clean, registry)?);
                 raised.extend(self.boundless(clean, registry)?);
             }
             Err(error) => {

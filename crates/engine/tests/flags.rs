@@ -149,6 +149,8 @@ fn a_saturated_model_has_no_gradients_to_follow() {
     for name in ["gradient-vanishes", "robust-at-eps-1", "square-beats-gradients"] {
         assert!(raised.contains(&name.to_string()), "{name} is not in {raised:?}");
     }
+    // The DLR does not saturate: its gradient at the images is there.
+    assert!(!raised.contains(&"zero-gradient".to_string()), "{raised:?}");
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn a_quantised_input_masks_its_gradient() {
     };
     let (_, images) = scene("lenet-small", 60);
     let raised = flags(&target, &labelled(&target, images.pixels().clone()));
-    for name in ["gradient-vanishes", "robust-at-eps-1"] {
+    for name in ["gradient-vanishes", "zero-gradient", "robust-at-eps-1"] {
         assert!(raised.contains(&name.to_string()), "{name} is not in {raised:?}");
     }
 }
@@ -242,4 +244,38 @@ fn several_draws_give_the_rate_at_which_a_randomised_model_is_fooled() {
     assert!(once.attacked[0].verdicts.iter().all(|v| v.fooled.is_none()));
     assert_eq!(robust_accuracy_over_draws(&once.attacked[0].verdicts, 1), None);
     assert!(once.flags.iter().all(|f| f.name != "draws-differ"));
+}
+
+#[test]
+fn attacks_for_the_smallest_perturbation_are_known_by_name() {
+    use gauntlet_core::record::MINIMAL;
+    let registry = registry();
+    let built = |name: &str| registry.attack(json!({ "name": name }).as_object().unwrap());
+    let names = registry.attacks.iter().map(|spec| spec.name);
+    // What needs arguments of its own (transfer, worst-case) is made of other attacks.
+    let minimal: Vec<&str> =
+        names.filter(|n| built(n).is_ok_and(|(a, _)| a.minimal() && a.stages(Norm::L2).is_empty())).collect();
+    let sorted = |mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(sorted(minimal), sorted(MINIMAL.to_vec()));
+}
+
+#[test]
+fn a_search_that_breaks_nothing_at_any_size_is_flagged_and_one_that_does_is_not() {
+    let (inner, examples) = scene("lenet-small", 60);
+    // No gradient reaches the pixels: deepfool does not move.
+    let blind = Twisted { inner: &inner, before: same, after: plain, back: None, asked: Mutex::new(0) };
+    let deepfool = [AttackEntry { norm: Norm::L2, ..entry("deepfool", &["0.01", "0.1"], json!({})) }];
+    let raised = |target: &dyn Target| -> Vec<String> {
+        let found = evaluate(&Evaluator::new(target, &examples, &GO_ON), &deepfool, &registry()).unwrap();
+        found.flags.into_iter().filter(|f| f.name == "minimal-attack-fails").map(|f| f.detail).collect()
+    };
+    let told = raised(&blind);
+    assert!(
+        told.len() == 1 && told[0].starts_with("deepfool (l2) finds no perturbation of any size for 60 of the 60"),
+        "{told:?}"
+    );
+    assert_eq!(raised(&inner), [""; 0]);
 }

@@ -63,10 +63,11 @@ pub struct WorstClass {
     pub classes: usize,
 }
 
-/// Counts per row × seed × column × class, in that order. Classes without examples are left out.
-pub(crate) fn counts(rows: &Rows<'_>, columns: &[Column], summary: &Summary) -> Vec<ClassCount> {
+/// Counts per row × seed × column × class, in that order. Classes without examples are left out, and columns in which an attack
+/// failed (`fails`).
+pub(crate) fn counts(rows: &Rows<'_>, columns: &[Column], summary: &Summary, fails: &[bool]) -> Vec<ClassCount> {
     let mut counts = Vec::new();
-    let chosen = chosen(rows, columns, summary);
+    let chosen = chosen(rows, columns, summary, fails);
     for (row, answers) in rows.iter().enumerate() {
         for a in answers {
             let labels: Vec<usize> = a.record.result.clean.iter().map(|v| v.label as usize).collect();
@@ -90,11 +91,11 @@ pub(crate) fn counts(rows: &Rows<'_>, columns: &[Column], summary: &Summary) -> 
 }
 
 /// Clean, and the columns of the module's rule.
-fn chosen(rows: &Rows<'_>, columns: &[Column], summary: &Summary) -> Vec<usize> {
+fn chosen(rows: &Rows<'_>, columns: &[Column], summary: &Summary, fails: &[bool]) -> Vec<usize> {
     let constant = constant(rows);
     let holds = |k: usize| (0..rows.len()).filter_map(|r| summary.value(r, k)).any(|v| v.low > constant);
     let mut chosen: Vec<usize> = (0..columns.len()).filter(|k| columns[*k] == Column::Clean).collect();
-    for k in (0..columns.len()).filter(|k| columns[*k].decides(columns)) {
+    for k in (0..columns.len()).filter(|k| columns[*k].decides(columns) && !fails[*k]) {
         let Some((norm, eps)) = columns[k].budget().filter(|_| holds(k)) else { continue };
         let of_norm = |c: &usize| columns[*c].budget().is_some_and(|b| b.0 == norm);
         match chosen.iter().position(of_norm) {

@@ -1,5 +1,6 @@
 //! The table over seeds as LaTeX, for `\input` into a paper that uses `booktabs`.
 
+use crate::failing::MARK;
 use crate::{Column, Report};
 use gauntlet_core::Norm;
 use std::fmt::Write;
@@ -10,6 +11,7 @@ impl Report {
         let mut out =
             format!("% {}: {}\n% Needs \\usepackage{{booktabs}}.\n", comment(&self.suite), comment(&self.caption()));
         let _ = writeln!(out, "\\begin{{tabular}}{{l{}}}\n\\toprule", "r".repeat(self.columns.len()));
+        let dagger = |fails: bool| if fails { "^\\ddagger" } else { "" };
         let groups = groups(&self.columns);
         let heads = groups.iter().map(|(head, n)| {
             if *n == 1 {
@@ -26,23 +28,30 @@ impl Report {
             }
             first += n;
         }
-        let budgets = self.columns.iter().map(|c| match c.budget() {
+        let budgets = self.columns.iter().enumerate().map(|(k, c)| match c.budget() {
             None => String::new(),
-            Some((_, eps)) => format!("$\\varepsilon = {eps}$"),
+            Some((_, eps)) => format!("$\\varepsilon = {eps}{}$", dagger(self.fails(k))),
         });
         let _ = writeln!(out, "\nrecipe & {} \\\\\n\\midrule", budgets.collect::<Vec<_>>().join(" & "));
         for (r, row) in self.rows.iter().enumerate() {
             let failed = self.failed(row);
             let mark = if failed { "$^\\dagger$" } else { "" };
             let cells = (0..self.columns.len()).map(|k| match self.summary.value(r, k) {
-                Some(v) if v.seeds > 1 => format!("${:.1} \\pm {:.1}$", v.mean, v.sd),
-                Some(v) => format!("${:.1}$", v.mean),
+                Some(v) => {
+                    let mark = dagger(self.failing(r, k).is_some());
+                    let sd = if v.seeds > 1 { format!(" \\pm {:.1}", v.sd) } else { String::new() };
+                    format!("${:.1}{sd}{mark}$", v.mean)
+                }
                 None if failed => "failed".into(),
                 None => "--".into(),
             });
             let _ = writeln!(out, "{}{mark} & {} \\\\", escaped(row), cells.collect::<Vec<_>>().join(" & "));
         }
         out.push_str("\\bottomrule\n\\end{tabular}\n");
+        if let Some(told) = self.failing_sentence() {
+            let told = escaped(&told.replace('`', "")).replace(MARK, "$^\\ddagger$");
+            let _ = writeln!(out, "\n\\smallskip\n{{\\footnotesize {told}\\par}}");
+        }
         out
     }
 }

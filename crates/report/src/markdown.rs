@@ -1,5 +1,6 @@
 //! The report as Markdown.
 
+use crate::failing::MARK;
 use crate::sections::{Section, range};
 use crate::{Count, Judged, Report, Standing, expectation_line};
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ impl Report {
             _ => cell,
         };
         table(&mut out, "lr", &self.header(), &self.grid(marked));
-        for sentence in self.legend() {
+        for sentence in self.failing_sentence().into_iter().chain(self.legend()) {
             let _ = writeln!(out, "\n{sentence}");
         }
         if self.rows.iter().any(|r| self.failed(r)) {
@@ -29,7 +30,7 @@ impl Report {
         }
         let mut header = vec!["recipe".to_string(), "seed".into(), "n".into()];
         header.extend((!self.costs.is_empty()).then(|| "cost".to_string()));
-        header.extend(self.columns.iter().map(ToString::to_string));
+        header.extend((0..self.columns.len()).map(|k| self.heading(k)));
         table(&mut out, "lr", &header, &self.intervals());
         tabulated(&mut out, "Worst class", self.class_section());
         tabulated(&mut out, "Broken by", self.broken_section());
@@ -62,7 +63,7 @@ impl Report {
     }
 
     pub(crate) fn header(&self) -> Vec<String> {
-        std::iter::once("recipe".to_string()).chain(self.columns.iter().map(ToString::to_string)).collect()
+        std::iter::once("recipe".to_string()).chain((0..self.columns.len()).map(|k| self.heading(k))).collect()
     }
 
     /// What was published, ours, and what became of it.
@@ -111,7 +112,10 @@ impl Report {
                 Some(v) => {
                     let number =
                         if v.seeds > 1 { format!("{:.1} ± {:.1}", v.mean, v.sd) } else { format!("{:.1}", v.mean) };
-                    mark(number, self.standings.of(r, k).filter(|_| self.standings.tells_apart(k)))
+                    match self.failing(r, k) {
+                        Some(_) => format!("{number} {MARK}"),
+                        None => mark(number, self.standings.of(r, k).filter(|_| self.standings.tells_apart(k))),
+                    }
                 }
                 None if failed => "failed".into(),
                 None => "–".into(),

@@ -65,10 +65,11 @@ pub(crate) fn compared(rows: &Rows<'_>, columns: &[Column], column: usize, a: us
     pairs
 }
 
-/// All pairs of rows (of many rows: each with the best) in the columns that speak for their norm and ε.
-pub(crate) fn of(rows: &Rows<'_>, columns: &[Column], standings: &Standings) -> Vec<Pair> {
+/// All pairs of rows (of many rows: each with the best) in the columns that speak for their norm and ε; `fails`:
+/// columns in which an attack failed, where none are.
+pub(crate) fn of(rows: &Rows<'_>, columns: &[Column], standings: &Standings, fails: &[bool]) -> Vec<Pair> {
     let mut pairs = Vec::new();
-    for k in (0..columns.len()).filter(|k| columns[*k].decides(columns)) {
+    for k in (0..columns.len()).filter(|k| columns[*k].decides(columns) && !fails[*k]) {
         for a in 0..rows.len() {
             for b in a + 1..rows.len() {
                 let best = standings.best(k);

@@ -3,8 +3,8 @@
 use crate::answers::Answers;
 use crate::plots::training;
 use crate::{
-    Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, WorstClass,
-    broken, classes, expectations, models, pairs, provenance, standings, twins,
+    Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
+    WorstClass, broken, classes, expectations, failing, models, pairs, provenance, standings, twins,
 };
 use gauntlet_core::Error as CoreError;
 use gauntlet_core::Record;
@@ -62,6 +62,8 @@ pub struct Report {
     pub classes: Vec<ClassCount>,
     /// The class that each row holds worst in those columns.
     pub worst_classes: Vec<WorstClass>,
+    /// What searches for the smallest perturbation broke at no size.
+    pub unbroken: Vec<Unbroken>,
     /// What each attack broke, and which was first.
     pub broken: Vec<Broken>,
     /// Per row, accuracy in percent under the quick attack after every epoch of its training, mean over seeds; empty for a row
@@ -105,9 +107,11 @@ impl Report {
         let manifest = &folder.manifest;
         let expectations = expectations::judged(&manifest.expect, &answers, manifest.shortened.is_some());
         let by_row = standings::by_row(&rows, answers);
-        let standings = Standings::new(&by_row, &columns, &summary);
-        let pairs = pairs::of(&by_row, &columns, &standings);
-        let classes = classes::counts(&by_row, &columns, &summary);
+        let unbroken: Vec<Unbroken> = records.iter().flat_map(failing::of).collect();
+        let fails: Vec<bool> = columns.iter().map(|c| failing::fails(&unbroken, c)).collect();
+        let standings = Standings::new(&by_row, &columns, &summary, &fails);
+        let pairs = pairs::of(&by_row, &columns, &standings, &fails);
+        let classes = classes::counts(&by_row, &columns, &summary, &fails);
         let failures = records
             .iter()
             .filter_map(|r| Some(Failure { row: r.row.clone(), seed: r.seed, reason: r.failed.clone()? }))
@@ -154,6 +158,7 @@ impl Report {
             shortened: manifest.shortened.clone(),
             worst_classes: classes::worst(&classes, &by_row, &summary),
             classes,
+            unbroken,
             broken: records.iter().flat_map(broken::of).collect(),
             summary,
             standings,

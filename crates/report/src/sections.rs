@@ -29,7 +29,7 @@ impl Report {
         let largest = if seeds.len() > 1 { ", the largest p of the seeds" } else { "" };
         let test = format!(
             "McNemar's exact test at 5 %, paired on the same {examples} images{largest}, Holm's correction over the rows of a \
-             column"
+             column: the level holds within a column, not for the table as a whole"
         );
         let level: Vec<String> = columns()
             .filter(|k| self.standings.compares(*k) && !self.standings.tells_apart(*k) && self.holds(*k))

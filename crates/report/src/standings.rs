@@ -22,15 +22,20 @@ pub enum Standing {
 ///
 /// Per seed, McNemar's exact test compares the row's model with the best row's on the same images. A row is below the best
 /// if that is found for every seed: its p-value is the largest of the seeds', 1 for a seed where the row is ahead. These are
-/// corrected by Holm over the rows of the column. (The best was chosen by the same data, which favours it a little.)
+/// corrected by Holm over the rows of the column: the level holds within a column, not for the table as a whole. (The best was
+/// chosen by the same data, which favours it a little.)
 #[derive(Debug, Clone)]
 pub struct Standings {
     columns: Vec<Vec<Option<Standing>>>,
 }
 
 impl Standings {
-    pub(crate) fn new(rows: &Rows<'_>, columns: &[Column], summary: &Summary) -> Standings {
-        let column = |k| {
+    /// `fails`: columns in which an attack failed; nothing stands there.
+    pub(crate) fn new(rows: &Rows<'_>, columns: &[Column], summary: &Summary, fails: &[bool]) -> Standings {
+        let column = |k: usize| {
+            if fails[k] {
+                return vec![None; rows.len()];
+            }
             let means: Vec<Option<f64>> = (0..rows.len()).map(|r| summary.value(r, k).map(|v| v.mean)).collect();
             let mut best: Option<(usize, f64)> = None;
             for (r, mean) in means.iter().enumerate() {

@@ -1,12 +1,13 @@
 //! The tables as CSV: one line per number, and every number with its n.
 
 use crate::digits::significant;
-use crate::{Column, Judgement, Report, Result};
+use crate::{Column, Judgement, Report, Result, Unbroken};
 use csv::Writer;
 
 impl Report {
-    /// One line per row × seed × attack × ε; accuracies and Wilson's 95 % bounds in percent. A failed training without
-    /// any count has one line with its reason.
+    /// One line per row × seed × attack × ε; accuracies and Wilson's 95 % bounds in percent. `unbroken`: of a search for the
+    /// smallest perturbation, the correct images that it broke at no size, in percent; over 2 %, it failed. A failed training
+    /// without any count has one line with its reason.
     ///
     /// # Errors
     /// CSV cannot be written.
@@ -24,6 +25,7 @@ impl Report {
             "accuracy",
             "wilson_low",
             "wilson_high",
+            "unbroken",
             "failed",
         ])?;
         for count in &self.counts {
@@ -42,13 +44,28 @@ impl Report {
                 &format!("{:.2}", count.percent()),
                 &format!("{low:.2}"),
                 &format!("{high:.2}"),
+                &self.unbroken(&count.row, Some(count.seed), &count.column),
                 reason,
             ])?;
         }
         for failure in &self.failures {
             if !self.counts.iter().any(|c| c.row == failure.row && c.seed == failure.seed) {
                 let seed = failure.seed.to_string();
-                out.write_record([&self.suite, &failure.row, &seed, "", "", "", "", "", "", "", "", &failure.reason])?;
+                out.write_record([
+                    &self.suite,
+                    &failure.row,
+                    &seed,
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    "",
+                    &failure.reason,
+                ])?;
             }
         }
         Ok(out.into_inner().map_err(|e| csv::Error::from(e.into_error()))?)
@@ -61,7 +78,9 @@ impl Report {
     /// CSV cannot be written.
     pub fn summary_csv(&self) -> Result<Vec<u8>> {
         let mut out = Writer::from_writer(Vec::new());
-        out.write_record(["suite", "row", "attack", "norm", "eps", "seeds", "n", "mean", "sd", "low", "high"])?;
+        out.write_record([
+            "suite", "row", "attack", "norm", "eps", "seeds", "n", "mean", "sd", "low", "high", "unbroken",
+        ])?;
         for (r, row) in self.rows.iter().enumerate() {
             for (k, column) in self.columns.iter().enumerate() {
                 let Some(v) = self.summary.value(r, k) else { continue };
@@ -79,6 +98,7 @@ impl Report {
                     &number(v.sd),
                     &number(v.low),
                     &number(v.high),
+                    &self.unbroken(row, None, column),
                 ])?;
             }
         }
@@ -254,6 +274,14 @@ impl Report {
                 b.alone.to_string(),
             ]
         })
+    }
+
+    /// Share of the correct images that a search for the smallest perturbation broke at no size, in percent, the largest of the
+    /// seeds (or of the one given); empty for other columns.
+    fn unbroken(&self, row: &str, seed: Option<u64>, column: &Column) -> String {
+        let own = |u: &&Unbroken| u.row == row && u.column == *column && seed.is_none_or(|s| s == u.seed);
+        let largest = self.unbroken.iter().filter(own).map(|u| u.percent).reduce(f64::max);
+        largest.map_or_else(String::new, |percent| format!("{percent:.2}"))
     }
 
     /// Attack, norm and ε of the k-th column.

@@ -92,7 +92,7 @@ fn record(row: &str, seed: u64, n: usize, harm: usize, epochs: u32) -> Record {
                 },
             }),
             data_sha256: "sha256:aa".into(),
-            checkpoint_sha256: format!("sha256:{seed}"),
+            checkpoint_sha256: format!("sha256:{row}-{seed}"),
             curve: (1..=epochs).map(|e| epoch(e, harm)).collect(),
             clean: (0..n)
                 .map(|i| CleanVerdict { id: i as u64, label: label(i), predicted: predicted(i), margin: 0.5 })
@@ -296,27 +296,38 @@ fn a_png_shows_lines_and_letters() {
 
 #[test]
 fn a_leaderboard_joins_reports_and_leaves_out_what_failed() {
-    let mut theirs = Folder::of("theirs", "gauntlet run theirs", vec![record("sturdy", 0, 300, 0, 0)]);
-    theirs.records[0].suite = "theirs".into();
+    let mut theirs =
+        Folder::of("theirs", "gauntlet run theirs", vec![record("sturdy", 0, 30, 0, 0), record("many", 0, 300, 0, 0)]);
+    theirs.records.iter_mut().for_each(|r| r.suite = "theirs".into());
     let board = Leaderboard::new(&[tiny(), theirs]).unwrap();
     let titles: Vec<String> = board.boards.iter().map(gauntlet_report::Board::title).collect();
-    assert_eq!(titles, ["mnist, linf ε = 8/255", "mnist, linf ε = 0.1", "mnist, l2 ε = 1"]);
+    let weaker = "; not AutoAttack: an upper bound";
+    let expected = [
+        "mnist, linf ε = 8/255: autoattack, 300 images".to_string(),
+        "mnist, linf ε = 8/255: autoattack, 30 images".into(),
+        "mnist, linf ε = 0.1: autoattack, 300 images".into(),
+        "mnist, linf ε = 0.1: autoattack, 30 images".into(),
+        format!("mnist, l2 ε = 1: ddn, 300 images{weaker}"),
+        format!("mnist, l2 ε = 1: ddn, 30 images{weaker}"),
+    ];
+    assert_eq!(titles, expected);
     golden("leaderboard.md", &board.markdown());
-    let ranks: Vec<(usize, &str)> = board.boards[1].standings.iter().map(|s| (s.rank, s.row.as_str())).collect();
-    // 15 of 100 against 50 is beyond doubt; thirty images do not tell 40 from 50.
-    assert_eq!(ranks, [(1, "sturdy"), (1, "grad_norm"), (2, "ce")]);
+    let ranks: Vec<(Option<usize>, &str)> =
+        board.boards[3].standings.iter().map(|s| (s.rank, s.row.as_str())).collect();
+    // Two seeds of 20 and 10 are no reason to rank anything below another.
+    assert_eq!(ranks, [(Some(1), "sturdy"), (Some(1), "grad_norm"), (Some(1), "ce")]);
     assert!(
         board.problems.iter().any(|p| p.contains("`other` is left out, seed 0 of it failed")),
         "{:?}",
         board.problems
     );
     let page = board.html().unwrap();
-    assert_eq!(page.matches("<table").count(), 3);
+    assert_eq!(page.matches("<table").count(), 6);
     assert!(page.contains("autoattack: a &lt;full&gt; disk") && !page.contains("<script"), "{page}");
     let csv = String::from_utf8(board.csv().unwrap()).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 3 * 3, "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 3 * (3 + 1), "{csv}");
     let json: serde_json::Value = serde_json::from_slice(&board.json().unwrap()).unwrap();
-    assert_eq!(json["boards"][2]["norm"], "l2");
+    assert_eq!(json["boards"][4]["norm"], "l2");
 }
 
 #[test]

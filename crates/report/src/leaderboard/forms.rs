@@ -11,15 +11,50 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// What every form says first.
-pub(super) const CAPTION: &str = "Accuracy in percent under the worst case of the attacks named, mean over seeds, with the envelope of \
-                       the seeds' 95 % intervals. A rank is one more than the number of entries whose interval lies above: \
-                       entries with one rank cannot be told apart, and more examples would.";
+pub(super) const CAPTION: &str = "Accuracy in percent, mean over trainings, with a 95 % interval: over training seeds (Student's t) or over images (Wilson's), \
+     whichever reaches farther. A board holds what was attacked in the same way on the same images. A rank is one more than the \
+     number of entries above that differ at 5 %, and never less than the entry above has: entries with one rank cannot be told \
+     apart. Two single trainings are compared by McNemar's exact test; where either has several, both a paired test over the \
+     images and Welch's t over the seeds must say so. Each pair is tested at 5 %, the board as a whole is not. Entries at chance \
+     have no rank. The same weights count once.";
 
 impl Board {
-    /// `mnist, linf ε = 0.3`.
+    /// `mnist, linf ε = 0.3: autoattack, 1000 images`; of another board also that it is an upper bound.
     pub fn title(&self) -> String {
-        format!("{}, {} ε = {}", self.data, self.norm, self.eps)
+        let weaker = if self.autoattack { "" } else { "; not AutoAttack: an upper bound" };
+        let (data, norm, eps, n) = (&self.data, self.norm, &self.eps, self.n);
+        format!("{data}, {norm} ε = {eps}: {}, {n} images{weaker}", self.names.join(", "))
     }
+
+    /// Attacks with their parameters, images, and what chance gives.
+    pub(super) fn protocol(&self) -> String {
+        format!(
+            "Attacks: {}. Images: {}. Chance, one class for all images: {:.1} %.",
+            self.attacks.join("; "),
+            self.examples,
+            self.chance
+        )
+    }
+}
+
+/// `1`; an entry at chance has none.
+pub(super) fn ranked(s: &Ranked) -> String {
+    s.rank.map_or("–".into(), |rank| rank.to_string())
+}
+
+/// Suites and rows that it stands for.
+pub(super) fn origin(s: &Ranked) -> String {
+    if s.also.is_empty() { s.suite.clone() } else { format!("{} (also {})", s.suite, s.also.join(", ")) }
+}
+
+/// Flags, and that it is at chance.
+pub(super) fn remarks(s: &Ranked) -> String {
+    s.at_chance
+        .then_some("at chance")
+        .into_iter()
+        .chain(s.flags.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// One line of the page.
@@ -27,14 +62,19 @@ impl Board {
 struct Line<'a> {
     #[serde(flatten)]
     standing: &'a Ranked,
+    rank_text: String,
     robust_text: String,
     clean_text: String,
+    all_text: String,
+    origin: String,
+    remarks: String,
 }
 
 /// One table of the page.
 #[derive(Serialize)]
 struct Table<'a> {
     title: String,
+    protocol: String,
     lines: Vec<Line<'a>>,
 }
 
@@ -56,21 +96,20 @@ impl Leaderboard {
     pub fn markdown(&self) -> String {
         let mut out = format!("# Leaderboard\n\n{CAPTION}\n");
         for board in &self.boards {
-            let _ = writeln!(out, "\n## {}\n", board.title());
-            out.push_str("| rank | recipe | suite | model | robust | clean | seeds | n | attacks | flags |\n");
-            out.push_str("| --: | :-- | :-- | :-- | --: | --: | --: | --: | :-- | :-- |\n");
+            let _ = writeln!(out, "\n## {}\n\n{}\n", board.title(), board.protocol());
+            out.push_str("| rank | recipe | robust | clean | under all attacks | seeds | model | suite | flags |\n");
+            out.push_str("| --: | :-- | --: | --: | --: | --: | :-- | :-- | :-- |\n");
             for s in &board.standings {
                 let cells = [
-                    s.rank.to_string(),
+                    ranked(s),
                     s.row.clone(),
-                    s.suite.clone(),
-                    s.model.clone(),
                     robust(s),
                     format!("{:.1}", s.clean),
+                    format!("{:.1}", s.under_all),
                     s.seeds.to_string(),
-                    s.n.to_string(),
-                    s.attacks.join(", "),
-                    s.flags.join(", "),
+                    s.model.clone(),
+                    origin(s),
+                    remarks(s),
                 ];
                 let _ = writeln!(out, "| {} |", cells.map(|c| c.replace('|', "\\|")).join(" | "));
             }
@@ -89,8 +128,28 @@ impl Leaderboard {
     pub fn csv(&self) -> Result<Vec<u8>> {
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record([
-            "data", "norm", "eps", "rank", "row", "suite", "model", "robust", "sd", "low", "high", "clean", "seeds",
-            "n", "attacks", "flags",
+            "data",
+            "norm",
+            "eps",
+            "autoattack",
+            "attacks",
+            "n",
+            "examples",
+            "chance",
+            "rank",
+            "row",
+            "suite",
+            "also",
+            "model",
+            "robust",
+            "sd",
+            "low",
+            "high",
+            "under_all",
+            "clean",
+            "seeds",
+            "at_chance",
+            "flags",
         ])?;
         for board in &self.boards {
             for s in &board.standings {
@@ -99,18 +158,24 @@ impl Leaderboard {
                     &board.data,
                     &board.norm.to_string(),
                     &board.eps.to_string(),
-                    &s.rank.to_string(),
+                    &board.autoattack.to_string(),
+                    &board.attacks.join("; "),
+                    &board.n.to_string(),
+                    &board.examples,
+                    &number(board.chance),
+                    &s.rank.map_or_else(String::new, |rank| rank.to_string()),
                     &s.row,
                     &s.suite,
+                    &s.also.join("; "),
                     &s.model,
                     &number(s.robust),
                     &number(s.sd),
                     &number(s.low),
                     &number(s.high),
+                    &number(s.under_all),
                     &number(s.clean),
                     &s.seeds.to_string(),
-                    &s.n.to_string(),
-                    &s.attacks.join(" "),
+                    &s.at_chance.to_string(),
                     &s.flags.join(" "),
                 ])?;
             }
@@ -133,11 +198,19 @@ impl Leaderboard {
     /// # Errors
     /// The template refuses what it is given.
     pub fn html(&self) -> Result<String> {
-        let line =
-            |standing| Line { standing, robust_text: robust(standing), clean_text: format!("{:.1}", standing.clean) };
+        let line = |standing| Line {
+            standing,
+            rank_text: ranked(standing),
+            robust_text: robust(standing),
+            clean_text: format!("{:.1}", standing.clean),
+            all_text: format!("{:.1}", standing.under_all),
+            origin: origin(standing),
+            remarks: remarks(standing),
+        };
         let mut tables = Vec::new();
         for board in &self.boards {
-            tables.push(Table { title: board.title(), lines: board.standings.iter().map(line).collect() });
+            let lines = board.standings.iter().map(line).collect();
+            tables.push(Table { title: board.title(), protocol: board.protocol(), lines });
         }
         let style = include_str!("../page/style.css");
         let page = Page { style, caption: CAPTION, tables, problems: &self.problems };

@@ -1,48 +1,57 @@
-//! Rows of any number of reports in one order: by accuracy under the worst case, ties where intervals overlap.
+//! Rows of any number of reports, one board for every protocol: the attacks with their parameters, the norm, the budget and the
+//! images.
 //!
-//! Only what was attacked with the same norm and budget on the same data set stands on one board. Which attacks an entry
-//! withstood is told beside it: a worst case is as hard as the hardest of them.
+//! AutoAttack ranks by itself, and its boards come first. Where a suite had none, everything that it attacked with makes the
+//! protocol, and the board says that it is not AutoAttack.
 
 mod forms;
+mod protocol;
+mod ranking;
 mod terminal;
 
-use crate::{Column, Folder, Report, Result};
+use crate::{Folder, Report, Result};
+use gauntlet_core::record::constant_answer;
+use gauntlet_core::statistics::{mean_sd, wilson};
 use gauntlet_core::{Eps, Norm, Record};
+use protocol::{Protocol, Trained};
 use serde::Serialize;
 use serde_json::Value;
 
-/// One row of one report.
+/// One recipe: the rows, of any report, that share a training.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranked {
-    /// One more than the number of entries whose interval lies above this one's.
-    pub rank: usize,
+    /// One more than the number of entries above that differ from this one, and never less than the entry above has; none at
+    /// chance.
+    pub rank: Option<usize>,
     /// Row of its suite.
     pub row: String,
     /// Its suite.
     pub suite: String,
+    /// Rows (`suite: row`) that share a training with it, by the sha256 of the weights: counted here, and once.
+    pub also: Vec<String>,
     /// Architecture.
     pub model: String,
-    /// Accuracy in percent without any attack, mean over seeds.
+    /// Accuracy in percent without any attack, mean over trainings.
     pub clean: f64,
-    /// Accuracy in percent under the worst case, mean over seeds.
+    /// Accuracy in percent under the board's attacks, mean over trainings.
     pub robust: f64,
-    /// Standard deviation over seeds.
+    /// Accuracy in percent under everything that was tried at that norm and budget, mean over trainings.
+    pub under_all: f64,
+    /// Standard deviation over trainings.
     pub sd: f64,
-    /// Lowest lower end of the seeds' 95 % intervals.
+    /// Lower end of the 95 % interval: over seeds or over images, whichever reaches farther.
     pub low: f64,
-    /// Highest upper end of the seeds' 95 % intervals.
+    /// Its upper end.
     pub high: f64,
     /// Trainings.
     pub seeds: u32,
-    /// Examples of each.
-    pub n: u64,
-    /// The attacks that make the worst case.
-    pub attacks: Vec<String>,
-    /// Flags that the referee raised for any seed.
+    /// Clean accuracy is not above [`Board::chance`], or every training gives a constant answer: last, and without a rank.
+    pub at_chance: bool,
+    /// Flags that mark any of its trainings.
     pub flags: Vec<String>,
 }
 
-/// Entries that may be compared, the best first.
+/// Entries that went through the same protocol, the best first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Board {
     /// Data set.
@@ -51,17 +60,39 @@ pub struct Board {
     pub norm: Norm,
     /// Budget.
     pub eps: Eps,
-    /// In order of rank, then of accuracy.
+    /// Ranked by AutoAttack; else by weaker attacks, whose accuracies are upper bounds.
+    pub autoattack: bool,
+    /// Registered names of the attacks.
+    pub names: Vec<String>,
+    /// The attacks with their parameters.
+    pub attacks: Vec<String>,
+    /// Images.
+    pub n: u64,
+    /// How they were chosen from the test set.
+    pub examples: String,
+    /// Accuracy in percent of one class for all images.
+    pub chance: f64,
+    /// In order of rank, then of accuracy; at chance last.
     pub standings: Vec<Ranked>,
 }
 
 /// Every board that some reports give.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Leaderboard {
-    /// By data set, norm and budget.
+    /// AutoAttack first, then by data set, norm and budget, most images first.
     pub boards: Vec<Board>,
     /// What is wrong with the folders, and which rows were left out, one sentence each.
     pub problems: Vec<String>,
+}
+
+/// A row, and what it shares trainings with.
+struct Entry<'a> {
+    /// Which of the reports.
+    report: usize,
+    suite: String,
+    row: String,
+    also: Vec<(String, String)>,
+    trained: Vec<Trained<'a>>,
 }
 
 impl Leaderboard {
@@ -70,76 +101,153 @@ impl Leaderboard {
     /// # Errors
     /// An aggregation fails.
     pub fn new(folders: &[Folder]) -> Result<Leaderboard> {
-        let mut board = Leaderboard { boards: Vec::new(), problems: Vec::new() };
-        for folder in folders {
-            board.add(folder)?;
-        }
-        for board in &mut board.boards {
-            rank(&mut board.standings);
-        }
-        board.boards.sort_by(|a, b| (&a.data, a.norm, &a.eps).cmp(&(&b.data, b.norm, &b.eps)));
-        Ok(board)
-    }
-
-    fn add(&mut self, folder: &Folder) -> Result<()> {
-        let report = Report::new(folder)?;
-        let suite = &report.suite;
-        self.problems.extend(report.problems.iter().map(|p| format!("{suite}: {p}")));
-        for failure in &report.failures {
-            self.problems.push(format!(
-                "{suite}: `{}` is left out, seed {} of it failed: {}",
-                failure.row, failure.seed, failure.reason
-            ));
-        }
-        let strictest = crate::plots::strictest::columns(&report.columns);
-        let clean = report.columns.iter().position(|c| *c == Column::Clean);
-        for (r, row) in report.rows.iter().enumerate().filter(|(_, row)| !report.failed(row)) {
-            let records: Vec<&Record> = folder.records.iter().filter(|r| r.row == *row).collect();
-            for (k, norm, eps) in &strictest {
-                let values = clean.and_then(|c| Some((report.summary.value(r, c)?, report.summary.value(r, *k)?)));
-                let Some((clean, robust)) = values else { continue };
-                let standing = Ranked {
-                    rank: 0,
-                    row: row.clone(),
-                    suite: suite.clone(),
-                    model: setting(&records, "/training/model/name"),
-                    clean: clean.mean,
-                    robust: robust.mean,
-                    sd: robust.sd,
-                    low: robust.low,
-                    high: robust.high,
-                    seeds: robust.seeds,
-                    n: robust.n,
-                    attacks: attacks(&records, *norm, eps),
-                    flags: flags(&records),
-                };
-                self.enter(setting(&records, "/data"), *norm, eps, standing);
+        let mut problems = Vec::new();
+        let mut drafts: Vec<(Protocol, Vec<Entry<'_>>)> = Vec::new();
+        for (at, folder) in folders.iter().enumerate() {
+            let report = Report::new(folder)?;
+            let suite = &report.suite;
+            problems.extend(report.problems.iter().map(|p| format!("{suite}: {p}")));
+            for failure in &report.failures {
+                problems.push(format!(
+                    "{suite}: `{}` is left out, seed {} of it failed: {}",
+                    failure.row, failure.seed, failure.reason
+                ));
+            }
+            for record in folder.records.iter().filter(|r| !report.failed(&r.row)) {
+                for found in protocol::of(record) {
+                    match found {
+                        Ok((protocol, trained)) => enter(&mut drafts, protocol, (at, suite), trained),
+                        Err((norm, eps)) => problems.push(format!(
+                            "{suite}: `{}`, seed {}, is left out at {norm} ε = {eps}: the search for the smallest perturbation \
+                             failed there, and nothing else was tried",
+                            record.row, record.seed
+                        )),
+                    }
+                }
             }
         }
-        Ok(())
+        let mut boards: Vec<Board> = drafts.into_iter().map(|(protocol, entries)| board(&protocol, entries)).collect();
+        boards.sort_by(|a, b| {
+            (b.autoattack.cmp(&a.autoattack))
+                .then_with(|| (&a.data, a.norm, &a.eps).cmp(&(&b.data, b.norm, &b.eps)))
+                .then_with(|| b.n.cmp(&a.n).then_with(|| a.attacks.cmp(&b.attacks)))
+        });
+        Ok(Leaderboard { boards, problems })
     }
+}
 
-    fn enter(&mut self, data: String, norm: Norm, eps: &Eps, standing: Ranked) {
-        let is = |b: &&mut Board| (&b.data, b.norm, &b.eps) == (&data, norm, eps);
-        match self.boards.iter_mut().find(is) {
-            Some(board) => board.standings.push(standing),
-            None => self.boards.push(Board { data, norm, eps: eps.clone(), standings: vec![standing] }),
+fn enter<'a>(
+    drafts: &mut Vec<(Protocol, Vec<Entry<'a>>)>,
+    protocol: Protocol,
+    (report, suite): (usize, &str),
+    trained: Trained<'a>,
+) {
+    let at = match drafts.iter().position(|d| d.0 == protocol) {
+        Some(at) => at,
+        None => {
+            drafts.push((protocol, Vec::new()));
+            drafts.len() - 1
+        }
+    };
+    let entries = &mut drafts[at].1;
+    let row = &trained.record.row;
+    match entries.iter_mut().find(|e| e.report == report && e.row == *row) {
+        Some(entry) => entry.trained.push(trained),
+        None => {
+            let (suite, row) = (suite.to_string(), row.clone());
+            entries.push(Entry { report, suite, row, also: Vec::new(), trained: vec![trained] });
         }
     }
 }
 
-/// Orders by accuracy and counts for each how many are better beyond doubt.
-fn rank(standings: &mut [Ranked]) {
-    standings.sort_by(|a, b| {
-        b.robust
-            .total_cmp(&a.robust)
-            .then(b.clean.total_cmp(&a.clean))
-            .then_with(|| (&a.suite, &a.row).cmp(&(&b.suite, &b.row)))
-    });
-    let lows: Vec<f64> = standings.iter().map(|s| s.low).collect();
-    for standing in standings {
-        standing.rank = 1 + lows.iter().filter(|low| **low > standing.high).count();
+fn board(protocol: &Protocol, entries: Vec<Entry<'_>>) -> Board {
+    let examples = entries.first().and_then(|e| e.trained.first()).map(|t| protocol::examples(t.record));
+    let (n, chance) = (protocol.images.len() as u64, protocol.chance());
+    let mut ranked: Vec<(Ranked, Vec<Trained<'_>>)> =
+        joined(entries).into_iter().map(|entry| ranked(entry, n, chance)).collect();
+    ranking::rank(&mut ranked);
+    Board {
+        data: protocol.data.clone(),
+        norm: protocol.norm,
+        eps: protocol.eps.clone(),
+        autoattack: protocol.autoattack,
+        names: protocol.names(),
+        attacks: protocol.attacks(),
+        n,
+        examples: examples.unwrap_or_default(),
+        chance,
+        standings: ranked.into_iter().map(|r| r.0).collect(),
     }
+}
+
+/// Entries that share a training are one recipe: the first of them gets the others' trainings, each once.
+fn joined(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
+    let weights = |t: &Trained<'_>| t.record.result.checkpoint_sha256.clone();
+    let mut kept: Vec<Entry<'_>> = Vec::new();
+    for entry in entries {
+        let own: Vec<String> = entry.trained.iter().map(weights).filter(|sha256| !sha256.is_empty()).collect();
+        let shares = |e: &Entry<'_>| e.trained.iter().any(|t| own.contains(&weights(t)));
+        let (same, apart): (Vec<Entry<'_>>, Vec<Entry<'_>>) = kept.into_iter().partition(shares);
+        kept = apart;
+        let mut all = same.into_iter().chain([entry]);
+        let Some(mut first) = all.next() else { continue };
+        for mut other in all {
+            first.also.push((other.suite, other.row));
+            first.also.append(&mut other.also);
+            first.trained.append(&mut other.trained);
+        }
+        let mut seen: Vec<String> = Vec::new();
+        first.trained.retain(|t| {
+            let sha256 = weights(t);
+            let new = sha256.is_empty() || !seen.contains(&sha256);
+            seen.push(sha256);
+            new
+        });
+        kept.push(first);
+    }
+    kept
+}
+
+fn ranked(entry: Entry<'_>, n: u64, chance: f64) -> (Ranked, Vec<Trained<'_>>) {
+    let (trained, mut also) = (entry.trained, entry.also);
+    also.sort_unstable();
+    also.dedup();
+    also.retain(|(suite, row)| *suite != entry.suite || *row != entry.row);
+    let records: Vec<&Record> = trained.iter().map(|t| t.record).collect();
+    let mean = |of: &dyn Fn(&Trained<'_>) -> u64| {
+        let percents: Vec<f64> = trained.iter().map(|t| 100.0 * of(t) as f64 / n.max(1) as f64).collect();
+        mean_sd(&percents).map_or(0.0, |m| m.0)
+    };
+    let clean = mean(&|t| t.record.result.clean.iter().filter(|v| v.label == v.predicted).count() as u64);
+    let (robust, sd, low, high) = ranking::interval(&ranking::percents(&trained), n);
+    let constant = |r: &&Record| constant_answer(&r.result.clean).is_some();
+    let beyond_doubt = 100.0 * wilson((clean / 100.0 * n as f64).round() as u64, n, 1.96).0;
+    let mut flags = flags(&records);
+    let mut raise = |name: &str, when: bool| {
+        if when && flags.iter().all(|f| f != name) {
+            flags.push(name.to_string());
+        }
+    };
+    // Records of before these flags have the verdicts that they are raised by.
+    raise("constant-answer", records.iter().any(constant));
+    raise("minimal-attack-fails", trained.iter().any(|t| t.fails));
+    let standing = Ranked {
+        rank: None,
+        model: setting(&records, "/training/model/name"),
+        clean,
+        robust,
+        under_all: mean(&|t| t.under_all),
+        sd,
+        low,
+        high,
+        seeds: trained.len() as u32,
+        at_chance: beyond_doubt <= chance || records.iter().all(constant),
+        flags,
+        also: also.into_iter().map(|(suite, row)| format!("{suite}: {row}")).collect(),
+        row: entry.row,
+        suite: entry.suite,
+    };
+    (standing, trained)
 }
 
 fn setting(records: &[&Record], pointer: &str) -> String {
@@ -147,51 +255,12 @@ fn setting(records: &[&Record], pointer: &str) -> String {
     value.unwrap_or("unknown").to_string()
 }
 
-fn attacks(records: &[&Record], norm: Norm, eps: &Eps) -> Vec<String> {
-    let cells = records.iter().flat_map(|r| &r.result.attacked).filter(|c| c.norm == norm && c.eps == *eps);
-    distinct(cells.map(|c| c.attack.clone()))
-}
-
 fn flags(records: &[&Record]) -> Vec<String> {
-    distinct(records.iter().flat_map(|r| &r.result.flags).map(|f| f.name.clone()))
-}
-
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for name in names {
-        if !found.contains(&name) {
-            found.push(name);
+    for flag in records.iter().flat_map(|r| &r.result.flags).filter(|f| f.marks()) {
+        if !found.contains(&flag.name) {
+            found.push(flag.name.clone());
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overlapping_intervals_share_a_rank() {
-        let standing = |row: &str, robust: f64, half: f64| Ranked {
-            rank: 0,
-            row: row.into(),
-            suite: "s".into(),
-            model: "m".into(),
-            clean: 90.0,
-            robust,
-            sd: 0.0,
-            low: robust - half,
-            high: robust + half,
-            seeds: 1,
-            n: 100,
-            attacks: vec![],
-            flags: vec![],
-        };
-        let mut standings =
-            [standing("d", 20.0, 3.0), standing("b", 58.0, 3.0), standing("a", 60.0, 3.0), standing("c", 53.0, 3.0)];
-        rank(&mut standings);
-        let ranks: Vec<(&str, usize)> = standings.iter().map(|s| (s.row.as_str(), s.rank)).collect();
-        // b cannot be told from a, nor c from b; but a is better than c.
-        assert_eq!(ranks, [("a", 1), ("b", 1), ("c", 2), ("d", 4)]);
-    }
 }

@@ -1,7 +1,7 @@
 //! A leaderboard as text for a terminal.
 
 use super::Leaderboard;
-use super::forms::{CAPTION, robust};
+use super::forms::{CAPTION, origin, ranked, remarks, robust};
 use crate::Screen;
 use crate::terminal::grid::Grid;
 use crate::terminal::print;
@@ -12,20 +12,19 @@ impl Leaderboard {
     pub fn terminal(&self, screen: &Screen) -> String {
         let mut out = screen.wrapped(CAPTION) + "\n";
         for board in &self.boards {
-            let _ = writeln!(out, "\n{}\n", screen.wrapped(&board.title()));
-            let header = ["recipe", "rank", "robust", "clean", "seeds", "n", "suite", "model", "attacks", "flags"];
+            let _ = writeln!(out, "\n{}\n{}\n", screen.wrapped(&board.title()), screen.wrapped(&board.protocol()));
+            let header = ["recipe", "rank", "robust", "clean", "under all", "seeds", "suite", "model", "flags"];
             let line = |s: &super::Ranked| {
                 vec![
                     s.row.clone(),
-                    s.rank.to_string(),
+                    ranked(s),
                     robust(s),
                     format!("{:.1}", s.clean),
+                    format!("{:.1}", s.under_all),
                     s.seeds.to_string(),
-                    s.n.to_string(),
-                    s.suite.clone(),
+                    origin(s),
                     s.model.clone(),
-                    s.attacks.join(", "),
-                    s.flags.join(", "),
+                    remarks(s),
                 ]
             };
             let lines = board.standings.iter().map(line).collect();

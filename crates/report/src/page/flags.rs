@@ -11,6 +11,8 @@ const DOCUMENTATION: &str = include_str!("../../../../docs/flags.md");
 pub(super) struct Raised {
     pub(super) name: String,
     pub(super) meaning: String,
+    /// Whether the table marks its rows.
+    pub(super) marks: bool,
     pub(super) places: Vec<Place>,
 }
 
@@ -33,6 +35,7 @@ pub(super) fn raised(records: &[Record]) -> Vec<Raised> {
                 None => raised.push(Raised {
                     name: flag.name.clone(),
                     meaning: meaning(&flag.name).unwrap_or_default(),
+                    marks: flag.marks(),
                     places: vec![place],
                 }),
             }

@@ -12,6 +12,8 @@ pub(super) struct Head {
     label: String,
     attack: String,
     budget: String,
+    /// A search for the smallest perturbation failed on some row.
+    fails: bool,
 }
 
 /// A row over its seeds.
@@ -43,6 +45,8 @@ struct Cell {
     best: bool,
     /// In such a column: cannot be told apart from the best.
     alike: bool,
+    /// Of a search that failed: the share of the correct images that it broke at no size.
+    fails: Option<String>,
 }
 
 /// One training.
@@ -75,12 +79,13 @@ pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 pub(super) fn heads(report: &Report) -> Vec<Head> {
-    let head = |c: &Column| Head {
+    let head = |(k, c): (usize, &Column)| Head {
         label: c.to_string(),
+        fails: report.fails(k),
         attack: c.attack().to_string(),
         budget: budget(c).unwrap_or_default(),
     };
-    report.columns.iter().map(head).collect()
+    report.columns.iter().enumerate().map(head).collect()
 }
 
 pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {
@@ -96,13 +101,22 @@ pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Ve
                 interval: format!("{:.1}–{:.1}", v.low, v.high),
                 best: stands(k, Standing::Best),
                 alike: stands(k, Standing::Alike),
+                fails: report.failing(r, k).map(|percent| format!("{percent:.1}")),
             },
             None => {
                 let text = if failed { "failed" } else { "–" };
-                Cell { value: None, text: text.into(), sd: None, interval: String::new(), best: false, alike: false }
+                Cell {
+                    value: None,
+                    text: text.into(),
+                    sd: None,
+                    interval: String::new(),
+                    best: false,
+                    alike: false,
+                    fails: None,
+                }
             }
         };
-        let raised = flags.iter().filter_map(|f| {
+        let raised = flags.iter().filter(|f| f.marks).filter_map(|f| {
             let places: Vec<_> = f.places.iter().filter(|p| p.row == *row).collect();
             let detail = places.iter().map(|p| format!("Seed {}: {}", p.seed, p.detail.trim_end_matches('.')));
             (!places.is_empty())

@@ -20,7 +20,7 @@ pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
         return Ok(plots);
     }
     let mut columns: Vec<&Column> = report.columns.iter().filter(|c| **c == Column::Clean).collect();
-    columns.extend(strictest::columns(&report.columns).iter().map(|c| &report.columns[c.0]));
+    columns.extend(strictest::columns(report).iter().map(|c| &report.columns[c.0]));
     for column in columns {
         for (range, file, of) in parts(report.rows.len(), MOST) {
             let lines: Vec<(String, Vec<Option<f64>>)> = report.rows[range]

@@ -20,7 +20,7 @@ struct Trial<'a> {
 /// A picture for every ensemble, and for all attacks together, at every norm and ε.
 pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
-    for (_, norm, eps) in strictest::columns(&report.columns) {
+    for (_, norm, eps) in strictest::columns(report) {
         let here: Vec<&Broken> = report.broken.iter().filter(|b| (b.norm, &b.eps) == (norm, &eps) && b.n > 0).collect();
         for trial in trials(&here, records) {
             for (range, file, of) in parts(report.rows.len(), MOST) {

@@ -23,7 +23,7 @@ struct Dot {
 pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
     let Some(clean) = report.columns.iter().position(|c| *c == Column::Clean) else { return Ok(Vec::new()) };
     let mut plots = Vec::new();
-    for (k, norm, eps) in strictest::columns(&report.columns) {
+    for (k, norm, eps) in strictest::columns(report) {
         let dots = dots(report, clean, k);
         if dots.len() < 2 {
             continue;

@@ -1,12 +1,13 @@
 //! The column that says most about a budget.
 
-use crate::Column;
+use crate::Report;
 use gauntlet_core::{Eps, Norm};
 
-/// For every norm and ε, in order: the worst case where several attacks share it, else the only attack.
-pub(crate) fn columns(columns: &[Column]) -> Vec<(usize, Norm, Eps)> {
+/// For every norm and ε, in order: the worst case where several attacks share it, else the only attack. A search for the smallest
+/// perturbation that failed speaks for none.
+pub(crate) fn columns(report: &Report) -> Vec<(usize, Norm, Eps)> {
     let mut found: Vec<(usize, Norm, Eps)> = Vec::new();
-    for (k, column) in columns.iter().enumerate() {
+    for (k, column) in report.columns.iter().enumerate().filter(|(k, _)| !report.fails(*k)) {
         let Some((norm, eps)) = column.budget() else { continue };
         match found.iter_mut().find(|f| (f.1, &f.2) == (norm, eps)) {
             // Worst cases come last.

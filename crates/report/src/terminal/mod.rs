@@ -20,15 +20,19 @@ impl Report {
         let (header, mut lines) = (self.header(), self.grid(marked));
         let alike = lines.iter().flatten().any(|cell| cell.ends_with('≈'));
         // Where a number of a column is marked, the others keep its place free.
+        let mark = ['≈', '‡'];
         for k in 1..header.len() {
-            if lines.iter().any(|l| l[k].ends_with('≈')) {
-                lines.iter_mut().filter(|l| !l[k].ends_with('≈')).for_each(|l| l[k] += "  ");
+            if lines.iter().any(|l| l[k].ends_with(mark)) {
+                lines.iter_mut().filter(|l| !l[k].ends_with(mark)).for_each(|l| l[k] += "  ");
             }
         }
         print(&mut out, screen, &Grid { header, lines, align: "lr", whole: false }, |_| false);
         if alike {
             let told = "≈: cannot be told apart from the best of its column (table.md says how that is tested)";
             let _ = writeln!(out, "\n{}", screen.wrapped(told));
+        }
+        if let Some(told) = self.failing_sentence() {
+            let _ = writeln!(out, "\n{}", screen.wrapped(&told.replace('`', "")));
         }
         self.curves(&mut out, screen);
         if !self.expectations.is_empty() {
@@ -88,7 +92,7 @@ impl Report {
 
     /// Norms with several budgets: a title, and the columns that speak for them, clean first.
     fn sweeps(&self) -> Vec<(String, Vec<usize>)> {
-        let strictest = strictest::columns(&self.columns);
+        let strictest = strictest::columns(self);
         let clean = self.columns.iter().position(|c| *c == Column::Clean);
         let sweep = |of_norm: &[(usize, gauntlet_core::Norm, gauntlet_core::Eps)]| {
             let (_, norm, last) = of_norm.last().filter(|_| of_norm.len() > 1)?;

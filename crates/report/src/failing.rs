@@ -1,0 +1,111 @@
+//! Searches for the smallest perturbation that found none: what they leave is the attack's failure, not robustness.
+
+use crate::answers::complete;
+use crate::{Column, Report};
+use gauntlet_core::Record;
+use gauntlet_core::record::MOST_UNBROKEN;
+
+/// What marks such a number and the heading of its column.
+pub(crate) const MARK: &str = "‡";
+
+/// How many of its correct images a search for the smallest perturbation broke at no size, in one training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unbroken {
+    /// Row of the suite.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// The attack's column; or a worst case that is made of failing searches alone, with the share of the best of them.
+    pub column: Column,
+    /// Share of the images that are right clean, in percent.
+    pub percent: f64,
+}
+
+impl Unbroken {
+    /// Whether the attack failed: over 2 %.
+    pub fn fails(&self) -> bool {
+        self.percent > 100.0 * MOST_UNBROKEN
+    }
+}
+
+/// Of every such search on one training, and of worst cases that nothing else makes.
+pub(crate) fn of(record: &Record) -> Vec<Unbroken> {
+    let share = |cell: &gauntlet_core::Attacked| {
+        cell.unbroken().map(|(unbroken, right)| 100.0 * unbroken as f64 / right as f64)
+    };
+    let entry = |column, percent| Unbroken { row: record.row.clone(), seed: record.seed, column, percent };
+    let mut list = Vec::new();
+    let mut budgets = Vec::new();
+    for cell in complete(record) {
+        let (norm, eps) = (cell.norm, cell.eps.clone());
+        if let Some(percent) = share(cell) {
+            list.push(entry(Column::Attack { attack: cell.attack.clone(), norm, eps: eps.clone() }, percent));
+        }
+        if !budgets.contains(&(norm, eps.clone())) {
+            budgets.push((norm, eps));
+        }
+    }
+    for (norm, eps) in budgets {
+        let shares: Vec<Option<f64>> =
+            complete(record).filter(|c| (c.norm, &c.eps) == (norm, &eps)).map(share).collect();
+        let least = shares.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        let worst = entry(Column::Worst { norm, eps }, least);
+        if shares.len() > 1 && shares.iter().all(Option::is_some) && worst.fails() {
+            list.push(worst);
+        }
+    }
+    list
+}
+
+impl Report {
+    /// Where the r-th row's number in the k-th column is a search that failed: the share of the correct images that it broke at no
+    /// size, in percent, the largest of the seeds.
+    pub fn failing(&self, r: usize, k: usize) -> Option<f64> {
+        let own = |u: &&Unbroken| u.row == self.rows[r] && u.column == self.columns[k] && u.fails();
+        self.unbroken.iter().filter(own).map(|u| u.percent).reduce(f64::max)
+    }
+
+    /// Whether any number of the k-th column is one: no row of it is marked as the best.
+    pub fn fails(&self, k: usize) -> bool {
+        fails(&self.unbroken, &self.columns[k])
+    }
+
+    /// The k-th column's heading, marked where a search failed.
+    pub(crate) fn heading(&self, k: usize) -> String {
+        let mark = if self.fails(k) { format!(" {MARK}") } else { String::new() };
+        format!("{}{mark}", self.columns[k])
+    }
+
+    /// What the mark means, with the figures; `None`: nothing is marked.
+    pub(crate) fn failing_sentence(&self) -> Option<String> {
+        let mut attacks: Vec<(String, Vec<String>)> = Vec::new();
+        for (k, column) in self.columns.iter().enumerate() {
+            let Column::Attack { attack, norm, .. } = column else { continue };
+            let name = format!("{attack} {norm}");
+            // Every budget is read off one search.
+            if attacks.iter().any(|a| a.0 == name) {
+                continue;
+            }
+            let row = |r: usize| Some(format!("`{}` {:.1} %", self.rows[r], self.failing(r, k)?));
+            let rows: Vec<String> = (0..self.rows.len()).filter_map(row).collect();
+            if !rows.is_empty() {
+                attacks.push((name, rows));
+            }
+        }
+        let told: Vec<String> = attacks.iter().map(|(name, rows)| format!("{name}: {}", rows.join(", "))).collect();
+        (!told.is_empty()).then(|| {
+            format!(
+                "{MARK}: the search for the smallest perturbation found none of any size for over {:.0} % of the correct images \
+                 ({}). What it leaves is its own failure and no robustness: nothing is marked as the best of such a column, and it \
+                 makes no worst case alone.",
+                100.0 * MOST_UNBROKEN,
+                told.join("; ")
+            )
+        })
+    }
+}
+
+/// Whether a search failed on some training in that column.
+pub(crate) fn fails(unbroken: &[Unbroken], column: &Column) -> bool {
+    unbroken.iter().any(|u| u.column == *column && u.fails())
+}
