@@ -8,7 +8,7 @@ for records in reports/*/records; do
     report="$(dirname "$records")"
     status=0
     "$gauntlet" report "$report" -o "$report" >/dev/null || status=$?
-    # 1: a published number lies outside its band. 4: parts of the suite failed, which the report tells.
+    # 1: something lies outside of what was published. 4: parts of the suite failed, which the report tells.
     if [ "$status" != 0 ] && [ "$status" != 1 ] && [ "$status" != 4 ]; then
         echo "error: $report cannot be written again (exit code $status)" >&2
         exit 1

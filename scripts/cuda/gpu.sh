@@ -102,7 +102,7 @@ compiling=$!
 comparing=$!
 for part in ${SUITES:-rice-cifar10-5:row=pgd-10 wong-cifar10}; do
     IFS=: read -r suite only <<< "$part"
-    # 1: a number lies outside its published band; the report says which.
+    # 1: a number lies outside of what was published; the report says which.
     "$gauntlet" run "$suite" ${only:+--only "$only"} --device cuda ${data[@]+"${data[@]}"} --out "reports/$suite" || test $? = 1
     say "$suite is done"
 done

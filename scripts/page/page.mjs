@@ -124,7 +124,7 @@ async function images(page) {
 }
 
 async function badges(page) {
-  const bare = await page.$$eval(".badge", (all) => all.filter((badge) => !/^\S (inside|outside|not|shortened)/.test(badge.textContent)).length);
+  const bare = await page.$$eval(".badge", (all) => all.filter((badge) => !/^\S (reproduced|compatible|outside|not|shortened)/.test(badge.textContent)).length);
   assert.equal(bare, 0, "badges that colour alone tells apart");
 }
 

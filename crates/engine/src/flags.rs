@@ -443,7 +443,7 @@ mod tests {
                 }
             });
             helped.parameters["args"] = json!({ "version": version });
-            raise(&[], &[helped]).remove(0).detail
+            raise(&[], &[helped], false).remove(0).detail
         };
         let standard = said("standard");
         assert!(standard.contains("another 1.00 points at linf 0.1 after all attacks with gradients"), "{standard}");
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(names(&[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.1")]), ["ensemble-beats-pgd"]);
         assert_eq!(names(&[cell("pgd", 22, "0.1"), cell("autoattack", 21, "0.1")]), none());
         assert_eq!(names(&[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.2")]), none());
-        let detail = raise(&[], &[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.1")]).remove(0).detail;
+        let detail = raise(&[], &[cell("pgd", 35, "0.1"), cell("autoattack", 21, "0.1")], false).remove(0).detail;
         let expected =
             "autoattack leaves 21.00 %, pgd 35.00 % at linf 0.1: PGD alone overstates the robustness by 14.00 points";
         assert_eq!(detail, expected);
@@ -471,7 +471,7 @@ mod tests {
         let fails = |name: &str, unbroken: u64| {
             ["1", "2"].map(|eps| changed(cell(name, 90, eps), |v| v.size = if v.id < unbroken { 0.0 } else { 3.0 }))
         };
-        let raised = raise(&[], &fails("fmn", 60));
+        let raised = raise(&[], &fails("fmn", 60), false);
         assert_eq!(raised.len(), 1, "{raised:?}");
         assert_eq!(
             raised[0].detail,
@@ -489,7 +489,7 @@ mod tests {
         let clean: Vec<CleanVerdict> = (0..100)
             .map(|id| CleanVerdict { id, label: (id % 10) as u32, predicted: if id < 98 { 3 } else { 4 }, margin: 0.1 })
             .collect();
-        let raised = raise(&clean, &[]);
+        let raised = raise(&clean, &[], false);
         assert_eq!(raised.len(), 1);
         assert!(
             raised[0].name == "constant-answer" && raised[0].detail.starts_with("98 of 100 clean images"),

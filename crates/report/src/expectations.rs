@@ -2,13 +2,12 @@
 
 use crate::Column;
 use crate::answers::Answers;
+use crate::chance::dead;
+use crate::verdict::verdict;
 use gauntlet_core::expectation::CURVE;
 use gauntlet_core::record::Registered;
 use gauntlet_core::statistics::{mean_sd, paired_difference, student_t, wilson};
 use gauntlet_core::{Expectation, Quantity, Record};
-
-/// The share of its answers above which a class makes a network a constant one.
-const CONSTANT: f64 = 0.9;
 
 /// What became of a published number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -259,39 +258,6 @@ impl<'a> Court<'a> {
     }
 }
 
-/// What a number of ours is beside what was published, and why it is outside where the number does not say.
-///
-/// With the published value p and its error (e₋, e₊), and ours v with its interval [l, u]: reproduced where |v − p| is at most
-/// √((v − l)² + e₊²) for v above p, √((u − v)² + e₋²) below (the interval of a difference from those of its two parts, Newcombe
-/// 1998). Of a difference of two rows the whole interval must lie in the band, so that an ordering is more than chance.
-fn verdict(expectation: &Expectation, value: f64, interval: Option<(f64, f64)>) -> (Judgement, Option<String>) {
-    let (low, high) = interval.unwrap_or((value, value));
-    let mut by = f64::INFINITY;
-    if let Some(published) = expectation.value {
-        let (below, above) = expectation.published_error();
-        let allowed = if value > published { (value - low).hypot(above) } else { (high - value).hypot(below) };
-        let beyond = (value - published).abs() - allowed;
-        // Percentages that are equal as written differ by rounding.
-        if beyond <= 1e-9 {
-            return (Judgement::Reproduced, None);
-        }
-        by = if beyond.is_nan() { by } else { beyond };
-    }
-    let Some(band) = &expectation.band else { return (Judgement::Outside { by }, None) };
-    let point = band.distance(value);
-    let distance = match expectation.minus {
-        Some(_) => point.max(band.distance(low)).max(band.distance(high)),
-        None => point,
-    };
-    match distance {
-        0.0 => (Judgement::Compatible, None),
-        _ if point == 0.0 => {
-            (Judgement::Outside { by: by.min(distance) }, Some("not told apart from the other side of the band".into()))
-        }
-        _ => (Judgement::Outside { by: by.min(distance) }, None),
-    }
-}
-
 /// The commit in which all records of an expectation know it was set.
 fn set_in<'r>(expectation: &Expectation, records: impl Iterator<Item = &'r Record>) -> Option<String> {
     let mut known: Option<String> = None;
@@ -347,36 +313,6 @@ fn of_one<'a>(quantity: &Quantity, answers: &'a Answers<'a>, published_clean: Op
     Some(Measured { seed, value, interval, sample: Sample::Test(n), answers, right: Some(right), dead })
 }
 
-/// Why a record's network is no model whose numbers mean anything: its clean accuracy is not above chance (Wilson's lower end at
-/// most 1/K), or less than half-way from chance to the clean accuracy that was published of the row; or it gives one class in
-/// more than 90 % of its answers though fewer examples have that label.
-fn dead(answers: &Answers<'_>, published_clean: Option<f64>) -> Option<String> {
-    let record = answers.record;
-    let clean = &record.result.clean;
-    let n = clean.len() as u64;
-    let correct = answers.right(&Column::Clean)?.iter().filter(|r| **r).count() as u64;
-    let percent = 100.0 * correct as f64 / n as f64;
-    let whose = format!("{}, seed {}: {percent:.1} % clean", record.row, record.seed);
-    let share = |class: u32| clean.iter().filter(|v| v.predicted == class).count() as f64 / n as f64;
-    let labelled = |class: u32| clean.iter().filter(|v| v.label == class).count() as f64 / n as f64;
-    let mut named: Vec<u32> = clean.iter().map(|v| v.predicted).collect();
-    named.sort_unstable();
-    named.dedup();
-    if named.into_iter().any(|class| share(class) > CONSTANT && labelled(class) <= CONSTANT) {
-        return Some(format!("{whose}, a constant answer"));
-    }
-    let classes = record.result.configuration.get("classes").and_then(|c| c.as_array()).map_or(0, Vec::len);
-    if classes < 2 {
-        return None;
-    }
-    let chance = 100.0 / classes as f64;
-    if 100.0 * wilson(correct, n, 1.96).0 <= chance {
-        return Some(format!("{whose}, not above chance"));
-    }
-    let half = published_clean.map(|published| (chance + published) / 2.0).filter(|half| percent < *half)?;
-    Some(format!("{whose}, nearer to chance than to what was published (half-way: {half:.1} %)"))
-}
-
 impl Sample {
     /// How many; `None`: the record does not say.
     pub fn n(&self) -> Option<u64> {
@@ -397,61 +333,5 @@ impl Judgement {
             Judgement::NotRun => "not run",
             Judgement::Shown => "not judged",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gauntlet_core::Band;
-
-    fn expectation(value: Option<f64>, sd: Option<f64>, band: Option<Band>) -> Expectation {
-        let (row, source) = ("at".into(), Some("a table".into()));
-        Expectation {
-            row,
-            of: Quantity::Clean,
-            minus: None,
-            value,
-            sd,
-            n: None,
-            band,
-            or: None,
-            source,
-            published_with: None,
-        }
-    }
-
-    #[test]
-    fn a_value_is_reproduced_within_both_errors_and_no_further() {
-        let judge = |sd, ours, interval| verdict(&expectation(Some(90.0), sd, None), ours, interval).0;
-        // Only ours, then only theirs, then both: 3² + 3.92² = 4.94².
-        assert_eq!(judge(None, 93.0, Some((90.0, 95.0))), Judgement::Reproduced);
-        assert_eq!(judge(None, 93.0, Some((91.0, 95.0))), Judgement::Outside { by: 1.0 });
-        assert_eq!(judge(Some(2.0), 93.9, None), Judgement::Reproduced);
-        assert_eq!(judge(Some(2.0), 86.0, Some((86.0, 86.0))), Judgement::Outside { by: 4.0 - 1.96 * 2.0 });
-        assert_eq!(judge(Some(2.0), 94.9, Some((91.9, 99.0))), Judgement::Reproduced);
-        assert!(matches!(judge(Some(2.0), 95.0, Some((92.0, 99.0))), Judgement::Outside { by } if by < 0.1));
-        // The side that faces the published value counts: ours is below, its upper end decides.
-        assert_eq!(judge(None, 88.0, Some((80.0, 89.0))), Judgement::Outside { by: 1.0 });
-        assert_eq!(judge(None, f64::NAN, None), Judgement::Outside { by: f64::INFINITY });
-    }
-
-    #[test]
-    fn a_band_is_no_reproduction_and_an_ordering_is_more_than_chance() {
-        let at_least = Some(Band(Some(0.0), None));
-        let mut e = expectation(Some(7.4), None, at_least);
-        assert_eq!(verdict(&e, 50.0, Some((45.0, 55.0))).0, Judgement::Compatible);
-        assert_eq!(
-            verdict(&e, 1.0, Some((-1.0, 3.0))).0,
-            Judgement::Compatible,
-            "a bound is held by the number itself"
-        );
-        let minus = gauntlet_core::Operand { row: "plain".into(), of: Quantity::Clean };
-        e.minus = Some(minus);
-        let (judgement, why) = verdict(&e, 1.0, Some((-1.0, 3.0)));
-        assert_eq!((judgement, why.is_some()), (Judgement::Outside { by: 1.0 }, true));
-        assert_eq!(verdict(&e, 1.0, Some((-1.0, 7.5))).0, Judgement::Reproduced);
-        assert_eq!(verdict(&e, -3.0, Some((-4.0, -2.0))), (Judgement::Outside { by: 4.0 }, None));
-        assert_eq!(verdict(&e, f64::NAN, None).0, Judgement::Outside { by: f64::INFINITY });
     }
 }

@@ -7,6 +7,7 @@
 
 mod answers;
 mod broken;
+mod chance;
 mod classes;
 mod column;
 mod digest;
@@ -34,6 +35,7 @@ mod summary;
 mod tables;
 mod terminal;
 mod twins;
+mod verdict;
 
 pub use broken::Broken;
 pub use classes::{ClassCount, WorstClass};

@@ -180,7 +180,7 @@ impl Report {
         self.failures.iter().any(|f| f.row == row)
     }
 
-    /// How many published numbers were judged and are not inside their band.
+    /// How many expectations were judged and are outside.
     pub fn unmet(&self) -> usize {
         self.expectations.iter().filter(|e| matches!(e.judgement, Judgement::Outside { .. })).count()
     }
