@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// x_{t+1} = P(x_t + a(z − x_t) + (1 − a)(x_t − x_{t−1})), z = P(x_t + η s(g_t)), a = 1 at first, then 0.75; η starts at
 /// 2ε and halves at checkpoints that see too little progress, where the walk goes back to its best point.
 ///
+/// The first misclassified iterate ends a run. On a randomised model, or with several draws, all iterations are gone through
+/// and the last iterate is proposed whose last draw is misclassified, as in the published code.
+///
 /// Croce & Hein 2020; under L1 the sparse three-phase schedule of Croce & Hein 2021.
 #[derive(Clone)]
 pub struct Apgd {
@@ -164,6 +167,8 @@ impl Apgd {
             phase: 0,
             rho: self.rho,
             lockstep: site.open.lockstep,
+            every_step: site.open.randomised || self.draws > 1,
+            fallen: None,
             label: site.clean.label,
             goal: arguments::goal(self.objective.as_ref(), site.clean, site.job),
             objective: self.objective.clone(),
@@ -197,6 +202,10 @@ struct ApgdWalk<T> {
     phase: usize,
     rho: f64,
     lockstep: bool,
+    /// No early end: a single misclassified draw is luck.
+    every_step: bool,
+    /// Then: the last iterate that was misclassified, and the iterations up to it.
+    fallen: Option<(Vec<T>, u32)>,
     label: u32,
     goal: Goal,
     objective: Arc<dyn Objective>,
@@ -310,12 +319,19 @@ impl<T: Real> ApgdWalk<T> {
 impl<T: Real> Walk<T> for ApgdWalk<T> {
     fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
         let Phase { steps, .. } = self.phases[self.phase];
+        let (at, done) = (self.before + self.iteration, self.iteration == steps);
         if !self.lockstep && self.final_phase() && misclassified(logits, self.label) {
-            return Turn::broken(self.before + self.iteration);
+            if !self.every_step {
+                return Turn::broken(at);
+            }
+            if done || self.average.last() {
+                self.fallen = Some((x.to_vec(), at));
+            }
         }
-        let done = self.iteration == steps;
         if done && self.final_phase() {
-            return Turn::withstood(self.before + self.iteration);
+            let Some((fallen, at)) = self.fallen.take() else { return Turn::withstood(at) };
+            x.copy_from_slice(&fallen);
+            return Turn::broken(at);
         }
         self.value = self.objective.ascend(logits, &self.goal, pulls.add());
         if !done {

@@ -3,6 +3,7 @@
 mod apgd;
 mod arguments;
 mod autoattack;
+mod best_iterate;
 mod cw_l2;
 mod ddn;
 mod deepfool;

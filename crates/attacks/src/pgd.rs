@@ -2,6 +2,7 @@
 
 use crate::StepSize;
 use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, STEPS, TARGETS};
+use crate::best_iterate::BestIterate;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
@@ -23,6 +24,9 @@ pub enum Start {
 
 /// x₀ = x or a random start; x_{t+1} = clip(Π(x_t + α · s(∇ₓℓ(x_t)))). The first misclassified iterate ends a job.
 ///
+/// On a randomised model, or with several draws, a misclassified draw is luck: every step is taken, and of the iterates that
+/// most draws misclassify (of all, if there is none) the one of the highest mean loss is proposed.
+///
 /// Madry et al. 2018. With one step, α = ε and no random start this is FGSM, bit for bit.
 pub struct Pgd {
     /// Registered name.
@@ -37,7 +41,7 @@ pub struct Pgd {
     pub start: Start,
     /// Decay μ of the accumulated direction m ← μ m + g/‖g‖₁, which is then followed instead of g.
     pub momentum: Option<f64>,
-    /// Gradients averaged per step.
+    /// Gradients averaged per step, over which the mean loss is taken too.
     pub draws: u32,
     /// What is ascended.
     pub objective: Arc<dyn Objective>,
@@ -126,7 +130,7 @@ pub const BIM: Spec<BuildAttack> = Spec {
 pub const EOT: Spec<BuildAttack> = Spec {
     name: "eot-pgd",
     summary: "projected gradient descent along the mean gradient of several forwards, for randomised models",
-    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(E ∇ₓℓ(x_t)))), mean over draws",
+    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(E ∇ₓℓ(x_t)))), x' = the x_t of the highest E ℓ(x_t), means over draws",
     paper: "Athalye et al. 2018",
     params: &[STEPS, ALPHA, RESTARTS, DRAWS, OBJECTIVE],
     numerics: 2,
@@ -260,6 +264,7 @@ impl Pgd {
                 }
             }
         }
+        let every_step = !site.open.lockstep && (site.open.randomised || self.draws > 1);
         Box::new(PgdWalk {
             threat,
             alpha,
@@ -270,6 +275,7 @@ impl Pgd {
             objective: self.objective.clone(),
             momentum: self.momentum.map(|decay| (decay, vec![T::zero(); site.x0.len()])),
             average: Average::new(self.draws),
+            best: every_step.then(|| BestIterate::new(self.draws, site.x)),
             x0: site.x0,
             taken: 0,
         })
@@ -287,12 +293,23 @@ struct PgdWalk<T> {
     /// Decay and direction.
     momentum: Option<(f64, Vec<T>)>,
     average: Average<T>,
+    /// Where every step is taken: what is proposed in the end.
+    best: Option<BestIterate<T>>,
     x0: Arc<[T]>,
     taken: u32,
 }
 
 impl<T: Real> Walk<T> for PgdWalk<T> {
-    fn look(&mut self, _: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
+    fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
+        if let Some(best) = &mut self.best {
+            let loss = self.objective.ascend(logits, &self.goal, pulls.add());
+            let whole = best.add(x, self.taken, loss, misclassified(logits, self.label));
+            return match (self.taken == self.steps, whole) {
+                (false, _) => Turn::Pull,
+                (true, false) => Turn::Peek,
+                (true, true) => best.end(x),
+            };
+        }
         if !self.lockstep {
             if misclassified(logits, self.label) {
                 return Turn::broken(self.taken);

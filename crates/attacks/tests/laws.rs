@@ -123,7 +123,8 @@ fn run(
 ) -> Vec<Outcome> {
     let info = target.info();
     let key = Key::new(0, Purpose::AttackStart);
-    let open = Open { input: info.input, classes: info.classes, threat, key, lockstep: false, smallest };
+    let open =
+        Open { input: info.input, classes: info.classes, threat, key, lockstep: false, smallest, randomised: false };
     let logits = rows(&target.logits(x).unwrap()).unwrap();
     let clean: Vec<Clean> = (0..labels.len())
         .map(|i| Clean { index: i, id: i as u64, label: labels[i], logits: logits[i].clone() })
@@ -398,7 +399,7 @@ fn empty_slots_change_and_cost_nothing() {
     let pgd = attack(json!({ "name": "pgd", "steps": 3 }));
     let threat = ThreatModel::new(Norm::Linf, 1e-6);
     let key = Key::new(0, Purpose::AttackStart);
-    let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false };
+    let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false, randomised: false };
     let labels = clean_labels(&target, &x);
     let clean = Clean { index: 2, id: 2, label: labels[2], logits: vec![] };
     let job = Job { restart: 0, target: None };

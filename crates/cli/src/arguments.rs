@@ -243,7 +243,7 @@ pub(crate) struct Attack {
     /// Seed of the attack
     #[arg(long, default_value = "0")]
     pub(crate) seed: u64,
-    /// Forwards that every proposal is judged on, for randomised models: the first decides, the others give a rate
+    /// Forwards that every proposal is judged on, for randomised models (docs/flags.md): the first decides, all give a rate
     #[arg(long, value_name = "R", default_value = "1")]
     pub(crate) draws: NonZeroU32,
     /// Examples in flight at a time: speed and memory, no result depends on it

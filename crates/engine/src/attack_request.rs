@@ -207,7 +207,10 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let part = Part { row: "checkpoint", seed: request.seed, attack: Some(&entry.label) };
     let begun = Instant::now();
     let mut cost = Cost::default();
-    let clean = evaluator.clean(&mut cost)?;
+    let mut clean = evaluator.classify(&mut cost)?;
+    let classified = begun.elapsed();
+    clean.randomised = evaluator.randomised(&clean)?;
+    let begun = Instant::now();
     let (journal, done) = match &request.journal {
         None => (None, Done::new()),
         Some(path) => {
@@ -233,7 +236,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let kept = request.keep.then(|| vec![BTreeMap::new(); entry.eps.len()]);
     let mut keeper = Keeper { inner: Progress::new(events, part, &entry, journal), kept };
     let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &done, &mut keeper)?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = (classified + begun.elapsed()).as_secs_f64();
     let mut adversarial = match keeper.kept {
         None => Vec::new(),
         Some(kept) => {
@@ -246,7 +249,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         kept.eight_bit(&examples, &target, &ThreatModel::new(request.norm, kept.eps.value()))?;
     }
     let mut raised = evaluator.probe(&clean, context.registry)?;
-    raised.extend(flags::raise(&clean.verdicts, &attacked));
+    raised.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
     raised.extend(flags::draws(&attacked, request.draws));
     let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
     let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);

@@ -34,6 +34,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) smallest: bool,
     /// Forwards that a proposal is judged on.
     pub(crate) draws: u32,
+    /// The model answers differently from draw to draw.
+    pub(crate) randomised: bool,
     pub(crate) width: usize,
     pub(crate) interrupt: &'a AtomicBool,
 }
@@ -50,9 +52,23 @@ struct Runner {
     blind: u32,
     /// The job that came closest so far, for examples that withstand them all.
     closest: Option<(Judgement, u32)>,
-    /// With `smallest`: the broken job of least size.
-    least: Option<(Judgement, Outcome, usize)>,
+    /// The best job so far and its stage, where the first that breaks is not the end: with `smallest` the broken one of
+    /// least size, with several draws the one that fools most of them.
+    best: Option<(Judgement, Outcome, usize)>,
 }
+
+/// What comes after a judged job.
+enum After {
+    /// The next one.
+    Next,
+    /// The verdict, the stage that broke the example and the proposal.
+    End(End),
+    /// The proposal of several jobs that fooled most draws, and its stage, to be judged anew: the draws that chose it
+    /// flatter it.
+    Anew(Outcome, usize),
+}
+
+type End = (Verdict, usize, Option<Tensor>);
 
 impl Drive<'_> {
     /// Runs until every listed example has a verdict; `found` takes each as it is given, with the example's index.
@@ -84,6 +100,7 @@ impl Drive<'_> {
             key: stage.key,
             lockstep: stage.surrogate.is_some(),
             smallest: self.smallest,
+            randomised: self.randomised || self.draws > 1,
         }
     }
 
@@ -114,7 +131,7 @@ impl Drive<'_> {
             backwards: 0,
             blind: 0,
             closest: None,
-            least: None,
+            best: None,
         })
     }
 
@@ -179,75 +196,109 @@ impl Drive<'_> {
             if outcomes.is_empty() {
                 continue;
             }
-            let names: Vec<&str> = outcomes
-                .iter()
-                .map(|o| runners[o.index].as_ref().map_or("", |r| self.stages[r.jobs[r.next].0].attack.name()))
-                .collect();
-            let judged =
-                referee::judge(self.target, self.examples, (&self.threat, self.draws), &names, &outcomes, cost)?;
-            let mut verdicts = Vec::new();
+            let stages: Vec<usize> =
+                outcomes.iter().map(|o| runners[o.index].as_ref().map_or(0, |r| r.jobs[r.next].0)).collect();
+            let judged = self.judge(&outcomes, &stages, cost)?;
+            let (mut ends, mut anew) = (Vec::new(), Vec::new());
             for (outcome, judgement) in outcomes.into_iter().zip(judged) {
                 let index = outcome.index;
                 let Some(runner) = &mut runners[index] else { continue };
-                let ensemble = self.stages.len() > 1;
-                match runner.judged(outcome, judgement, self.smallest) {
-                    Some((mut verdict, stage, proposal)) => {
-                        if ensemble && verdict.fate == Fate::Broken {
-                            verdict.broken_by = self.stages[stage].attack.name().to_string();
-                        }
-                        verdicts.push((index, verdict, proposal));
-                    }
-                    None if group.contains(&runner.jobs[runner.next].0) => queue.push_back(index),
-                    None => later.push(index),
+                match runner.judged(outcome, judgement, self) {
+                    After::End(end) => ends.push((index, end)),
+                    After::Anew(outcome, stage) => anew.push((outcome, stage)),
+                    After::Next if group.contains(&runner.jobs[runner.next].0) => queue.push_back(index),
+                    After::Next => later.push(index),
                 }
             }
+            if !anew.is_empty() {
+                let (outcomes, stages): (Vec<Outcome>, Vec<usize>) = anew.into_iter().unzip();
+                let judged = self.judge(&outcomes, &stages, cost)?;
+                for ((outcome, stage), judgement) in outcomes.into_iter().zip(stages).zip(judged) {
+                    let index = outcome.index;
+                    ends.extend(runners[index].as_ref().map(|r| (index, r.end(judgement, outcome, stage))));
+                }
+            }
+            let verdict = |(index, (mut verdict, stage, proposal)): (usize, End)| {
+                if self.stages.len() > 1 && verdict.fate == Fate::Broken {
+                    verdict.broken_by = self.stages[stage].attack.name().to_string();
+                }
+                (index, verdict, proposal)
+            };
+            let verdicts: Vec<_> = ends.into_iter().map(verdict).collect();
             if !verdicts.is_empty() {
                 found(&verdicts)?;
             }
         }
     }
+
+    fn judge(&self, outcomes: &[Outcome], stages: &[usize], cost: &mut Cost) -> Result<Vec<Judgement>> {
+        let names: Vec<&str> = stages.iter().map(|at| self.stages[*at].attack.name()).collect();
+        referee::judge(self.target, self.examples, (&self.threat, self.draws), &names, outcomes, cost)
+    }
 }
 
 impl Runner {
-    /// Takes a judged job into account: the example's verdict, the stage that broke it and the proposal, or `None` if
-    /// its next job has to run.
-    fn judged(
-        &mut self,
-        outcome: Outcome,
-        judgement: Judgement,
-        smallest: bool,
-    ) -> Option<(Verdict, usize, Option<Tensor>)> {
+    /// Takes a judged job into account.
+    fn judged(&mut self, outcome: Outcome, judgement: Judgement, drive: &Drive<'_>) -> After {
         self.forwards += outcome.forwards;
         self.backwards += outcome.backwards;
         self.blind += outcome.blind;
-        let stage = self.jobs[self.next].0;
+        let (stage, steps) = (self.jobs[self.next].0, outcome.steps);
         self.next += 1;
         let last = self.next == self.jobs.len();
-        if judgement.broken && !smallest {
-            let verdict = self.verdict(Fate::Broken, outcome.job.restart, outcome.steps, judgement);
-            return Some((verdict, stage, Some(outcome.x_adv)));
+        if let Some(fooled) = judgement.fooled.filter(|_| !drive.smallest) {
+            return self.over_draws((judgement, outcome, stage), last || fooled == drive.draws);
+        }
+        if judgement.broken && !drive.smallest {
+            return After::End(self.end(judgement, outcome, stage));
         }
         if judgement.broken {
-            if self.least.as_ref().is_none_or(|(least, ..)| judgement.size < least.size) {
-                self.least = Some((judgement, outcome, stage));
+            if self.best.as_ref().is_none_or(|(least, ..)| judgement.size < least.size) {
+                self.best = Some((judgement, outcome, stage));
             }
         } else {
             // The smallest margin stays; a NaN stays too, so that it is seen.
             let closest = match self.closest {
                 Some(old) if old.0.margin.is_nan() || judgement.margin >= old.0.margin => old,
-                _ => (judgement, outcome.steps),
+                _ => (judgement, steps),
             };
             self.closest = Some(closest);
         }
         if !last {
-            return None;
+            return After::Next;
         }
-        if let Some((judgement, outcome, stage)) = self.least.take() {
-            let verdict = self.verdict(Fate::Broken, outcome.job.restart, outcome.steps, judgement);
-            return Some((verdict, stage, Some(outcome.x_adv)));
+        if let Some((judgement, outcome, stage)) = self.best.take() {
+            return After::End(self.end(judgement, outcome, stage));
         }
-        let (judgement, steps) = self.closest?;
-        Some((self.verdict(Fate::Robust, 0, steps, judgement), stage, None))
+        let (judgement, steps) = self.closest.unwrap_or((judgement, steps));
+        After::End((self.verdict(Fate::Robust, 0, steps, judgement), stage, None))
+    }
+
+    /// The same where several draws judge: the proposal that fools most of them stays, of equal ones that of the smaller
+    /// margin in the first.
+    fn over_draws(&mut self, job: (Judgement, Outcome, usize), end: bool) -> After {
+        let first = self.best.is_none();
+        let new = job.0;
+        let better = |old: &Judgement| new.fooled > old.fooled || (new.fooled == old.fooled && new.margin < old.margin);
+        if self.best.as_ref().is_none_or(|(old, ..)| better(old)) {
+            self.best = Some(job);
+        }
+        match self.best.take_if(|_| end) {
+            None => After::Next,
+            Some((judgement, outcome, stage)) if first => After::End(self.end(judgement, outcome, stage)),
+            Some((_, outcome, stage)) => After::Anew(outcome, stage),
+        }
+    }
+
+    /// The verdict on an example by the proposal that decides it.
+    fn end(&self, judgement: Judgement, outcome: Outcome, stage: usize) -> End {
+        let steps = outcome.steps;
+        if judgement.broken {
+            let verdict = self.verdict(Fate::Broken, outcome.job.restart, steps, judgement);
+            (verdict, stage, Some(outcome.x_adv))
+        } else {
+            (self.verdict(Fate::Robust, 0, steps, judgement), stage, None)
+        }
     }
 
     fn verdict(&self, fate: Fate, restart: u32, steps: u32, judgement: Judgement) -> Verdict {

@@ -31,6 +31,9 @@ pub struct CleanPass {
     pub verdicts: Vec<CleanVerdict>,
     /// Logits, in the same order.
     pub logits: Vec<Vec<f64>>,
+    /// The flag `randomised-model`, where images were answered in another way when asked again. Attacks go by it, so it is
+    /// settled before the first.
+    pub randomised: Option<Flag>,
 }
 
 impl CleanPass {
@@ -62,7 +65,8 @@ pub struct Evaluator<'a> {
     /// An example broken at a smaller ε counts as broken at the larger ones.
     pub carry: bool,
     /// Forwards that a proposal is judged on, at least 1. The first decides; a randomised model answers differently in
-    /// each, and [`Verdict::fooled`] counts those that misclassify.
+    /// each, and [`Verdict::fooled`] counts those that misclassify. With several, an example's jobs go on until a proposal
+    /// fools all draws; else the one that fools most is judged anew.
     pub draws: u32,
     /// The model that transferred examples are crafted on.
     pub surrogate: Option<&'a dyn Target>,
@@ -95,11 +99,18 @@ impl<'a> Evaluator<'a> {
         Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, draws: 1, surrogate: None, interrupt }
     }
 
-    /// Classifies every example.
+    /// Classifies every example, and asks about some once more (not counted): is the model randomised?
     ///
     /// # Errors
     /// A forward that fails; an example of another shape or a label the model has no class for; an interruption.
     pub fn clean(&self, cost: &mut Cost) -> Result<CleanPass> {
+        let mut pass = self.classify(cost)?;
+        pass.randomised = self.randomised(&pass)?;
+        Ok(pass)
+    }
+
+    /// Classifies every example, of a model that is taken not to be randomised.
+    pub(crate) fn classify(&self, cost: &mut Cost) -> Result<CleanPass> {
         let info = self.target.info();
         let (n, c, h, w) = self.examples.pixels().dims4()?;
         if (c, h, w) != info.input {
@@ -130,7 +141,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         cost.forwards += n as u64;
-        Ok(CleanPass { verdicts, logits })
+        Ok(CleanPass { verdicts, logits, randomised: None })
     }
 
     /// Runs one attack at every ε, upward, on the examples that are classified correctly; one [`Attacked`] per ε, in
@@ -184,7 +195,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
             watch.started(k, pending.len(), correct.len(), &verdicts);
-            let drive = self.drive(attack, entry.norm, entry.eps[k].value(), false);
+            let drive = self.drive(attack, clean, (entry.norm, entry.eps[k].value()), false);
             drive.run(&pending, cost, &mut |found| {
                 for (index, verdict, _) in found {
                     verdicts[*index] = verdict.clone();
@@ -220,7 +231,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         watch.started(0, pending.len(), correct.len(), &verdicts);
-        let drive = self.drive(attack, entry.norm, f64::INFINITY, true);
+        let drive = self.drive(attack, clean, (entry.norm, f64::INFINITY), true);
         drive.run(&pending, cost, &mut |found| {
             for (index, verdict, _) in found {
                 verdicts[*index] = verdict.clone();
@@ -247,7 +258,13 @@ impl<'a> Evaluator<'a> {
         Ok(cells(entry, by_eps))
     }
 
-    fn drive(&self, attack: &Arc<dyn Attack>, norm: Norm, eps: f64, smallest: bool) -> Drive<'_> {
+    fn drive(
+        &self,
+        attack: &Arc<dyn Attack>,
+        clean: &CleanPass,
+        (norm, eps): (Norm, f64),
+        smallest: bool,
+    ) -> Drive<'_> {
         let root = Key::new(self.attack_seed, Purpose::AttackStart);
         let mut attacks = attack.stages(norm);
         if attacks.is_empty() {
@@ -265,6 +282,7 @@ impl<'a> Evaluator<'a> {
             threat: ThreatModel::new(norm, eps),
             smallest,
             draws: self.draws,
+            randomised: clean.randomised.is_some(),
             width: self.width,
             interrupt: self.interrupt,
         }
@@ -333,7 +351,7 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
         attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
     }
     let mut flags = evaluator.probe(&clean, registry)?;
-    flags.extend(flags::raise(&clean.verdicts, &attacked));
+    flags.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
     flags.extend(flags::draws(&attacked, evaluator.draws));
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
 }

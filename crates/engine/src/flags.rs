@@ -29,13 +29,13 @@ pub(crate) fn flag(name: &str, detail: String) -> Flag {
 }
 
 /// Looks at one model's results under all attacks: signs of masked gradients and of attacks that were not finished
-/// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite.
-pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked]) -> Vec<Flag> {
+/// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag.
+pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
     stronger(attacked, &mut raised);
     for cell in attacked {
         raised.extend(blind(cell));
-        raised.extend(late(cell));
+        raised.extend(late(cell, randomised));
         raised.extend(square_helps(cell));
         raised.extend(rounding(cell));
     }
@@ -143,9 +143,10 @@ fn blind(cell: &Attacked) -> Option<Flag> {
 }
 
 /// The attack was still winning when it ended.
-fn late(cell: &Attacked) -> Vec<Flag> {
+fn late(cell: &Attacked, randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
-    if !GRADIENT.contains(&registered(cell)) {
+    // Which of several restarts fools most draws is luck.
+    if !GRADIENT.contains(&registered(cell)) || randomised {
         return raised;
     }
     let number = |name: &str| cell.parameters["args"][name].as_u64().unwrap_or(1) as u32;
@@ -164,7 +165,9 @@ fn late(cell: &Attacked) -> Vec<Flag> {
             ),
         ));
     }
-    let tenth = share(cell, |v| broken(v) && steps >= 10 && v.steps * 10 > steps * 9);
+    // Where every step is taken, it is at the end that the loss is highest.
+    let every_step = number("draws") > 1 || cell.verdicts.iter().any(|v| v.fooled.is_some());
+    let tenth = share(cell, |v| broken(v) && !every_step && steps >= 10 && v.steps * 10 > steps * 9);
     if tenth > LATE {
         raised.push(flag(
             "steps-still-gain",
@@ -330,7 +333,7 @@ mod tests {
     fn names(attacked: &[Attacked]) -> Vec<String> {
         let clean: Vec<CleanVerdict> =
             (0..100).map(|id| CleanVerdict { id, label: 0, predicted: 0, margin: 1.0 }).collect();
-        raise(&clean, attacked).into_iter().map(|f| f.name).collect()
+        raise(&clean, attacked, false).into_iter().map(|f| f.name).collect()
     }
     fn changed(mut cell: Attacked, change: impl Fn(&mut Verdict)) -> Attacked {
         cell.verdicts.iter_mut().for_each(change);
@@ -366,9 +369,18 @@ mod tests {
     #[test]
     fn attacks_that_were_not_finished_are_named() {
         let restart = changed(cell("pgd", 50, "0.1"), |v| v.restart = u32::from(v.id >= 98));
-        assert_eq!(names(&[restart]), ["restarts-still-gain"]);
+        assert_eq!(names(std::slice::from_ref(&restart)), ["restarts-still-gain"]);
         let steps = changed(cell("pgd", 50, "0.1"), |v| v.steps = if v.id >= 98 { 37 } else { 36 });
-        assert_eq!(names(&[steps]), ["steps-still-gain"]);
+        assert_eq!(names(std::slice::from_ref(&steps)), ["steps-still-gain"]);
+        // Every step is taken, and the last restart may be the luckiest: neither says that more would break more.
+        let draws = |mut cell: Attacked| {
+            cell.parameters["args"]["draws"] = 20.into();
+            cell
+        };
+        let (steps, restart) = ([draws(steps.clone()), changed(steps, |v| v.fooled = Some(9))], restart);
+        assert_eq!(names(&steps), none());
+        assert_eq!(names(&[draws(restart.clone())]), ["restarts-still-gain"]);
+        assert!(raise(&[], &[restart], true).is_empty());
         let mut longer = cell("pgd", 48, "0.1");
         longer.attack = "pgd-long".into();
         longer.parameters["args"]["steps"] = 160.into();

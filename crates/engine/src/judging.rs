@@ -5,6 +5,7 @@ use crate::desk::{Attempt, Desk, of_all};
 use crate::evaluator::{CleanPass, Cost, Evaluator};
 use crate::event::{Event, Part};
 use crate::journal::Journal;
+use crate::probes::RANDOMISED;
 use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
@@ -150,7 +151,8 @@ impl<'a> Desk<'a> {
             }
         }
         record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
-        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked));
+        let randomised = record.result.flags.iter().any(|f| f.name == RANDOMISED);
+        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked, randomised));
         record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));

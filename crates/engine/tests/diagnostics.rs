@@ -119,7 +119,8 @@ fn several_draws_of_a_model_that_is_not_random_say_the_same() {
                 _ => Some(3),
             };
             assert_eq!((v.fooled, w.fooled), (all, None));
-            assert_eq!(gauntlet_core::Verdict { fooled: None, ..v.clone() }, *w);
+            // With several draws every step is taken, so what breaks an example may be found later, and not by the same restart.
+            assert_eq!((v.id, v.fate), (w.id, w.fate));
         }
     }
     assert!(records[0].result.flags.iter().all(|f| f.name != "draws-differ"));

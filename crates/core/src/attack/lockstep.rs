@@ -24,7 +24,7 @@ pub fn lockstep(
 ) -> Result<Tensor> {
     let (_, c, h, w) = x.dims4()?;
     let classes = target.info().classes;
-    let open = Open { input: (c, h, w), classes, threat, key, lockstep: true, smallest: false };
+    let open = Open { input: (c, h, w), classes, threat, key, lockstep: true, smallest: false, randomised: false };
     attack.fits(&open)?;
     let here = x.to_device(&Device::Cpu)?;
     let last = match x.dtype() {

@@ -81,6 +81,9 @@ pub struct Open {
     pub lockstep: bool,
     /// The smallest perturbation is wanted, whatever its size; else any inside the budget ends a job.
     pub smallest: bool,
+    /// Answers differ from draw to draw, or proposals are judged on several draws: a single misclassified draw is luck, so
+    /// walks along the gradient take every step and choose what they propose at the end.
+    pub randomised: bool,
 }
 
 /// How a job ended.
