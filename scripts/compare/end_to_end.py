@@ -60,7 +60,7 @@ CHECKPOINTS = {
 CASES = {
     "mnist-l2": {"checkpoint": "mnist-l2", "norm": "l2", "eps": "1.5"},
     "mnist-l1": {"checkpoint": "mnist-l2", "norm": "l1", "eps": "10"},
-    "cifar10-batch-norm": {"checkpoint": "cifar10", "norm": "linf", "eps": "8/255"},
+    "cifar10-batch-norm": {"checkpoint": "cifar10", "norm": "linf", "eps": "4/255"},
     "mnist-noisy": {"checkpoint": "mnist-linf", "norm": "linf", "eps": "0.2", "noise": "0.25", "draws": 50},
 }
 LETTERS = {"wrong": "w", "robust": "r", "broken": "b", "carried": "b"}
@@ -283,7 +283,8 @@ class Comparison:
         own = {"official": {"versions": peers.versions()},
                "gauntlet": {"binary": sha256(program), "attack": self.attack(case)}}
         for seed in SEEDS[version]:
-            for side, run in (("official", self.theirs), ("gauntlet", self.ours)):
+            for side in self.options.sides:
+                run = {"official": self.theirs, "gauntlet": self.ours}[side]
                 path = self.folder / "results" / f"{key}_{side}_{seed}.json"
                 setting = both | own[side]
                 if path.exists() and not self.options.fresh and json.loads(path.read_text())["setting"] == setting:
@@ -333,6 +334,8 @@ class First:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="only these cases")
+    parser.add_argument("--sides", nargs="+", choices=end_to_end_tables.SIDES, default=end_to_end_tables.SIDES,
+                        help="run only this side (default: both, taking turns)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data-dir", type=Path, help="folder with the parquet files of MNIST and CIFAR-10 as on the hub; "
                         "without it, the hub's cache, which gauntlet fills when it trains")
