@@ -35,10 +35,9 @@ def versions():
     return {"torch": torch.__version__, **{name: version(package) for name, package in PACKAGES.items()}}
 
 
-def images(data, take, data_dir, split="test"):
-    """The first `take` rows of a split (None: all), in file order: pixels byte/255 in f32, and labels."""
+def rows(data, split, data_dir):
+    """A split as its parquet file has it, after a look at the file's sha256; and the names of its two columns."""
     import pyarrow.parquet
-    from PIL import Image
 
     manifest = tomllib.loads((ROOT / "datasets" / f"{data}.toml").read_text())
     hub, (file,) = manifest["source"]["hub"], manifest[split]["files"]
@@ -54,10 +53,23 @@ def images(data, take, data_dir, split="test"):
         sys.exit(f"no {name} at any of {', '.join(map(str, places))}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
         sys.exit(f"{path} is not the file that datasets/{data}.toml names")
-    table = pyarrow.parquet.read_table(path).slice(0, take)
-    pixels = [numpy.asarray(Image.open(io.BytesIO(i["bytes"]))) for i in table[hub["image"]].to_pylist()]
-    x = torch.from_numpy(numpy.stack(pixels).astype(numpy.float32) / numpy.float32(255)).unsqueeze(1)
-    return x, torch.tensor(table[hub["label"]].to_pylist())
+    return pyarrow.parquet.read_table(path), hub["image"], hub["label"]
+
+
+def decoded(table, image, label):
+    """Pixels byte/255 in f32, channels first, and labels."""
+    from PIL import Image
+
+    pixels = numpy.stack([numpy.asarray(Image.open(io.BytesIO(i["bytes"]))) for i in table[image].to_pylist()])
+    x = torch.from_numpy(pixels.astype(numpy.float32) / numpy.float32(255))
+    x = x.unsqueeze(1) if x.dim() == 3 else x.permute(0, 3, 1, 2).contiguous()
+    return x, torch.tensor(table[label].to_pylist())
+
+
+def images(data, take, data_dir, split="test"):
+    """The first `take` rows of a split (None: all), in file order: pixels byte/255 in f32, and labels."""
+    table, image, label = rows(data, split, data_dir)
+    return decoded(table.slice(0, take), image, label)
 
 
 def load(model, checkpoint):
@@ -118,17 +130,24 @@ def prepare(one, net, eps, seed):
 
 def official(net, eps, seed, attack, steps=100, queries=5000):
     """AutoAttack `standard`, or one of its attacks alone on all correctly classified images."""
-    import pyautoattack
-
-    ensemble = pyautoattack.AutoAttack(net, norm="Linf", eps=eps, version="standard", seed=seed, device="cpu")
+    ensemble = autoattack(net, "linf", eps, seed, "standard", steps, queries)
     if attack != "standard":
         ensemble.attacks_to_run = [attack]
+    return lambda x, y: ensemble.run_standard_evaluation(x, y, batch_size=BATCH)[0]
+
+
+def autoattack(net, norm, eps, seed, version, steps=100, queries=5000):
+    """The official ensemble, as its version sets it, but for the steps and queries of a smoke run."""
+    import pyautoattack
+
+    name = {"linf": "Linf", "l2": "L2", "l1": "L1"}[norm]
+    ensemble = pyautoattack.AutoAttack(net, norm=name, eps=eps, version=version, seed=seed, device="cpu")
     ensemble.apgd.n_iter = ensemble.apgd_targeted.n_iter = ensemble.fab.n_iter = steps
     ensemble.square.n_queries = queries
     for one in (ensemble.apgd, ensemble.apgd_targeted):  # windows that follow from the number of steps
         one.n_iter_2, one.n_iter_min = max(int(0.22 * steps), 1), max(int(0.06 * steps), 1)
-        one.size_decr = max(int(0.03 * steps), 1)
-    return lambda x, y: ensemble.run_standard_evaluation(x, y, batch_size=BATCH)[0]
+        one.n_iter_orig, one.size_decr = steps, max(int(0.03 * steps), 1)
+    return ensemble
 
 
 def warm(net, x):
@@ -144,7 +163,7 @@ def classes(net, x):
 
 def lengths(delta, norm):
     flat = delta.double().flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1, p={"l2": 2, "l1": 1}[norm])
 
 
 def judge(net, x, y, adversarial, norm, eps):

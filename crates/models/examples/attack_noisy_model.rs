@@ -4,8 +4,8 @@
 //! cargo run --release --example attack_noisy_model -- '{ "weights": "fgsm.pt", "sd": 0.25, "take": 100, "eps": "0.2",
 //!     "draws": 50, "attack": { "name": "autoattack", "version": "rand" } }'
 //! ```
-//! prints one JSON object. Also: `model` (`{ "name": "lenet-small" }`), `data` (`"mnist"`), `norm` (`"linf"`), `seed` of the attack
-//! (0), `noise_seed` (0), and `width`, examples in flight (256; the noise of an example depends on it). An attack
+//! prints one JSON object. Also: `model` (`{ "name": "lenet-small" }`), `data` (`"mnist"`), `data_dir`, `norm` (`"linf"`), `seed` of the
+//! attack (0), `noise_seed` (0), and `width`, examples in flight (256; the noise of an example depends on it). An attack
 //! `{ "name": "transfer", "surrogate": "itself", "attack": ... }` is crafted on the model itself, every step taken.
 
 use candle_core::{DType, Device, Tensor};
@@ -28,6 +28,8 @@ struct Request {
     model: Map<String, Value>,
     weights: PathBuf,
     data: String,
+    /// Folder with the data set's files, as for `gauntlet --data-dir`.
+    data_dir: Option<PathBuf>,
     /// The first images of the test split.
     take: usize,
     /// Standard deviation σ of the noise, in pixels of [0, 1].
@@ -49,6 +51,7 @@ impl Default for Request {
             model: named("lenet-small"),
             weights: PathBuf::new(),
             data: "mnist".into(),
+            data_dir: None,
             take: 100,
             sd: 0.25,
             norm: gauntlet_core::Norm::Linf,
@@ -109,7 +112,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: request.noise_seed,
         asked: AtomicU64::new(0),
     };
-    let data = load(&manifest, &LoadOptions::default())?;
+    let data = load(&manifest, &LoadOptions { data_dir: request.data_dir, ..LoadOptions::default() })?;
     let first: Vec<usize> = (0..request.take.min(data.test.len())).collect();
     let examples = Examples::of_split(&data.test, &first, DType::F32)?;
     // What noise alone does: the mean over draws of the accuracy on the clean images.
