@@ -29,7 +29,7 @@ fn a_batch_of_tensor_operations_ends_where_the_walks_end() {
         (json!({ "name": "pgd", "steps": 4, "alpha": "0.03" }), Norm::Linf, 0.1),
         (json!({ "name": "pgd", "steps": 3, "alpha": "0.3" }), Norm::L2, 0.7),
         (json!({ "name": "pgd", "steps": 3, "random_start": "0.001", "objective": "kl" }), Norm::Linf, 0.1),
-        (json!({ "name": "bim", "steps": 3 }), Norm::L1, 4.0),
+        (json!({ "name": "bim", "steps": 3 }), Norm::L2, 4.0),
         (json!({ "name": "fgsm" }), Norm::Linf, 0.2),
     ];
     for (given, norm, eps) in cases {
@@ -53,5 +53,11 @@ fn a_batch_of_tensor_operations_ends_where_the_walks_end() {
     ] {
         let (attack, _) = registry.attack(&table(given.clone())).unwrap();
         assert_eq!(attack.ascent(&ThreatModel::new(Norm::Linf, 0.1)), None, "{given}");
+    }
+    // A step in L1 looks at the room of single pixels.
+    for name in ["fgsm", "bim", "pgd"] {
+        let (attack, _) = registry.attack(&table(json!({ "name": name }))).unwrap();
+        assert_eq!(attack.ascent(&ThreatModel::new(Norm::L1, 4.0)), None, "{name}");
+        assert!(attack.ascent(&ThreatModel::new(Norm::L2, 4.0)).is_some(), "{name}");
     }
 }

@@ -468,12 +468,17 @@ fn ddn() {
 
 #[test]
 fn fmn() {
+    // Without a step size, in L2: relative to the linearised distance, else adversarial-library's.
+    let given = |want: &Value, alpha| (want["factor"].is_null()).then_some(alpha);
     let fmn = |want: &Value| Fmn {
         steps: count(&want["steps"]) as u32,
-        alpha: 1.0,
-        alpha_last: 0.01,
+        alpha: given(want, 1.0),
+        alpha_last: given(want, 0.01),
         gamma: 0.05,
         gamma_last: 0.001,
     };
-    steps("fmn", |want| Box::new(fmn(want)));
+    steps("fmn", |want| {
+        assert!(want["factor"].as_f64().is_none_or(|f| f == Fmn::FIRST_STEP), "the traces are of another first step");
+        Box::new(fmn(want))
+    });
 }

@@ -258,7 +258,9 @@ fn pgd_iterates() {
         let target = Frozen::new(network.clone(), weights(&*network, &case, DType::F64).constants());
         let threat = ThreatModel::new(norm, want["eps"].as_f64().unwrap());
         let alpha = vec![want["alpha"].as_f64().unwrap(); n];
-        let x0 = tensor(&format!("{case}/x"), &[n, 1, 28, 28], 0.0, 1.0);
+        // In L1 with pixels on the bounds: those that have no room there must not take part in a step.
+        let (low, high) = if norm == Norm::L1 { (-0.4, 1.4) } else { (0.0, 1.0) };
+        let x0 = tensor(&format!("{case}/x"), &[n, 1, 28, 28], low, high).clamp(0.0, 1.0).unwrap();
         let labels: Vec<u32> = labels(n).to_vec1().unwrap();
         let ce = Ce { targeted: false };
         let mut x = x0.clone();

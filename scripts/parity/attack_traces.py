@@ -31,6 +31,8 @@ from pyautoattack.fab_pt import FABAttack_PT
 from pyautoattack.square import SquareAttack
 
 SEED = 7
+# Of fmn.rs.
+FACTOR = 0.05
 ORDER = {"Linf": math.inf, "L2": 2, "L1": 1}
 SMALL, GREY, COLOUR = (1, 6, 6), (1, 28, 28), (3, 15, 15)
 
@@ -436,6 +438,24 @@ def fmn_case(case, model, norm, steps, n=4, gain=4.0):
     return setup.header | {"norm": norm.lower(), "steps": steps, "examples": examples}
 
 
+def fmn_relative(case, model, steps, factor, n=3, gain=4.0):
+    """FMN in L2 whose step sizes begin at a multiple of |f|/‖∇f‖₂ at the image, f = z_y − max z_k; images one by one."""
+    setup = Setup(case, model, n, gain)
+    x = setup.x.clone().requires_grad_(True)
+    z = setup.net(x)
+    rivals = z.scatter(1, setup.y[:, None], -math.inf).amax(1)
+    (gradient,) = torch.autograd.grad((z.gather(1, setup.y[:, None])[:, 0] - rivals).sum(), x)
+    margin = (z.gather(1, setup.y[:, None])[:, 0] - rivals).detach()
+    alphas = factor * margin.abs() / gradient.flatten(1).norm(dim=1)
+    examples = []
+    for i in range(n):
+        one = types.SimpleNamespace(net=setup.net, n=1, wrong=lambda point, _, i=i: setup.wrong(point, i))
+        alpha = alphas[i].item()
+        run = lambda m: fmn(m, setup.x[i : i + 1], setup.y[i : i + 1], norm=2, steps=steps, α_init=alpha)
+        examples += steps_of(run, one)
+    return setup.header | {"norm": "l2", "steps": steps, "factor": factor, "examples": examples}
+
+
 def everything():
     grey, small = dict(model="lenet-small", gain=3.0), dict(model="mlp", gain=4.0)
     return {
@@ -496,6 +516,8 @@ def everything():
             "fmn": [
                 *(fmn_case(f"fmn/{norm}/a", norm=norm, steps=30, **small) for norm in ORDER),
                 *(fmn_case(f"fmn/{norm}/grey", norm=norm, steps=30, n=3, **grey) for norm in ORDER),
+                fmn_relative("fmn/relative/a", steps=30, factor=FACTOR, **small),
+                fmn_relative("fmn/relative/grey", steps=30, factor=FACTOR, **grey),
             ],
         },
     }

@@ -66,13 +66,32 @@ def model_case(model, activation, mode, n, shape):
     }
 
 
+def slide(x, x0, g, eps, alpha, sparsity=0.99):
+    """A step of SLIDE among the pixels with room in the box, then the nearest point of ball and box (Croce & Hein 2021)."""
+    room = torch.where(g > 0, 1 - x, x)
+    strength = torch.where(room > 1e-7, g.abs(), torch.zeros_like(g)).flatten(1)
+    k = max(1, round((1 - sparsity) * strength.shape[1]))
+    chosen = torch.zeros_like(strength).scatter_(1, strength.topk(k, dim=1).indices, 1.0).view_as(g)
+    v = x + alpha / k * chosen * g.sign() - x0
+    most = torch.where(v > 0, 1 - x0, x0)
+    low, high = torch.zeros(len(x), 1, 1, 1), v.abs().amax(dim=(1, 2, 3), keepdim=True)
+    moved = lambda threshold: torch.minimum((v.abs() - threshold).clamp(min=0), most)
+    size = lambda threshold: moved(threshold).sum(dim=(1, 2, 3), keepdim=True)
+    inside = size(low) <= eps
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = torch.where(size(middle) > eps, middle, low), torch.where(size(middle) > eps, high, middle)
+    return x0 + moved(torch.where(inside, torch.zeros_like(high), high)) * v.sign()
+
+
 def pgd_case(norm):
     """Five iterates of PGD on lenet-small from a hash-chosen start; every iterate of every example."""
     case = f"pgd-{norm}"
     net = networks.build("lenet-small", "relu")
     fill(net, case)
-    n, eps, alpha = 4, (0.1 if norm == "linf" else 1.5), (0.03 if norm == "linf" else 0.5)
-    x0 = tensor(f"{case}/x", (n, 1, 28, 28), 0, 1)
+    n, eps, alpha = 4, {"linf": 0.1, "l2": 1.5, "l1": 6.0}[norm], {"linf": 0.03, "l2": 0.5, "l1": 2.0}[norm]
+    bounds = (-0.4, 1.4) if norm == "l1" else (0, 1)
+    x0 = tensor(f"{case}/x", (n, 1, 28, 28), *bounds).clamp(0, 1)
     y = torch.tensor([(3 * i + 1) % 10 for i in range(n)])
     x, iterates = x0.clone(), []
     for _ in range(5):
@@ -80,7 +99,9 @@ def pgd_case(norm):
         loss = torch.nn.functional.cross_entropy(net(x), y, reduction="sum")
         (g,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
-            if norm == "linf":
+            if norm == "l1":
+                x = slide(x, x0, g, eps, alpha)
+            elif norm == "linf":
                 x = torch.clamp(x + alpha * g.sign(), x0 - eps, x0 + eps)
             else:
                 length = g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
@@ -152,7 +173,7 @@ def everything():
         optimiser_case("adamw", lambda p: adamw(p, lr=0.01, weight_decay=0.1)),
     ]
     files |= {f"{m}-{a}-{mode}.json": model_case(m, a, mode, n, s) for m, a, mode, n, s in models}
-    files["pgd.json"] = {"cases": [pgd_case("linf"), pgd_case("l2")]}
+    files["pgd.json"] = {"cases": [pgd_case(norm) for norm in ("linf", "l2", "l1")]}
     files["optimisers.json"] = {"cases": optimisers}
     return files
 

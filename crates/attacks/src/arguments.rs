@@ -1,8 +1,8 @@
 //! Parameters that several attacks share.
 
 use crate::StepSize;
-use gauntlet_core::attack::Job;
-use gauntlet_core::{Args, Clean, Error, Goal, Objective, ParamDoc, Registry, Result};
+use gauntlet_core::attack::{Job, Open};
+use gauntlet_core::{Args, Clean, Error, Goal, Norm, Objective, ParamDoc, Registry, Result};
 use std::sync::Arc;
 
 /// Targets of targeted attacks, as AutoAttack has them for ten classes and more.
@@ -35,6 +35,31 @@ pub(crate) const TARGETS: ParamDoc = ParamDoc {
     doc: "target classes of a targeted run: the runners-up of the clean image",
 };
 
+/// Of attacks that step along a gradient; `null`, so that it is no part of a key where it is not given.
+pub(crate) const RUNNERS_UP: ParamDoc = ParamDoc {
+    default: "null",
+    doc: "with a targeted objective: runners-up of the clean image that are tried, one after the other; without it 1, \
+          the class that the image is most easily mistaken for",
+    ..TARGETS
+};
+
+pub(crate) const SUCCESS: ParamDoc = ParamDoc {
+    name: "success",
+    kind: "one of any, target",
+    default: "null",
+    unit: "",
+    doc: "what counts as broken with a targeted objective: any misclassification (without it), or its target class alone",
+};
+
+pub(crate) const SPARSITY: ParamDoc = ParamDoc {
+    name: "sparsity",
+    kind: "float",
+    default: "null",
+    unit: "",
+    doc: "L1 only: share of the pixels that a step leaves alone; those with the largest slopes and room in the box share \
+          α; without it 0.99, as SLIDE",
+};
+
 pub(crate) const DRAWS: ParamDoc =
     ParamDoc { name: "draws", kind: "int", default: "20", unit: "", doc: "gradients averaged per step" };
 
@@ -49,6 +74,43 @@ pub(crate) fn length(args: &Args, name: &str) -> Result<StepSize> {
 /// The `objective` argument.
 pub(crate) fn objective(args: &Args, registry: &Registry) -> Result<Arc<dyn Objective>> {
     Ok(registry.objective(&args.table("objective")?)?.0)
+}
+
+/// The arguments `targets` and `success` of an attack with this objective: how many runners-up, and whether a target
+/// alone counts.
+pub(crate) fn aims(args: &Args, objective: &dyn Objective) -> Result<(usize, bool)> {
+    let targets = if args.has("targets") { args.usize("targets", 1)? } else { 1 };
+    let only = args.has("success") && args.choice("success", &["any", "target"])? == "target";
+    for (name, idle) in [("targets", args.has("targets")), ("success", only)] {
+        if idle && !objective.targeted() {
+            let why = format!("needs a targeted objective (ce-t, margin-t, dlr-t), {} has no target", objective.name());
+            return Err(Error::value(format!("{}.{name}", args.owner()), why));
+        }
+    }
+    Ok((targets, only))
+}
+
+/// The `sparsity` argument.
+pub(crate) fn sparsity(args: &Args) -> Result<Option<f64>> {
+    if !args.has("sparsity") {
+        return Ok(None);
+    }
+    let share = args.f64_from("sparsity", 0.0)?;
+    if share >= 1.0 {
+        return Err(Error::value(format!("{}.sparsity", args.owner()), format!("must be below 1, got {share}")));
+    }
+    Ok(Some(share))
+}
+
+/// A sparsity is for L1 alone.
+pub(crate) fn sparse_in_l1(attack: &str, sparsity: Option<f64>, open: &Open) -> Result<()> {
+    match (sparsity, open.threat.norm) {
+        (Some(_), norm) if norm != Norm::L1 => {
+            let why = format!("is for steps in l1, the norm is {norm}; leave it out");
+            Err(Error::value(format!("{attack}.sparsity"), why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the model has the classes that the objective needs.

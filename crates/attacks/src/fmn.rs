@@ -13,16 +13,19 @@ use std::sync::Arc;
 ///
 /// Pintor et al. 2021. In L2, Π is the projection onto the sphere, as in the code that its authors point to: a step that
 /// falls short of the radius is lengthened. With the ball of the paper's text a point that is not misclassified yet creeps
-/// towards the boundary from inside and many never reach it. Where the nearest boundary is closer than α (networks that
-/// are not robust), the box cuts most of a step off and runs may end short of it: choose a smaller α there.
+/// towards the boundary from inside and many never reach it.
+///
+/// α: adversarial-library's is 1.0 everywhere. In L2, where the boundary is that near (networks that are not robust), the
+/// box cuts most of such a step off and runs end short of it, so that accuracies are failures of the attack. The default
+/// there is 0.05 · |L|/‖∇L‖₂ at the image; docs/decisions/2026-11-audit.md says how the factor was chosen.
 #[derive(Debug, Clone)]
 pub struct Fmn {
     /// Steps.
     pub steps: u32,
-    /// First step size.
-    pub alpha: f64,
-    /// Last step size.
-    pub alpha_last: f64,
+    /// First step size; `None`: 1.0, in L2 [`Fmn::FIRST_STEP`] × the linearised distance to the boundary at the image.
+    pub alpha: Option<f64>,
+    /// Last step size; `None`: 0.01, a hundredth of the first in L2 without one.
+    pub alpha_last: Option<f64>,
     /// First relative change of the radius.
     pub gamma: f64,
     /// Last one.
@@ -37,8 +40,21 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     paper: "Pintor et al. 2021",
     params: &[
         ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "steps" },
-        ParamDoc { name: "alpha", kind: "float", default: "1.0", unit: "pixels", doc: "first step size" },
-        ParamDoc { name: "alpha_last", kind: "float", default: "0.01", unit: "pixels", doc: "last step size" },
+        ParamDoc {
+            name: "alpha",
+            kind: "float",
+            default: "null",
+            unit: "pixels",
+            doc: "first step size; without it 1.0, in L2 0.05 times the linearised distance to the boundary, which \
+                  differs from image to image; 1.0 is adversarial-library's in every norm",
+        },
+        ParamDoc {
+            name: "alpha_last",
+            kind: "float",
+            default: "null",
+            unit: "pixels",
+            doc: "last step size; without it 0.01, a hundredth of the first in L2 without `alpha`",
+        },
         ParamDoc {
             name: "gamma",
             kind: "float",
@@ -51,10 +67,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 4,
     origin: "built-in",
     build: |args, _| {
+        let given = |name| args.has(name).then(|| args.f64_from(name, 0.0)).transpose();
         Ok(Arc::new(Fmn {
             steps: args.usize("steps", 1)? as u32,
-            alpha: args.f64_from("alpha", 0.0)?,
-            alpha_last: args.f64_from("alpha_last", 0.0)?,
+            alpha: given("alpha")?,
+            alpha_last: given("alpha_last")?,
             gamma: args.f64_from("gamma", 0.0)?,
             gamma_last: args.f64_from("gamma_last", 0.0)?,
         }))
@@ -81,12 +98,24 @@ impl Attack for Fmn {
 }
 
 impl Fmn {
+    /// In L2 the first step, as a multiple of the linearised distance to the boundary at the image.
+    pub const FIRST_STEP: f64 = 0.05;
+
+    /// First and last step size, but where they follow the image.
+    fn alphas(&self, norm: Norm) -> Option<(f64, f64)> {
+        match self.alpha {
+            None if norm == Norm::L2 => None,
+            alpha => Some((alpha.unwrap_or(1.0), self.alpha_last.unwrap_or(0.01))),
+        }
+    }
+
     fn walk<T: Real>(&self, site: Site<'_, T>) -> Box<dyn Walk<T>> {
         Box::new(FmnWalk {
             fmn: self.clone(),
             threat: site.open.threat,
             most: farthest(site.open.threat.norm, &site.x0),
             radius: f64::INFINITY,
+            alphas: self.alphas(site.open.threat.norm),
             label: site.clean.label,
             loss: 0.0,
             fell: false,
@@ -101,6 +130,8 @@ struct FmnWalk<T> {
     threat: ThreatModel,
     most: f64,
     radius: f64,
+    /// First and last step size, once they are known.
+    alphas: Option<(f64, f64)>,
     label: u32,
     /// z_y − max_{j≠y} z_j at the point.
     loss: f64,
@@ -131,13 +162,21 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
 
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         let (g, i, n) = (gradients[0], self.taken, self.fmn.steps);
-        let alpha = cosine(self.fmn.alpha, self.fmn.alpha_last, i, n);
+        let slope = self.threat.norm.dual().row(g);
+        let linearised = self.loss.abs() / slope.max(f64::MIN_POSITIVE);
+        if self.alphas.is_none() && slope > 0.0 && slope.is_finite() {
+            // Beyond the farthest corner of the box a step has nothing to look for.
+            let first = Fmn::FIRST_STEP * linearised.min(self.most);
+            self.alphas = Some((first, self.fmn.alpha_last.unwrap_or(0.01 * first)));
+        }
+        let (first, last) = self.alphas.unwrap_or_default();
+        let alpha = cosine(first, last, i, n);
         let gamma = cosine(self.fmn.gamma, self.fmn.gamma_last, i, n);
         self.taken += 1;
         self.radius = match self.smallest.size() {
             Some(best) if self.fell => (self.radius * (1.0 - gamma)).min(best),
             Some(_) => self.radius * (1.0 + gamma),
-            None => self.smallest.distance(x) + self.loss.abs() / self.threat.norm.dual().row(g).max(f64::MIN_POSITIVE),
+            None => self.smallest.distance(x) + linearised,
         }
         .min(self.most);
         let size = Norm::L2.row(g);
@@ -187,6 +226,61 @@ impl<T: Real> Vectorised for Stretch<'_, T> {
     fn run(self) {
         for (x, c) in self.x.iter_mut().zip(self.x0) {
             *x = T::of(c.wide() + (x.wide() - c.wide()) * self.by);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gauntlet_core::{Key, Purpose};
+
+    /// f = z_y − z_k = 0.6 with ∇f = (3, 4): the boundary is 0.12 away, in L2.
+    #[test]
+    fn step_sizes_in_l2_follow_the_linearised_distance() {
+        let fmn = |alpha, alpha_last| Fmn { steps: 10, alpha, alpha_last, gamma: 0.05, gamma_last: 0.001 };
+        let alphas = |fmn: Fmn, norm: Norm, g: [f64; 2]| {
+            let open = Open {
+                input: (1, 1, 2),
+                classes: 2,
+                threat: ThreatModel::new(norm, f64::INFINITY),
+                key: Key::new(0, Purpose::AttackStart),
+                lockstep: false,
+                smallest: true,
+            };
+            let mut x = [0.5, 0.5];
+            let mut walk = FmnWalk {
+                alphas: fmn.alphas(norm),
+                fmn,
+                threat: open.threat,
+                most: farthest(norm, &x),
+                radius: f64::INFINITY,
+                label: 0,
+                loss: 0.6,
+                fell: false,
+                taken: 0,
+                smallest: Smallest::new(&open, Arc::from(x)),
+            };
+            walk.step(&mut x, &[&g]);
+            walk.alphas
+        };
+        let close = |got: Option<(f64, f64)>, want: (f64, f64)| {
+            let (first, last) = got.unwrap();
+            assert!((first - want.0).abs() < 1e-12 && (last - want.1).abs() < 1e-12, "{first} {last}: {want:?}");
+        };
+        let first = Fmn::FIRST_STEP * 0.12;
+        close(alphas(fmn(None, None), Norm::L2, [3.0, 4.0]), (first, 0.01 * first));
+        close(alphas(fmn(None, Some(1e-4)), Norm::L2, [3.0, 4.0]), (first, 1e-4));
+        // No farther than the farthest corner; without a slope it waits for one.
+        close(
+            alphas(fmn(None, None), Norm::L2, [3e-9, 4e-9]),
+            (Fmn::FIRST_STEP * 0.5f64.sqrt(), 0.01 * Fmn::FIRST_STEP * 0.5f64.sqrt()),
+        );
+        assert_eq!(alphas(fmn(None, None), Norm::L2, [0.0, 0.0]), None);
+        // As in adversarial-library: what is given, in L2; always in the other norms.
+        assert_eq!(alphas(fmn(Some(1.0), None), Norm::L2, [3.0, 4.0]), Some((1.0, 0.01)));
+        for norm in [Norm::Linf, Norm::L1] {
+            assert_eq!(alphas(fmn(None, None), norm, [3.0, 4.0]), Some((1.0, 0.01)));
         }
     }
 }

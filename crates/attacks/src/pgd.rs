@@ -1,12 +1,12 @@
 //! Projected gradient descent, and the walk that its relatives share.
 
 use crate::StepSize;
-use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, STEPS, TARGETS};
+use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, RUNNERS_UP, SPARSITY, STEPS, SUCCESS};
 use crate::best_iterate::BestIterate;
 use gauntlet_autograd::kernels::Real;
-use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, Error, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
 use std::sync::Arc;
 
 /// Where a run begins.
@@ -26,6 +26,10 @@ pub enum Start {
 ///
 /// On a randomised model, or with several draws, a misclassified draw is luck: every step is taken, and of the iterates that
 /// most draws misclassify (of all, if there is none) the one of the highest mean loss is proposed.
+///
+/// In L1 a step is SLIDE's (Tramèr & Boneh 2019): of the pixels with room in the box, the strongest 1 % share α; then the
+/// exact projection onto ball ∩ box. A targeted objective goes towards the runner-up of the clean image, or one after the
+/// other towards `targets` of them; unless `only_target`, any misclassification on the way counts.
 ///
 /// Madry et al. 2018. With one step, α = ε and no random start this is FGSM, bit for bit.
 pub struct Pgd {
@@ -47,6 +51,10 @@ pub struct Pgd {
     pub objective: Arc<dyn Objective>,
     /// Target classes per example, if the objective is targeted: the runners-up of the clean image.
     pub targets: usize,
+    /// Only the target class counts as broken, not every misclassification.
+    pub only_target: bool,
+    /// Share of the pixels that a step in L1 leaves alone; `None`: [`norm::SPARSITY`].
+    pub sparsity: Option<f64>,
 }
 
 pub(crate) const ALPHA: ParamDoc = ParamDoc {
@@ -70,9 +78,9 @@ pub(crate) const RANDOM_START: ParamDoc = ParamDoc {
 pub const SPEC: Spec<BuildAttack> = Spec {
     name: "pgd",
     summary: "projected gradient descent with random start and restarts",
-    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), any misclassified iterate counts",
+    formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), any misclassified iterate counts; s as fgsm's",
     paper: "Madry et al. 2018",
-    params: &[STEPS, ALPHA, RESTARTS, RANDOM_START, OBJECTIVE],
+    params: &[STEPS, ALPHA, RESTARTS, RANDOM_START, OBJECTIVE, RUNNERS_UP, SUCCESS, SPARSITY],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
@@ -88,6 +96,8 @@ pub const SPEC: Spec<BuildAttack> = Spec {
                 "more than one restart without a random start repeats the same run",
             ));
         }
+        let objective = arguments::objective(args, registry)?;
+        let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "pgd",
             steps: args.usize("steps", 1)? as u32,
@@ -96,8 +106,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
             start,
             momentum: None,
             draws: 1,
-            objective: arguments::objective(args, registry)?,
-            targets: arguments::MOST_TARGETS,
+            objective,
+            targets,
+            only_target,
+            sparsity: arguments::sparsity(args)?,
         }))
     },
 };
@@ -108,10 +120,12 @@ pub const BIM: Spec<BuildAttack> = Spec {
     summary: "basic iterative method: projected gradient descent from the clean image",
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(∇ₓℓ(x_t)))), x_0 = x",
     paper: "Kurakin, Goodfellow & Bengio 2017",
-    params: &[ParamDoc { default: "10", ..STEPS }, ALPHA, OBJECTIVE],
+    params: &[ParamDoc { default: "10", ..STEPS }, ALPHA, OBJECTIVE, RUNNERS_UP, SUCCESS, SPARSITY],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
+        let objective = arguments::objective(args, registry)?;
+        let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "bim",
             steps: args.usize("steps", 1)? as u32,
@@ -120,8 +134,10 @@ pub const BIM: Spec<BuildAttack> = Spec {
             start: Start::Clean,
             momentum: None,
             draws: 1,
-            objective: arguments::objective(args, registry)?,
-            targets: arguments::MOST_TARGETS,
+            objective,
+            targets,
+            only_target,
+            sparsity: arguments::sparsity(args)?,
         }))
     },
 };
@@ -132,10 +148,12 @@ pub const EOT: Spec<BuildAttack> = Spec {
     summary: "projected gradient descent along the mean gradient of several forwards, for randomised models",
     formula: "x_{t+1} = clip(Π_ε(x_t + α · s(E ∇ₓℓ(x_t)))), x' = the x_t of the highest E ℓ(x_t), means over draws",
     paper: "Athalye et al. 2018",
-    params: &[STEPS, ALPHA, RESTARTS, DRAWS, OBJECTIVE],
+    params: &[STEPS, ALPHA, RESTARTS, DRAWS, OBJECTIVE, RUNNERS_UP, SUCCESS, SPARSITY],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
+        let objective = arguments::objective(args, registry)?;
+        let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "eot-pgd",
             steps: args.usize("steps", 1)? as u32,
@@ -144,8 +162,10 @@ pub const EOT: Spec<BuildAttack> = Spec {
             start: Start::Ball,
             momentum: None,
             draws: args.usize("draws", 1)? as u32,
-            objective: arguments::objective(args, registry)?,
-            targets: arguments::MOST_TARGETS,
+            objective,
+            targets,
+            only_target,
+            sparsity: arguments::sparsity(args)?,
         }))
     },
 };
@@ -161,11 +181,15 @@ pub const MI: Spec<BuildAttack> = Spec {
         ParamDoc { default: "\"eps/10\"", ..ALPHA },
         ParamDoc { name: "momentum", kind: "float", default: "1.0", unit: "", doc: "decay μ of the direction" },
         OBJECTIVE,
-        TARGETS,
+        RUNNERS_UP,
+        SUCCESS,
+        SPARSITY,
     ],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
+        let objective = arguments::objective(args, registry)?;
+        let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "mi-fgsm",
             steps: args.usize("steps", 1)? as u32,
@@ -174,8 +198,10 @@ pub const MI: Spec<BuildAttack> = Spec {
             start: Start::Clean,
             momentum: Some(args.f64_from("momentum", 0.0)?),
             draws: 1,
-            objective: arguments::objective(args, registry)?,
-            targets: args.usize("targets", 1)?,
+            objective,
+            targets,
+            only_target,
+            sparsity: arguments::sparsity(args)?,
         }))
     },
 };
@@ -186,11 +212,18 @@ pub const RANDOM: Spec<BuildAttack> = Spec {
     summary: "one FGSM step of ε − α from x + α·sign(noise), against masked gradients at the clean image",
     formula: "x° = clip(x + α·sign(N(0, I))),  x' = clip(x° + (ε − α)·s(∇ₓℓ(x°)))",
     paper: "Tramèr et al. 2018",
-    params: &[ParamDoc { default: "\"eps/6\"", doc: "length of the random step, below ε", ..ALPHA }, OBJECTIVE],
+    params: &[
+        ParamDoc { default: "\"eps/6\"", doc: "length of the random step, below ε", ..ALPHA },
+        OBJECTIVE,
+        RUNNERS_UP,
+        SUCCESS,
+    ],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         let alpha = arguments::length(args, "alpha")?;
+        let objective = arguments::objective(args, registry)?;
+        let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "r-fgsm",
             steps: 1,
@@ -199,8 +232,10 @@ pub const RANDOM: Spec<BuildAttack> = Spec {
             start: Start::Sign(alpha),
             momentum: None,
             draws: 1,
-            objective: arguments::objective(args, registry)?,
-            targets: arguments::MOST_TARGETS,
+            objective,
+            targets,
+            only_target,
+            sparsity: None,
         }))
     },
 };
@@ -223,6 +258,7 @@ impl Attack for Pgd {
             let (alpha, eps) = (alpha.pixels(open.threat.eps), open.threat.eps);
             return Err(Error::value(format!("{}.alpha", self.name), format!("must be below ε = {eps}, got {alpha}")));
         }
+        arguments::sparse_in_l1(self.name, self.sparsity, open)?;
         arguments::fits(self.name, self.objective.as_ref(), open.classes)
     }
     fn jobs(&self, clean: &Clean, _: &ThreatModel) -> Vec<Job> {
@@ -231,7 +267,14 @@ impl Attack for Pgd {
     fn needs_clean(&self) -> bool {
         self.objective.refers() || self.objective.targeted()
     }
+    fn aim(&self, job: &Job) -> Option<u32> {
+        job.target.filter(|_| self.only_target)
+    }
     fn ascent(&self, threat: &ThreatModel) -> Option<Ascent> {
+        // A step in L1 sorts pixels: those are the walks'.
+        if threat.norm == Norm::L1 {
+            return None;
+        }
         let start = match self.start {
             Start::Clean => Beginning::Clean,
             Start::Ball => Beginning::Ball,
@@ -271,6 +314,8 @@ impl Pgd {
             steps: self.steps,
             lockstep: site.open.lockstep,
             label: site.clean.label,
+            aim: self.aim(site.job),
+            sparsity: self.sparsity.unwrap_or(norm::SPARSITY),
             goal: arguments::goal(self.objective.as_ref(), site.clean, site.job),
             objective: self.objective.clone(),
             momentum: self.momentum.map(|decay| (decay, vec![T::zero(); site.x0.len()])),
@@ -288,6 +333,9 @@ struct PgdWalk<T> {
     steps: u32,
     lockstep: bool,
     label: u32,
+    /// The class that alone counts.
+    aim: Option<u32>,
+    sparsity: f64,
     goal: Goal,
     objective: Arc<dyn Objective>,
     /// Decay and direction.
@@ -303,7 +351,7 @@ impl<T: Real> Walk<T> for PgdWalk<T> {
     fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
         if let Some(best) = &mut self.best {
             let loss = self.objective.ascend(logits, &self.goal, pulls.add());
-            let whole = best.add(x, self.taken, loss, misclassified(logits, self.label));
+            let whole = best.add(x, self.taken, loss, succeeded(logits, self.label, self.aim));
             return match (self.taken == self.steps, whole) {
                 (false, _) => Turn::Pull,
                 (true, false) => Turn::Peek,
@@ -311,7 +359,7 @@ impl<T: Real> Walk<T> for PgdWalk<T> {
             };
         }
         if !self.lockstep {
-            if misclassified(logits, self.label) {
+            if succeeded(logits, self.label, self.aim) {
                 return Turn::broken(self.taken);
             }
             if self.taken == self.steps {
@@ -325,7 +373,7 @@ impl<T: Real> Walk<T> for PgdWalk<T> {
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
         let Some(gradient) = self.average.add(gradients[0]) else { return Turn::Go };
         match &mut self.momentum {
-            None => self.threat.step_row(&self.x0, x, gradient, self.alpha),
+            None => self.threat.sparse_step_row(&self.x0, x, gradient, self.alpha, self.sparsity),
             Some((decay, direction)) => {
                 let size = Norm::L1.of(gradient.iter().map(|g| g.wide()));
                 // A zero or broken gradient adds nothing: the old direction is kept.
@@ -334,7 +382,7 @@ impl<T: Real> Walk<T> for PgdWalk<T> {
                     let new = if scale > 0.0 { g.wide() * scale } else { 0.0 };
                     *m = T::of(*decay * m.wide() + new);
                 }
-                self.threat.step_row(&self.x0, x, direction, self.alpha);
+                self.threat.sparse_step_row(&self.x0, x, direction, self.alpha, self.sparsity);
             }
         }
         self.taken += 1;

@@ -75,6 +75,9 @@ impl Attack for Transfer {
     fn needs_clean(&self) -> bool {
         self.attack.needs_clean()
     }
+    fn aim(&self, job: &Job) -> Option<u32> {
+        self.attack.aim(job)
+    }
     fn surrogate(&self) -> Option<&str> {
         Some(&self.surrogate)
     }

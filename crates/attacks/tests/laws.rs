@@ -221,6 +221,140 @@ fn on_a_binary_linear_model_fgsm_is_the_exact_worst_case_and_pgd_reaches_it() {
     }
 }
 
+/// The worst case in L1 inside the box is a fractional knapsack: the budget goes to the pixels by falling slope, into
+/// each as much as it has room for. Most of these pixels are black or white, and many of the largest slopes point out.
+#[test]
+fn in_l1_pgd_reaches_the_worst_case_of_a_linear_model_in_the_box() {
+    let mut s = Key::new(9, Purpose::Init).stream(0, 0, 0);
+    let w: Vec<f64> = (0..D).map(|_| s.normal()).collect();
+    let rows2: Vec<f64> = w.iter().chain(&w.iter().map(|v| -v).collect::<Vec<_>>()).copied().collect();
+    let x = images(40, 3).affine(3.0, -1.0).unwrap().clamp(0.0, 1.0).unwrap();
+    let pixels: Vec<Vec<f64>> = x.flatten_from(1).unwrap().to_vec2().unwrap();
+    let target = Affine::new(&rows2, &[0.0, 0.0]);
+    let labels = clean_labels(&target, &x);
+    let margin = |x: &Tensor, y: u32| {
+        let z = rows(&target.logits(x).unwrap()).unwrap().remove(0);
+        z[y as usize] - z[1 - y as usize]
+    };
+    let (mut broken, mut robust) = (0, 0);
+    for eps in [0.5, 1.5, 3.0] {
+        let threat = ThreatModel::new(Norm::L1, eps);
+        for random in [false, true] {
+            let given = json!({ "name": "pgd", "steps": 400, "alpha": "eps/50", "random_start": random });
+            for outcome in drive(&*attack(given), &target, &x, &labels, threat, 7) {
+                let (i, y) = (outcome.index, labels[outcome.index]);
+                let down: Vec<f64> = w.iter().map(|w| if y == 0 { -2.0 * w } else { 2.0 * w }).collect();
+                let mut order: Vec<usize> = (0..D).collect();
+                order.sort_by(|a, b| down[*b].abs().total_cmp(&down[*a].abs()));
+                let (mut left, mut drop) = (eps, 0.0);
+                for k in order {
+                    let room = if down[k] > 0.0 { 1.0 - pixels[i][k] } else { pixels[i][k] };
+                    drop += down[k].abs() * room.min(left);
+                    left -= room.min(left);
+                }
+                let worst = margin(&x.narrow(0, i, 1).unwrap(), y) - drop;
+                let adv = margin(&outcome.x_adv.unsqueeze(0).unwrap(), y);
+                assert!(adv >= worst - 1e-9, "below the worst case: {adv} < {worst}");
+                if worst.abs() > 0.02 * drop {
+                    assert_eq!(outcome.broken, worst < 0.0, "ε {eps}, example {i}: worst {worst}, found {adv}");
+                }
+                if !outcome.broken {
+                    assert!(adv <= worst + 0.05 * drop, "ε {eps}, example {i}: {adv} instead of {worst}");
+                }
+                *if outcome.broken { &mut broken } else { &mut robust } += 1;
+            }
+        }
+    }
+    assert!(broken > 40 && robust > 40, "{broken} {robust}: the budgets decide nothing");
+}
+
+/// Towards class t the margin z_t − z_y of a linear model rises fastest along sign(w_t − w_y).
+#[test]
+fn a_targeted_step_aims_at_the_runner_up_and_tries_as_many_as_it_is_told_to() {
+    let (target, x) = (Affine::random(6, 5), images(60, 4));
+    let labels = clean_labels(&target, &x);
+    let w: Vec<Vec<f64>> = target.w.to_vec2().unwrap();
+    let (pixels, logits): (Vec<Vec<f64>>, _) =
+        (x.flatten_from(1).unwrap().to_vec2().unwrap(), rows(&target.logits(&x).unwrap()).unwrap());
+    let clean = |i: usize| Clean { index: i, id: i as u64, label: labels[i], logits: logits[i].clone() };
+    let threat = ThreatModel::new(Norm::Linf, 0.08);
+    // The step into class t by hand, and what the model says there.
+    let by_hand = |i: usize, t: u32| {
+        let slope = |k: usize| w[t as usize][k] - w[labels[i] as usize][k];
+        let moved: Vec<f64> = (0..D).map(|k| (pixels[i][k] + 0.08 * slope(k).signum()).clamp(0.0, 1.0)).collect();
+        let answer = clean_labels(&target, &Tensor::from_slice(&moved, (1, 1, 4, 4), &Device::Cpu).unwrap())[0];
+        (moved, answer)
+    };
+    for outcome in drive(&*attack(json!({ "name": "fgsm", "objective": "margin-t" })), &target, &x, &labels, threat, 9)
+    {
+        let i = outcome.index;
+        let runner_up = clean(i).runners_up(1)[0];
+        assert_eq!((outcome.job.target, outcome.backwards), (Some(runner_up), 1));
+        let (moved, answer) = by_hand(i, runner_up);
+        let got: Vec<f64> = outcome.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(got.iter().zip(&moved).all(|(a, b)| (a - b).abs() < 1e-12), "example {i}");
+        assert_eq!(outcome.broken, answer != labels[i]);
+    }
+    for outcome in drive(&*attack(json!({ "name": "fgsm", "objective": "ce-t" })), &target, &x, &labels, threat, 9) {
+        assert_eq!((outcome.job.target, outcome.backwards), (clean(outcome.index).runners_up(1).pop(), 1));
+    }
+    // Nine: every class in turn until one step breaks it.
+    let nine = json!({ "name": "fgsm", "objective": "margin-t", "targets": 9 });
+    for outcome in drive(&*attack(nine.clone()), &target, &x, &labels, threat, 9) {
+        let i = outcome.index;
+        assert_eq!(attack(nine.clone()).jobs(&clean(i), &threat), Job::targets(&clean(i).runners_up(4), 1));
+        let any = clean(i).runners_up(9).into_iter().any(|t| by_hand(i, t).1 != labels[i]);
+        assert_eq!(outcome.broken, any, "example {i}");
+    }
+    // The target alone counts: where a third class wins, nothing is broken.
+    let mut kinds = [0; 3];
+    for seed in 6..26 {
+        let target = Affine::random(seed, 8);
+        let labels = clean_labels(&target, &x);
+        let only = json!({ "name": "fgsm", "objective": "margin-t", "success": "target" });
+        for outcome in drive(&*attack(only), &target, &x, &labels, threat, 9) {
+            let aim = outcome.job.target.unwrap();
+            let answer = clean_labels(&target, &outcome.x_adv.unsqueeze(0).unwrap())[0];
+            assert_eq!((outcome.broken, outcome.aim), (answer == aim, Some(aim)), "example {}", outcome.index);
+            kinds[[aim, labels[outcome.index]].iter().position(|k| *k == answer).unwrap_or(2)] += 1;
+        }
+    }
+    assert!(kinds.iter().all(|n| *n > 0), "{kinds:?}: the scene decides nothing");
+    // One target each is the default of all that step; AutoAttack's keep their nine.
+    for (name, jobs) in [("r-fgsm", 1), ("bim", 1), ("pgd", 1), ("mi-fgsm", 1), ("eot-pgd", 1), ("apgd-t", 4)] {
+        let given = match name {
+            "apgd-t" => json!({ "name": name }),
+            _ => json!({ "name": name, "objective": "dlr-t" }),
+        };
+        assert_eq!(attack(given).jobs(&clean(0), &threat).len(), jobs, "{name}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_step_is_said() {
+    let refused = |given: Value| registry().attack(given.as_object().unwrap()).err().unwrap().to_string();
+    for (given, says) in [
+        (
+            json!({ "name": "fgsm", "targets": 2 }),
+            "fgsm.targets: needs a targeted objective (ce-t, margin-t, dlr-t), ce",
+        ),
+        (json!({ "name": "pgd", "success": "target" }), "pgd.success: needs a targeted objective"),
+        (json!({ "name": "bim", "objective": "ce-t", "success": "targte" }), "did you mean \"target\"?"),
+        (json!({ "name": "bim", "objective": "ce-t", "targets": 0 }), "bim.targets: must be at least 1, got 0"),
+        (json!({ "name": "mi-fgsm", "sparsity": 1.0 }), "mi-fgsm.sparsity: must be below 1, got 1"),
+        (json!({ "name": "eot-pgd", "sparsity": -0.5 }), "eot-pgd.sparsity: must be at least 0, got -0.5"),
+        (json!({ "name": "fmn", "alpha": -1.0 }), "fmn.alpha: must be at least 0, got -1"),
+    ] {
+        let error = refused(given.clone());
+        assert!(error.contains(says), "{given}: {error}");
+    }
+    let threat = ThreatModel::new(Norm::L2, 1.0);
+    let key = Key::new(0, Purpose::AttackStart);
+    let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false };
+    let error = attack(json!({ "name": "pgd", "sparsity": 0.9 })).fits(&open).unwrap_err().to_string();
+    assert!(error.contains("pgd.sparsity: is for steps in l1, the norm is l2; leave it out"), "{error}");
+}
+
 /// Short versions of everything with a budget.
 fn budgeted(norm: Norm) -> Vec<Value> {
     let mut all = vec![
@@ -228,6 +362,7 @@ fn budgeted(norm: Norm) -> Vec<Value> {
         json!({ "name": "pgd", "steps": 5, "restarts": 2, "alpha": "eps/3" }),
         json!({ "name": "bim", "steps": 4, "objective": "margin-t" }),
         json!({ "name": "mi-fgsm", "steps": 4 }),
+        json!({ "name": "pgd", "steps": 4, "objective": "ce-t", "success": "target", "targets": 2 }),
         json!({ "name": "eot-pgd", "steps": 3, "draws": 2 }),
         json!({ "name": "apgd-ce", "steps": 12 }),
         json!({ "name": "apgd-dlr", "steps": 12 }),

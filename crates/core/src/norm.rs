@@ -88,6 +88,12 @@ fn rows<T: Real>(
 /// Elements per task.
 const ELEMENTS: usize = 1 << 14;
 
+/// Share of the pixels that a step in L1 leaves alone: SLIDE's percentile, 99 (Tramèr & Boneh 2019).
+pub const SPARSITY: f64 = 0.99;
+
+/// Room below this counts as none: what rounding leaves of a pixel that was moved onto the boundary of the box.
+const NO_ROOM: f64 = 1e-7;
+
 macro_rules! for_pixels {
     ($tensor:expr, $T:ident => $body:expr) => {
         match $tensor.dtype() {
@@ -158,6 +164,7 @@ impl ThreatModel {
     /// One attack step: x ← Π_box Π_ball(x + αₙ · s(gₙ)), s the steepest direction of the norm. `alpha`: one per row.
     ///
     /// sign(0) = 0; for L2 and L1 a row with a zero or non-finite gradient stays where it is; for L∞ a NaN entry does.
+    /// L1: [`ThreatModel::step_row`] of every row.
     pub fn step(&self, x: &Tensor, x0: &Tensor, gradient: &Tensor, alpha: &[f64]) -> Result<Tensor> {
         if alpha.len() != x.dim(0)? {
             return Err(Error::value("alpha", format!("{} step sizes for {} rows", alpha.len(), x.dim(0)?)));
@@ -166,8 +173,7 @@ impl ThreatModel {
             return self.step_elsewhere(x, x0, gradient, alpha);
         }
         for_pixels!(x, T => rows::<T>(x, x0, Some(gradient), |i, clean, g, row| {
-            self.ascend_row(g, alpha[i], row);
-            self.project_row(clean, row);
+            self.step_row(clean, row, g, alpha[i]);
         }))
     }
 
@@ -196,8 +202,22 @@ impl ThreatModel {
         self.project_row(clean, row);
     }
 
-    /// [`ThreatModel::step`] of one image: `row` moves in place.
+    /// [`ThreatModel::step`] of one image: `row` moves in place. In L1 with the default [`SPARSITY`].
     pub fn step_row<T: Real>(&self, clean: &[T], row: &mut [T], gradient: &[T], alpha: f64) {
+        self.sparse_step_row(clean, row, gradient, alpha, SPARSITY);
+    }
+
+    /// The same with a sparsity of its own, which L1 alone looks at.
+    ///
+    /// L1 (SLIDE, Tramèr & Boneh 2019): of the pixels that have room in the box where the gradient points, the
+    /// k = max(1, round((1 − sparsity) · d)) with the largest |gᵢ| (ties included) share α equally; then the exact
+    /// projection onto ball ∩ box. Without the look at the room a dark background, where the largest entries often point
+    /// out of the box, undoes every step.
+    pub fn sparse_step_row<T: Real>(&self, clean: &[T], row: &mut [T], gradient: &[T], alpha: f64, sparsity: f64) {
+        if self.norm == Norm::L1 {
+            self.ascend_sparsely(gradient, alpha, sparsity, row);
+            return self.project_both_row(clean, row);
+        }
         self.ascend_row(gradient, alpha, row);
         self.project_row(clean, row);
     }
@@ -255,12 +275,12 @@ impl ThreatModel {
         }
     }
 
-    /// x ← x + α · s(g), without projection.
-    pub fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
+    /// x ← x + α · s(g), without projection; L∞ and L2.
+    fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
         let step = T::of(alpha);
         match self.norm {
             Norm::Linf => vectorised(Signs { g, step, row }),
-            Norm::L2 => {
+            _ => {
                 let size = Norm::L2.of(g.iter().map(|v| v.wide()));
                 if size > 0.0 && size.is_finite() {
                     for (x, g) in row.iter_mut().zip(g) {
@@ -268,15 +288,31 @@ impl ThreatModel {
                     }
                 }
             }
-            Norm::L1 => {
-                // All mass on the largest entry; ties share it.
-                let largest = Norm::Linf.of(g.iter().map(|v| v.wide()));
-                if largest > 0.0 && largest.is_finite() {
-                    let ties = g.iter().filter(|v| v.wide().abs() == largest).count() as f64;
-                    for (x, g) in row.iter_mut().zip(g).filter(|(_, g)| g.wide().abs() == largest) {
-                        *x = T::of(x.wide() + alpha / ties * g.wide().signum());
-                    }
-                }
+        }
+    }
+
+    /// The step in L1, without projection.
+    fn ascend_sparsely<T: Real>(&self, g: &[T], alpha: f64, sparsity: f64, row: &mut [T]) {
+        if g.iter().any(|v| !v.is_finite()) {
+            return;
+        }
+        let (low, high) = self.bounds;
+        let has_room = |x: &T, g: &T| {
+            let room = if *g > T::zero() { high - x.wide() } else { x.wide() - low };
+            *g != T::zero() && room > NO_ROOM
+        };
+        let mut sizes: Vec<f64> =
+            row.iter().zip(g).filter(|(x, g)| has_room(x, g)).map(|(_, g)| g.wide().abs()).collect();
+        if sizes.is_empty() {
+            return;
+        }
+        let k = (((1.0 - sparsity) * g.len() as f64).round() as usize).clamp(1, sizes.len());
+        let least = *sizes.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
+        let moves = |x: &T, g: &T| has_room(x, g) && g.wide().abs() >= least;
+        let share = alpha / row.iter().zip(g).filter(|(x, g)| moves(x, g)).count() as f64;
+        for (x, g) in row.iter_mut().zip(g) {
+            if moves(x, g) {
+                *x = T::of(x.wide() + share * g.wide().signum());
             }
         }
     }
@@ -488,6 +524,50 @@ mod tests {
         assert!(close(step(Norm::Linf), [1.0, 0.0, -1.0]));
         assert!(close(step(Norm::L2), [0.6, 0.0, -0.8]));
         assert!(close(step(Norm::L1), [0.0, 0.0, -1.0]));
+    }
+
+    #[test]
+    fn a_step_in_l1_moves_the_strongest_pixels_that_have_room() {
+        let threat = ThreatModel::new(Norm::L1, 10.0);
+        let clean = [0.0, 0.0, 1.0, 0.5, 0.5, 0.0, 0.0, 0.25];
+        // The three largest entries point out of the box.
+        let g = [-9.0, -8.0, 7.0, -6.0, 5.0, 4.0, 0.0, -4.0];
+        let step = |sparsity: f64, alpha: f64| {
+            let mut x = clean;
+            threat.sparse_step_row(&clean, &mut x, &g, alpha, sparsity);
+            x.iter().zip(clean).map(|(x, c)| x - c).collect::<Vec<f64>>()
+        };
+        let close = |a: Vec<f64>, b: [f64; 8]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(close(step(0.99, 0.25), [0.0, 0.0, 0.0, -0.25, 0.0, 0.0, 0.0, 0.0]));
+        assert!(close(step(0.75, 0.5), [0.0, 0.0, 0.0, -0.25, 0.25, 0.0, 0.0, 0.0]));
+        // Ties share, beyond the box nothing goes, and what has no slope stays.
+        assert!(close(step(0.625, 0.4), [0.0, 0.0, 0.0, -0.1, 0.1, 0.1, 0.0, -0.1]));
+        assert!(close(step(0.0, 4.0), [0.0, 0.0, 0.0, -0.5, 0.5, 1.0, 0.0, -0.25]));
+        // Without any room, without a slope, and with a broken one it stays where it is.
+        for g in [[-1.0f64, -2.0], [0.0, 0.0], [f64::NAN, 1.0], [1.0, f64::INFINITY]] {
+            let mut x = [0.0, 0.0];
+            threat.step_row(&[0.0, 0.0], &mut x, &g, 1.0);
+            assert_eq!(x, [0.0, 0.0], "{g:?}");
+        }
+    }
+
+    /// A digit on black, its largest slopes downwards on the background: no step may be lost.
+    #[test]
+    fn steps_in_l1_move_a_dark_image() {
+        let mut stream = Key::new(5, Purpose::Sample).stream(0, 0, 0);
+        let clean: Vec<f32> = (0..784).map(|i| if i % 5 == 0 { stream.uniform() as f32 } else { 0.0 }).collect();
+        let g: Vec<f32> = (0..784)
+            .map(|i| if i % 5 == 0 { stream.normal() as f32 } else { -3.0 - stream.uniform() as f32 })
+            .collect();
+        let threat = ThreatModel::new(Norm::L1, 10.0);
+        let mut x = clean.clone();
+        let rise = |x: &[f32]| x.iter().zip(&clean).zip(&g).map(|((x, c), g)| f64::from((x - c) * g)).sum::<f64>();
+        let mut before = 0.0;
+        for step in 0..8 {
+            threat.step_row(&clean, &mut x, &g, 1.0);
+            assert!(rise(&x) > before + 0.5, "step {step}: {before} to {}", rise(&x));
+            before = rise(&x);
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub struct Verdict {
     pub steps: u32,
     /// ‖x_adv − x‖ of the threat model's norm, in pixels; of an attack for the smallest perturbation also above ε.
     pub size: f64,
-    /// Margin z_y − max z_{j≠y} at the proposal (negative: misclassified).
+    /// Margin z_y − max z_{j≠y} at the proposal (negative: misclassified, which is not enough where an attack counts its
+    /// target class alone).
     pub margin: f64,
     /// Forwards that this example's own jobs needed.
     pub forwards: u32,

@@ -9,7 +9,7 @@ use gauntlet_core::{Target, ThreatModel};
 /// What the referee found out about one proposal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Judgement {
-    /// Misclassified, finite, inside the ball and the box.
+    /// Misclassified (as the class that alone counts, if there is one), finite, inside the ball and the box.
     pub(crate) broken: bool,
     /// ‖x_adv − x‖.
     pub(crate) size: f64,
@@ -58,7 +58,7 @@ pub(crate) fn judge(
         let class = attack::predicted(z);
         let margin = if class.is_some() { attack::margin(z, label) } else { f64::NAN };
         judged.push(Judgement {
-            broken: class.is_some_and(|k| k != label),
+            broken: attack::succeeded(z, label, outcome.aim),
             size,
             margin,
             rounded: false,
@@ -69,7 +69,7 @@ pub(crate) fn judge(
         let mut fooled: Vec<u32> = judged.iter().map(|j| u32::from(j.broken)).collect();
         for _ in 1..draws {
             for ((count, outcome), z) in fooled.iter_mut().zip(outcomes).zip(&classify(&proposals, cost)?) {
-                *count += u32::from(attack::misclassified(z, examples.labels()[outcome.index]));
+                *count += u32::from(attack::succeeded(z, examples.labels()[outcome.index], outcome.aim));
             }
         }
         judged.iter_mut().zip(fooled).for_each(|(j, count)| j.fooled = Some(count));
@@ -80,7 +80,8 @@ pub(crate) fn judge(
             broken.iter().map(|i| Ok(((proposals[*i] * 255.0)?.round()? / 255.0)?)).collect::<Result<Vec<Tensor>>>()?;
         let logits = classify(&rounded.iter().collect::<Vec<_>>(), cost)?;
         for (i, z) in broken.into_iter().zip(&logits) {
-            judged[i].rounded = attack::misclassified(z, examples.labels()[outcomes[i].index]);
+            let outcome = &outcomes[i];
+            judged[i].rounded = attack::succeeded(z, examples.labels()[outcome.index], outcome.aim);
         }
     }
     Ok(judged)

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk};
+use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, lockstep, predicted, rows};
 use gauntlet_core::record::Fate;
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
@@ -81,6 +81,44 @@ fn verdicts_do_not_depend_on_the_number_of_slots() {
             assert_eq!(judge(&target, &examples, width, false), all, "{model}, width {width}");
         }
     }
+}
+
+/// FGSM has no randomness: what the referee must say can be computed from the point.
+#[test]
+fn where_the_target_alone_counts_the_referee_counts_it_alone() {
+    let given = json!({ "name": "fgsm", "objective": "margin-t", "success": "target" });
+    let (attack, _) = registry().attack(given.as_object().unwrap()).unwrap();
+    let (mut there, mut elsewhere) = (0, 0);
+    for (model, eps) in
+        [("linear", "0.05"), ("linear", "0.2"), ("linear", "1"), ("lenet-small", "0.1"), ("lenet-small", "1")]
+    {
+        let (target, examples) = scene(model, 200);
+        let (x, labels) = (examples.pixels(), examples.labels());
+        let logits = rows(&target.logits(x).unwrap()).unwrap();
+        let threat = ThreatModel::new(Norm::Linf, eps.parse().unwrap());
+        let key = Key::new(0, Purpose::AttackStart);
+        let points = lockstep(&*attack, &target, x, labels, examples.ids(), threat, key).unwrap();
+        let answers = rows(&target.logits(&points).unwrap()).unwrap();
+        let judged = |success: &str| {
+            let evaluator = Evaluator { draws: 2, ..Evaluator::new(&target, &examples, &GO_ON) };
+            let entry = entry("fgsm", &[eps], json!({ "objective": "margin-t", "success": success }));
+            evaluate(&evaluator, &[entry], &registry()).unwrap().attacked.remove(0).verdicts
+        };
+        for (i, (only, any)) in judged("target").iter().zip(&judged("any")).enumerate() {
+            if only.fate == Fate::Wrong {
+                continue;
+            }
+            let clean = Clean { index: i, id: 0, label: labels[i], logits: logits[i].clone() };
+            let (aim, answer) = (clean.runners_up(1)[0], predicted(&answers[i]).unwrap());
+            assert_eq!(only.fate == Fate::Broken, answer == aim, "{model} {eps}, example {i}");
+            assert_eq!(any.fate == Fate::Broken, answer != labels[i], "{model} {eps}, example {i}");
+            assert_eq!((only.fooled, only.backwards), (Some(if answer == aim { 2 } else { 0 }), 1));
+            assert!(only.fate == Fate::Broken || !only.rounded);
+            there += usize::from(answer == aim);
+            elsewhere += usize::from(answer != labels[i] && answer != aim);
+        }
+    }
+    assert!(there > 0 && elsewhere > 0, "{there} {elsewhere}: the scenes decide nothing");
 }
 
 #[test]

@@ -105,6 +105,8 @@ pub struct Outcome {
     pub backwards: u32,
     /// Backwards whose gradient was zero everywhere or not finite somewhere.
     pub blind: u32,
+    /// The only class that counts as broken ([`Attack::aim`]); `None`: any but the label's.
+    pub aim: Option<u32>,
 }
 
 /// How many pull-backs through one forward an attack asks for: walks of the same kind share a batch.
@@ -144,6 +146,10 @@ pub trait Attack: Send + Sync {
     /// Uses clean logits beyond its choice of jobs (inside recipes they cost a forward).
     fn needs_clean(&self) -> bool {
         false
+    }
+    /// The only class whose prediction counts as broken in this job; `None`: any but the label's.
+    fn aim(&self, _job: &Job) -> Option<u32> {
+        None
     }
     /// The attacks that an ensemble runs, in order, each on what the others left; empty: it is no ensemble.
     fn stages(&self, _norm: Norm) -> Vec<Arc<dyn Attack>> {
@@ -193,6 +199,11 @@ pub fn predicted(logits: &[f64]) -> Option<u32> {
 /// Whether these logits are finite and name another class.
 pub fn misclassified(logits: &[f64], label: u32) -> bool {
     predicted(logits).is_some_and(|class| class != label)
+}
+
+/// Whether these logits are what the job is after: the class it aims at or, without one, any class but the label's.
+pub fn succeeded(logits: &[f64], label: u32, aim: Option<u32>) -> bool {
+    predicted(logits).is_some_and(|class| aim.map_or(class != label, |aim| class == aim))
 }
 
 /// Margin z_y − max_{j≠y} z_j of one row of logits (NaN if a logit is).

@@ -21,6 +21,7 @@ pub struct Slots<T> {
 struct Slot<T> {
     index: usize,
     job: Job,
+    aim: Option<u32>,
     walk: Box<dyn Walk<T>>,
     turn: Turn,
     cotangents: Vec<f64>,
@@ -93,6 +94,7 @@ impl<T: Walks> Slots<T> {
         self.slots[slot] = Some(Slot {
             index: clean.index,
             job: job.clone(),
+            aim: attack.aim(job),
             walk,
             turn: Turn::Go,
             cotangents: Vec::new(),
@@ -232,6 +234,7 @@ impl<T: Walks> Slots<T> {
                 forwards: slot.forwards,
                 backwards: slot.backwards,
                 blind: slot.blind,
+                aim: slot.aim,
             });
         }
         Ok(ended)
