@@ -85,8 +85,13 @@ fn attacked_in(
 ) -> Vec<Attacked> {
     let s = scene();
     let attack = Component::resolve(Kind::Attack, &s.registry, &table(given)).unwrap();
-    let entry =
-        AttackEntry { label: attack.name.clone(), attack, norm, eps: eps.iter().map(|e| e.parse().unwrap()).collect() };
+    let entry = AttackEntry {
+        label: attack.name.clone(),
+        attack,
+        norm,
+        eps: eps.iter().map(|e| e.parse().unwrap()).collect(),
+        examples: None,
+    };
     let evaluator = Evaluator { surrogate, ..Evaluator::new(target, &s.examples, &GO_ON) };
     evaluate(&evaluator, &[entry], &s.registry).unwrap().attacked
 }

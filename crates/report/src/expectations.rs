@@ -306,7 +306,8 @@ fn of_one<'a>(quantity: &Quantity, answers: &'a Answers<'a>, published_clean: Op
         return Some(Measured { seed, value, interval: None, sample, answers, right: None, dead });
     }
     let right = answers.right_or_alone(&Column::of(quantity)?)?;
-    let (correct, n) = (right.iter().filter(|r| **r).count() as u64, right.len() as u64);
+    let count = |of: &dyn Fn(bool) -> bool| right.iter().flatten().filter(|r| of(**r)).count() as u64;
+    let (correct, n) = (count(&|r| r), count(&|_| true));
     let value = 100.0 * correct as f64 / n as f64;
     let (low, high) = wilson(correct, n, 1.96);
     let interval = Some((100.0 * low, 100.0 * high));

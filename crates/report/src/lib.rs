@@ -17,6 +17,7 @@ mod expectation_line;
 mod expectations;
 mod failing;
 mod folder;
+mod images;
 mod latex;
 mod leaderboard;
 mod markdown;

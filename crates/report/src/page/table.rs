@@ -14,6 +14,8 @@ pub(super) struct Head {
     budget: String,
     /// A search for the smallest perturbation failed on some row.
     fails: bool,
+    /// Its number of examples, where columns differ.
+    n: Option<String>,
 }
 
 /// A row over its seeds.
@@ -80,8 +82,9 @@ pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 
 pub(super) fn heads(report: &Report) -> Vec<Head> {
     let head = |(k, c): (usize, &Column)| Head {
-        label: c.to_string(),
+        label: report.heading(k),
         fails: report.fails(k),
+        n: report.size(k),
         attack: c.attack().to_string(),
         budget: budget(c).unwrap_or_default(),
     };
