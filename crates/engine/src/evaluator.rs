@@ -47,7 +47,7 @@ impl CleanPass {
     /// That of the examples at these places.
     pub(crate) fn at(&self, places: &[usize]) -> CleanPass {
         let (verdicts, logits) = places.iter().map(|i| (self.verdicts[*i].clone(), self.logits[*i].clone())).unzip();
-        CleanPass { verdicts, logits }
+        CleanPass { verdicts, logits, randomised: self.randomised.clone() }
     }
     /// Correct ÷ all.
     pub fn accuracy(&self) -> f64 {

@@ -24,7 +24,7 @@ fn registry() -> Registry {
 
 fn entry(given: Value) -> AttackEntry {
     let attack = Component::resolve(Kind::Attack, &registry(), given.as_object().unwrap()).unwrap();
-    AttackEntry { label: "it".into(), attack, norm: Norm::Linf, eps: vec!["0.05".parse().unwrap()] }
+    AttackEntry { label: "it".into(), attack, norm: Norm::Linf, eps: vec!["0.05".parse().unwrap()], examples: None }
 }
 
 /// A linear model W(x + σ N(0, I)) + b with new noise at every forward.
