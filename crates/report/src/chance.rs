@@ -14,7 +14,7 @@ pub(crate) fn dead(answers: &Answers<'_>, published_clean: Option<f64>) -> Optio
     let record = answers.record;
     let clean = &record.result.clean;
     let n = clean.len() as u64;
-    let correct = answers.right(&Column::Clean)?.iter().filter(|r| **r).count() as u64;
+    let correct = answers.right(&Column::Clean)?.iter().flatten().filter(|r| **r).count() as u64;
     let percent = 100.0 * correct as f64 / n as f64;
     let whose = format!("{}, seed {}: {percent:.1} % clean", record.row, record.seed);
     let share = |class: u32| clean.iter().filter(|v| v.predicted == class).count() as f64 / n as f64;

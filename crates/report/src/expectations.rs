@@ -98,7 +98,7 @@ struct Measured<'a> {
     sample: Sample,
     /// Whose, and, of an accuracy, which examples were right.
     answers: &'a Answers<'a>,
-    right: Option<&'a [bool]>,
+    right: Option<&'a [Option<bool>]>,
     /// Why a network of this number is no model at all.
     dead: Option<String>,
 }
@@ -281,9 +281,12 @@ fn difference<'a>(m: Measured<'a>, others: &[Measured<'a>]) -> Option<Measured<'
     };
     let interval = match (m.right, other.right) {
         (Some(right), Some(theirs)) if m.answers.pairs_with(other.answers) => {
-            let only = |a: bool| right.iter().zip(theirs).filter(|(r, t)| **r == a && **t != a).count() as u64;
-            let (low, high) = paired_difference(only(true), only(false), right.len() as u64, 1.96);
-            Some((100.0 * low, 100.0 * high))
+            let both: Vec<(bool, bool)> = right.iter().zip(theirs).filter_map(|(r, t)| r.zip(*t)).collect();
+            let own = |of: &[Option<bool>]| of.iter().flatten().count();
+            let only = |a: bool| both.iter().filter(|(r, t)| *r == a && *t != a).count() as u64;
+            let (low, high) = paired_difference(only(true), only(false), both.len() as u64, 1.96);
+            // Attacks on different images have no pairs.
+            (both.len() == own(right) && both.len() == own(theirs)).then_some((100.0 * low, 100.0 * high))
         }
         _ => None,
     };

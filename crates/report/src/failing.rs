@@ -1,6 +1,5 @@
 //! Searches for the smallest perturbation that found none: what they leave is the attack's failure, not robustness.
 
-use crate::answers::complete;
 use crate::{Column, Report};
 use gauntlet_core::Record;
 use gauntlet_core::record::MOST_UNBROKEN;
@@ -36,7 +35,7 @@ pub(crate) fn of(record: &Record) -> Vec<Unbroken> {
     let entry = |column, percent| Unbroken { row: record.row.clone(), seed: record.seed, column, percent };
     let mut list = Vec::new();
     let mut budgets = Vec::new();
-    for cell in complete(record) {
+    for cell in record.result.complete() {
         let (norm, eps) = (cell.norm, cell.eps.clone());
         if let Some(percent) = share(cell) {
             list.push(entry(Column::Attack { attack: cell.attack.clone(), norm, eps: eps.clone() }, percent));
@@ -47,7 +46,7 @@ pub(crate) fn of(record: &Record) -> Vec<Unbroken> {
     }
     for (norm, eps) in budgets {
         let shares: Vec<Option<f64>> =
-            complete(record).filter(|c| (c.norm, &c.eps) == (norm, &eps)).map(share).collect();
+            record.result.complete().filter(|c| (c.norm, &c.eps) == (norm, &eps)).map(share).collect();
         let least = shares.iter().flatten().copied().fold(f64::INFINITY, f64::min);
         let worst = entry(Column::Worst { norm, eps }, least);
         if shares.len() > 1 && shares.iter().all(Option::is_some) && worst.fails() {
@@ -71,9 +70,9 @@ impl Report {
     }
 
     /// The k-th column's heading, marked where a search failed.
-    pub(crate) fn heading(&self, k: usize) -> String {
+    pub(crate) fn marked_heading(&self, k: usize) -> String {
         let mark = if self.fails(k) { format!(" {MARK}") } else { String::new() };
-        format!("{}{mark}", self.columns[k])
+        format!("{}{mark}", self.heading(k))
     }
 
     /// What the mark means, with the figures; `None`: nothing is marked.

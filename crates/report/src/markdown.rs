@@ -30,7 +30,7 @@ impl Report {
         }
         let mut header = vec!["recipe".to_string(), "seed".into(), "n".into()];
         header.extend((!self.costs.is_empty()).then(|| "cost".to_string()));
-        header.extend((0..self.columns.len()).map(|k| self.heading(k)));
+        header.extend((0..self.columns.len()).map(|k| self.marked_heading(k)));
         table(&mut out, "lr", &header, &self.intervals());
         tabulated(&mut out, "Worst class", self.class_section());
         tabulated(&mut out, "Broken by", self.broken_section());
@@ -90,7 +90,7 @@ impl Report {
     }
 
     pub(crate) fn header(&self) -> Vec<String> {
-        std::iter::once("recipe".to_string()).chain((0..self.columns.len()).map(|k| self.heading(k))).collect()
+        std::iter::once("recipe".to_string()).chain((0..self.columns.len()).map(|k| self.marked_heading(k))).collect()
     }
 
     /// What was published, ours, and what became of it.

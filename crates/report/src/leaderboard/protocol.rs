@@ -1,9 +1,9 @@
 //! What two numbers must share to be compared: the same attacks with the same parameters on the same images.
 
-use crate::answers::complete;
 use gauntlet_core::record::{Fate, MOST_UNBROKEN};
 use gauntlet_core::{Attacked, Eps, Norm, Record};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// The registered name of the ensemble that boards are first of all made with.
 const AUTOATTACK: &str = "autoattack";
@@ -42,24 +42,33 @@ pub(super) struct Trained<'a> {
 /// The protocols that a training went through: at each norm and ε every AutoAttack by itself; where there is none, all attacks
 /// together. Where all of these are searches for the smallest perturbation that failed, `Err` has the norm and ε.
 pub(super) fn of(record: &Record) -> Vec<Result<(Protocol, Trained<'_>), (Norm, Eps)>> {
-    let mut budgets: Vec<(Norm, &Eps)> = complete(record).map(|c| (c.norm, &c.eps)).collect();
+    let mut budgets: Vec<(Norm, &Eps)> = record.result.complete().map(|c| (c.norm, &c.eps)).collect();
     budgets.sort_unstable();
     budgets.dedup();
     let mut found = Vec::new();
     for (norm, eps) in budgets {
-        let all: Vec<&Attacked> = complete(record).filter(|c| (c.norm, &c.eps) == (norm, eps)).collect();
+        let all: Vec<&Attacked> = record.result.complete().filter(|c| (c.norm, &c.eps) == (norm, eps)).collect();
         let ensembles: Vec<&Attacked> = all.iter().copied().filter(|c| c.name() == AUTOATTACK).collect();
         let groups: Vec<Vec<&Attacked>> =
             if ensembles.is_empty() { vec![all.clone()] } else { ensembles.into_iter().map(|c| vec![c]).collect() };
         for group in groups {
-            found.push(if group.iter().all(|c| fails(c)) {
-                Err((norm, eps.clone()))
-            } else {
-                let under_all = right(record, &all).iter().filter(|r| **r).count() as u64;
-                let fails = group.iter().any(|c| fails(c));
-                let trained = Trained { record, right: right(record, &group), under_all, fails };
-                Ok((protocol(record, norm, eps, &group), trained))
-            });
+            if group.iter().all(|c| fails(c)) {
+                found.push(Err((norm, eps.clone())));
+                continue;
+            }
+            let fates: Vec<Fates> = group.iter().map(|c| of_images(c)).collect();
+            let others: Vec<Fates> = all.iter().map(|c| of_images(c)).collect();
+            let images = images(record, &fates);
+            // Attacks without a common image have no common protocol.
+            if images.is_empty() {
+                continue;
+            }
+            let robust = |fates: &[Fates], id| fates.iter().all(|f| f.get(&id).is_none_or(|f| *f == Fate::Robust));
+            let right: Vec<bool> = images.iter().map(|(id, _)| robust(&fates, *id)).collect();
+            let under_all = images.iter().filter(|(id, _)| robust(&others, *id)).count() as u64;
+            let fails = group.iter().any(|c| fails(c));
+            let trained = Trained { record, right, under_all, fails };
+            found.push(Ok((protocol(record, (norm, eps), &group, images), trained)));
         }
     }
     found
@@ -69,11 +78,20 @@ fn fails(cell: &Attacked) -> bool {
     cell.unbroken().is_some_and(|(unbroken, right)| unbroken as f64 > MOST_UNBROKEN * right as f64)
 }
 
-fn right(record: &Record, cells: &[&Attacked]) -> Vec<bool> {
-    (0..record.result.clean.len()).map(|i| cells.iter().all(|c| c.verdicts[i].fate == Fate::Robust)).collect()
+/// By data set row.
+type Fates = HashMap<u64, Fate>;
+
+fn of_images(cell: &Attacked) -> Fates {
+    cell.verdicts.iter().map(|v| (v.id, v.fate)).collect()
 }
 
-fn protocol(record: &Record, norm: Norm, eps: &Eps, cells: &[&Attacked]) -> Protocol {
+/// Row and label of what all of them attacked.
+fn images(record: &Record, fates: &[Fates]) -> Vec<(u64, u32)> {
+    let attacked = |id: &u64| fates.iter().all(|f| f.contains_key(id));
+    record.result.clean.iter().map(|v| (v.id, v.label)).filter(|(id, _)| attacked(id)).collect()
+}
+
+fn protocol(record: &Record, (norm, eps): (Norm, &Eps), cells: &[&Attacked], images: Vec<(u64, u32)>) -> Protocol {
     let configuration = &record.result.configuration;
     let text = |pointer: &str| configuration.pointer(pointer).and_then(Value::as_str).map(str::to_string);
     let mut attacks: Vec<(String, String)> =
@@ -89,7 +107,7 @@ fn protocol(record: &Record, norm: Norm, eps: &Eps, cells: &[&Attacked]) -> Prot
         eps: eps.clone(),
         autoattack: cells.iter().all(|c| c.name() == AUTOATTACK),
         attacks,
-        images: record.result.clean.iter().map(|v| (v.id, v.label)).collect(),
+        images,
         within: elsewhere.then(|| record.suite.clone()),
         carry: configuration.pointer("/evaluation/carry") == Some(&Value::Bool(true)),
     }
