@@ -80,7 +80,7 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             b'0' => self.pop().map(drop),
-            b'1' => self.to_mark().map(drop),
+            b'1' => self.since_mark().map(drop),
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -133,19 +133,19 @@ impl<'a> Machine<'a> {
                 self.push(Object::Tuple(items))
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Object::Tuple(items))
             }
             b'l' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Object::List(items))
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Object::Dict(pairs(&items)?))
             }
             0x91 => {
-                self.to_mark()?;
+                self.since_mark()?;
                 self.push(Object::Other)
             }
             b'a' => {
@@ -153,17 +153,17 @@ impl<'a> Machine<'a> {
                 self.extend(vec![item])
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.extend(items)
             }
-            0x90 => self.to_mark().map(drop),
+            0x90 => self.since_mark().map(drop),
             b's' => {
                 let value = self.pop()?;
                 let key = self.pop()?;
                 self.set(vec![(key, value)])
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.set(pairs(&items)?)
             }
             // Classes and calls.
@@ -235,7 +235,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Everything above the last mark, which goes too.
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("closes a container, and there is no mark where it began")?;
         Ok(self.stack.split_off(mark))
     }
@@ -386,7 +386,7 @@ impl<'a> Machine<'a> {
 
 /// Keys and values in turn.
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, String> {
-    if items.len() % 2 != 0 {
+    if !items.len().is_multiple_of(2) {
         return Err("has a key without its value".into());
     }
     Ok(items.chunks(2).map(|pair| (pair[0], pair[1])).collect())
