@@ -189,7 +189,7 @@ which writes parts that are new, described otherwise, or of a new kind of machin
 fn bits_move_only_with_numerics() {
     let sandbox = Sandbox::new();
     sandbox.write("bits.toml", SUITE);
-    sandbox.ok("run bits.toml --threads 2");
+    sandbox.ok("run bits.toml --threads 1");
     let mut found = BTreeMap::new();
     for row in ["ce", "grad-norm", "pgd-at", "trades", "batch-norm", "softplus"] {
         let record = record_file::read(&sandbox.path(&format!("reports/bits/records/{row}-0.json"))).unwrap();
