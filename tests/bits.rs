@@ -183,7 +183,9 @@ A part that MOVED: a commit changed numbers and not the `numerics` of what compu
 results. If it was not meant to, undo it. If it was, raise `numerics` of the component (its SPEC), TRAINER_NUMERICS or \
 EVALUATOR_NUMERICS (crates/engine/src/lib.rs), say so in CHANGELOG.md, and then\n\
     UPDATE_GOLDEN=1 cargo test --release --test end_to_end bits\n\
-which writes parts that are new, described otherwise, or of a new kind of machine, and refuses those that moved.";
+which writes parts that are new, described otherwise, or of a new kind of machine, and refuses those that moved. Where \
+`numerics` rose already since the last release, or a verdict only gained a field, delete the part in tests/golden/bits.json \
+first.";
 
 #[test]
 fn bits_move_only_with_numerics() {
