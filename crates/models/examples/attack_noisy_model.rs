@@ -122,7 +122,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         correct += answers.iter().zip(examples.labels()).filter(|(z, y)| predicted(z) == Some(**y)).count();
     }
     let attack = Component::resolve(Kind::Attack, &registry, &request.attack)?;
-    let entry = AttackEntry { label: "attack".into(), attack, norm: request.norm, eps: vec![request.eps.parse()?] };
+    let entry = AttackEntry {
+        label: "attack".into(),
+        attack,
+        norm: request.norm,
+        eps: vec![request.eps.parse()?],
+        examples: None,
+    };
     let never = AtomicBool::new(false);
     let evaluator = Evaluator {
         draws: request.draws,
