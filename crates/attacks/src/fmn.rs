@@ -247,6 +247,7 @@ mod tests {
                 key: Key::new(0, Purpose::AttackStart),
                 lockstep: false,
                 smallest: true,
+                randomised: false,
             };
             let mut x = [0.5, 0.5];
             let mut walk = FmnWalk {
