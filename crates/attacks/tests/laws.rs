@@ -350,7 +350,7 @@ fn what_does_not_fit_a_step_is_said() {
     }
     let threat = ThreatModel::new(Norm::L2, 1.0);
     let key = Key::new(0, Purpose::AttackStart);
-    let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false };
+    let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false, randomised: false };
     let error = attack(json!({ "name": "pgd", "sparsity": 0.9 })).fits(&open).unwrap_err().to_string();
     assert!(error.contains("pgd.sparsity: is for steps in l1, the norm is l2; leave it out"), "{error}");
 }
