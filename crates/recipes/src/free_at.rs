@@ -12,7 +12,9 @@ use std::sync::Arc;
 /// θ moves with mean ℓ(clip(x + δ)), then δ ← clamp(δ + ε · sign ∂/∂δ, ±ε). Shafahi et al. 2019.
 ///
 /// δ lives on from batch to batch and belongs to the *place* in the batch, not to the image, as in the published code.
-/// x + δ is always clamped to `[0, 1]` (the code leaves the first replay of a batch unclamped).
+/// x + δ is clamped to `[0, 1]` in every replay, as the authors do; the gradient is that by the clamped point and δ goes on
+/// from there, as in Wong et al.'s `train_free.py`, which leaves the first replay of a batch unclamped
+/// (docs/decisions/2026-11-audit.md).
 #[derive(Debug, Clone)]
 pub struct FreeAt {
     /// ε in pixels, also the step size.

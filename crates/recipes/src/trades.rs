@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 /// L = mean ℓ(x) + β · mean KL(p(x) ‖ p(x')), x' the last iterate of PGD on that KL; Zhang et al. 2019.
 ///
-/// The attack starts at x + 0.001 · N(0, I): at x itself the KL has no gradient. The gradient passes both arguments
+/// The attack starts at x + 0.001 · N(0, I), clamped to the box (the published code clamps after the first step,
+/// docs/decisions/2026-11-audit.md): at x itself the KL has no gradient. The gradient passes both arguments
 /// of the KL. One clean forward serves both terms (the published code makes two, which matters to batch norm's
 /// running statistics and to dropout).
 pub struct Trades {
