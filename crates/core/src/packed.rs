@@ -62,16 +62,3 @@ mod tests {
         assert!(unpack(&bomb, 1_000_000).unwrap_err().contains("more than 1000000 bytes"));
     }
 }
-
-#[cfg(test)]
-mod temporary {
-    #[test]
-    #[ignore]
-    fn convert() {
-        for path in std::env::var("CONVERT").unwrap().split_whitespace() {
-            let table = std::fs::read(path).unwrap();
-            std::fs::write(format!("{path}.gz"), super::pack(&table).unwrap()).unwrap();
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-}
