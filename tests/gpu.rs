@@ -44,6 +44,7 @@ fn run(text: &str, shape: (usize, usize), (train, test): (usize, usize), process
         train: split(shape, train, 1),
         test: split(shape, test, 2),
         classes: ["left", "right", "low"].map(String::from).to_vec(),
+        order: None,
     };
     let context = Context {
         dtype: DType::F64,
@@ -277,6 +278,7 @@ eps = ["0.1"]
         train: split((1, 12), 30, 1),
         test: split((1, 12), 3, 2),
         classes: ["left", "right", "low"].map(String::from).to_vec(),
+        order: None,
     };
     let run = |folder: &Path, brake: &Brake| {
         let context = Context {

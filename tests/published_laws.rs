@@ -80,6 +80,7 @@ fn attacked(target: &dyn Target, surrogate: Option<&dyn Target>, given: Value, e
         attack,
         norm: Norm::Linf,
         eps: eps.iter().map(|e| e.parse().unwrap()).collect(),
+        examples: None,
     };
     let evaluator = Evaluator { surrogate, ..Evaluator::new(target, &s.examples, &GO_ON) };
     evaluate(&evaluator, &[entry], &s.registry).unwrap().attacked

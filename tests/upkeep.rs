@@ -99,6 +99,27 @@ fn status_tells_what_is_there_and_clean_removes_what_nobody_needs() {
 }
 
 #[test]
+fn an_attack_on_images_of_its_own_is_verified_on_those() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.toml", SUITE.replace("name = \"pgd\"", "name = \"pgd\"\nsample = 30"));
+    sandbox.ok("run small.toml");
+    let table = sandbox.read("reports/small/table.md");
+    let images = "Images: 7";
+    assert!(table.contains(images) && table.contains("all that some attack was run on"), "{table}");
+    assert!(table.contains("pgd: a class-stratified sample of 30 of 100 test images (keyed, seed 0)"), "{table}");
+    assert!(table.contains("| fgsm ε = 0.05 (n = 60) | pgd ε = 0.02 (n = 30) |"), "{table}");
+    let held = sandbox.ok("verify reports/small --sample 40 --no-retrain").out;
+    assert_eq!(
+        (held.matches("40 compared, 40 equal").count(), held.matches("30 compared, 30 equal").count()),
+        (6, 6),
+        "{held}"
+    );
+    // The same images for all, by the command line.
+    sandbox.ok("run small.toml --take 20 --out few");
+    assert!(sandbox.read("few/table.md").contains("n = 20 examples, seed 0. Images: the first 20 of 100 test images."));
+}
+
+#[test]
 fn records_hold_in_another_clone_and_forged_ones_do_not() {
     let sandbox = Sandbox::new();
     sandbox.write("small.toml", SUITE.replace("name = \"pgd\"", "name = \"pgd\"\nrestarts = 2"));

@@ -95,7 +95,10 @@ pub struct Attacked {
     pub norm: crate::Norm,
     /// Budget as written.
     pub eps: Eps,
-    /// One verdict per example, in the order of [`Outcome::clean`]. Kept in `verdicts.csv`, not in the JSON.
+    /// How many examples it was run on, where they are not all of the record's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
+    /// One verdict per example, in the order of [`Outcome::clean`]. Kept in the table of verdicts, not in the JSON.
     #[serde(skip)]
     pub verdicts: Vec<Verdict>,
 }
@@ -179,13 +182,36 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The attack and ε that leave the fewest examples right, of those with a verdict on every example; of several the one with
-    /// the smallest ε, then the first. `None`: nothing was attacked.
-    pub fn strongest(&self) -> Option<&Attacked> {
-        let complete = self.attacked.iter().filter(|c| !c.verdicts.is_empty() && c.verdicts.len() == self.clean.len());
-        let right = |c: &Attacked| c.verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
-        complete.min_by_key(|c| (right(c), c.norm, c.eps.clone()))
+    /// The attacks × ε that have a verdict on every example they were run on: one that failed on the way has not.
+    pub fn complete(&self) -> impl Iterator<Item = &Attacked> {
+        let all = self.clean.len();
+        self.attacked.iter().filter(move |c| !c.verdicts.is_empty() && c.verdicts.len() == c.examples.unwrap_or(all))
     }
+
+    /// The attack and ε that leave the fewest examples right, of those that are complete and on the examples that they
+    /// share; of several the one with the smallest ε, then the first. `None`: nothing was attacked.
+    pub fn strongest(&self) -> Option<&Attacked> {
+        let shared = shared(self.complete());
+        let right = |c: &Attacked| {
+            c.verdicts.iter().filter(|v| v.fate == Fate::Robust && shared.binary_search(&v.id).is_ok()).count()
+        };
+        self.complete().min_by_key(|c| (right(c), c.norm, c.eps.clone()))
+    }
+}
+
+/// Data set rows of the examples that all of these have a verdict on, ascending.
+pub fn shared<'a>(cells: impl IntoIterator<Item = &'a Attacked>) -> Vec<u64> {
+    let mut cells = cells.into_iter();
+    let mut ids: Vec<u64> = cells.next().into_iter().flat_map(|c| &c.verdicts).map(|v| v.id).collect();
+    ids.sort_unstable();
+    for cell in cells {
+        if cell.verdicts.iter().map(|v| v.id).eq(ids.iter().copied()) {
+            continue;
+        }
+        let own: std::collections::HashSet<u64> = cell.verdicts.iter().map(|v| v.id).collect();
+        ids.retain(|id| own.contains(id));
+    }
+    ids
 }
 
 /// Where, when and how a record came about. Never compared.

@@ -220,6 +220,7 @@ mod tests {
             parameters: serde_json::json!({"steps": 40, "alpha": any()}),
             norm: Norm::Linf,
             eps: eps.parse().unwrap(),
+            examples: None,
             verdicts: (0..50)
                 .map(|id| Verdict {
                     id,

@@ -20,6 +20,9 @@ pub struct Manifest {
     /// Only these classes, by name and in this order; their labels become 0, 1, ... Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subset: Vec<String>,
+    /// How the rows are ordered, where that is not random: the first n are then no sample of the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
     /// Licence of the data.
     pub licence: String,
     /// Raised by hand when the decoded content changes.
@@ -164,6 +167,18 @@ mod tests {
             assert_eq!(some.test.image(new), all.test.image(*old));
             assert_eq!(some.test.labels()[new], u32::from(all.test.labels()[*old] == 2));
         }
+    }
+
+    #[test]
+    fn rows_in_no_random_order_are_told() {
+        let order = |text: &str| Manifest::parse("x.toml", text).unwrap().order;
+        for text in [include_str!("../../../datasets/mnist.toml"), include_str!("../../../datasets/mnist-3-vs-7.toml")]
+        {
+            assert!(order(text).unwrap().contains("one after the other"));
+        }
+        assert_eq!(order(GLYPHS), None);
+        let error = Manifest::parse("x.toml", &GLYPHS.replace("licence =", "ordre = \"none\"\nlicence =")).unwrap_err();
+        assert!(error.to_string().contains("unknown field `ordre`"), "{error}");
     }
 
     #[test]

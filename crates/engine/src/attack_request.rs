@@ -193,7 +193,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     };
     let data = gauntlet_data::load(&manifest, &context.data)?;
     events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
-    let rows = request.examples.indices(data.test.len(), request.seed);
+    let rows = request.examples.indices(data.test.labels(), request.seed);
     let examples = Examples::of_split(&data.test, &rows, context.dtype)?;
     let evaluator = Evaluator {
         width: context.width,
@@ -203,7 +203,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         ..Evaluator::new(&target, &examples, context.interrupt)
     };
     let label = component.name.clone();
-    let entry = AttackEntry { label, attack: component, norm: request.norm, eps: request.eps.clone() };
+    let entry = AttackEntry { label, attack: component, norm: request.norm, eps: request.eps.clone(), examples: None };
     let part = Part { row: "checkpoint", seed: request.seed, attack: Some(&entry.label) };
     let begun = Instant::now();
     let mut cost = Cost::default();
@@ -213,7 +213,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         Some(path) => {
             let conditions = Conditions {
                 data_sha256: &data.test.sha256(),
-                examples: request.examples,
+                examples: &[request.examples],
                 attack_seed: request.seed,
                 carry: false,
                 draws: request.draws,

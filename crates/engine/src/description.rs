@@ -42,7 +42,8 @@ pub(crate) fn checkpoint(sha256: &str, model: &Component, dtype: DType) -> Value
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions<'a> {
     pub(crate) data_sha256: &'a str,
-    pub(crate) examples: Selection,
+    /// Of all attacks together.
+    pub(crate) examples: &'a [Selection],
     pub(crate) attack_seed: u64,
     pub(crate) carry: bool,
     pub(crate) draws: u32,
@@ -55,7 +56,7 @@ impl Conditions<'_> {
     pub(crate) fn describe(&self) -> Value {
         let mut described = json!({
             "data_sha256": self.data_sha256,
-            "examples": self.examples,
+            "examples": Selection::describe(self.examples),
             "attack_seed": self.attack_seed,
             "carry": self.carry,
             "device": self.compute.kind(),
@@ -75,8 +76,13 @@ pub(crate) fn attack(entry: &AttackEntry) -> Value {
 }
 
 /// An evaluation of a checkpoint; `attack` is null for the clean pass. The model stands beside the checkpoint because
-/// an activation or a normalisation is no weight.
+/// an activation or a normalisation is no weight. An attack's own `examples` are a condition like the suite's: so two suites
+/// share a result, whichever of the two says them.
 pub(crate) fn evaluation(conditions: &Value, model: &Value, checkpoint_sha256: &str, attack: &Value) -> Value {
+    let (mut conditions, mut attack) = (conditions.clone(), attack.clone());
+    if let Some(own) = attack.as_object_mut().and_then(|a| a.remove("examples")) {
+        conditions["examples"] = own;
+    }
     json!({
         "conditions": conditions,
         "model": model,

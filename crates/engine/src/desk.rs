@@ -4,10 +4,13 @@ use crate::description::{self, Conditions};
 use crate::event::{Event, Events, Part};
 use crate::given::Given;
 use crate::ledger::Ledger;
-use crate::{AttackEntry, Context, Error, Evaluator, Examples, Images, Result, Row, Suite, fingerprint, import};
+use crate::{
+    AttackEntry, CleanPass, Context, Error, Evaluator, Examples, Images, Result, Row, Selection, Suite, fingerprint,
+    import,
+};
 use crate::{Component, teacher};
 use gauntlet_core::{Frozen, Network};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +53,7 @@ impl<'a> Desk<'a> {
         teacher::check(&suite.rows)?;
         let conditions = Conditions {
             data_sha256: &data.test.sha256(),
-            examples: suite.examples,
+            examples: &suite.covered(),
             attack_seed: suite.attack_seed,
             carry: suite.carry,
             draws: suite.draws,
@@ -164,12 +167,37 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// The test rows, read at the first call.
+    /// The test rows of an attack, where they are not those of all attacks together.
+    pub(crate) fn own(&self, attack: &AttackEntry) -> Option<Selection> {
+        let own = attack.examples.unwrap_or(self.suite.examples);
+        (self.suite.covered() != [own]).then_some(own)
+    }
+
+    /// An attack's part of a record's configuration and, without its examples, of its key.
+    pub(crate) fn attack_description(&self, attack: &AttackEntry) -> Value {
+        let mut described = description::attack(attack);
+        if let Some(own) = self.own(attack) {
+            described["examples"] = json!(own);
+        }
+        described
+    }
+
+    /// An attack's own examples and their part of the clean pass over all; `None`: it has none of its own.
+    pub(crate) fn own_examples(&self, attack: &AttackEntry, pass: &CleanPass) -> Result<Option<(Examples, CleanPass)>> {
+        let Some(own) = self.own(attack) else { return Ok(None) };
+        let all = self.examples()?;
+        let rows = own.indices(self.data.test.labels(), self.suite.attack_seed);
+        let place = |row: &usize| all.ids().binary_search(&(*row as u64)).ok();
+        let places: Vec<usize> = rows.iter().filter_map(place).collect();
+        Ok(Some((all.at(&places)?, pass.at(&places))))
+    }
+
+    /// The test rows of all attacks together, read at the first call.
     pub(crate) fn examples(&self) -> Result<&Examples> {
         if let Some(examples) = self.examples.get() {
             return Ok(examples);
         }
-        let rows = self.suite.examples.indices(self.data.test.len(), self.suite.attack_seed);
+        let rows = Selection::all_indices(&self.suite.covered(), self.data.test.labels(), self.suite.attack_seed);
         let examples = Examples::of_split(&self.data.test, &rows, self.context.dtype)?;
         Ok(self.examples.get_or_init(|| examples))
     }

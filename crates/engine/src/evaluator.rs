@@ -41,6 +41,11 @@ impl CleanPass {
             .map(|(index, (v, z))| Clean { index, id: v.id, label: v.label, logits: z.clone() })
             .collect()
     }
+    /// That of the examples at these places.
+    pub(crate) fn at(&self, places: &[usize]) -> CleanPass {
+        let (verdicts, logits) = places.iter().map(|i| (self.verdicts[*i].clone(), self.logits[*i].clone())).unzip();
+        CleanPass { verdicts, logits }
+    }
     /// Correct ÷ all.
     pub fn accuracy(&self) -> f64 {
         let correct = self.verdicts.iter().filter(|v| v.predicted == v.label).count();
@@ -279,6 +284,7 @@ fn cells(entry: &AttackEntry, by_eps: BTreeMap<usize, Vec<Verdict>>) -> Vec<Atta
         parameters: parameters.clone(),
         norm: entry.norm,
         eps: entry.eps[k].clone(),
+        examples: None,
         verdicts,
     };
     by_eps.into_iter().map(cell).collect()

@@ -13,6 +13,8 @@ pub struct Images {
     pub test: Split,
     /// Class names, in the order of the labels.
     pub classes: Vec<String>,
+    /// How the test rows are ordered, where that is not random: their first n are then no sample of them.
+    pub order: Option<String>,
 }
 
 /// Images in memory with labels and data set rows: what the evaluator attacks.
@@ -79,6 +81,17 @@ impl Examples {
         let n = n.min(self.len());
         let x = self.x.narrow(0, 0, n)?.contiguous()?;
         Ok(Examples { x, labels: self.labels[..n].to_vec(), ids: self.ids[..n].to_vec() })
+    }
+
+    /// Those at these places.
+    pub(crate) fn at(&self, places: &[usize]) -> Result<Self> {
+        if places.is_empty() {
+            return Err(Error::value("examples", "there are none"));
+        }
+        let index: Vec<u32> = places.iter().map(|i| *i as u32).collect();
+        let x = self.x.index_select(&Tensor::new(index, self.x.device())?, 0)?;
+        let (labels, ids) = places.iter().map(|i| (self.labels[*i], self.ids[*i])).unzip();
+        Ok(Examples { x, labels, ids })
     }
 
     /// Number of examples.

@@ -3,6 +3,7 @@
 use crate::evaluator::robust_accuracy;
 use gauntlet_core::record::{CleanVerdict, Fate, robust_accuracy_over_draws};
 use gauntlet_core::{Attacked, Flag, Verdict};
+use std::collections::{HashMap, HashSet};
 
 /// Follow the input gradient inside a budget.
 const GRADIENT: [&str; 7] = ["pgd", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "apgd-dlr", "apgd-t"];
@@ -78,6 +79,24 @@ fn percent(cell: &Attacked) -> f64 {
     100.0 * robust_accuracy(&cell.verdicts)
 }
 
+/// Verdicts of two attacks on the examples that both were run on.
+fn paired<'a>(a: &'a Attacked, b: &'a Attacked) -> Vec<(&'a Verdict, &'a Verdict)> {
+    if a.verdicts.iter().map(|v| v.id).eq(b.verdicts.iter().map(|v| v.id)) {
+        return a.verdicts.iter().zip(&b.verdicts).collect();
+    }
+    let other: HashMap<u64, &Verdict> = b.verdicts.iter().map(|v| (v.id, v)).collect();
+    a.verdicts.iter().filter_map(|v| Some((v, *other.get(&v.id)?))).collect()
+}
+
+/// Robust accuracies in percent of two attacks, on the examples that both were run on; `None`: they share none.
+fn percents(a: &Attacked, b: &Attacked) -> Option<(f64, f64)> {
+    let pairs = paired(a, b);
+    let of = |right: usize| 100.0 * (right as f64 / pairs.len() as f64);
+    let robust = |v: &Verdict| v.fate == Fate::Robust;
+    let (left, right) = (pairs.iter().filter(|p| robust(p.0)).count(), pairs.iter().filter(|p| robust(p.1)).count());
+    (!pairs.is_empty()).then(|| (of(left), of(right)))
+}
+
 fn same_threat(a: &Attacked, b: &Attacked) -> bool {
     a.norm == b.norm && a.eps == b.eps
 }
@@ -95,8 +114,7 @@ fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     for (weak, strong, name, meaning) in pairs {
         for a in attacked.iter().filter(|c| registered(c) == weak) {
             for b in attacked.iter().filter(|c| registered(c) == strong && same_threat(c, a)) {
-                let (left, right) = (percent(a), percent(b));
-                if left < right {
+                if let Some((left, right)) = percents(a, b).filter(|(left, right)| left < right) {
                     let threat = format!("{} {}", a.norm, a.eps);
                     let detail =
                         format!("{} leaves {left:.2} %, {} {right:.2} % at {threat}: {meaning}", a.attack, b.attack);
@@ -107,9 +125,10 @@ fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     }
     for a in attacked.iter().filter(|c| BLACK_BOX.contains(&registered(c))) {
         let guided = attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && same_threat(c, a));
-        let Some(best) = guided.min_by(|b, c| percent(b).total_cmp(&percent(c))) else { continue };
-        if percent(a) < percent(best) - BEATS {
-            let (left, right) = (percent(a), percent(best));
+        let beside = guided.filter_map(|b| Some((b, percents(a, b)?)));
+        let lead = |(left, right): (f64, f64)| right - left;
+        let Some((best, (left, right))) = beside.min_by(|b, c| lead(b.1).total_cmp(&lead(c.1))) else { continue };
+        if left < right - BEATS {
             raised.push(flag(
                 &format!("{}-beats-gradients", registered(a)),
                 format!(
@@ -226,7 +245,7 @@ fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
         for b in attacked.iter().filter(|b| registered(b) == registered(a) && same_threat(a, b)) {
             for what in ["steps", "restarts"] {
                 let (few, many) = (number(a, what), number(b, what));
-                let gain = percent(a) - percent(b);
+                let gain = percents(a, b).map_or(0.0, |(left, right)| left - right);
                 if many >= 4 * few && gain > MORE {
                     raised.push(flag(
                         "more-still-gains",
@@ -247,11 +266,9 @@ fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     for a in attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && c.eps.value() > 0.0) {
         let larger = |b: &&Attacked| b.attack == a.attack && b.norm == a.norm && b.eps > a.eps;
         let Some(b) = attacked.iter().filter(larger).min_by(|b, c| b.eps.cmp(&c.eps)) else { continue };
-        let both: Vec<(f64, f64)> = a
-            .verdicts
-            .iter()
-            .zip(&b.verdicts)
-            .filter(|(v, w)| v.fate == Fate::Robust && w.fate == Fate::Robust && v.id == w.id)
+        let both: Vec<(f64, f64)> = paired(a, b)
+            .into_iter()
+            .filter(|(v, w)| v.fate == Fate::Robust && w.fate == Fate::Robust)
             .map(|(v, w)| (v.margin, w.margin))
             .filter(|(v, w)| v.is_finite() && w.is_finite())
             .collect();
@@ -284,7 +301,8 @@ fn not_finite(clean: &[CleanVerdict], attacked: &[Attacked], raised: &mut Vec<Fl
     }
     for cell in attacked {
         // A wrong example repeats its clean margin.
-        let odd = cell.verdicts.iter().zip(clean).filter(|(v, c)| v.margin.is_nan() && !c.margin.is_nan()).count();
+        let before: HashSet<u64> = clean.iter().filter(|c| c.margin.is_nan()).map(|c| c.id).collect();
+        let odd = cell.verdicts.iter().filter(|v| v.margin.is_nan() && !before.contains(&v.id)).count();
         if odd > 0 {
             raised.push(flag(
                 "logits-not-finite",
@@ -324,6 +342,7 @@ mod tests {
             parameters: json!({ "name": name, "args": { "steps": 40, "restarts": 2 } }),
             norm: Norm::Linf,
             eps: eps.parse::<Eps>().unwrap(),
+            examples: None,
             verdicts: verdicts.collect(),
         }
     }
@@ -389,6 +408,20 @@ mod tests {
         let restored = |name: &str| changed(cell(name, 50, "0.1"), |v| v.rounded = v.id >= 62);
         assert_eq!(names(&[restored("pgd")]), ["rounding-restores"]);
         assert_eq!(names(&[restored("fab-t")]), none());
+    }
+
+    #[test]
+    fn attacks_on_different_examples_are_compared_on_those_they_share() {
+        let mut some = cell("fgsm", 60, "0.1");
+        // All that withstand, and ten that do not: alone it would seem to leave more than pgd, of 100 it leaves the same.
+        some.verdicts.retain(|v| v.id < 70);
+        some.examples = Some(70);
+        assert_eq!(names(&[some.clone(), cell("pgd", 60, "0.1")]), none());
+        assert_eq!(names(&[some.clone(), cell("pgd", 61, "0.1")]), ["fgsm-beats-pgd"]);
+        // No example in common: nothing to compare.
+        let mut others = cell("pgd", 100, "0.1");
+        others.verdicts.retain(|v| v.id >= 70);
+        assert_eq!(names(&[some, others]), none());
     }
 
     #[test]

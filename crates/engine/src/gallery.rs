@@ -150,6 +150,7 @@ pub(crate) fn strongest(record: &Record) -> Option<(String, &Attacked)> {
     let same = |a: &&Value| {
         let eps = a["eps"].as_array().into_iter().flatten();
         a["attack"] == cell.parameters
+            && a.get("examples").is_some() == cell.examples.is_some()
             && a["norm"] == cell.norm.to_string()
             && eps.clone().any(|e| *e == cell.eps.to_string())
     };

@@ -79,7 +79,7 @@ impl<'a> Desk<'a> {
                 self.once(&Event::Skipped { part });
                 attacks.push(described);
                 add(&mut record.provenance, &known.provenance);
-                record.result.attacked.extend(cells(attack, lists));
+                record.result.attacked.extend(self.cells(attack, lists));
                 continue;
             }
             let Prepared { described, crafted_on } = match self.prepare(attack, row, seed, (training_key, entry)) {
@@ -104,7 +104,7 @@ impl<'a> Desk<'a> {
             };
             if let Some((known, lists)) = stored(&described)? {
                 add(&mut record.provenance, &known.provenance);
-                record.result.attacked.extend(cells(attack, lists));
+                record.result.attacked.extend(self.cells(attack, lists));
                 continue;
             }
             let named = (row.id.as_str(), seed);
@@ -117,8 +117,15 @@ impl<'a> Desk<'a> {
             let judged = open().and_then(|(target, pass)| {
                 let surrogate = self.crafted_on(crafted_on.as_ref())?;
                 let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-                let evaluator = Evaluator { surrogate, ..self.evaluator(target, self.examples()?) };
-                self.attack(attack, &evaluator, pass, part, &key, &mut cost)
+                let own = self.own_examples(attack, pass)?;
+                let (examples, pass) = match &own {
+                    Some((examples, pass)) => (examples, pass),
+                    None => (self.examples()?, pass),
+                };
+                let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
+                let mut attacked = self.attack(attack, &evaluator, pass, part, &key, &mut cost)?;
+                attacked.iter_mut().for_each(|a| a.examples = own.as_ref().map(|_| examples.len()));
+                Ok(attacked)
             });
             match judged {
                 Ok(attacked) => {
@@ -191,7 +198,13 @@ impl<'a> Desk<'a> {
         let Some(Prepared { crafted_on, .. }) = self.prepare(entry, row, seed, trained)? else { return Ok(()) };
         let surrogate = self.crafted_on(crafted_on.as_ref())?;
         let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-        let evaluator = Evaluator { surrogate, ..self.evaluator(&open()?.0, self.examples()?) };
+        let (target, pass) = open()?;
+        let own = self.own_examples(entry, pass)?;
+        let examples = match &own {
+            Some((examples, _)) => examples,
+            None => self.examples()?,
+        };
+        let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
         let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
         self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)
     }
@@ -210,6 +223,19 @@ impl<'a> Desk<'a> {
         let (journal, done) = Journal::open(&self.context.store.journal(key))?;
         let mut progress = Progress::new(self.events, part, entry, Some(journal));
         evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)
+    }
+
+    fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
+        let (parameters, own) = (entry.attack.describe(), self.own(entry));
+        let cell = |(eps, verdicts): (&gauntlet_core::Eps, Vec<Verdict>)| Attacked {
+            attack: entry.label.clone(),
+            parameters: parameters.clone(),
+            norm: entry.norm,
+            eps: eps.clone(),
+            examples: own.map(|_| verdicts.len()),
+            verdicts,
+        };
+        entry.eps.iter().zip(lists).map(cell).collect()
     }
 
     /// The frozen model and its clean pass, made at the first call.
@@ -233,18 +259,6 @@ impl<'a> Desk<'a> {
 /// The clean pass of a row and seed.
 fn part(row: &Row, seed: u64) -> Part<'_> {
     Part { row: &row.id, seed, attack: None }
-}
-
-fn cells(entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
-    let parameters = entry.attack.describe();
-    let cell = |(eps, verdicts): (&gauntlet_core::Eps, Vec<Verdict>)| Attacked {
-        attack: entry.label.clone(),
-        parameters: parameters.clone(),
-        norm: entry.norm,
-        eps: eps.clone(),
-        verdicts,
-    };
-    entry.eps.iter().zip(lists).map(cell).collect()
 }
 
 fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {

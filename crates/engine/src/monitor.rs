@@ -95,7 +95,8 @@ fn accuracy(
     clean: &CleanPass,
     (attack, norm, eps): (&Component, Norm, &Eps),
 ) -> Result<f64> {
-    let entry = AttackEntry { label: "monitor".into(), attack: attack.clone(), norm, eps: vec![eps.clone()] };
+    let entry =
+        AttackEntry { label: "monitor".into(), attack: attack.clone(), norm, eps: vec![eps.clone()], examples: None };
     let (attack, _) = registry.attack(&attack.given())?;
     let cells = evaluator.attack(&entry, &attack, clean, &mut Cost::default())?;
     Ok(cells.first().map_or(0.0, |a| robust_accuracy(&a.verdicts)))

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, of_all};
 use crate::runner::load;
-use crate::{Context, Result, Suite};
+use crate::{Context, Result, Selection, Suite};
 use gauntlet_core::{Eps, Norm};
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ pub struct PlannedEvaluation {
 pub struct Plan {
     /// Training rows of the data set.
     pub train_rows: usize,
-    /// Test rows that are attacked.
+    /// Test rows that are attacked, by whatever attack.
     pub examples: usize,
     /// Rows × seeds.
     pub trainings: Vec<PlannedTraining>,
@@ -145,6 +145,6 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
         };
         trainings.push(PlannedTraining { row: row.id.clone(), seed, key, state, steps, why });
     }
-    let examples = suite.examples.indices(desk.data.test.len(), suite.attack_seed).len();
+    let examples = Selection::all_indices(&suite.covered(), desk.data.test.labels(), suite.attack_seed).len();
     Ok(Plan { train_rows: desk.data.train.len(), examples, trainings, evaluations })
 }

@@ -92,6 +92,7 @@ impl Evaluator<'_> {
             attack: Component::resolve(Kind::Attack, registry, &given)?,
             norm: Norm::Linf,
             eps: vec!["1".parse()?],
+            examples: None,
         };
         let (attack, _) = registry.attack(&entry.attack.given())?;
         let few = self.examples.first(n)?;

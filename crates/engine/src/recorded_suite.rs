@@ -2,8 +2,8 @@
 
 use crate::change::changes;
 use crate::{
-    AttackEntry, CheckpointSource, Component, EVALUATOR_NUMERICS, Error, Kind, Monitor, Result, Row, Suite, Teacher,
-    TrainConfig,
+    AttackEntry, CheckpointSource, Component, EVALUATOR_NUMERICS, Error, Kind, Monitor, Result, Row, Selection, Suite,
+    Teacher, TrainConfig,
 };
 use gauntlet_core::{Eps, Record, Registry};
 use serde::de::DeserializeOwned;
@@ -56,7 +56,8 @@ pub(crate) fn recorded_suite(
         model,
         seeds: vec![record.seed],
         train: if training["train"].is_null() { no_training(registry)? } else { read(&training["train"])? },
-        examples: read(&conditions["examples"])?,
+        // What is evaluated again is drawn from the record's own images.
+        examples: Selection::All,
         attack_seed: read(&conditions["attack_seed"])?,
         carry: read(&conditions["carry"])?,
         draws: conditions["draws"].as_u64().map_or(1, |draws| draws as u32),
@@ -88,7 +89,7 @@ fn attacks(record: &Record, registry: &Registry) -> Result<Vec<RecordedAttack>> 
         let entry = || -> Result<AttackEntry> {
             let attack = Component::resolve(Kind::Attack, registry, &recorded.given())?;
             same_description(&described["attack"], &attack.describe())?;
-            Ok(AttackEntry { label: label.clone(), attack, norm: read(&described["norm"])?, eps })
+            Ok(AttackEntry { label: label.clone(), attack, norm: read(&described["norm"])?, eps, examples: None })
         };
         let entry = entry();
         attacks.push(RecordedAttack { label, budgets, entry });

@@ -2,7 +2,7 @@
 
 use crate::desk::{Attempt, Desk, of_all};
 use crate::event::{Event, Events, Part};
-use crate::{Context, Error, Images, Result, Row, Suite, description};
+use crate::{Context, Error, Images, Result, Row, Suite};
 use gauntlet_core::record::{Outcome, RECORD_FORMAT};
 use gauntlet_core::{Provenance, Record};
 use serde_json::{Value, json};
@@ -60,8 +60,9 @@ pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn E
 }
 
 pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Images> {
-    let data = gauntlet_data::load(&context.catalogue.get(&suite.data)?, &context.data)?;
-    Ok(Images { train: data.train, test: data.test, classes: data.classes })
+    let manifest = context.catalogue.get(&suite.data)?;
+    let data = gauntlet_data::load(&manifest, &context.data)?;
+    Ok(Images { train: data.train, test: data.test, classes: data.classes, order: manifest.order })
 }
 
 impl<'a> Desk<'a> {
@@ -86,7 +87,7 @@ impl<'a> Desk<'a> {
     fn blank(&self, row: &'a Row, seed: u64) -> Record {
         // Without a teacher's weights there is no description yet, without a checkpoint there will be none.
         let training = self.training(row, seed).ok().flatten().map_or(Value::Null, |(_, description)| description);
-        let attacks: Vec<Value> = self.attacks().into_iter().map(description::attack).collect();
+        let attacks: Vec<Value> = self.attacks().into_iter().map(|a| self.attack_description(a)).collect();
         let mut configuration = json!({
             "data": self.suite.data,
             "classes": self.data.classes,
@@ -95,6 +96,10 @@ impl<'a> Desk<'a> {
             "evaluation": self.conditions,
             "attacks": attacks,
         });
+        configuration["test"] = json!({ "rows": self.data.test.len() });
+        if let Some(order) = &self.data.order {
+            configuration["test"]["order"] = order.as_str().into();
+        }
         if let Some(source) = &row.checkpoint {
             configuration["checkpoint"] = source.to_string().into();
         }

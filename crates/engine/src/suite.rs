@@ -1,6 +1,6 @@
 //! A suite: what is trained on what, and what attacks it.
 
-use crate::{CheckpointSource, Component, Diagnostic, Kind, Quick, Teacher, TrainConfig, suite_file};
+use crate::{CheckpointSource, Component, Diagnostic, Kind, Quick, Selection, Teacher, TrainConfig, suite_file};
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{Eps, Expectation, Norm, Recipe, Registry};
 use gauntlet_data::Catalogue;
@@ -25,7 +25,7 @@ pub struct Suite {
     pub seeds: Vec<u64>,
     /// How rows are trained.
     pub train: TrainConfig,
-    /// Which test rows are attacked.
+    /// Which test rows are attacked, unless an attack has its own.
     pub examples: Selection,
     /// Seed of the attacks: the same for all rows, so that rows are paired.
     pub attack_seed: u64,
@@ -53,18 +53,6 @@ fn once() -> u32 {
 
 fn is_once(draws: &u32) -> bool {
     *draws == 1
-}
-
-/// Which rows of the test split are attacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Selection {
-    /// All.
-    All,
-    /// The first n, as in the papers.
-    Take(usize),
-    /// n of them, drawn with the attack seed.
-    Sample(usize),
 }
 
 /// One row of the tables: a recipe with its hyper-parameters, or somebody's checkpoint.
@@ -100,6 +88,9 @@ pub struct AttackEntry {
     pub norm: Norm,
     /// Budgets, in the order of the tables.
     pub eps: Vec<Eps>,
+    /// Which test rows, where they are not the suite's. Whoever calls [`crate::evaluate`] brings the rows along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<Selection>,
 }
 
 impl Suite {
@@ -119,26 +110,21 @@ impl Suite {
         self.rows.iter().find(|r| r.id == id)
     }
 
+    /// The test rows of all attacks together, and the suite's own: those that the clean pass covers.
+    pub fn covered(&self) -> Vec<Selection> {
+        let own = self.attacks.iter().filter_map(|a| a.examples);
+        Selection::union(std::iter::once(self.examples).chain(own))
+    }
+
+    /// Puts one choice of test rows in the place of the suite's and of its attacks' own.
+    pub fn select(&mut self, examples: Selection) {
+        self.examples = examples;
+        self.attacks.iter_mut().for_each(|a| a.examples = None);
+    }
+
     /// Optimiser steps per epoch for a training split of `rows` rows.
     pub fn steps_per_epoch(&self, rows: usize) -> u32 {
         rows.saturating_sub(self.train.validation).div_ceil(self.train.batch.max(1)) as u32
-    }
-}
-
-impl Selection {
-    /// The rows of a split of `n` rows, in ascending order of their place in the selection.
-    pub fn indices(self, n: usize, seed: u64) -> Vec<usize> {
-        match self {
-            Selection::All => (0..n).collect(),
-            Selection::Take(k) => (0..n.min(k)).collect(),
-            Selection::Sample(k) => {
-                let mut all: Vec<usize> = (0..n).collect();
-                gauntlet_core::Key::new(seed, gauntlet_core::Purpose::Sample).stream(0, 0, 0).shuffle(&mut all);
-                all.truncate(k);
-                all.sort_unstable();
-                all
-            }
-        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Reading the `[[attack]]` tables of a suite file.
 
-use crate::suite_file::{Reader, complaint};
+use crate::suite_file::{Reader, complaint, selection};
 use crate::toml_section::{Section, json, text_of};
-use crate::{AttackEntry, Component, Diagnostic, Kind, Row};
+use crate::{AttackEntry, Component, Diagnostic, Kind, Row, Selection};
 use gauntlet_core::{Eps, Norm, registry};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
 /// Keys of an `[[attack]]` that are not the attack's own parameters.
-const ATTACK: &[&str] = &["name", "label", "norm", "eps"];
+const ATTACK: &[&str] = &["name", "label", "norm", "eps", "take", "sample", "all"];
 
 impl Reader<'_> {
     pub(crate) fn attacks(&mut self, top: &Section<'_>, rows: &[Row]) -> Vec<AttackEntry> {
@@ -45,6 +45,7 @@ impl Reader<'_> {
                 }
             },
         };
+        let examples = self.own_examples(section);
         let eps = self.budgets(section);
         let mut given: Map<String, Value> = section
             .entries()
@@ -52,11 +53,32 @@ impl Reader<'_> {
             .map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())))
             .collect();
         given.insert("name".into(), Value::String(name?));
-        if section.get("surrogates").is_some() {
-            return self.matrix(section, rows, label?, norm?, eps?, given);
+        let mut entries = if section.get("surrogates").is_some() {
+            self.matrix(section, rows, label?, norm?, eps?, given)?
+        } else {
+            vec![self.single(section, rows, label?, norm?, eps?, &given)?]
+        };
+        entries.iter_mut().for_each(|e| e.examples = examples);
+        Some(entries)
+    }
+
+    /// `take`, `sample` or `all = true`: test rows of this attack alone.
+    fn own_examples(&mut self, section: &Section<'_>) -> Option<Selection> {
+        let c = &mut self.complaints;
+        let some = selection(section, c);
+        if section.get("all").is_none() {
+            return some;
         }
-        let entry = self.single(section, rows, label?, norm?, eps?, &given)?;
-        Some(vec![entry])
+        if section.bool("all", c) != Some(true)
+            || some.is_some()
+            || section.get("take").is_some()
+            || section.get("sample").is_some()
+        {
+            let hint = "`all = true`, `take = 1000` or `sample = 1000`, or nothing for the suite's";
+            c.push(Diagnostic::at(section.span_of("all"), "`all` is `true` and stands alone").hint(hint));
+            return some;
+        }
+        Some(Selection::All)
     }
 
     /// `surrogates = "all"` or a list of rows: a column of transferred examples for each.
@@ -126,7 +148,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(AttackEntry { label, attack: component, norm, eps })
+        Some(AttackEntry { label, attack: component, norm, eps, examples: None })
     }
 
     fn budgets(&mut self, section: &Section<'_>) -> Option<Vec<Eps>> {

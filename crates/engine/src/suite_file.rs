@@ -1,9 +1,8 @@
 //! Reading a suite file: every complaint carries its place.
 
-use crate::suite::Selection;
 use crate::suite_expect::Known;
 use crate::toml_section::{Complaints, Section, Table, json};
-use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Suite, TrainConfig};
+use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Selection, Suite, TrainConfig};
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{Registry, registry};
@@ -61,6 +60,16 @@ pub(crate) fn load(
     }
 }
 
+/// `take` or `sample`, where one is given.
+pub(crate) fn selection(section: &Section<'_>, c: &mut Complaints) -> Option<Selection> {
+    let take = section.whole("take", 1, c).map(|n| Selection::Take(n as usize));
+    let sample = section.whole("sample", 1, c).map(|n| Selection::Sample(n as usize));
+    if section.get("take").is_some() && section.get("sample").is_some() {
+        c.push(Diagnostic::at(section.span_of("sample"), "`take` and `sample` exclude each other").hint("keep one"));
+    }
+    take.or(sample)
+}
+
 /// Shape (C, H, W) and number of classes of the data set, where it is known.
 pub(crate) type Shape = Option<((usize, usize, usize), usize)>;
 
@@ -100,16 +109,7 @@ impl Reader<'_> {
         let notes = if top.get("notes").is_some() { top.texts("notes", c) } else { Some(vec![]) };
         let data = top.required_str("data", "the name of a data set", c);
         let seeds = if top.get("seeds").is_some() { top.wholes("seeds", c) } else { Some(vec![0]) };
-        let take = top.whole("take", 1, c).map(|n| n as usize);
-        let sample = top.whole("sample", 1, c).map(|n| n as usize);
-        if top.get("take").is_some() && top.get("sample").is_some() {
-            c.push(Diagnostic::at(top.span_of("sample"), "`take` and `sample` exclude each other").hint("keep one"));
-        }
-        let examples = match (take, sample) {
-            (Some(n), _) => Selection::Take(n),
-            (_, Some(n)) => Selection::Sample(n),
-            _ => Selection::All,
-        };
+        let examples = selection(top, c).unwrap_or(Selection::All);
         let attack_seed = top.whole("attack_seed", 0, c).unwrap_or(0);
         let carry = top.bool("carry", c).unwrap_or(false);
         let draws = top.whole("draws", 1, c).unwrap_or(1) as u32;

@@ -54,7 +54,7 @@ impl Suite {
             suite.train.epochs = epochs;
         }
         if let Some(n) = quick.take {
-            suite.examples = Selection::Take(n);
+            suite.select(Selection::Take(n));
         }
         if let Some(seeds) = &quick.seeds {
             suite.seeds.clone_from(seeds);

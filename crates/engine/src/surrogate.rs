@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, of_all};
 use crate::store::TrainingEntry;
-use crate::{AttackEntry, Result, Row, description};
+use crate::{AttackEntry, Result, Row};
 use gauntlet_core::Frozen;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ impl<'a> Desk<'a> {
 
     /// An attack's part of a key: with a surrogate its weights too; `None` while those are not in the store.
     pub(crate) fn described(&self, attack: &AttackEntry, seed: u64) -> Result<Option<Value>> {
-        let mut described = description::attack(attack);
+        let mut described = self.attack_description(attack);
         if let Some(row) = self.surrogate(attack)? {
             let Some(sha256) = self.sha256(row, seed)? else { return Ok(None) };
             described["surrogate_sha256"] = sha256.into();

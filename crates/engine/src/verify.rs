@@ -104,9 +104,13 @@ impl Verifier<'_> {
             return Ok(());
         }
         let target = self.context.frozen(desk.network(row)?, &weights)?;
-        let chosen = self.chosen(record)?;
-        let ids: Vec<usize> = chosen.iter().map(|i| record.result.clean[*i].id as usize).collect();
-        let examples = Examples::of_split(&desk.data.test, &ids, self.context.dtype)?;
+        let clean_ids: Vec<u64> = record.result.clean.iter().map(|v| v.id).collect();
+        let chosen = self.chosen(record, clean_ids.len())?;
+        let read = |ids: &[u64], chosen: &[usize]| {
+            let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
+            Examples::of_split(&desk.data.test, &rows, self.context.dtype)
+        };
+        let examples = read(&clean_ids, &chosen)?;
         let evaluator = desk.evaluator(&target, &examples);
         let mut cost = Cost::default();
         let clean = evaluator.clean(&mut cost)?;
@@ -115,11 +119,21 @@ impl Verifier<'_> {
         let mut problems = Vec::new();
         for (at, RecordedAttack { label, budgets, entry }) in attacks.into_iter().enumerate() {
             let cells: Vec<&Attacked> = recorded.by_ref().take(budgets).collect();
+            // An attack with images of its own has a sample of its own.
+            let ids: Vec<u64> = cells.first().into_iter().flat_map(|c| &c.verdicts).map(|v| v.id).collect();
+            let own = (ids != clean_ids).then(|| self.chosen(record, ids.len())).transpose()?;
             let again = entry.and_then(|entry| {
                 let surrogate = self.surrogate(&desk, (at, &entry), record)?;
                 let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-                self.attack(&Evaluator { surrogate, ..evaluator }, &entry, &clean, &mut cost)
+                let Some(own) = &own else {
+                    return self.attack(&Evaluator { surrogate, ..evaluator }, &entry, &clean, &mut cost);
+                };
+                let examples = read(&ids, own)?;
+                let evaluator = Evaluator { surrogate, ..desk.evaluator(&target, &examples) };
+                let clean = evaluator.clean(&mut cost)?;
+                self.attack(&evaluator, &entry, &clean, &mut cost)
             });
+            let chosen = own.as_ref().unwrap_or(&chosen);
             match again {
                 Err(error) if of_all(&error) => return Err(error),
                 Err(error) => problems.push(format!("{label}: {error}")),
@@ -127,7 +141,7 @@ impl Verifier<'_> {
                     for (then, now) in cells.into_iter().zip(&again) {
                         let budget = Some((now.norm, now.eps.clone()));
                         let both = (then.verdicts.as_slice(), now.verdicts.as_slice());
-                        verified.cells.push(compare(&label, budget, verified.measure, &chosen, both));
+                        verified.cells.push(compare(&label, budget, verified.measure, chosen, both));
                     }
                 }
             }
@@ -147,9 +161,9 @@ impl Verifier<'_> {
         evaluator.attack(entry, &attack, clean, cost)
     }
 
-    /// The examples to be evaluated again, as places in the record.
-    fn chosen(&self, record: &Record) -> Result<Vec<usize>> {
-        let mut all: Vec<usize> = (0..record.result.clean.len()).collect();
+    /// Which of `n` examples are evaluated again, as places in the record.
+    fn chosen(&self, record: &Record, n: usize) -> Result<Vec<usize>> {
+        let mut all: Vec<usize> = (0..n).collect();
         let stem = record_file::stem(&record.row, record.seed)?;
         Key::new(0, Purpose::Sample).named(&stem).stream(0, 0, 0).shuffle(&mut all);
         all.truncate(self.sample);

@@ -60,7 +60,7 @@ fn go(suite: &Suite, store: &Path, watcher: &Watcher) -> Vec<Record> {
     let (registry, catalogue) = (registry(), Catalogue::default());
     let context = Context::new(&registry, &catalogue, Store::new(store), &GO_ON);
     let classes = ["left", "right", "top"].map(String::from).to_vec();
-    run_on(suite, Images { train: split(1, 260), test: split(2, 50), classes }, &context, watcher).unwrap()
+    run_on(suite, Images { train: split(1, 260), test: split(2, 50), classes, order: None }, &context, watcher).unwrap()
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn entry(name: &str, eps: &[&str], more: serde_json::Value) -> AttackEntry {
         attack: Component::resolve(Kind::Attack, &registry(), &given).unwrap(),
         norm: Norm::Linf,
         eps: eps.iter().map(|e| e.parse().unwrap()).collect(),
+        examples: None,
     }
 }
 

@@ -81,7 +81,7 @@ fn registry() -> Registry {
 const CLASSES: [&str; 3] = ["left", "right", "top"];
 
 fn data(train: usize, test: usize) -> Images {
-    Images { train: split(1, train), test: split(2, test), classes: CLASSES.map(String::from).to_vec() }
+    Images { train: split(1, train), test: split(2, test), classes: CLASSES.map(String::from).to_vec(), order: None }
 }
 const HEAD: &str = r#"format = 1
 name = "tiny"
@@ -484,6 +484,61 @@ fn transfer_gives_a_column_for_every_row() {
     let (registry, catalogue, stop) = (registry(), Catalogue::default(), AtomicBool::new(false));
     let context = Context::new(&registry, &catalogue, Store::new(folder.path()), &stop);
     assert!(context.store.suite("tiny").exists());
+}
+
+#[test]
+fn an_attack_on_rows_of_its_own_shares_its_result_and_the_clean_pass_covers_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "[[row]]\nrecipe = \"ce\"\n";
+    let fgsm = |own: &str| format!("[[attack]]\nname = \"fgsm\"\neps = [\"0.1\", \"0.2\"]\n{own}\n");
+    let pgd = |own: &str| format!("[[attack]]\nname = \"pgd\"\neps = \"0.1\"\nsteps = 5\n{own}\n");
+    let run = |text: &str, watcher: &Watcher| go(&suite(text), folder.path(), watcher, |_| {}).unwrap().remove(0);
+    // Forty rows for all, and fifty.
+    let watcher = Watcher::default();
+    let forty = run(&[HEAD, row, &fgsm(""), &pgd("")].concat(), &watcher);
+    let given = watcher.verdicts.swap(0, Ordering::Relaxed);
+    assert!(given > 0 && forty.result.attacked.iter().all(|c| c.examples.is_none()));
+    let conditions = |r: &Record| r.result.configuration["evaluation"]["examples"].clone();
+    assert_eq!(conditions(&forty), json!({ "take": 40 }));
+    // The same forty for fgsm, asked for by the attack; ten drawn ones for pgd; fifty clean.
+    let head = HEAD.replace("take = 40\n", "");
+    let mixed = run(&[&head, row, &fgsm("take = 40"), &pgd("sample = 10")].concat(), &watcher);
+    assert_eq!(conditions(&mixed), json!("all"));
+    assert_eq!(mixed.result.configuration["attacks"][0]["examples"], json!({ "take": 40 }));
+    assert_eq!(mixed.result.configuration["test"], json!({ "rows": 50 }));
+    assert_eq!(mixed.result.clean.len(), 50);
+    let of = |r: &Record, k: usize| (r.result.attacked[k].examples, r.result.attacked[k].verdicts.len());
+    assert_eq!([of(&mixed, 0), of(&mixed, 1), of(&mixed, 2)], [(Some(40), 40), (Some(40), 40), (Some(10), 10)]);
+    assert_eq!(mixed.result.attacked[0].verdicts, forty.result.attacked[0].verdicts);
+    // fgsm came from the store; pgd was run on at most ten.
+    assert!(watcher.verdicts.load(Ordering::Relaxed) <= 10);
+    let ids: Vec<u64> = mixed.result.attacked[2].verdicts.iter().map(|v| v.id).collect();
+    let drawn = Selection::Sample(10).indices(data(260, 50).test.labels(), 0);
+    assert_eq!(ids, drawn.iter().map(|i| *i as u64).collect::<Vec<_>>());
+    // An attack is a function of the example: what both ran on came out alike.
+    for v in mixed.result.attacked[2].verdicts.iter().filter(|v| v.id < 40) {
+        assert_eq!(Some(v), forty.result.attacked[2].verdicts.iter().find(|w| w.id == v.id));
+    }
+    // Read again from the store, and from its files in another one.
+    assert_eq!(run(&[&head, row, &fgsm("take = 40"), &pgd("sample = 10")].concat(), &watcher), mixed);
+    let (reports, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(record_file::read(&record_file::write(reports.path(), &mixed).unwrap()).unwrap(), mixed);
+    let watcher = Watcher::default();
+    let text = [&head, row, &fgsm("take = 40"), &pgd("sample = 10")].concat();
+    let again = go(&suite(&text), other.path(), &watcher, |c| c.records = vec![reports.path().into()]).unwrap();
+    assert_eq!(again[0].result, mixed.result);
+    assert_eq!((watcher.steps.load(Ordering::Relaxed), watcher.verdicts.load(Ordering::Relaxed)), (0, 0));
+    // What is known of the order of the rows stands in the record, and is no part of any key.
+    let ordered = Images { order: Some("hard ones first".into()), ..data(260, 50) };
+    let told = go_on(&suite(&text), ordered, folder.path(), &watcher, |_| {}).unwrap().remove(0);
+    assert_eq!(told.result.configuration["test"], json!({ "rows": 50, "order": "hard ones first" }));
+    assert_eq!(told.result.attacked, mixed.result.attacked);
+    assert_eq!((watcher.steps.load(Ordering::Relaxed), watcher.verdicts.load(Ordering::Relaxed)), (0, 0));
+    // No attack on all rows: the clean pass covers what some attack needs.
+    let both = run(&[HEAD, row, &fgsm("take = 5"), &pgd("sample = 20")].concat(), &Watcher::default());
+    assert_eq!(conditions(&both), json!([{ "take": 40 }, { "stratified": 20 }]));
+    let fewer = |k: usize| both.result.attacked[k].verdicts.iter().map(|v| v.id).max();
+    assert!(fewer(0) == Some(4) && both.result.clean.len() > 40 && both.result.clean.len() <= 50);
 }
 
 #[test]

@@ -95,6 +95,29 @@ fn a_suite_is_resolved_with_every_default() {
 }
 
 #[test]
+fn an_attack_may_have_test_rows_of_its_own() {
+    let with = |line: &str| load(&GOOD.replace("steps = 7", &format!("steps = 7\n{line}"))).unwrap();
+    for (line, own, covered) in [
+        ("", None, vec![Selection::Take(1000)]),
+        ("take = 50", Some(Selection::Take(50)), vec![Selection::Take(1000)]),
+        ("take = 5000", Some(Selection::Take(5000)), vec![Selection::Take(5000)]),
+        ("sample = 200", Some(Selection::Sample(200)), vec![Selection::Take(1000), Selection::Sample(200)]),
+        ("all = true", Some(Selection::All), vec![Selection::All]),
+    ] {
+        let suite = with(line);
+        assert_eq!((suite.attacks[0].examples, suite.attacks[1].examples), (None, own), "{line}");
+        assert_eq!(suite.covered(), covered, "{line}");
+        // They are no parameters of the attack, so no part of what it is.
+        assert_eq!(suite.attacks[1].attack, with("").attacks[1].attack);
+        let again: Suite = serde_json::from_str(&serde_json::to_string(&suite).unwrap()).unwrap();
+        assert_eq!(again, suite);
+    }
+    let mut suite = with("all = true");
+    suite.select(Selection::Take(9));
+    assert_eq!(suite.covered(), [Selection::Take(9)]);
+}
+
+#[test]
 fn every_mistake_is_found_where_it_stands() {
     // What is replaced in the good suite, by what, where the complaint must point, what message or hint must say.
     let cases: &[(&str, &str, &str, &str)] = &[
@@ -111,6 +134,10 @@ fn every_mistake_is_found_where_it_stands() {
         ("take = 1000", "take = 0", "0\ntrain", "a whole number of at least 1, got 0"),
         ("take = 1000", "draws = 0", "0\n", "a whole number of at least 1, got 0"),
         ("take = 1000", "take = 10\nsample = 10", "sample = 10", "exclude each other"),
+        ("eps = \"8/255\"", "eps = \"8/255\"\ntake = 0", "0\n", "a whole number of at least 1, got 0"),
+        ("eps = \"8/255\"", "eps = \"8/255\"\ntake = 5\nsample = 5", "sample = 5", "exclude each other"),
+        ("eps = \"8/255\"", "eps = \"8/255\"\ntake = 5\nall = true", "all = true", "stands alone"),
+        ("eps = \"8/255\"", "eps = \"8/255\"\nall = false", "all = false", "`all` is `true`"),
         ("name = \"mine\"", "name = \"../x\"", "name = \"../x\"", "cannot name a folder"),
         ("\"lenet-small\"", "\"lenet-smal\"", "\"lenet-smal\"", "did you mean \"lenet-small\"?"),
         ("activation = \"gelu\"", "activation = \"gelo\"", "\"gelo\"", "did you mean \"gelu\"?"),

@@ -97,7 +97,7 @@ fn go(suite: &Suite, store: &Path, watcher: &Watcher, change: impl FnOnce(&mut C
     context.width = 16;
     change(&mut context);
     let classes = ["left", "right", "top"].map(String::from).to_vec();
-    run_on(suite, Images { train: split(1, 260), test: split(2, 50), classes }, &context, watcher).unwrap()
+    run_on(suite, Images { train: split(1, 260), test: split(2, 50), classes, order: None }, &context, watcher).unwrap()
 }
 fn of<'r>(records: &'r [Record], row: &str, seed: u64) -> &'r Record {
     let record = records.iter().find(|r| r.row == row && r.seed == seed).unwrap();

@@ -90,7 +90,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut given = arguments.as_object().cloned().unwrap_or_default();
             given.insert("name".into(), name.into());
             let attack = Component::resolve(Kind::Attack, &registry, &given)?;
-            Ok(AttackEntry { label: name.into(), attack, norm: Norm::Linf, eps: vec!["8/255".parse()?] })
+            Ok(AttackEntry {
+                label: name.into(),
+                attack,
+                norm: Norm::Linf,
+                eps: vec!["8/255".parse()?],
+                examples: None,
+            })
         };
         let attacks = [
             entry("pgd", json!({ "steps": 10, "alpha": "eps/4" }))?,

@@ -1,10 +1,11 @@
 //! Which attack broke what first.
 //!
-//! The attacks of one norm and ε are gone through in the suite's order; an ensemble is told apart by its stages.
+//! The attacks of one norm and ε are gone through in the suite's order, on the examples that all of them were run on; an
+//! ensemble is told apart by its stages.
 
-use crate::answers::complete;
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attacked, Eps, Norm, Record};
+use gauntlet_core::record::{Fate, shared};
+use gauntlet_core::{Attacked, Eps, Norm, Record, Verdict};
+use std::collections::HashMap;
 
 /// What one attack, or one stage of an ensemble, broke of one training at one norm and ε.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,17 +37,23 @@ pub struct Broken {
 /// Everything that the attacks on one training broke: by norm and ε, then attacks in the suite's order, each followed by its
 /// stages by name.
 pub(crate) fn of(record: &Record) -> Vec<Broken> {
-    let mut budgets: Vec<(Norm, &Eps)> = complete(record).map(|c| (c.norm, &c.eps)).collect();
+    let mut budgets: Vec<(Norm, &Eps)> = record.result.complete().map(|c| (c.norm, &c.eps)).collect();
     budgets.sort_unstable();
     budgets.dedup();
-    let right = record.result.clean.iter().filter(|v| v.label == v.predicted).count() as u64;
     let mut list = Vec::new();
     for (norm, eps) in budgets {
-        let cells: Vec<&Attacked> = complete(record).filter(|c| (c.norm, &c.eps) == (norm, eps)).collect();
-        let fell = |cell: &Attacked, i: usize| matches!(cell.verdicts[i].fate, Fate::Broken | Fate::Carried);
-        for (at, cell) in cells.iter().enumerate() {
-            let mut stages: Vec<&str> =
-                cell.verdicts.iter().map(|v| v.broken_by.as_str()).filter(|s| !s.is_empty()).collect();
+        let cells: Vec<&Attacked> = record.result.complete().filter(|c| (c.norm, &c.eps) == (norm, eps)).collect();
+        let common = shared(cells.iter().copied());
+        if common.is_empty() {
+            continue;
+        }
+        let right =
+            record.result.clean.iter().filter(|v| v.label == v.predicted && common.binary_search(&v.id).is_ok());
+        let right = right.count() as u64;
+        let verdicts: Vec<Vec<&Verdict>> = cells.iter().map(|cell| at(cell, &common)).collect();
+        let fell = |verdicts: &[&Verdict], i: usize| matches!(verdicts[i].fate, Fate::Broken | Fate::Carried);
+        for (at, (cell, own)) in cells.iter().zip(&verdicts).enumerate() {
+            let mut stages: Vec<&str> = own.iter().map(|v| v.broken_by.as_str()).filter(|s| !s.is_empty()).collect();
             stages.sort_unstable();
             stages.dedup();
             for stage in std::iter::once("").chain(stages) {
@@ -57,16 +64,16 @@ pub(crate) fn of(record: &Record) -> Vec<Broken> {
                     eps: eps.clone(),
                     attack: cell.attack.clone(),
                     stage: stage.to_string(),
-                    n: cell.verdicts.len() as u64,
+                    n: common.len() as u64,
                     right,
                     broken: 0,
                     first: 0,
                     alone: 0,
                 };
-                for (i, verdict) in cell.verdicts.iter().enumerate() {
-                    if fell(cell, i) && (stage.is_empty() || verdict.broken_by == stage) {
-                        let before = cells[..at].iter().any(|c| fell(c, i));
-                        let after = cells[at + 1..].iter().any(|c| fell(c, i));
+                for (i, verdict) in own.iter().enumerate() {
+                    if fell(own, i) && (stage.is_empty() || verdict.broken_by == stage) {
+                        let before = verdicts[..at].iter().any(|c| fell(c, i));
+                        let after = verdicts[at + 1..].iter().any(|c| fell(c, i));
                         line.broken += 1;
                         line.first += u64::from(!before);
                         line.alone += u64::from(!before && !after);
@@ -77,6 +84,12 @@ pub(crate) fn of(record: &Record) -> Vec<Broken> {
         }
     }
     list
+}
+
+/// The verdicts of a cell on these examples, in their order.
+fn at<'a>(cell: &'a Attacked, ids: &[u64]) -> Vec<&'a Verdict> {
+    let by_id: HashMap<u64, &Verdict> = cell.verdicts.iter().map(|v| (v.id, v)).collect();
+    ids.iter().filter_map(|id| by_id.get(id).copied()).collect()
 }
 
 /// Means over the seeds of a row, at one norm and ε.

@@ -74,9 +74,9 @@ pub(crate) fn counts(rows: &Rows<'_>, columns: &[Column], summary: &Summary) -> 
             for &column in &chosen {
                 let Some(right) = a.right(&columns[column]) else { continue };
                 let mut tally = vec![(0, 0); labels.iter().max().map_or(0, |l| l + 1)];
-                for (&label, right) in labels.iter().zip(right) {
+                for (&label, right) in labels.iter().zip(right).filter_map(|(l, r)| Some((l, (*r)?))) {
                     tally[label].0 += 1;
-                    tally[label].1 += u64::from(*right);
+                    tally[label].1 += u64::from(right);
                 }
                 for (label, (n, correct)) in tally.into_iter().enumerate().filter(|(_, t)| t.0 > 0) {
                     let name = names.and_then(|names| names.get(label)?.as_str());

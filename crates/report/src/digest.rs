@@ -159,7 +159,8 @@ fn model_info(folder: &Folder, counts: &[Vec<Count>]) -> IndexMap<String, IndexM
             let percent = format!("{:.2}", count.percent());
             let models = entries.entry(format!("{norm}-{eps}")).or_default();
             let name = format!("{}-{}", record.row, record.seed);
-            let entry = models.entry(name.clone()).or_insert_with(|| info(record, &name, clean, eps, &percent));
+            let entry =
+                models.entry(name.clone()).or_insert_with(|| info(record, &name, (clean, count.n), eps, &percent));
             // What withstands every attack is what is reported; attacks come in order, the worst case last.
             let lower = |a: &str, b: &str| a.parse::<f64>().unwrap_or(f64::MAX) < b.parse::<f64>().unwrap_or(f64::MAX);
             if lower(&percent, &entry.reported) {
@@ -173,12 +174,12 @@ fn model_info(folder: &Folder, counts: &[Vec<Count>]) -> IndexMap<String, IndexM
     entries
 }
 
-fn info(record: &Record, name: &str, clean: &Count, eps: &Eps, reported: &str) -> ModelInfo {
+fn info(record: &Record, name: &str, (clean, n): (&Count, u64), eps: &Eps, reported: &str) -> ModelInfo {
     let text = |pointer: &str| {
         let value = record.result.configuration.pointer(pointer).and_then(Value::as_str);
         value.unwrap_or_default().to_string()
     };
-    let mut footnote = format!("{} examples.", clean.n);
+    let mut footnote = format!("{n} examples.");
     if let Some(reason) = &record.failed {
         footnote += &format!(" A part of it failed: {}.", reason.trim_end_matches('.'));
     }

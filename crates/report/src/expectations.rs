@@ -184,7 +184,8 @@ fn of_one(quantity: &Quantity, answers: &Answers<'_>) -> Option<Measured> {
         return Some(Measured { seed, value: scale * point.measure(curve)?, count: None, sample });
     }
     let right = answers.right_or_alone(&Column::of(quantity)?)?;
-    let (correct, n) = (right.iter().filter(|r| **r).count() as u64, right.len() as u64);
+    let count = |of: &dyn Fn(bool) -> bool| right.iter().flatten().filter(|r| of(**r)).count() as u64;
+    let (correct, n) = (count(&|r| r), count(&|_| true));
     let value = 100.0 * correct as f64 / n as f64;
     Some(Measured { seed, value, count: Some((correct, n)), sample: Sample::Test(n) })
 }

@@ -30,7 +30,13 @@ impl Report {
             None => String::new(),
             Some((_, eps)) => format!("$\\varepsilon = {eps}$"),
         });
-        let _ = writeln!(out, "\nrecipe & {} \\\\\n\\midrule", budgets.collect::<Vec<_>>().join(" & "));
+        let _ = writeln!(out, "\nrecipe & {} \\\\", budgets.collect::<Vec<_>>().join(" & "));
+        if !self.sizes.is_empty() {
+            // Numbers of examples, where columns differ.
+            let sizes = (0..self.columns.len()).map(|k| self.size(k).map_or(String::new(), |n| format!("${n}$")));
+            let _ = writeln!(out, " & {} \\\\", sizes.collect::<Vec<_>>().join(" & "));
+        }
+        out.push_str("\\midrule\n");
         for (r, row) in self.rows.iter().enumerate() {
             let failed = self.failed(row);
             let mark = if failed { "$^\\dagger$" } else { "" };

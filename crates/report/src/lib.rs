@@ -15,6 +15,7 @@ mod error;
 mod expectation_line;
 mod expectations;
 mod folder;
+mod images;
 mod latex;
 mod leaderboard;
 mod markdown;

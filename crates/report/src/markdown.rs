@@ -1,7 +1,7 @@
 //! The report as Markdown.
 
 use crate::sections::{Section, range};
-use crate::{Count, Judged, Report, Standing, expectation_line};
+use crate::{Column, Count, Judged, Report, Standing, expectation_line};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -23,13 +23,13 @@ impl Report {
             out.push_str("\n† a part of this row failed; see below.\n");
         }
         self.published(&mut out);
-        out.push_str("\n## Every training\n\nAccuracy in percent with Wilson's 95 % interval.\n\n");
+        let _ = writeln!(out, "\n## Every training\n\nAccuracy in percent with {}.\n", self.interval_name());
         if !self.costs.is_empty() {
             out.push_str("Cost: multiplications of a training step, relative to one of `ce` on the same batch.\n\n");
         }
         let mut header = vec!["recipe".to_string(), "seed".into(), "n".into()];
         header.extend((!self.costs.is_empty()).then(|| "cost".to_string()));
-        header.extend(self.columns.iter().map(ToString::to_string));
+        header.extend((0..self.columns.len()).map(|k| self.heading(k)));
         table(&mut out, "lr", &header, &self.intervals());
         tabulated(&mut out, "Worst class", self.class_section());
         tabulated(&mut out, "Broken by", self.broken_section());
@@ -55,14 +55,41 @@ impl Report {
             n => format!("n = {n} examples"),
         };
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        match self.seeds.len() {
+        let mut text = match self.seeds.len() {
             0 | 1 => format!("Accuracy in percent, {n}, seed {seeds}."),
             _ => format!("Accuracy in percent, mean ± standard deviation over seeds {seeds}, {n} each."),
+        };
+        for told in [self.images.told.clone(), self.mixed()].iter().filter(|t| !t.is_empty()) {
+            text += &format!(" {told}");
+        }
+        text
+    }
+
+    /// Worst cases over fewer images than one of their attacks was run on.
+    fn mixed(&self) -> String {
+        let most = |k: usize| self.sizes.get(k).map_or(0, |s| s.1);
+        let fewer = |k: &usize| {
+            let budget = self.columns[*k].budget();
+            let attacks = (0..self.columns.len()).filter(|c| self.columns[*c].budget() == budget);
+            matches!(self.columns[*k], Column::Worst { .. }) && attacks.map(most).max() > Some(most(*k))
+        };
+        let columns: Vec<String> = (0..self.columns.len()).filter(fewer).map(|k| self.columns[k].to_string()).collect();
+        match columns.len() {
+            0 => String::new(),
+            _ => format!(
+                "Of attacks on different images, worst cases are over the images that all of them were run on: {}.",
+                columns.join(", ")
+            ),
         }
     }
 
+    /// `Wilson's 95 % interval`, and of what where that is not the test set.
+    pub(crate) fn interval_name(&self) -> &'static str {
+        if self.images.alone { "Wilson's 95 % interval of these images" } else { "Wilson's 95 % interval" }
+    }
+
     pub(crate) fn header(&self) -> Vec<String> {
-        std::iter::once("recipe".to_string()).chain(self.columns.iter().map(ToString::to_string)).collect()
+        std::iter::once("recipe".to_string()).chain((0..self.columns.len()).map(|k| self.heading(k))).collect()
     }
 
     /// What was published, ours, and what became of it.

@@ -54,12 +54,16 @@ pub(crate) fn compared(rows: &Rows<'_>, columns: &[Column], column: usize, a: us
         if !x.pairs_with(y) {
             continue;
         }
-        let (mut only_a, mut only_b) = (0, 0);
-        for (r, o) in right.iter().zip(other) {
-            only_a += u64::from(*r && !*o);
-            only_b += u64::from(*o && !*r);
+        let (mut n, mut only_a, mut only_b) = (0, 0, 0);
+        for (r, o) in right.iter().zip(other).filter_map(|(r, o)| r.zip(*o)) {
+            n += 1;
+            only_a += u64::from(r && !o);
+            only_b += u64::from(o && !r);
         }
-        let (seed, n) = (x.record.seed, right.len() as u64);
+        let seed = x.record.seed;
+        if n == 0 {
+            continue;
+        }
         pairs.push(Pair { a, b, column, seed, n, only_a, only_b, p: mcnemar(only_a, only_b) });
     }
     pairs

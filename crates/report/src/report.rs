@@ -1,7 +1,9 @@
 //! The report: what tables and pages are made from.
 
 use crate::answers::Answers;
+use crate::images::{self, Images};
 use crate::plots::training;
+use crate::sections::range;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, WorstClass,
     broken, classes, expectations, models, pairs, provenance, standings, twins,
@@ -79,6 +81,10 @@ pub struct Report {
     pub remarks: Vec<String>,
     /// Label and value, one line each.
     pub provenance: Vec<(String, String)>,
+    /// Which test images the numbers are about.
+    pub(crate) images: Images,
+    /// Per column the fewest and the most examples, where columns differ.
+    pub(crate) sizes: Vec<(u64, u64)>,
 }
 
 impl Report {
@@ -144,6 +150,8 @@ impl Report {
             suite: folder.manifest.suite.clone(),
             courses: rows.iter().map(|row| training::course(row, records)).collect(),
             provenance: provenance::lines(&folder.manifest, records, &seeds),
+            images: Images::of(records),
+            sizes: images::sizes(&columns, &counts),
             rows,
             seeds,
             columns,
@@ -168,6 +176,20 @@ impl Report {
     /// The count of one training in one column.
     pub fn count(&self, row: &str, seed: u64, column: &Column) -> Option<&Count> {
         self.counts.iter().find(|c| c.row == row && c.seed == seed && c.column == *column)
+    }
+
+    /// What the k-th column is called: where columns have different numbers of examples, with its own.
+    pub fn heading(&self, k: usize) -> String {
+        match self.size(k) {
+            Some(n) => format!("{} ({n})", self.columns[k]),
+            None => self.columns[k].to_string(),
+        }
+    }
+
+    /// `n = 1000`, where columns have different numbers of examples.
+    pub(crate) fn size(&self, k: usize) -> Option<String> {
+        let (few, many) = *self.sizes.get(k)?;
+        Some(format!("n = {}", range([few, many].into_iter())))
     }
 
     /// Whether any part of that row failed.
@@ -279,6 +301,18 @@ fn mixtures(records: &[Record]) -> Vec<String> {
         for cell in &r.result.attacked {
             let same =
                 |c: &&gauntlet_core::Attacked| (&c.attack, c.norm, &c.eps) == (&cell.attack, cell.norm, &cell.eps);
+            let ids = |c: &gauntlet_core::Attacked| c.verdicts.iter().map(|v| v.id).collect::<Vec<_>>();
+            if let Some(other) = first.result.attacked.iter().find(same)
+                && cell.examples.or(other.examples).is_some()
+                && ids(cell) != ids(other)
+            {
+                let (attack, eps) = (&cell.attack, &cell.eps);
+                problems.push(format!(
+                    "{attack} at ε = {eps} was run on different examples for {} and {}; only those of both are paired",
+                    name(r),
+                    name(first)
+                ));
+            }
             if let Some(other) = first.result.attacked.iter().find(same)
                 && other.parameters != cell.parameters
             {

@@ -51,6 +51,7 @@ fn attacked(attack: &str, norm: Norm, eps: &str, n: usize, strength: usize) -> A
         parameters: json!({"name": attack}),
         norm,
         eps: eps.parse().unwrap(),
+        examples: None,
         verdicts: (0..n).map(verdict).collect(),
     }
 }

@@ -42,6 +42,108 @@ fn the_worst_case_counts_examples_that_survive_every_attack() {
     assert_eq!(counts.len(), 5);
 }
 
+/// The cells of `STURDY`, fgsm on the last six examples and pgd at 0.1 on the first seven.
+fn mixed(row: &str, seed: u64) -> Record {
+    let mut record = record(row, seed, json!([]), STURDY);
+    let [fgsm, pgd, _] = &mut record.result.attacked[..] else { panic!() };
+    fgsm.verdicts.drain(..4);
+    pgd.verdicts.truncate(7);
+    (fgsm.examples, pgd.examples) = (Some(6), Some(7));
+    record.result.configuration["evaluation"] = json!({ "examples": "all", "attack_seed": 3 });
+    record.result.configuration["test"] = json!({ "rows": 10, "order": "the hard ones first" });
+    record.result.configuration["attacks"] = json!([
+        { "eps": ["0.1"], "examples": { "stratified": 6 } },
+        { "eps": ["0.1"], "examples": { "take": 7 } },
+        { "eps": ["0.3"] },
+    ]);
+    record
+}
+
+#[test]
+fn columns_of_different_images_are_never_mixed_and_say_their_n() {
+    let mut records = vec![mixed("a", 0), mixed("b", 0)];
+    // On the three that all share b loses one to fgsm, on the first four, which fgsm was not run on, one to pgd.
+    records[1].result.attacked[0].verdicts[0].fate = gauntlet_core::record::Fate::Broken;
+    records[1].result.attacked[1].verdicts[1].fate = gauntlet_core::record::Fate::Broken;
+    let report = report(records);
+    let of = |row: &str, at: usize| {
+        let c = report.count(row, 0, &report.columns[at]).unwrap();
+        (c.correct, c.n)
+    };
+    let heads: Vec<String> = (0..report.columns.len()).map(|k| report.heading(k)).collect();
+    let worst = "worst case ε = 0.1 (n = 3)";
+    assert_eq!(heads, ["clean (n = 10)", "fgsm ε = 0.1 (n = 6)", "pgd ε = 0.1 (n = 7)", "pgd ε = 0.3 (n = 10)", worst]);
+    assert_eq!(
+        ["a", "b"].map(|row| (of(row, 1), of(row, 2), of(row, 4))),
+        [((5, 6), (6, 7), (3, 3)), ((4, 6), (5, 7), (2, 3))]
+    );
+    let pair = report.pairs.iter().find(|p| p.column == 4).unwrap();
+    assert_eq!((pair.n, pair.only_a, pair.only_b), (3, 1, 0));
+    let broken = |row: &str| -> Vec<_> {
+        let of_row = report.broken.iter().filter(|b| b.row == row && b.eps.to_string() == "0.1");
+        of_row.map(|b| (b.attack.as_str(), b.n, b.right, b.broken, b.first)).collect()
+    };
+    assert_eq!(broken("a"), [("fgsm", 3, 3, 0, 0), ("pgd", 3, 3, 0, 0)]);
+    assert_eq!(broken("b"), [("fgsm", 3, 3, 1, 1), ("pgd", 3, 3, 0, 0)]);
+    let caption = "Images: all 10 test images; fgsm: a class-stratified sample of 6 of 10 test images (keyed, seed 3); pgd: the \
+                   first 7 test images, which are no sample of the test set (the hard ones first). Intervals are of these images: \
+                   they serve the comparison between rows and say nothing about the test set. Of attacks on different images, worst \
+                   cases are over the images that all of them were run on: worst case ε = 0.1.";
+    let (markdown, latex) = (report.markdown(), report.latex());
+    assert!(markdown.contains(caption) && latex.contains(caption), "{markdown}\n{latex}");
+    assert!(markdown.contains("Wilson's 95 % interval of these images."));
+    assert!(latex.contains(" & $n = 10$ & $n = 6$ & $n = 7$ & $n = 10$ & $n = 3$ \\\\\n\\midrule"), "{latex}");
+    let terminal = report.terminal(&Screen::default());
+    assert!(terminal.contains("Images: all 10 test images; fgsm"), "{terminal}");
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    // Rows whose attack saw other images are paired on those that both have, and it is said.
+    let mut records = vec![mixed("a", 0), mixed("b", 0)];
+    records[1].result.attacked[0].verdicts.remove(0);
+    records[1].result.attacked[0].examples = Some(5);
+    let report = self::report(records);
+    assert!(report.problems[0].contains("fgsm at ε = 0.1 was run on different examples"), "{:?}", report.problems);
+    // No image in common: no worst case.
+    let mut apart = mixed("a", 0);
+    apart.result.attacked[1].verdicts.truncate(4);
+    apart.result.attacked[1].examples = Some(4);
+    assert!(!Count::of(&apart).iter().any(|c| matches!(c.column, Column::Worst { .. })));
+}
+
+#[test]
+fn the_caption_says_which_images() {
+    let told = |examples: serde_json::Value, test: serde_json::Value| {
+        let mut record = record("a", 0, json!([]), STURDY);
+        record.result.configuration["evaluation"] = json!({ "examples": examples, "attack_seed": 0 });
+        record.result.configuration["test"] = test;
+        report(vec![record]).markdown().lines().nth(2).unwrap().split("seed 0. ").nth(1).unwrap_or_default().to_string()
+    };
+    let (mnist, fair) = (json!({ "rows": 10_000, "order": "hard ones first" }), json!({ "rows": 10_000 }));
+    let intervals =
+        "Intervals are of these images: they serve the comparison between rows and say nothing about the test set.";
+    for (examples, test, words) in [
+        (json!("all"), json!({ "rows": 10 }), "Images: all 10 test images.".to_string()),
+        (json!("all"), json!(null), "Images: all 10 test images.".into()),
+        (json!({ "take": 10 }), fair.clone(), "Images: the first 10 of 10,000 test images.".into()),
+        (json!({ "take": 10 }), json!(null), "Images: the first 10 test images.".into()),
+        (json!({ "take": 50 }), json!({ "rows": 10, "order": "x" }), "Images: all 10 test images.".into()),
+        (
+            json!({ "take": 10 }),
+            mnist.clone(),
+            format!(
+                "Images: the first 10 test images, which are no sample of the test set (hard ones first). {intervals}"
+            ),
+        ),
+        (
+            json!({ "stratified": 10 }),
+            mnist,
+            "Images: a class-stratified sample of 10 of 10,000 test images (keyed, seed 0).".into(),
+        ),
+        (json!({ "sample": 10 }), json!(null), "Images: a sample of 10 test images (keyed, seed 0).".into()),
+    ] {
+        assert_eq!(told(examples, test), words);
+    }
+}
+
 #[test]
 fn the_markdown_is_exactly_this() {
     let mut records = tiny();

@@ -25,9 +25,9 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
             ))
         })?;
     }
-    let whole = suite.examples;
+    let whole = suite.clone();
     select(&mut suite, &arguments.examples);
-    let shortened = shortened(arguments, suite.examples != whole);
+    let shortened = shortened(arguments, suite.covered() != whole.covered() || suite.attacks != whole.attacks);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     let folder = out.join("records");
     let interrupt = interrupt::flag();
@@ -90,9 +90,9 @@ fn stored(session: &Session, suite: &Suite, records: &[Record]) -> Result<Code, 
 /// `--take` and `--all` say what the suite's `take` would.
 pub(crate) fn select(suite: &mut Suite, examples: &Examples) {
     if examples.all {
-        suite.examples = Selection::All;
+        suite.select(Selection::All);
     } else if let Some(n) = examples.take {
-        suite.examples = Selection::Take(n.get());
+        suite.select(Selection::Take(n.get()));
     }
 }
 

@@ -30,6 +30,8 @@ struct Page<'a> {
     script: &'a str,
     suite: &'a str,
     caption: String,
+    /// Whether intervals are of the images alone, and not of the test set.
+    alone: bool,
     several_seeds: bool,
     heads: Vec<Head>,
     attacks: Vec<String>,
@@ -66,6 +68,7 @@ impl Report {
             script: include_str!("script.js"),
             suite: &self.suite,
             caption: self.caption(),
+            alone: self.images.alone,
             several_seeds: self.seeds.len() > 1,
             heads: table::heads(self),
             attacks: table::distinct(self.columns.iter().map(|c| c.attack().to_string())),

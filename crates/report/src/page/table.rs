@@ -12,6 +12,8 @@ pub(super) struct Head {
     label: String,
     attack: String,
     budget: String,
+    /// Its number of examples, where columns differ.
+    n: Option<String>,
 }
 
 /// A row over its seeds.
@@ -75,12 +77,13 @@ pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 pub(super) fn heads(report: &Report) -> Vec<Head> {
-    let head = |c: &Column| Head {
-        label: c.to_string(),
+    let head = |(k, c): (usize, &Column)| Head {
+        label: report.heading(k),
+        n: report.size(k),
         attack: c.attack().to_string(),
         budget: budget(c).unwrap_or_default(),
     };
-    report.columns.iter().map(head).collect()
+    report.columns.iter().enumerate().map(head).collect()
 }
 
 pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {

@@ -82,10 +82,10 @@ fn accuracies(column: &Column, records: &[Record], row: &str, classes: usize) ->
     for record in records.iter().filter(|r| r.row == row) {
         let answers = Answers::of(record);
         let right = answers.right_or_alone(column).unwrap_or_default();
-        for (clean, right) in record.result.clean.iter().zip(right) {
+        for (clean, right) in record.result.clean.iter().zip(right).filter_map(|(c, r)| Some((c, (*r)?))) {
             if let Some((all, correct)) = counts.get_mut(clean.label as usize) {
                 *all += 1;
-                *correct += u64::from(*right);
+                *correct += u64::from(right);
             }
         }
     }

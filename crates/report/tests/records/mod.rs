@@ -18,6 +18,7 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
             parameters: json!({"name": attack}),
             norm: Norm::Linf,
             eps: eps.parse().unwrap(),
+            examples: None,
             verdicts: fates
                 .chars()
                 .enumerate()
