@@ -82,11 +82,12 @@ fn a_full_disk_costs_what_was_not_written_and_no_more() {
 fn records_that_were_damaged_are_named_and_the_rest_is_shown() {
     let sandbox = Sandbox::new();
     sandbox.ok("run small.toml");
-    sandbox.write("reports/small/records/kept-0.verdicts.csv", "cell,id\n");
+    sandbox.write("reports/small/records/kept-0.verdicts.csv.gz", "cell,id\n");
     std::fs::remove_file(sandbox.path("reports/small/records/cut-0.json")).unwrap();
     let done = sandbox.run("report reports/small").expect(4);
     assert!(done.out.contains("\nce ") && !done.out.contains("\nkept "), "{}", done.out);
-    for needle in ["kept-0.verdicts.csv: it is cut off", "cut-0.json: missing; repeat the run: gauntlet run small.toml"]
+    for needle in
+        ["kept-0.verdicts.csv.gz: it is damaged", "cut-0.json: missing; repeat the run: gauntlet run small.toml"]
     {
         assert!(done.out.contains(needle), "{needle} is not in:\n{}", done.out);
     }

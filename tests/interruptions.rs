@@ -17,7 +17,7 @@ fn slow() -> Sandbox {
     sandbox
 }
 
-fn undisturbed() -> Vec<(String, serde_json::Value, String)> {
+fn undisturbed() -> Vec<(String, serde_json::Value, Vec<u8>)> {
     let sandbox = slow();
     sandbox.ok("run slow.toml");
     sandbox.results("reports/small")

@@ -149,10 +149,10 @@ impl Sandbox {
     }
 
     /// The part of every record of the suite that must repeat: name, `result` and the table of verdicts.
-    pub fn results(&self, report: &str) -> Vec<(String, Value, String)> {
+    pub fn results(&self, report: &str) -> Vec<(String, Value, Vec<u8>)> {
         let files = self.find(&format!("{report}/records"), ".json");
         let records = files.iter().filter(|f| !f.ends_with("manifest.json"));
-        records.map(|f| (name(f), result(f), fs::read_to_string(verdicts(f)).unwrap())).collect()
+        records.map(|f| (name(f), result(f), fs::read(verdicts(f)).unwrap())).collect()
     }
 }
 
@@ -163,7 +163,7 @@ fn result(path: &Path) -> Value {
     serde_json::from_str::<Value>(&fs::read_to_string(path).unwrap()).unwrap()["result"].clone()
 }
 fn verdicts(path: &Path) -> PathBuf {
-    path.with_extension("verdicts.csv")
+    path.with_extension("verdicts.csv.gz")
 }
 
 pub fn done(output: Output) -> Done {

@@ -31,7 +31,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-fn of(results: &[(String, Value, String)], name: &str) -> (Value, String) {
+fn of(results: &[(String, Value, Vec<u8>)], name: &str) -> (Value, Vec<u8>) {
     let found = results.iter().find(|r| r.0 == name).unwrap_or_else(|| panic!("{name}"));
     (found.1.clone(), found.2.clone())
 }

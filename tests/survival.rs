@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command};
 use std::time::{Instant, SystemTime};
 
-type Results = Vec<(String, Value, String)>;
+type Results = Vec<(String, Value, Vec<u8>)>;
 
 /// Three rows, each long enough to be met at work.
 fn long() -> String {

@@ -125,7 +125,7 @@ cat runs/slurm/*/*.log
 for file in table.csv summary.csv; do
     cmp "through-slurm/$file" "ordinary/$file"
 done
-for verdicts in ordinary/records/*.verdicts.csv; do
+for verdicts in ordinary/records/*.verdicts.csv.gz; do
     cmp "$verdicts" "through-slurm/records/${verdicts##*/}"
 done
 column -s, -t < through-slurm/summary.csv 2> /dev/null || cat through-slurm/summary.csv

@@ -19,6 +19,7 @@ pub mod objective;
 pub mod optimiser;
 #[cfg(feature = "cuda")]
 mod optimiser_gpu;
+mod packed;
 pub mod params;
 pub mod philox;
 pub mod pictures;

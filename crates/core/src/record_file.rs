@@ -1,17 +1,21 @@
-//! A record as files: `<row>-<seed>.json` and, beside it, `<row>-<seed>.verdicts.csv`.
+//! A record as files: `<row>-<seed>.json` and, beside it, `<row>-<seed>.verdicts.csv.gz`; older tables are plain
+//! `.csv`.
 //!
-//! The JSON names the sha256 of the table of verdicts, so a copy that lost one of the two, or half of one, is noticed.
+//! The JSON names the sha256 of the table of verdicts, unpacked, so a copy that lost one of the two, or half of one, is noticed.
 //! Numbers come back exactly: both formats write the shortest decimal that reads as the same f64.
 
 use crate::checkpoint::{hex, write_atomically};
 use crate::record::{CleanVerdict, Fate, RECORD_FORMAT, Record, Verdict};
-use crate::{Error, Result};
+use crate::{Error, Result, packed};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What follows the record's name in the name of its table of verdicts.
-pub const VERDICTS: &str = ".verdicts.csv";
+pub const VERDICTS: &str = ".verdicts.csv.gz";
+
+/// The same of a table that is not packed: it is read where there is no packed one.
+pub const PLAIN: &str = ".verdicts.csv";
 
 /// The JSON file: the record and what its table of verdicts must be.
 #[derive(Serialize, Deserialize)]
@@ -62,7 +66,7 @@ pub fn stem(row: &str, seed: u64) -> Result<String> {
 }
 
 /// Writes a record's two files into `folder` (created if missing), each under a temporary name and renamed, the
-/// verdicts first. Returns the path of the JSON file.
+/// verdicts first; a plain table of verdicts from before is removed. Returns the path of the JSON file.
 ///
 /// # Errors
 /// [`Error::Io`] with the path; a row id that is no file name.
@@ -74,12 +78,19 @@ pub fn write(folder: &Path, record: &Record) -> Result<PathBuf> {
         .map_err(|e| Error::Message(format!("record {stem}: {e}")))?;
     json.push(b'\n');
     let path = folder.join(format!("{stem}.json"));
-    write_atomically(&folder.join(format!("{stem}{VERDICTS}")), &table)?;
+    let packed = packed::pack(&table).map_err(|e| Error::Message(format!("verdicts of {stem}: {e}")))?;
+    write_atomically(&folder.join(format!("{stem}{VERDICTS}")), &packed)?;
     write_atomically(&path, &json)?;
-    Ok(path)
+    let plain = folder.join(format!("{stem}{PLAIN}"));
+    match std::fs::remove_file(&plain) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path: plain.display().to_string(), source })
+        }
+        _ => Ok(path),
+    }
 }
 
-/// Reads a record: its JSON at `path` and the table of verdicts beside it.
+/// Reads a record: its JSON at `path` and the table of verdicts beside it, packed or plain.
 ///
 /// # Errors
 /// [`Error::Io`] if a file cannot be read, [`Error::Record`] if it is not a record, is cut off, is of another format,
@@ -101,8 +112,18 @@ pub fn read(path: &Path) -> Result<Record> {
     }
     let Sheet { mut record, verdicts_sha256 } =
         serde_json::from_value::<Sheet<Record>>(value).map_err(|e| wrong(format!("{e}; {AGAIN}")))?;
-    let beside = path.with_extension("").display().to_string() + VERDICTS;
-    let table = bytes_of(Path::new(&beside))?;
+    let stem = path.with_extension("").display().to_string();
+    let plain = stem.clone() + PLAIN;
+    let (beside, table) = match (stem + VERDICTS, Path::new(&plain).exists()) {
+        (packed, true) if !Path::new(&packed).exists() => {
+            let table = bytes_of(Path::new(&plain))?;
+            (plain, table)
+        }
+        (packed, _) => match packed::unpack(&bytes_of(Path::new(&packed))?, packed::MOST) {
+            Ok(table) => (packed, table),
+            Err(why) => return Err(Error::Record { path: packed, why: format!("{why}; {AGAIN}") }),
+        },
+    };
     let sum = format!("sha256:{}", hex(&Sha256::digest(&table)));
     if sum != verdicts_sha256 {
         return Err(Error::Record {
@@ -284,8 +305,8 @@ mod tests {
     fn damage_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), &record()).unwrap();
-        let table = folder.path().join("grad-norm-1.verdicts.csv");
-        let (json, csv) = (std::fs::read(&path).unwrap(), std::fs::read(&table).unwrap());
+        let table = folder.path().join("grad-norm-1.verdicts.csv.gz");
+        let (json, packed) = (std::fs::read(&path).unwrap(), std::fs::read(&table).unwrap());
         let message = || read(&path).unwrap_err().to_string();
         std::fs::write(&path, &json[..json.len() / 2]).unwrap();
         assert!(message().contains("it is cut off"), "{}", message());
@@ -295,10 +316,26 @@ mod tests {
             .unwrap();
         assert!(message().contains("format 9"), "{}", message());
         std::fs::write(&path, &json).unwrap();
-        std::fs::write(&table, &csv[..csv.len() - 20]).unwrap();
-        assert!(message().contains("verdicts.csv: it is cut off"), "{}", message());
+        std::fs::write(&table, &packed[..packed.len() - 20]).unwrap();
+        assert!(message().contains("verdicts.csv.gz: it is cut off; copy it again"), "{}", message());
+        let mut flipped = packed.clone();
+        flipped[packed.len() / 2] ^= 1;
+        std::fs::write(&table, &flipped).unwrap();
+        assert!(message().contains("verdicts.csv.gz: it is damaged"), "{}", message());
+        // Whole, but of another record.
+        std::fs::write(&table, packed::pack(b"cell,id\n").unwrap()).unwrap();
+        assert!(message().contains("verdicts.csv.gz: it is cut off or belongs to another record"), "{}", message());
         std::fs::remove_file(&table).unwrap();
-        assert!(message().contains("cannot read") && message().contains("verdicts.csv"), "{}", message());
+        assert!(message().contains("cannot read") && message().contains("verdicts.csv.gz"), "{}", message());
+        // As it was written before, and packed again when it is written again.
+        let plain = folder.path().join("grad-norm-1.verdicts.csv");
+        let csv = packed::unpack(&packed, packed::MOST).unwrap();
+        std::fs::write(&plain, &csv).unwrap();
+        assert_eq!(read(&path).unwrap(), record());
+        std::fs::write(&plain, &csv[..csv.len() - 20]).unwrap();
+        assert!(message().contains("verdicts.csv: it is cut off"), "{}", message());
+        write(folder.path(), &record()).unwrap();
+        assert_eq!((plain.exists(), std::fs::read(&table).unwrap() == packed), (false, true));
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn bytes(records: &[Record]) -> Vec<Vec<u8>> {
     let file = |r: &Record| {
         let still = Record { provenance: gauntlet_core::Provenance::default(), ..r.clone() };
         let path = record_file::write(folder.path(), &still).unwrap();
-        [std::fs::read(&path).unwrap(), std::fs::read(path.with_extension("verdicts.csv")).unwrap()].concat()
+        [std::fs::read(&path).unwrap(), std::fs::read(path.with_extension("verdicts.csv.gz")).unwrap()].concat()
     };
     records.iter().map(file).collect()
 }

@@ -164,8 +164,8 @@ impl Folder {
             // Only what reads as a record of this suite is ours to remove.
             if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
                 let stem = stale.with_extension("").display().to_string();
-                let beside =
-                    [record_file::VERDICTS, ENDING, STRONGEST].map(|ending| PathBuf::from(stem.clone() + ending));
+                let beside = [record_file::VERDICTS, record_file::PLAIN, ENDING, STRONGEST]
+                    .map(|ending| PathBuf::from(stem.clone() + ending));
                 for file in std::iter::once(stale).chain(beside) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}

@@ -363,10 +363,10 @@ fn a_folder_gives_the_same_bytes_again_and_names_what_is_wrong() {
     // Missing, cut off, foreign, double, and no record at all: each named, the rest reported.
     let json = |name: &str| std::fs::read(records.join(name)).unwrap();
     std::fs::remove_file(records.join("grad-norm-0.json")).unwrap();
-    std::fs::write(records.join("grad-norm-1.verdicts.csv"), "cell,id\n").unwrap();
+    std::fs::write(records.join("grad-norm-1.verdicts.csv.gz"), "cell,id\n").unwrap();
     std::fs::write(records.join("ce-1.json"), &json("ce-1.json")[..100]).unwrap();
     std::fs::write(records.join("zz.json"), json("ce-0.json")).unwrap();
-    std::fs::copy(records.join("ce-0.verdicts.csv"), records.join("zz.verdicts.csv")).unwrap();
+    std::fs::copy(records.join("ce-0.verdicts.csv.gz"), records.join("zz.verdicts.csv.gz")).unwrap();
     std::fs::write(records.join("other.json"), "{}").unwrap();
     let mut foreign = tiny().remove(0);
     (foreign.suite, foreign.row) = ("big".into(), "theirs".into());
@@ -376,7 +376,7 @@ fn a_folder_gives_the_same_bytes_again_and_names_what_is_wrong() {
     assert_eq!(names, [("ce", 0), ("grad-norm-cut", 0), ("grad-norm-cut", 1)]);
     let expected = [
         "ce-1.json: it is cut off",
-        "grad-norm-1.verdicts.csv: it is cut off or belongs to another record",
+        "grad-norm-1.verdicts.csv.gz: it is damaged",
         "other.json: it is not a record of gauntlet",
         "record zz.json: row \"ce\", seed 0 is already in ce-0.json",
         "record grad-norm-0.json: missing; repeat the run: gauntlet run tiny",
