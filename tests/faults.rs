@@ -87,7 +87,7 @@ fn records_that_were_damaged_are_named_and_the_rest_is_shown() {
     let done = sandbox.run("report reports/small").expect(4);
     assert!(done.out.contains("\nce ") && !done.out.contains("\nkept "), "{}", done.out);
     for needle in
-        ["kept-0.verdicts.csv.gz: it is damaged", "cut-0.json: missing; repeat the run: gauntlet run small.toml"]
+        ["kept-0.verdicts.csv.gz: it is cut off", "cut-0.json: missing; repeat the run: gauntlet run small.toml"]
     {
         assert!(done.out.contains(needle), "{needle} is not in:\n{}", done.out);
     }

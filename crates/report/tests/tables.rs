@@ -377,7 +377,7 @@ fn a_folder_gives_the_same_bytes_again_and_names_what_is_wrong() {
     assert_eq!(names, [("ce", 0), ("grad-norm-cut", 0), ("grad-norm-cut", 1)]);
     let expected = [
         "ce-1.json: it is cut off",
-        "grad-norm-1.verdicts.csv.gz: it is damaged",
+        "grad-norm-1.verdicts.csv.gz: it is cut off; copy it again",
         "other.json: it is not a record of gauntlet",
         "record zz.json: row \"ce\", seed 0 is already in ce-0.json",
         "record grad-norm-0.json: missing; repeat the run: gauntlet run tiny",
