@@ -107,7 +107,7 @@ fn no_line_is_wider_than_the_screen_and_no_number_is_lost() {
         }
         assert_eq!(numbers(&text), numbers(&whole), "at {width}:\n{text}");
     }
-    assert_eq!(report.terminal(&screen(400)), whole, "a wide screen shows the same");
+    assert_eq!(report.terminal(&screen(1000)), whole, "a wide screen shows the same");
 }
 
 #[test]
