@@ -173,7 +173,7 @@ def write(folder, out, cases):
             "The table: [end-to-end-rand.csv](end-to-end-rand.csv).", "",
         ]
         table(out / "end-to-end-rand.csv", list(drawn[0]), drawn)
-    text += ["## Attack by attack", "", "Images left, of the whole run.", "", *stages(found), "",
+    text += ["## Attack by attack", "", "Images left, of the whole run. Runs may have shared the machine with others: seconds are no measure of speed.", "", *stages(found), "",
              "Repeat with `scripts/compare/end_to_end.sh`."]
     out.mkdir(parents=True, exist_ok=True)
     (out / "end-to-end.md").write_text("\n".join(text) + "\n")
