@@ -231,7 +231,8 @@ fn images_come_from_the_resident_data_set() {
     assert_eq!(shown(3 | 5 << 8 | 1 << 16), [0.0, 0.0, 0.0, 0.0, 3.0, 2.0, 0.0, 6.0, 5.0]);
     // Mirrored at the edges: every crop as on the CPU.
     let colour = numbers(&[2, 3, 5, 6], 3);
-    for draw in (0..=8).flat_map(|down| (0..=8).flat_map(move |right| [down | right << 8, down | right << 8 | 1 << 16]))
+    for draw in
+        (0..=8u32).flat_map(|down| (0..=8).flat_map(move |right| [down | right << 8, down | right << 8 | 1 << 16]))
     {
         for border in [Border::Zeros, Border::Reflect] {
             let on = |device: &Device| {
