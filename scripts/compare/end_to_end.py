@@ -61,7 +61,7 @@ CASES = {
     "mnist-l2": {"checkpoint": "mnist-l2", "norm": "l2", "eps": "1.5"},
     "mnist-l1": {"checkpoint": "mnist-l2", "norm": "l1", "eps": "10"},
     "cifar10-batch-norm": {"checkpoint": "cifar10", "norm": "linf", "eps": "4/255"},
-    "mnist-noisy": {"checkpoint": "mnist-linf", "norm": "linf", "eps": "0.2", "noise": "0.25", "draws": 50},
+    "mnist-noisy": {"checkpoint": "mnist-linf", "norm": "linf", "eps": "0.18", "noise": "0.25", "draws": 50},
 }
 LETTERS = {"wrong": "w", "robust": "r", "broken": "b", "carried": "b"}
 SEEDS = {"standard": (0, 1), "rand": (0, 1, 2)}

@@ -126,8 +126,7 @@ def write(folder, out, cases):
         f"{versions['torch']} (CPU); official {versions['official']}; {days[0]}"
         f"{' to ' + days[-1] if len(days) > 1 else ''}. `official` is Croce & Hein's own AutoAttack, as pyautoattack "
         "packages it.", "",
-        f"Whole runs of AutoAttack where [agreement.md](agreement.md) has none: in L2 and in L1, on a network with batch "
-        f"norm, and on a randomised one. {first_n(found)} test images each, drawn by the sha256 of data set and row number. "
+        f"Whole runs of AutoAttack in the cases below, which [agreement.md](agreement.md) does not have. {first_n(found)} test images each, drawn by the sha256 of data set and row number. "
         "Both sides read the same checkpoint and the same images. gauntlet trained the checkpoints, seed 0; each "
         "recipe was chosen to leave 20 to 80 % of held-out training images, and no test image had a part in it.", "",
         "| case | network | recipe | training | sha256 of the checkpoint |", "|---|---|---|---|---|",

@@ -381,7 +381,7 @@ def agreement(machine, duels, out):
             row for d in minimal for row in sizes(d)])
     text += ["## How the libraries were run", "", *(f"* {name}: {why}." for name, why in machine["patches"].items()),
              *(f"* {line}." for line in errors(duels)), "",
-             "AutoAttack in L2 and L1, with batch norm, and on a randomised network: [end-to-end.md](end-to-end.md).", "",
+             "AutoAttack in other norms, on other networks: [end-to-end.md](end-to-end.md).", "",
              "Repeat with `scripts/compare/attacks.sh`."]
     out.mkdir(parents=True, exist_ok=True)
     (out / "agreement.md").write_text("\n".join(text) + "\n")

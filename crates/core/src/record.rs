@@ -123,6 +123,11 @@ impl Attacked {
         let unbroken = self.verdicts.iter().filter(|v| v.fate == Fate::Robust && v.size == 0.0).count();
         (MINIMAL.contains(&self.name()) && right > 0).then_some((unbroken, right))
     }
+
+    /// Whether it left more unbroken at any size than [`MOST_UNBROKEN`] allows: the attack failed.
+    pub fn search_failed(&self) -> bool {
+        self.unbroken().is_some_and(|(unbroken, right)| unbroken as f64 > MOST_UNBROKEN * right as f64)
+    }
 }
 
 /// Share of the answers above which one class is the model's constant answer.

@@ -189,6 +189,9 @@ mod tests {
         for (degrees, t) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (9, 2.262), (30, 2.042)] {
             assert!((student_t(degrees) - t).abs() < 6e-4, "{degrees}: {}", student_t(degrees));
         }
+        for (degrees, t) in [(40, 2.0211), (60, 2.0003), (120, 1.9799)] {
+            assert!((student_t(degrees) - t).abs() < 1e-4, "{degrees}: {}", student_t(degrees));
+        }
         assert!((student_t(100_000) - 1.95998).abs() < 1e-3);
     }
 

@@ -5,6 +5,9 @@ use candle_core::DType;
 use gauntlet_core::Compute;
 use serde_json::{Value, json};
 
+/// Version of how the referee judges over several draws; 2: what some draw refutes goes on, the best proposal is judged anew.
+const DRAWS_NUMERICS: u32 = 2;
+
 fn dtype_name(dtype: DType) -> &'static str {
     match dtype {
         DType::F64 => "f64",
@@ -65,6 +68,7 @@ impl Conditions<'_> {
         });
         if self.draws > 1 {
             described["draws"] = self.draws.into();
+            described["judging"] = DRAWS_NUMERICS.into();
         }
         described
     }

@@ -1,7 +1,7 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
 use crate::evaluator::robust_accuracy;
-use gauntlet_core::record::{CleanVerdict, Fate, MOST_UNBROKEN, constant_answer, robust_accuracy_over_draws};
+use gauntlet_core::record::{CleanVerdict, Fate, constant_answer, robust_accuracy_over_draws};
 use gauntlet_core::{Attacked, Flag, Verdict};
 use std::collections::{HashMap, HashSet};
 
@@ -79,10 +79,6 @@ pub(crate) fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
     raised
 }
 
-fn registered(cell: &Attacked) -> &str {
-    cell.name()
-}
-
 fn percent(cell: &Attacked) -> f64 {
     100.0 * robust_accuracy(&cell.verdicts)
 }
@@ -120,8 +116,8 @@ fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
         ("noise", "fgsm", "noise-beats-fgsm", "the gradient is no guide, as when it is masked"),
     ];
     for (weak, strong, name, meaning) in pairs {
-        for a in attacked.iter().filter(|c| registered(c) == weak) {
-            for b in attacked.iter().filter(|c| registered(c) == strong && same_threat(c, a)) {
+        for a in attacked.iter().filter(|c| c.name() == weak) {
+            for b in attacked.iter().filter(|c| c.name() == strong && same_threat(c, a)) {
                 if let Some((left, right)) = percents(a, b).filter(|(left, right)| left < right) {
                     let threat = format!("{} {}", a.norm, a.eps);
                     let detail =
@@ -131,14 +127,14 @@ fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
             }
         }
     }
-    for a in attacked.iter().filter(|c| BLACK_BOX.contains(&registered(c))) {
-        let guided = attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && same_threat(c, a));
+    for a in attacked.iter().filter(|c| BLACK_BOX.contains(&c.name())) {
+        let guided = attacked.iter().filter(|c| GRADIENT.contains(&c.name()) && same_threat(c, a));
         let beside = guided.filter_map(|b| Some((b, percents(a, b)?)));
         let lead = |(left, right): (f64, f64)| right - left;
         let Some((best, (left, right))) = beside.min_by(|b, c| lead(b.1).total_cmp(&lead(c.1))) else { continue };
         if left < right - BEATS {
             raised.push(flag(
-                &format!("{}-beats-gradients", registered(a)),
+                &format!("{}-beats-gradients", a.name()),
                 format!(
                     "{} leaves {left:.2} %, the best attack with gradients ({}) {right:.2} % at {} {}: gradients are masked \
                      or the attack was too short",
@@ -173,7 +169,7 @@ fn blind(cell: &Attacked) -> Option<Flag> {
 fn late(cell: &Attacked, randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
     // Which of several restarts fools most draws is luck.
-    if !GRADIENT.contains(&registered(cell)) || randomised {
+    if !GRADIENT.contains(&cell.name()) || randomised {
         return raised;
     }
     let number = |name: &str| cell.parameters["args"][name].as_u64().unwrap_or(1) as u32;
@@ -214,7 +210,7 @@ fn late(cell: &Attacked, randomised: bool) -> Vec<Flag> {
 /// has two more behind `square`, which might have broken the same examples.)
 fn square_helps(cell: &Attacked) -> Option<Flag> {
     let gained = 100.0 * share(cell, |v| v.fate == Fate::Broken && v.broken_by == "square");
-    let plus = registered(cell) == "autoattack" && cell.parameters["args"]["version"] == "plus";
+    let plus = cell.name() == "autoattack" && cell.parameters["args"]["version"] == "plus";
     let (after, but) = match plus {
         true => ("after apgd-ce, apgd-dlr and fab", "; apgd-t and fab-t, which come later, might have broken them too"),
         false => ("after all attacks with gradients", ""),
@@ -235,11 +231,11 @@ fn square_helps(cell: &Attacked) -> Option<Flag> {
 fn ensemble(cell: &Attacked, attacked: &[Attacked]) -> Option<Flag> {
     let same = |c: &&Attacked| {
         let images = || c.verdicts.iter().map(|v| v.id).eq(cell.verdicts.iter().map(|v| v.id));
-        registered(c) == "pgd" && same_threat(c, cell) && images()
+        c.name() == "pgd" && same_threat(c, cell) && images()
     };
     let pgd = attacked.iter().filter(same).min_by(|a, b| percent(a).total_cmp(&percent(b)))?;
     let (left, right) = (percent(cell), percent(pgd));
-    (registered(cell) == "autoattack" && right - left > ABOVE).then(|| {
+    (cell.name() == "autoattack" && right - left > ABOVE).then(|| {
         flag(
             "ensemble-beats-pgd",
             format!(
@@ -259,15 +255,14 @@ fn failed(attacked: &[Attacked]) -> Vec<Flag> {
     let mut raised: Vec<Flag> = Vec::new();
     for cell in attacked {
         let Some((unbroken, right)) = cell.unbroken() else { continue };
-        let part = unbroken as f64 / right as f64;
         let detail = format!(
             "{} ({}) finds no perturbation of any size for {unbroken} of the {right} correct images ({:.1} %): it failed as \
              an attack, and what it leaves says nothing about robustness",
             cell.attack,
             cell.norm,
-            100.0 * part
+            100.0 * unbroken as f64 / right as f64
         );
-        if part > MOST_UNBROKEN && raised.iter().all(|f| f.detail != detail) {
+        if cell.search_failed() && raised.iter().all(|f| f.detail != detail) {
             raised.push(flag("minimal-attack-fails", detail));
         }
     }
@@ -291,8 +286,7 @@ fn constant(clean: &[CleanVerdict]) -> Option<Flag> {
 /// Examples that are adversarial only between two grey levels. Attacks for the smallest perturbation end on the
 /// boundary on purpose.
 fn rounding(cell: &Attacked) -> Option<Flag> {
-    if !GRADIENT.contains(&registered(cell)) && !["fgsm", "r-fgsm", "autoattack", "square"].contains(&registered(cell))
-    {
+    if !GRADIENT.contains(&cell.name()) && !["fgsm", "r-fgsm", "autoattack", "square"].contains(&cell.name()) {
         return None;
     }
     let broken = share(cell, |v| v.fate == Fate::Broken);
@@ -315,8 +309,8 @@ fn rounding(cell: &Attacked) -> Option<Flag> {
 /// The same attack with four times the steps or restarts finds clearly more.
 fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     let number = |c: &Attacked, name: &str| c.parameters["args"][name].as_u64().unwrap_or(1);
-    for a in attacked.iter().filter(|c| GRADIENT.contains(&registered(c))) {
-        for b in attacked.iter().filter(|b| registered(b) == registered(a) && same_threat(a, b)) {
+    for a in attacked.iter().filter(|c| GRADIENT.contains(&c.name())) {
+        for b in attacked.iter().filter(|b| b.name() == a.name() && same_threat(a, b)) {
             for what in ["steps", "restarts"] {
                 let (few, many) = (number(a, what), number(b, what));
                 let gain = percents(a, b).map_or(0.0, |(left, right)| left - right);
@@ -337,7 +331,7 @@ fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
 
 /// A larger budget must raise the loss where it does not break the example.
 fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
-    for a in attacked.iter().filter(|c| GRADIENT.contains(&registered(c)) && c.eps.value() > 0.0) {
+    for a in attacked.iter().filter(|c| GRADIENT.contains(&c.name()) && c.eps.value() > 0.0) {
         let larger = |b: &&Attacked| b.attack == a.attack && b.norm == a.norm && b.eps > a.eps;
         let Some(b) = attacked.iter().filter(larger).min_by(|b, c| b.eps.cmp(&c.eps)) else { continue };
         let both: Vec<(f64, f64)> = paired(a, b)

@@ -1,13 +1,16 @@
 //! The evaluator: a verdict is a function of the example, and the referee believes nobody.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod built_in;
+
+use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, lockstep, predicted, rows};
 use gauntlet_core::record::Fate;
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
-    Activation, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Purpose, Registry, Result, Target,
-    ThreatModel, Verdict, Weights,
+    Activation, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Purpose, Result, Target, ThreatModel,
+    Verdict, Weights,
 };
 use gauntlet_engine::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
 use serde_json::json;
@@ -15,13 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
-
-fn registry() -> Registry {
-    let mut registry = Registry::default();
-    gauntlet_models::register(&mut registry).unwrap();
-    gauntlet_attacks::register(&mut registry).unwrap();
-    registry
-}
 
 /// Images whose label a random network mostly agrees with: labels are its own answers, a tenth is wrong.
 fn scene(model: &str, n: usize) -> (Frozen, Examples) {

@@ -1,23 +1,19 @@
 //! The referee's flags: a model built to raise each, and honest ones that raise none.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod built_in;
+
+use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::record::robust_accuracy_over_draws;
 use gauntlet_core::target::Linear;
-use gauntlet_core::{Frozen, Key, ModelInfo, Norm, Purpose, Registry, Result, Target, Weights};
+use gauntlet_core::{Frozen, Key, ModelInfo, Norm, Purpose, Result, Target, Weights};
 use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
-
-fn registry() -> Registry {
-    let mut registry = Registry::default();
-    gauntlet_models::register(&mut registry).unwrap();
-    gauntlet_attacks::register(&mut registry).unwrap();
-    registry
-}
 
 /// A random network and images that it answers by its own labels.
 fn scene(model: &str, n: usize) -> (Frozen, Examples) {

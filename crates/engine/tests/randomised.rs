@@ -1,11 +1,14 @@
 //! Randomised models: no attack along the gradient ends at a lucky draw, and what some draws refute goes on.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod built_in;
+
+use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, predicted, rows};
 use gauntlet_core::record::{Fate, robust_accuracy_over_draws};
 use gauntlet_core::{
-    Activation, Attack, Attacked, Clean, Frozen, Job, Key, Linear, ModelInfo, Norm, Purpose, Registry, Result, Target,
+    Activation, Attack, Attacked, Clean, Frozen, Job, Key, Linear, ModelInfo, Norm, Purpose, Result, Target,
     ThreatModel, Verdict, Weights,
 };
 use gauntlet_engine::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
@@ -14,13 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
-
-fn registry() -> Registry {
-    let mut registry = Registry::default();
-    gauntlet_models::register(&mut registry).unwrap();
-    gauntlet_attacks::register(&mut registry).unwrap();
-    registry
-}
 
 fn entry(given: Value) -> AttackEntry {
     let attack = Component::resolve(Kind::Attack, &registry(), given.as_object().unwrap()).unwrap();

@@ -2,10 +2,8 @@
 
 use crate::Column;
 use crate::answers::Answers;
+use gauntlet_core::record::constant_answer;
 use gauntlet_core::statistics::wilson;
-
-/// The share of its answers above which a class makes a network a constant one.
-const CONSTANT: f64 = 0.9;
 
 /// Why a record's network is no model whose numbers mean anything: its clean accuracy is not above chance (Wilson's lower end at
 /// most 1/K), or less than half-way from chance to the clean accuracy that was published of the row; or it gives one class in
@@ -17,12 +15,7 @@ pub(crate) fn dead(answers: &Answers<'_>, published_clean: Option<f64>) -> Optio
     let correct = answers.right(&Column::Clean)?.iter().flatten().filter(|r| **r).count() as u64;
     let percent = 100.0 * correct as f64 / n as f64;
     let whose = format!("{}, seed {}: {percent:.1} % clean", record.row, record.seed);
-    let share = |class: u32| clean.iter().filter(|v| v.predicted == class).count() as f64 / n as f64;
-    let labelled = |class: u32| clean.iter().filter(|v| v.label == class).count() as f64 / n as f64;
-    let mut named: Vec<u32> = clean.iter().map(|v| v.predicted).collect();
-    named.sort_unstable();
-    named.dedup();
-    if named.into_iter().any(|class| share(class) > CONSTANT && labelled(class) <= CONSTANT) {
+    if constant_answer(clean).is_some() {
         return Some(format!("{whose}, a constant answer"));
     }
     let classes = record.result.configuration.get("classes").and_then(|c| c.as_array()).map_or(0, Vec::len);

@@ -74,6 +74,20 @@ impl Images {
     }
 }
 
+/// How the `n` images that all these attacks (labels of the suite) of a record share were chosen.
+pub(crate) fn chosen(record: &Record, attacks: &[&str], n: usize) -> String {
+    let Some(selection) = record.result.configuration.pointer("/evaluation/examples") else { return n.to_string() };
+    let whole = Choice { record, selection, n: record.result.clean.len() };
+    let own = own(record);
+    let words = |attack: &&str| own.iter().find(|(label, _)| label == attack).map_or(&whole, |(_, c)| c).words();
+    let mut ways: Vec<String> = attacks.iter().map(words).collect();
+    ways.dedup();
+    match ways.as_slice() {
+        [one] => one.clone(),
+        several => format!("{} test images, shared by {}", grouped(n), several.join(" and ")),
+    }
+}
+
 /// The attacks that have images of their own, by label.
 fn own(record: &Record) -> Vec<(&str, Choice<'_>)> {
     let mut cells = record.result.attacked.iter();

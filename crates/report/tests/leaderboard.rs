@@ -166,3 +166,21 @@ fn a_search_that_failed_and_stands_alone_ranks_nothing() {
                 else was tried";
     assert_eq!(board.problems, [told]);
 }
+
+/// An attack on some of a record's images has a board of those images, and the clean accuracy there is that of the same images.
+#[test]
+fn an_attack_on_some_images_is_beside_the_clean_accuracy_of_the_same() {
+    // The last 200 images are wrong clean; attacked are the last 400, of which 150 withstand.
+    let mut record = trained("mixed", "at", 0, "autoattack", (800, 750, 0));
+    let cell = &mut record.result.attacked[0];
+    cell.verdicts.drain(..600);
+    cell.examples = Some(400);
+    record.result.configuration["evaluation"] =
+        json!({ "examples": [{ "take": 1000 }, { "stratified": 400 }], "attack_seed": 3 });
+    record.result.configuration["attacks"] = json!([{ "eps": ["0.3"], "examples": { "stratified": 400 } }]);
+    let found = boards(&[("mixed", vec![record])]);
+    let [board] = &found.boards[..] else { panic!("{found:?}") };
+    let at = &board.standings[0];
+    assert_eq!((board.n, at.clean, at.robust, at.under_all), (400, 50.0, 37.5, 37.5));
+    assert_eq!(board.examples, "a class-stratified sample of 400 test images (keyed, seed 3)");
+}

@@ -3,8 +3,6 @@
 //! Objects lie in one list and name one another by number. So an object that holds itself, or ten levels of lists that each
 //! hold the one below ten times, are what they are in the file, a few entries, and nothing that walks them needs the machine's stack.
 
-use super::pickle_machine::Machine;
-
 /// An object of a pickle, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id(pub(super) u32);
@@ -55,15 +53,6 @@ pub(super) struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads the pickle that begins at byte `start`.
-    ///
-    /// # Errors
-    /// In words, with the byte: it ends too early, has an opcode that is not read here, takes what is not there, or is larger than
-    /// a checkpoint's (see [`Machine`]).
-    pub(super) fn read(bytes: &'a [u8], start: usize) -> Result<Self, String> {
-        Machine::new(bytes, start).run()
-    }
-
     pub(super) fn get(&self, id: Id) -> &Object<'a> {
         // Every number that the machine gives out is that of an object.
         self.objects.get(id.0 as usize).unwrap_or(&Object::None)

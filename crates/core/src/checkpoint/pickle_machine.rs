@@ -16,9 +16,20 @@ const MAX_STEPS: usize = 1 << 24;
 const DICTIONARIES: [(&str, &str); 4] =
     [("collections", "OrderedDict"), ("collections", "defaultdict"), ("builtins", "dict"), ("__builtin__", "dict")];
 
+impl<'a> Pickle<'a> {
+    /// Reads the pickle that begins at byte `start`.
+    ///
+    /// # Errors
+    /// In words, with the byte: it ends too early, has an opcode that is not read here, takes what is not there, or is larger than
+    /// a checkpoint's (see the limits above).
+    pub(super) fn read(bytes: &'a [u8], start: usize) -> Result<Self, String> {
+        Machine::new(bytes, start).run()
+    }
+}
+
 /// A pickle on its way through; every opcode takes at least a byte and makes a few objects at most, so that time and memory are bounded
 /// by the length and by the limits above, whatever it says.
-pub(super) struct Machine<'a> {
+struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     objects: Vec<Object<'a>>,
@@ -31,12 +42,12 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(bytes: &'a [u8], start: usize) -> Self {
+    fn new(bytes: &'a [u8], start: usize) -> Self {
         let (objects, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
         Machine { bytes, at: start, objects, stack, marks, memo, copied: 0 }
     }
 
-    pub(super) fn run(mut self) -> Result<Pickle<'a>, String> {
+    fn run(mut self) -> Result<Pickle<'a>, String> {
         for _ in 0..MAX_STEPS {
             let at = self.at;
             let place = |why: String| format!("at byte {at} it {why}");

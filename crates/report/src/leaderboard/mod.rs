@@ -161,7 +161,7 @@ fn enter<'a>(
 }
 
 fn board(protocol: &Protocol, entries: Vec<Entry<'_>>) -> Board {
-    let examples = entries.first().and_then(|e| e.trained.first()).map(|t| protocol::examples(t.record));
+    let examples = entries.first().and_then(|e| e.trained.first()).map(|t| t.examples.clone());
     let (n, chance) = (protocol.images.len() as u64, protocol.chance());
     let mut ranked: Vec<(Ranked, Vec<Trained<'_>>)> =
         joined(entries).into_iter().map(|entry| ranked(entry, n, chance)).collect();
@@ -218,7 +218,7 @@ fn ranked(entry: Entry<'_>, n: u64, chance: f64) -> (Ranked, Vec<Trained<'_>>) {
         let percents: Vec<f64> = trained.iter().map(|t| 100.0 * of(t) as f64 / n.max(1) as f64).collect();
         mean_sd(&percents).map_or(0.0, |m| m.0)
     };
-    let clean = mean(&|t| t.record.result.clean.iter().filter(|v| v.label == v.predicted).count() as u64);
+    let clean = mean(&|t| t.clean);
     let (robust, sd, low, high) = ranking::interval(&ranking::percents(&trained), n);
     let constant = |r: &&Record| constant_answer(&r.result.clean).is_some();
     let beyond_doubt = 100.0 * wilson((clean / 100.0 * n as f64).round() as u64, n, 1.96).0;

@@ -1,9 +1,10 @@
 //! What two numbers must share to be compared: the same attacks with the same parameters on the same images.
 
-use gauntlet_core::record::{Fate, MOST_UNBROKEN};
+use crate::images::chosen;
+use gauntlet_core::record::Fate;
 use gauntlet_core::{Attacked, Eps, Norm, Record};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The registered name of the ensemble that boards are first of all made with.
 const AUTOATTACK: &str = "autoattack";
@@ -31,6 +32,10 @@ pub(super) struct Protocol {
 #[derive(Debug, Clone)]
 pub(super) struct Trained<'a> {
     pub(super) record: &'a Record,
+    /// How the images were chosen, in words.
+    pub(super) examples: String,
+    /// Of the protocol's images, those that are right clean.
+    pub(super) clean: u64,
     /// One per image: right under the protocol's attacks.
     pub(super) right: Vec<bool>,
     /// Right under everything that its suite attacked it with at that norm and ε.
@@ -52,7 +57,7 @@ pub(super) fn of(record: &Record) -> Vec<Result<(Protocol, Trained<'_>), (Norm, 
         let groups: Vec<Vec<&Attacked>> =
             if ensembles.is_empty() { vec![all.clone()] } else { ensembles.into_iter().map(|c| vec![c]).collect() };
         for group in groups {
-            if group.iter().all(|c| fails(c)) {
+            if group.iter().all(|c| c.search_failed()) {
                 found.push(Err((norm, eps.clone())));
                 continue;
             }
@@ -66,16 +71,17 @@ pub(super) fn of(record: &Record) -> Vec<Result<(Protocol, Trained<'_>), (Norm, 
             let robust = |fates: &[Fates], id| fates.iter().all(|f| f.get(&id).is_none_or(|f| *f == Fate::Robust));
             let right: Vec<bool> = images.iter().map(|(id, _)| robust(&fates, *id)).collect();
             let under_all = images.iter().filter(|(id, _)| robust(&others, *id)).count() as u64;
-            let fails = group.iter().any(|c| fails(c));
-            let trained = Trained { record, right, under_all, fails };
+            let fails = group.iter().any(|c| c.search_failed());
+            let attacked: HashSet<u64> = images.iter().map(|(id, _)| *id).collect();
+            let unharmed = record.result.clean.iter().filter(|v| v.label == v.predicted);
+            let clean = unharmed.filter(|v| attacked.contains(&v.id)).count() as u64;
+            let labels: Vec<&str> = group.iter().map(|c| c.attack.as_str()).collect();
+            let examples = chosen(record, &labels, images.len());
+            let trained = Trained { record, examples, clean, right, under_all, fails };
             found.push(Ok((protocol(record, (norm, eps), &group, images), trained)));
         }
     }
     found
-}
-
-fn fails(cell: &Attacked) -> bool {
-    cell.unbroken().is_some_and(|(unbroken, right)| unbroken as f64 > MOST_UNBROKEN * right as f64)
 }
 
 /// By data set row.
@@ -164,21 +170,5 @@ fn plain(value: &Value) -> String {
             }
         }
         other => other.to_string(),
-    }
-}
-
-/// How a record's images were chosen: `the first 1000`, `all`, `a sample of 1000`.
-pub(super) fn examples(record: &Record) -> String {
-    match record.result.configuration.pointer("/evaluation/examples") {
-        Some(Value::String(all)) => all.clone(),
-        Some(Value::Object(chosen)) => {
-            let words = chosen.iter().map(|(how, what)| match how.as_str() {
-                "take" => format!("the first {}", plain(what)),
-                "sample" => format!("a sample of {}", plain(what)),
-                how => format!("{how} {}", plain(what)),
-            });
-            words.collect::<Vec<_>>().join(", ")
-        }
-        _ => format!("{}", record.result.clean.len()),
     }
 }

@@ -3,7 +3,7 @@
 use super::Ranked;
 use super::protocol::Trained;
 use crate::student;
-use gauntlet_core::statistics::{mcnemar, mean_sd, wilson};
+use gauntlet_core::statistics::{mcnemar, mean_sd, student_t, wilson};
 
 /// Shares of the images that each training gets right, in percent.
 pub(super) fn percents(trained: &[Trained<'_>]) -> Vec<f64> {
@@ -17,7 +17,7 @@ pub(super) fn interval(percents: &[f64], n: u64) -> (f64, f64, f64, f64) {
     let (mean, sd) = mean_sd(percents).unwrap_or((0.0, 0.0));
     let (low, high) = wilson((mean / 100.0 * n as f64).round() as u64, n, 1.96);
     let seeds = percents.len() as f64;
-    let half = if percents.len() > 1 { student::quantile(seeds - 1.0) * sd / seeds.sqrt() } else { 0.0 };
+    let half = if percents.len() > 1 { student_t(percents.len() as u64 - 1) * sd / seeds.sqrt() } else { 0.0 };
     (mean, sd, (100.0 * low).min(mean - half).max(0.0), (100.0 * high).max(mean + half).min(100.0))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn differ(a: &[Trained<'_>], b: &[Trained<'_>]) -> bool {
             let n = a.first().map_or(0, |t| t.right.len());
             let differences: Vec<f64> = (0..n).map(|i| share(a, i) - share(b, i)).collect();
             let (mean, sd) = mean_sd(&differences).unwrap_or((0.0, 0.0));
-            mean != 0.0 && mean.abs() >= student::quantile(n as f64 - 1.0) * sd / (n as f64).sqrt()
+            mean != 0.0 && mean.abs() >= student_t((n as u64 - 1).max(1)) * sd / (n as f64).sqrt()
         }
     };
     images && student::differ(&percents(a), &percents(b)).unwrap_or(true)
