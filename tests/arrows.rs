@@ -8,15 +8,16 @@ use std::process::Command;
 /// Every package of ours with its packages of ours (not those of its tests).
 const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-autograd", &[]),
-    ("gauntlet-core", &["autograd"]),
-    ("gauntlet-data", &["core"]),
+    ("gauntlet-records", &[]),
+    ("gauntlet-core", &["autograd", "records"]),
+    ("gauntlet-data", &["core", "records"]),
     ("gauntlet-models", &["autograd", "core"]),
-    ("gauntlet-recipes", &["autograd", "core"]),
-    ("gauntlet-attacks", &["autograd", "core"]),
-    ("gauntlet-report", &["core"]),
-    ("gauntlet-script", &["autograd", "core"]),
-    ("gauntlet-engine", &["autograd", "core", "data"]),
-    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "report", "script"]),
+    ("gauntlet-recipes", &["autograd", "core", "records"]),
+    ("gauntlet-attacks", &["autograd", "core", "records"]),
+    ("gauntlet-report", &["records"]),
+    ("gauntlet-script", &["autograd", "core", "records"]),
+    ("gauntlet-engine", &["autograd", "core", "data", "records"]),
+    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "records", "report", "script"]),
 ];
 
 fn root() -> &'static Path {
@@ -78,8 +79,24 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
     assert_eq!(users("parquet"), ["gauntlet-data"]);
     assert_eq!(users("clap"), ["gauntlet"]);
     assert_eq!(users("rhai"), ["gauntlet-script"]);
-    assert!(!users("candle-core").contains(&"gauntlet-report".to_string()), "report knows nothing but records");
+    for package in ["gauntlet-records", "gauntlet-report"] {
+        let all = tree(package);
+        assert!(all.contains("serde_json"), "{all}");
+        assert!(!all.contains("candle"), "{package} is built without candle: {all}");
+    }
     assert!(users("candle-nn").is_empty(), "candle's layers serve in tests and examples only");
+}
+
+/// Everything that a package is built with.
+fn tree(package: &str) -> String {
+    let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--package", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The lint of clippy.toml says the same, but a lint can be switched off in a file; this reads them all.

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::lockstep;
-use gauntlet_core::{Frozen, Key, Norm, Purpose, ThreatModel, Weights};
+use gauntlet_core::{Frozen, Key, Purpose, ThreatModel, Weights};
+use gauntlet_records::Norm;
 use serde_json::{Value, json};
 
 fn flat(t: &Tensor) -> Vec<f64> {

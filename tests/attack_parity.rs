@@ -10,9 +10,10 @@ use gauntlet::attacks::objectives::{ce::Ce, dlr::Dlr};
 use gauntlet::attacks::{Apgd, CwL2, Ddn, DeepFool, Fab, Fmn, Square};
 use gauntlet::core::attack::{Backwards, Open, Outcome, Slots, margin, rows};
 use gauntlet::core::{
-    Attack, Clean, Frozen, Goal, Job, Key, Linear, ModelInfo, Network, Norm, Objective, Purpose, Registry, Result,
-    Target, ThreatModel, Weights,
+    Attack, Clean, Frozen, Goal, Job, Key, Linear, ModelInfo, Network, Objective, Purpose, Registry, Result, Target,
+    ThreatModel, Weights,
 };
+use gauntlet::records::Norm;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -2,9 +2,8 @@
 //! `numerics` of what moved; this test fails where one does not.
 
 use crate::sandbox::Sandbox;
-use gauntlet_core::record::{Fate, Verdict};
-use gauntlet_core::{Record, record_file};
 use gauntlet_engine::fingerprint;
+use gauntlet_records::{Fate, Record, Verdict, VerdictLine, record_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -133,7 +132,7 @@ fn parts(record: &Record, mathematics: &str) -> Vec<(String, Golden)> {
     assert_eq!(of["attacks"].as_array().unwrap().len(), result.attacked.len(), "one ε per attack");
     for (cell, attack) in result.attacked.iter().zip(of["attacks"].as_array().unwrap()) {
         let key = json!([of["training"], of["evaluation"], attack]);
-        let bits = fingerprint(&json!(cell.verdicts));
+        let bits = fingerprint(&json!(cell.verdicts.iter().map(VerdictLine::fields).collect::<Vec<_>>()));
         found.push((
             format!("{}: {} {} {}", record.row, cell.attack, cell.norm, cell.eps),
             golden(&key, right(&cell.verdicts), bits),

@@ -4,9 +4,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::DType;
-use gauntlet_core::{Compute, Processor, Record, Registry, checkpoint};
+use gauntlet_core::{Compute, Processor, Registry, checkpoint};
 use gauntlet_data::{Catalogue, Split};
 use gauntlet_engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
+use gauntlet_records::Record;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -12,8 +12,9 @@ use gauntlet::autograd::{Graph, Var, grad};
 use gauntlet::core::attack::rows;
 use gauntlet::core::optimiser::{Optimiser, OptimiserState};
 use gauntlet::core::{
-    Frozen, Goal, Key, Mode, Network, Norm, Objective, Params, Pass, Purpose, Registry, Target, ThreatModel, Weights,
+    Frozen, Goal, Key, Mode, Network, Objective, Params, Pass, Purpose, Registry, Target, ThreatModel, Weights,
 };
+use gauntlet::records::Norm;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,13 +5,13 @@
 
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, predicted, rows};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attacked, Frozen, Key, Norm, Purpose, Registry, Target, ThreatModel, checkpoint};
+use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_engine::{
     AttackEntry, Augmentation, Component, Context, Evaluator, Examples, Kind, Monitor, Store, TrainConfig,
     TrainRequest, evaluate, train,
 };
+use gauntlet_records::{Attacked, Fate, Norm};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;

@@ -1,8 +1,7 @@
 //! A suite from data to tables, and again from the store, from records, on other threads.
 
 use crate::sandbox::{SUITE, Sandbox};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Norm, Pictures, record_file};
+use gauntlet_records::{Fate, Norm, Pictures, record_file};
 use std::time::Instant;
 
 #[test]

@@ -1,8 +1,7 @@
 //! Looking after a store: what has to be done again and why, status, clean, verify, submit.
 
 use crate::sandbox::{SUITE, Sandbox};
-use gauntlet::core::record::Fate;
-use gauntlet::core::record_file;
+use gauntlet::records::{Fate, record_file};
 
 #[test]
 fn a_suite_that_changed_does_again_what_changed_and_says_why() {
@@ -165,7 +164,7 @@ fn records_hold_in_another_clone_and_forged_ones_do_not() {
     // Of another kind of machine last bits are forgiven, and that is said; weights that are others are told.
     let mathematics = elsewhere.provenance.versions.iter_mut().find(|(name, _)| name == "mathematics").unwrap();
     mathematics.1 = "0123456789abcdef".into();
-    elsewhere.result.attacked[1].verdicts[one].margin *= 1.0 + 1e-9;
+    elsewhere.result.attacked[1].verdicts[one].size *= 1.0 + 1e-9;
     record_file::write(path.parent().unwrap(), &elsewhere).unwrap();
     let near = sandbox.ok("verify reports/small --sample 60");
     let told = "compared with a tolerance, the machine is of another kind than the record's: what computes exp and its like is ";

@@ -5,7 +5,8 @@ use crate::objectives::{ce::Ce, dlr::Dlr};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Average, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Args, Attack, Clean, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Args, Attack, Clean, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// x_{t+1} = P(x_t + a(z − x_t) + (1 − a)(x_t − x_{t−1})), z = P(x_t + η s(g_t)), a = 1 at first, then 0.75; η starts at

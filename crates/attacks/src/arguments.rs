@@ -2,7 +2,8 @@
 
 use crate::StepSize;
 use gauntlet_core::attack::{Job, Open};
-use gauntlet_core::{Args, Clean, Error, Goal, Norm, Objective, ParamDoc, Registry, Result};
+use gauntlet_core::{Args, Clean, Error, Goal, Objective, ParamDoc, Registry, Result};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Targets of targeted attacks, as AutoAttack has them for ten classes and more.

@@ -3,7 +3,8 @@
 use crate::{Apgd, Fab, Square};
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Norm, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Which ensemble.

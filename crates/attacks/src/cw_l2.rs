@@ -4,7 +4,8 @@ use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// min over m of ‖x' − x‖₂² + c · max(0, z_y − max_{i≠y} z_i + κ), x' = (tanh(v + m) + 1)/2, v = atanh((2x − 1)(1 − 10⁻⁶)),

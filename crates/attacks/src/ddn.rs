@@ -3,9 +3,11 @@
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::norm::Measure;
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// δ ← δ + α g/‖g‖₂, then onto the sphere of radius ε, ε shrinking by γ while the point is misclassified and growing by

@@ -3,8 +3,10 @@
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// r ← r + (|f_l|/‖w_l‖_q + 10⁻⁴) s(w_l), l the nearest class by |f|/‖w‖_q; x = clip(x₀ + (1 + overshoot) r).

@@ -5,8 +5,10 @@ use crate::hyperplane::toward;
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// x ← clip((1 − α)(x + η d₁) + α(x₀ + η d₂)), d₁, d₂ the steps from x and x₀ to the boundary of the linearised model

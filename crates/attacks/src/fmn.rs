@@ -4,8 +4,10 @@ use crate::ddn::{cosine, farthest};
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
+use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// δ ← Π_ε(δ − α ∇L/‖∇L‖₂), L = z_y − max_{j≠y} z_j; ε first jumps to the linearised distance to the boundary, then

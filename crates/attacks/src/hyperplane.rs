@@ -1,7 +1,7 @@
 //! The nearest point of a hyperplane inside the box.
 
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
-use gauntlet_core::Norm;
+use gauntlet_records::Norm;
 
 /// Accumulators of a sum: the same value whatever the vectors.
 const LANES: usize = 16;

@@ -3,7 +3,8 @@
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// The distribution of the noise.

@@ -6,7 +6,8 @@ use crate::best_iterate::BestIterate;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Goal, Norm, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
+use gauntlet_core::{Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Where a run begins.

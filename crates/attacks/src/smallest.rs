@@ -2,7 +2,9 @@
 
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Turn};
-use gauntlet_core::{Error, Norm, Result};
+use gauntlet_core::norm::Measure;
+use gauntlet_core::{Error, Result};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// The closest misclassified point so far.

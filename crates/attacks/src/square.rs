@@ -4,7 +4,8 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, margin, misclassified};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Norm, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Random search over square windows; a proposal is kept if the margin z_y − max_{i≠y} z_i falls. Every image draws its

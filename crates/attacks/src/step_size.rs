@@ -1,6 +1,7 @@
 //! Step sizes: absolute, or relative to the budget.
 
-use gauntlet_core::{Eps, Error, Result};
+use gauntlet_core::{Error, Result};
+use gauntlet_records::Eps;
 use std::str::FromStr;
 
 /// The step size α of an iterative attack.

@@ -2,7 +2,8 @@
 
 use gauntlet_core::attack::{Backwards, Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Norm, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// x' is the last iterate of an attack on a surrogate model, every step taken; the referee tries it on the target.

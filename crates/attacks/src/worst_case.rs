@@ -2,7 +2,8 @@
 
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Norm, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_records::Norm;
 use serde_json::Value;
 use std::sync::Arc;
 

@@ -4,9 +4,10 @@
 use candle_core::{Device, Tensor};
 use gauntlet_core::attack::{Backwards, Open, Slots, lockstep, predicted, rows};
 use gauntlet_core::{
-    Activation, Attack, Clean, Goal, Job, Key, Linear, ModelInfo, Norm, Objective, Outcome, Purpose, Registry, Result,
+    Activation, Attack, Clean, Goal, Job, Key, Linear, ModelInfo, Objective, Outcome, Purpose, Registry, Result,
     Target, ThreatModel,
 };
+use gauntlet_records::Norm;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;

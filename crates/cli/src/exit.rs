@@ -1,6 +1,7 @@
 //! Exit codes, and errors on their way to one.
 
 use gauntlet_core::Error as CoreError;
+use gauntlet_records::Error as RecordError;
 use std::fmt::Write;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -46,7 +47,8 @@ impl Failure {
         Self::new(Code::User, message)
     }
     /// A flag with a value outside its domain.
-    pub(crate) fn flag(flag: &str, error: CoreError) -> Self {
+    pub(crate) fn flag(flag: &str, error: impl Into<CoreError>) -> Self {
+        let error = error.into();
         match error {
             CoreError::Value { why, .. } => Self::user(format!("--{flag} {why}")),
             other => Self::user(format!("--{flag}: {other}")),
@@ -97,6 +99,20 @@ fn code_of_core(error: &CoreError) -> Code {
     }
 }
 
+fn code_of_record(error: &RecordError) -> Code {
+    match error {
+        RecordError::Io { source, action: "read" | "list", .. } => code_of_io(source),
+        RecordError::Io { .. } => Code::Environment,
+        _ => Code::User,
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Failure::new(code_of_record(&error), chain(&error))
+    }
+}
+
 impl From<CoreError> for Failure {
     fn from(error: CoreError) -> Self {
         Failure::new(code_of_core(&error), chain(&error))
@@ -106,7 +122,7 @@ impl From<CoreError> for Failure {
 impl From<gauntlet_report::Error> for Failure {
     fn from(error: gauntlet_report::Error) -> Self {
         let code = match &error {
-            gauntlet_report::Error::Core(e) => code_of_core(e),
+            gauntlet_report::Error::Record(e) => code_of_record(e),
             _ => Code::User,
         };
         Failure::new(code, chain(&error))

@@ -36,5 +36,6 @@ pub use gauntlet_data as data;
 pub use gauntlet_engine as engine;
 pub use gauntlet_models as models;
 pub use gauntlet_recipes as recipes;
+pub use gauntlet_records as records;
 pub use gauntlet_report as report;
 pub use gauntlet_script as script;

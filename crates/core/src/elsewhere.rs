@@ -1,14 +1,16 @@
 //! The threat model's verbs where tensors lie on a GPU: by a kernel where there is one, else on the CPU and back.
 
 #[cfg(feature = "cuda")]
+use crate::Error;
+#[cfg(feature = "cuda")]
 use crate::norm::for_pixels;
 use crate::philox::Stream;
-#[cfg(feature = "cuda")]
-use crate::{Error, Norm};
 use crate::{Key, Result, ThreatModel};
 #[cfg(feature = "cuda")]
 use candle_core::DType;
 use candle_core::{Device, Tensor};
+#[cfg(feature = "cuda")]
+use gauntlet_records::Norm;
 
 impl ThreatModel {
     /// [`ThreatModel::random_start`] where row n draws from the first stream of `ids[n]` under a key.

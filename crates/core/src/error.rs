@@ -86,3 +86,16 @@ impl Error {
         Self::Value { what: what.into(), why: why.into() }
     }
 }
+
+impl From<gauntlet_records::Error> for Error {
+    fn from(error: gauntlet_records::Error) -> Self {
+        use gauntlet_records::Error as Of;
+        match error {
+            Of::Io { action, path, source } => Error::Io { action, path, source },
+            Of::Unknown { kind, name, hint } => Error::Unknown { kind, name, hint },
+            Of::Value { what, why } => Error::Value { what, why },
+            Of::Record { path, why } => Error::Record { path, why },
+            other => Error::Message(other.to_string()),
+        }
+    }
+}

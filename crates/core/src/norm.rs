@@ -7,44 +7,8 @@ use crate::row_size::RowSize;
 use crate::{Error, Result, ThreatModel};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::{self, Real, Vectorised, vectorised};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
+use gauntlet_records::Norm;
 use std::sync::{Mutex, PoisonError};
-
-/// The norm that bounds a perturbation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Norm {
-    /// max |δᵢ|.
-    Linf,
-    /// √Σ δᵢ².
-    L2,
-    /// Σ |δᵢ|.
-    L1,
-}
-
-impl fmt::Display for Norm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Norm::Linf => "linf",
-            Norm::L2 => "l2",
-            Norm::L1 => "l1",
-        })
-    }
-}
-
-impl FromStr for Norm {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "linf" => Ok(Norm::Linf),
-            "l2" => Ok(Norm::L2),
-            "l1" => Ok(Norm::L1),
-            other => Err(crate::registry::unknown("norm", other, ["linf", "l2", "l1"].into_iter())),
-        }
-    }
-}
 
 /// Applies `f` to every row: its number, clean pixels, the gradient (or nothing), and the row to be moved in place.
 fn rows<T: Real>(
@@ -113,37 +77,24 @@ macro_rules! for_pixels {
 #[cfg(feature = "cuda")]
 pub(crate) use for_pixels;
 
-impl Norm {
-    /// The norm of a sequence.
-    pub fn of(self, values: impl Iterator<Item = f64>) -> f64 {
-        match self {
-            Norm::Linf => values.fold(0.0, |m, v| if v.abs() > m || v.is_nan() { v.abs() } else { m }),
-            Norm::L2 => values.map(|v| v * v).sum::<f64>().sqrt(),
-            Norm::L1 => values.map(f64::abs).sum(),
-        }
-    }
-
+/// The norm of rows of pixels and of tensors.
+pub trait Measure {
     /// The norm of a row.
-    pub fn row<T: Real>(self, x: &[T]) -> f64 {
+    fn row<T: Real>(self, x: &[T]) -> f64;
+    /// ‖a − b‖ of two rows.
+    fn between<T: Real>(self, a: &[T], b: &[T]) -> f64;
+    /// Size of every row of `delta (N, ..)`.
+    fn size(self, delta: &Tensor) -> Result<Vec<f64>>;
+}
+
+impl Measure for Norm {
+    fn row<T: Real>(self, x: &[T]) -> f64 {
         vectorised(RowSize { norm: self, a: x, b: None })
     }
-
-    /// ‖a − b‖ of two rows.
-    pub fn between<T: Real>(self, a: &[T], b: &[T]) -> f64 {
+    fn between<T: Real>(self, a: &[T], b: &[T]) -> f64 {
         vectorised(RowSize { norm: self, a, b: Some(b) })
     }
-
-    /// The norm q with 1/p + 1/q = 1: how far a linear function falls per unit of this one is its gradient's.
-    pub fn dual(self) -> Norm {
-        match self {
-            Norm::Linf => Norm::L1,
-            Norm::L2 => Norm::L2,
-            Norm::L1 => Norm::Linf,
-        }
-    }
-
-    /// Size of every row of `delta (N, ..)`.
-    pub fn size(self, delta: &Tensor) -> Result<Vec<f64>> {
+    fn size(self, delta: &Tensor) -> Result<Vec<f64>> {
         let delta = delta.to_device(&Device::Cpu)?;
         let rows: Vec<Vec<f64>> = delta.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2()?;
         Ok(rows.into_iter().map(|r| self.of(r.into_iter())).collect())

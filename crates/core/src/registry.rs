@@ -2,6 +2,7 @@
 
 use crate::recipe::Ramped;
 use crate::{Attack, Error, Network, Objective, Penalty, Recipe, Result, Source};
+use gauntlet_records::nearest::nearest;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -133,13 +134,7 @@ impl Default for Registry {
 
 /// An [`Error::Unknown`] with the nearest of the known names.
 pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    // `WEIGHT` and `weight` are near.
-    let folded = name.to_lowercase();
-    let hint = known
-        .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &folded), k))
-        .min()
-        .filter(|(distance, k)| *distance <= 1 + k.len().max(name.len()) / 3)
-        .map(|(_, k)| k.to_string());
+    let hint = nearest(name, known);
     Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint }
 }
 
@@ -251,11 +246,11 @@ impl Args {
             .ok_or_else(|| unknown(&format!("value of {}.{name}", self.owner), text, among.iter().copied()))
     }
     /// A budget or length in pixels: `"8/255"`, `"0.3"` or a plain number.
-    pub fn eps(&self, name: &str) -> Result<crate::Eps> {
+    pub fn eps(&self, name: &str) -> Result<gauntlet_records::Eps> {
         let v = self.value(name)?;
         match v {
-            Value::String(s) => s.parse(),
-            Value::Number(n) => n.to_string().parse(),
+            Value::String(s) => Ok(s.parse()?),
+            Value::Number(n) => Ok(n.to_string().parse()?),
             _ => Err(self.wrong(name, "a length in pixels such as \"8/255\" or \"0.3\"", v)),
         }
     }

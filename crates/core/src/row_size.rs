@@ -1,7 +1,7 @@
 //! The norm of one row, or of the difference of two, in vectors.
 
-use crate::Norm;
 use gauntlet_autograd::kernels::{Real, Vectorised};
+use gauntlet_records::Norm;
 
 /// A norm in sixteen interleaved accumulators: the same value whatever the vectors.
 pub(crate) struct RowSize<'a, T> {
@@ -61,8 +61,10 @@ impl<T: Real> Vectorised for RowSize<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use crate::norm::Measure;
     use crate::philox::Stream;
-    use crate::{Key, Norm, Purpose};
+    use crate::{Key, Purpose};
+    use gauntlet_records::Norm;
 
     #[test]
     fn norms_of_rows_are_those_of_sequences() {

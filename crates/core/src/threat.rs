@@ -1,7 +1,8 @@
 //! What an adversary may do: norm, budget, valid inputs.
 
-use crate::{Norm, Result};
+use crate::Result;
 use candle_core::{DType, Tensor};
+use gauntlet_records::Norm;
 
 /// Norm + budget + valid inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]

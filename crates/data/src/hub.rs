@@ -2,7 +2,7 @@
 
 use crate::plain_get::PlainGet;
 use crate::{Error, LoadOptions, RemoteFile, Result};
-use gauntlet_core::checkpoint::hex;
+use gauntlet_records::file::hex;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
 use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoType, split_id};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

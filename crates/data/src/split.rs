@@ -118,7 +118,7 @@ impl Split {
         for label in &self.labels {
             hash.update(label.to_le_bytes());
         }
-        format!("sha256:{}", gauntlet_core::checkpoint::hex(&hash.finalize()))
+        format!("sha256:{}", gauntlet_records::file::hex(&hash.finalize()))
     }
 }
 

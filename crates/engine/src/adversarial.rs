@@ -3,9 +3,10 @@
 use crate::{Error, Examples, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{misclassified, rows};
-use gauntlet_core::checkpoint::{to_bytes, write_atomically};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Eps, Target, ThreatModel, Verdict};
+use gauntlet_core::checkpoint::to_bytes;
+use gauntlet_core::{Target, ThreatModel};
+use gauntlet_records::file::write_atomically;
+use gauntlet_records::{Eps, Fate, Verdict};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -133,7 +134,7 @@ impl Adversarial {
 /// The multiple of 1/255 nearest to `a` that an L∞ budget around `x` allows (other norms are checked as a whole).
 fn nearest(x: f64, a: f64, threat: &ThreatModel) -> f64 {
     let level = (a * 255.0).round();
-    if threat.norm != gauntlet_core::Norm::Linf || (level / 255.0 - x).abs() <= threat.eps {
+    if threat.norm != gauntlet_records::Norm::Linf || (level / 255.0 - x).abs() <= threat.eps {
         return level.clamp(0.0, 255.0) / 255.0;
     }
     towards(x, a)
@@ -150,7 +151,7 @@ fn towards(x: f64, a: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::Norm;
+    use gauntlet_records::Norm;
 
     #[test]
     fn rounding_stays_inside_the_ball_and_as_near_as_it_can() {

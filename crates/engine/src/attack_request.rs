@@ -11,8 +11,8 @@ use crate::{
 };
 use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
-use gauntlet_core::record::{CleanVerdict, Fate, robust_accuracy_over_draws};
-use gauntlet_core::{Attacked, Eps, Flag, Frozen, Key, Norm, Purpose, Target, ThreatModel, Verdict, Weights};
+use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights};
+use gauntlet_records::{Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict, verdict::robust_accuracy_over_draws};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! Verdicts of two evaluations, example by example.
 
-use gauntlet_core::record::CleanVerdict;
-use gauntlet_core::{Eps, Norm, Verdict};
+use gauntlet_records::{CleanVerdict, Eps, Norm, Verdict};
 use serde::Serialize;
 
 /// Of a machine of another kind: how far sizes may differ, as a share of 1 + size, and margins likewise.
@@ -60,6 +59,14 @@ fn close(a: f64, b: f64) -> bool {
     bits(a, b) || (a - b).abs() <= TOLERANCE * (1.0 + a.abs())
 }
 
+/// Margins that are kept of both, or of neither.
+fn both(alike: fn(f64, f64) -> bool, a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => alike(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
 impl Compared for CleanVerdict {
     fn id(&self) -> u64 {
         self.id
@@ -80,14 +87,15 @@ impl Compared for Verdict {
         self.id
     }
     fn same(&self, other: &Self) -> bool {
-        let plain = |v: &Self| Verdict { size: 0.0, margin: 0.0, ..v.clone() };
-        plain(self) == plain(other) && bits(self.size, other.size) && bits(self.margin, other.margin)
+        let plain = |v: &Self| Verdict { size: 0.0, margin: None, ..v.clone() };
+        plain(self) == plain(other) && bits(self.size, other.size) && both(bits, self.margin, other.margin)
     }
     fn near(&self, other: &Self) -> bool {
-        self.fate == other.fate && close(self.size, other.size) && close(self.margin, other.margin)
+        self.fate == other.fate && close(self.size, other.size) && both(close, self.margin, other.margin)
     }
     fn shown(&self) -> String {
-        format!("{}, ‖δ‖ {}, margin {}, {} steps", self.fate, self.size, self.margin, self.steps)
+        let margin = self.margin.map(|m| format!("margin {m}, ")).unwrap_or_default();
+        format!("{}, ‖δ‖ {}, {margin}{} steps", self.fate, self.size, self.steps)
     }
 }
 
@@ -125,7 +133,7 @@ pub(crate) fn compare<V: Compared>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::record::Fate;
+    use gauntlet_records::Fate;
 
     fn verdict(id: u64, margin: f64) -> Verdict {
         Verdict {
@@ -134,7 +142,7 @@ mod tests {
             restart: 0,
             steps: 9,
             size: 0.1,
-            margin,
+            margin: Some(margin),
             forwards: 10,
             backwards: 9,
             broken_by: String::new(),
@@ -156,7 +164,7 @@ mod tests {
         }
         // A last bit, another number of steps.
         let mut moved = now.clone();
-        moved[3].margin = 0.25 + 1e-12;
+        moved[3].margin = Some(0.25 + 1e-12);
         moved[4].steps = 8;
         let cell = check(&moved, Measure::Exact);
         assert_eq!((cell.different.iter().map(|d| d.id).collect::<Vec<_>>(), cell.holds), (vec![6, 8], false));

@@ -3,8 +3,9 @@
 use crate::Store;
 use crate::provenance;
 use candle_core::DType;
-use gauntlet_core::{Compute, Frozen, Network, Provenance, Registry, Result, Weights};
+use gauntlet_core::{Compute, Frozen, Network, Registry, Result, Weights};
 use gauntlet_data::{Catalogue, LoadOptions};
+use gauntlet_records::Provenance;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,8 +7,8 @@ use crate::{Error, Examples, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::kernels::{self, awake};
 use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks, rows};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel, Verdict};
+use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel};
+use gauntlet_records::{Fate, Verdict};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -309,7 +309,7 @@ impl Runner {
             restart,
             steps,
             size: judgement.size,
-            margin: judgement.margin,
+            margin: Verdict::margin(fate, judgement.margin),
             forwards: self.forwards,
             backwards: self.backwards,
             broken_by: String::new(),

@@ -64,6 +64,11 @@ impl From<candle_core::Error> for Error {
         Error::Core(error.into())
     }
 }
+impl From<gauntlet_records::Error> for Error {
+    fn from(error: gauntlet_records::Error) -> Self {
+        Error::Core(error.into())
+    }
+}
 impl From<gauntlet_autograd::Error> for Error {
     fn from(error: gauntlet_autograd::Error) -> Self {
         Error::Core(error.into())
@@ -93,9 +98,9 @@ impl Error {
         Error::Store { action, path: path.display().to_string(), source, way_out }
     }
 
-    /// A failed write of core's, as a failure of the store.
-    pub(crate) fn stored<T>(result: gauntlet_core::Result<T>) -> Result<T> {
-        result.map_err(|error| match error {
+    /// A failed write of a file, as a failure of the store.
+    pub(crate) fn stored<T>(result: Result<T, impl Into<gauntlet_core::Error>>) -> Result<T> {
+        result.map_err(|error| match error.into() {
             gauntlet_core::Error::Io { action, path, source } => Error::store(action, Path::new(&path), source),
             other => Error::Core(other),
         })

@@ -4,9 +4,10 @@ use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, Error, Examples, Result, flags};
 use candle_core::Tensor;
 use gauntlet_core::attack::{self, Clean};
-use gauntlet_core::record::{CleanVerdict, Fate, Outcome, RECORD_FORMAT};
-use gauntlet_core::{
-    Attack, Attacked, Flag, Key, Norm, Provenance, Purpose, Record, Registry, Target, ThreatModel, Verdict,
+use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_records::{
+    Attacked, CleanVerdict, Fate, Flag, Norm, Provenance, Record, Verdict,
+    record::{Outcome, RECORD_FORMAT},
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl<'a> Evaluator<'a> {
                 let i = verdicts.len();
                 let (id, label) = (self.examples.ids()[i], self.examples.labels()[i]);
                 let class = attack::predicted(&row);
-                let margin = if class.is_some() { attack::margin(&row, label) } else { f64::NAN };
+                let margin = CleanVerdict::margin(if class.is_some() { attack::margin(&row, label) } else { f64::NAN });
                 let predicted = class.unwrap_or(info.classes as u32);
                 verdicts.push(CleanVerdict { id, label, predicted, margin });
                 logits.push(row);
@@ -251,7 +252,7 @@ impl<'a> Evaluator<'a> {
                 if verdict.size > threat.allowed(&self.examples.image(index)?)? {
                     // What the smallest perturbation cannot do, the attack cannot; its size stays to be read.
                     verdict.fate = Fate::Robust;
-                    verdict.margin = clean.verdicts[index].margin;
+                    verdict.margin = Verdict::margin(Fate::Robust, clean.verdicts[index].margin);
                     verdict.rounded = false;
                     verdict.fooled = verdict.fooled.map(|_| 0);
                     verdict.broken_by = String::new();
@@ -315,7 +316,7 @@ fn wrong(clean: &CleanVerdict) -> Verdict {
         restart: 0,
         steps: 0,
         size: 0.0,
-        margin: clean.margin,
+        margin: None,
         forwards: 0,
         backwards: 0,
         broken_by: String::new(),

@@ -1,7 +1,6 @@
 //! What happens during a run, for progress bars and logs.
 
-use gauntlet_core::record::Epoch;
-use gauntlet_core::{Eps, Norm};
+use gauntlet_records::{Eps, Norm, record::Epoch};
 
 /// Which part of a suite an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Canonical JSON and the keys made of it.
 
-use gauntlet_core::checkpoint::hex;
+use gauntlet_records::file::hex;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 

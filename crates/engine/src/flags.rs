@@ -1,9 +1,10 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
 use crate::evaluator::robust_accuracy;
-use gauntlet_core::record::{CleanVerdict, Fate, constant_answer, robust_accuracy_over_draws};
-use gauntlet_core::{Attacked, Flag, Verdict};
-use std::collections::{HashMap, HashSet};
+use gauntlet_records::{
+    Attacked, CleanVerdict, Fate, Flag, Verdict, record::constant_answer, verdict::robust_accuracy_over_draws,
+};
+use std::collections::HashMap;
 
 /// Follow the input gradient inside a budget.
 const GRADIENT: [&str; 7] = ["pgd", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "apgd-dlr", "apgd-t"];
@@ -337,7 +338,7 @@ fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
         let both: Vec<(f64, f64)> = paired(a, b)
             .into_iter()
             .filter(|(v, w)| v.fate == Fate::Robust && w.fate == Fate::Robust)
-            .map(|(v, w)| (v.margin, w.margin))
+            .filter_map(|(v, w)| v.margin.zip(w.margin))
             .filter(|(v, w)| v.is_finite() && w.is_finite())
             .collect();
         let mean = |f: fn(&(f64, f64)) -> f64| both.iter().map(f).sum::<f64>() / both.len() as f64;
@@ -368,9 +369,7 @@ fn not_finite(clean: &[CleanVerdict], attacked: &[Attacked], raised: &mut Vec<Fl
         raised.push(flag("logits-not-finite", detail));
     }
     for cell in attacked {
-        // A wrong example repeats its clean margin.
-        let before: HashSet<u64> = clean.iter().filter(|c| c.margin.is_nan()).map(|c| c.id).collect();
-        let odd = cell.verdicts.iter().filter(|v| v.margin.is_nan() && !before.contains(&v.id)).count();
+        let odd = cell.verdicts.iter().filter(|v| v.margin.is_some_and(f64::is_nan)).count();
         if odd > 0 {
             raised.push(flag(
                 "logits-not-finite",
@@ -386,7 +385,7 @@ fn not_finite(clean: &[CleanVerdict], attacked: &[Attacked], raised: &mut Vec<Fl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::{Eps, Norm};
+    use gauntlet_records::{Eps, Norm};
     use serde_json::json;
 
     /// 100 examples, the first `robust` of which withstand.
@@ -397,7 +396,7 @@ mod tests {
             restart: 0,
             steps: 1,
             size: 0.1,
-            margin: if id < robust { 1.0 - eps.parse::<Eps>().unwrap().value() } else { -1.0 },
+            margin: (id < robust).then(|| 1.0 - eps.parse::<Eps>().unwrap().value()),
             forwards: 1,
             backwards: 1,
             broken_by: String::new(),
@@ -539,7 +538,7 @@ mod tests {
     fn gradients_that_lead_nowhere_are_named() {
         assert_eq!(names(&[changed(cell("pgd", 50, "0.1"), |v| v.blind = u32::from(v.id < 2))]), ["gradient-vanishes"]);
         assert_eq!(names(&[changed(cell("pgd", 50, "0.1"), |v| v.blind = u32::from(v.id < 1))]), none());
-        let flat = changed(cell("pgd", 50, "0.2"), |v| v.margin = if v.id < 50 { 0.95 } else { -1.0 });
+        let flat = changed(cell("pgd", 50, "0.2"), |v| v.margin = (v.id < 50).then_some(0.95));
         assert_eq!(names(&[cell("pgd", 60, "0.1"), flat]), ["loss-not-growing"]);
     }
 
@@ -569,7 +568,7 @@ mod tests {
     fn logits_that_are_not_finite_are_named() {
         let odd = changed(cell("pgd", 100, "0.1"), |v| {
             if v.id == 4 {
-                v.margin = f64::NAN;
+                v.margin = Some(f64::NAN);
             }
         });
         assert_eq!(names(&[odd]), ["logits-not-finite"]);

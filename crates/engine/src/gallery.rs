@@ -6,11 +6,8 @@ use crate::monitor::input_gradient;
 use crate::{AttackEntry, Examples, Monitor, Result, Store, description, fingerprint};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
-use gauntlet_core::pictures::quantise;
-use gauntlet_core::record::Fate;
-use gauntlet_core::{
-    Attack, Attacked, Eps, Key, Picture, Pictures, Purpose, Record, Registry, Target, ThreatModel, Verdict,
-};
+use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_records::{Attacked, Eps, Fate, Picture, Pictures, Record, Verdict, pictures::quantise};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;

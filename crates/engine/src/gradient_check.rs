@@ -2,7 +2,8 @@
 
 use crate::{Examples, Result};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Flag, Key, Purpose, Target};
+use gauntlet_core::{Key, Purpose, Target};
+use gauntlet_records::Flag;
 
 /// Examples that are looked at.
 const EXAMPLES: usize = 8;

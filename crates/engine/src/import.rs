@@ -2,8 +2,7 @@
 
 use crate::store::{EvaluationEntry, TrainingEntry};
 use crate::{Result, Store, description, fingerprint, gallery, probes};
-use gauntlet_core::record::Verdict;
-use gauntlet_core::{Flag, Pictures, Record, record_file};
+use gauntlet_records::{Flag, Pictures, Record, Verdict, record_file};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 use crate::evaluator::Done;
 use crate::{Error, Result};
 use candle_core::Tensor;
-use gauntlet_core::Verdict;
-use gauntlet_core::record::Fate;
+use gauntlet_records::file::sha256;
+use gauntlet_records::{Verdict, VerdictLine};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -17,28 +17,34 @@ struct Line {
     eps: usize,
     /// Index of the example.
     index: usize,
-    id: u64,
-    fate: Fate,
-    restart: u32,
-    steps: u32,
-    size: f64,
-    /// `null`: not finite.
-    margin: Option<f64>,
-    forwards: u32,
-    backwards: u32,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    broken_by: String,
-    #[serde(default)]
-    blind: u32,
-    #[serde(default)]
-    rounded: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fooled: Option<u32>,
+    /// The fields of its verdict, with commas between them: [`VerdictLine::fields`].
+    verdict: String,
+    /// The first digits of the sha256 of the three: a bit that turned on the disk is no verdict.
+    check: String,
+}
+
+impl Line {
+    fn of(eps: usize, index: usize, v: &Verdict) -> Line {
+        let verdict = VerdictLine::fields(v).join(",");
+        Line { check: Self::sum(eps, index, &verdict), eps, index, verdict }
+    }
+    fn sum(eps: usize, index: usize, verdict: &str) -> String {
+        sha256(format!("{eps},{index},{verdict}").as_bytes()).chars().skip("sha256:".len()).take(16).collect()
+    }
+    /// `None`: damaged.
+    fn verdict(&self) -> Option<Verdict> {
+        let fields: Vec<&str> = self.verdict.split(',').collect();
+        let columns = VerdictLine::of(VerdictLine::COLUMNS).ok()?;
+        let verdict = columns.read(|k| fields.get(k).copied(), None).ok()?;
+        (self.check == Self::sum(self.eps, self.index, &self.verdict)).then_some(verdict)
+    }
 }
 
 /// The first line of a journal that is not named after what it belongs to.
 #[derive(Serialize, Deserialize)]
 struct Header {
+    /// Of the lines: 2 since they carry a check.
+    journal: u32,
     key: String,
 }
 
@@ -49,8 +55,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal and returns what it holds. A line that was cut off by a kill, and whatever follows it, is
-    /// dropped; its example is judged again.
+    /// Opens the journal and returns what it holds. A line that was cut off by a kill or is damaged, and whatever follows
+    /// it, is dropped; its example is judged again.
     pub(crate) fn open(path: &Path) -> Result<(Journal, Done)> {
         Self::read(path, None)
     }
@@ -73,7 +79,7 @@ impl Journal {
         let mut whole = 0;
         let mut lines = text.split_inclusive(|b| *b == b'\n');
         let header = match key {
-            Some(key) => line(&Header { key: key.to_string() })?,
+            Some(key) => line(&Header { journal: 2, key: key.to_string() })?,
             None => String::new(),
         };
         if text.starts_with(header.as_bytes()) {
@@ -92,20 +98,7 @@ impl Journal {
                 break;
             }
             let Ok(l) = serde_json::from_slice::<Line>(line) else { break };
-            let verdict = Verdict {
-                id: l.id,
-                fate: l.fate,
-                restart: l.restart,
-                steps: l.steps,
-                size: l.size,
-                margin: l.margin.unwrap_or(f64::NAN),
-                forwards: l.forwards,
-                backwards: l.backwards,
-                broken_by: l.broken_by,
-                blind: l.blind,
-                rounded: l.rounded,
-                fooled: l.fooled,
-            };
+            let Some(verdict) = l.verdict() else { break };
             done.insert((l.eps, l.index), verdict);
             whole += line.len();
         }
@@ -127,23 +120,7 @@ impl Journal {
     pub(crate) fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         let mut text = String::new();
         for (index, v, _) in verdicts {
-            let line = Line {
-                eps,
-                index: *index,
-                id: v.id,
-                fate: v.fate,
-                restart: v.restart,
-                steps: v.steps,
-                size: v.size,
-                margin: v.margin.is_finite().then_some(v.margin),
-                forwards: v.forwards,
-                backwards: v.backwards,
-                broken_by: v.broken_by.clone(),
-                blind: v.blind,
-                rounded: v.rounded,
-                fooled: v.fooled,
-            };
-            text += &self::line(&line)?;
+            text += &self::line(&Line::of(eps, *index, v))?;
         }
         self.put(text.as_bytes())
     }
@@ -160,15 +137,16 @@ fn line<T: Serialize>(value: &T) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gauntlet_records::Fate;
 
     fn verdict(id: u64) -> Verdict {
         Verdict {
             id,
-            fate: Fate::Broken,
+            fate: Fate::Robust,
             restart: 1,
             steps: 7,
             size: 0.1 + 0.2,
-            margin: if id == 2 { f64::NAN } else { -1.0 / 3.0 },
+            margin: Verdict::margin(Fate::Robust, if id == 2 { f64::NAN } else { 1.0 / 3.0 }),
             forwards: 8,
             backwards: 7,
             broken_by: if id == 1 { "square".into() } else { String::new() },
@@ -216,6 +194,28 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), whole);
         }
         let (_, done) = Journal::open(&path).unwrap();
-        assert!(done[&(0, 2)].margin.is_nan());
+        assert!(done[&(0, 2)].margin.is_some_and(f64::is_nan));
+    }
+
+    #[test]
+    fn a_bit_that_turned_is_no_verdict() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("partial.jsonl");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(0, &[(0, verdict(0), None), (1, verdict(1), None)]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let second = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
+        for at in second..whole.len() - 1 {
+            for bit in 0..8 {
+                let mut turned = whole.clone();
+                turned[at] ^= 1 << bit;
+                std::fs::write(&path, &turned).unwrap();
+                let (_, done) = Journal::open(&path).unwrap();
+                // JSON may be written in several ways; what it says must be the same or be dropped.
+                assert!(done.get(&(0, 1)).is_none_or(|v| *v == verdict(1)), "byte {at}, bit {bit}");
+                assert_eq!(done[&(0, 0)], verdict(0));
+                assert!(done.len() < 3);
+            }
+        }
     }
 }

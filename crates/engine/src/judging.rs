@@ -10,7 +10,8 @@ use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
 use crate::{AttackEntry, Context, Result, Row, flags, gallery, overfitting};
-use gauntlet_core::{Attacked, Frozen, Pictures, Provenance, Record, Target, Verdict};
+use gauntlet_core::{Frozen, Target};
+use gauntlet_records::{Attacked, Pictures, Provenance, Record, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
 
@@ -229,7 +230,7 @@ impl<'a> Desk<'a> {
 
     fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
         let (parameters, own) = (entry.attack.describe(), self.own(entry));
-        let cell = |(eps, verdicts): (&gauntlet_core::Eps, Vec<Verdict>)| Attacked {
+        let cell = |(eps, verdicts): (&gauntlet_records::Eps, Vec<Verdict>)| Attacked {
             attack: entry.label.clone(),
             parameters: parameters.clone(),
             norm: entry.norm,

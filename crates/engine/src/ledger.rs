@@ -6,7 +6,7 @@
 use crate::change::changes;
 use crate::desk::{Desk, of_all};
 use crate::{Result, Row, Suite, Teacher, timestamp};
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::SystemTime;

@@ -1,6 +1,6 @@
 //! The mathematical functions of the platform, told apart by what they give.
 
-use gauntlet_core::checkpoint::hex;
+use gauntlet_records::file::hex;
 use sha2::{Digest, Sha256};
 use std::hint::black_box;
 use std::sync::OnceLock;

@@ -3,8 +3,9 @@
 use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
 use crate::{AttackEntry, Component, Error, Examples, Kind, Result};
 use candle_core::{DType, Tensor};
-use gauntlet_core::record::Epoch;
-use gauntlet_core::{Eps, Key, Norm, Purpose, Registry, Target, ThreatModel};
+use gauntlet_core::norm::Measure;
+use gauntlet_core::{Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_records::{Eps, Norm, record::Epoch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::AtomicBool;

@@ -2,8 +2,7 @@
 //! those of many small steps (Wong et al. 2020; Andriushchenko & Flammarion 2020).
 
 use crate::flags::flag;
-use gauntlet_core::Flag;
-use gauntlet_core::record::Epoch;
+use gauntlet_records::{Flag, record::Epoch};
 
 /// PGD accuracy below this share of FGSM accuracy: one step and ten disagree about the model.
 const APART: f64 = 0.5;

@@ -3,7 +3,7 @@
 use crate::desk::{Desk, of_all};
 use crate::runner::load;
 use crate::{Context, Result, Selection, Suite};
-use gauntlet_core::{Eps, Norm};
+use gauntlet_records::{Eps, Norm};
 use serde::Serialize;
 
 /// How far a part is.

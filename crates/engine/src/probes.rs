@@ -3,9 +3,9 @@
 use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
 use crate::zero_gradient::{ZERO_GRADIENT, zero_gradient};
 use crate::{AttackEntry, Component, Kind, Result, flags, gradient_check};
+use gauntlet_core::Registry;
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::statistics::wilson;
-use gauntlet_core::{Flag, Norm, Registry};
+use gauntlet_records::{Flag, Norm, statistics::wilson};
 use serde_json::{Map, Value, json};
 
 /// Forwards of the same images, the clean pass included, and how many images: a deterministic model answers alike.

@@ -6,8 +6,7 @@ use crate::evaluator::{Watch, robust_accuracy};
 use crate::event::{Event, Events, Part};
 use crate::journal::Journal;
 use candle_core::Tensor;
-use gauntlet_core::Verdict;
-use gauntlet_core::record::Fate;
+use gauntlet_records::{Fate, Verdict};
 use std::time::Instant;
 
 pub(crate) struct Progress<'a> {

@@ -1,7 +1,7 @@
 //! Where, when and with what a result came about. Never compared, never part of a key.
 
 use crate::mathematics;
-use gauntlet_core::Provenance;
+use gauntlet_records::Provenance;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};

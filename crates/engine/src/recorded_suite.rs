@@ -5,7 +5,8 @@ use crate::{
     AttackEntry, CheckpointSource, Component, EVALUATOR_NUMERICS, Error, Kind, Monitor, Result, Row, Selection, Suite,
     Teacher, TrainConfig,
 };
-use gauntlet_core::{Eps, Record, Registry};
+use gauntlet_core::Registry;
+use gauntlet_records::{Eps, Record};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

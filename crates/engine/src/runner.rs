@@ -3,8 +3,10 @@
 use crate::desk::{Attempt, Desk, of_all};
 use crate::event::{Event, Events, Part};
 use crate::{Context, Error, Images, Result, Row, Suite};
-use gauntlet_core::record::{Outcome, RECORD_FORMAT};
-use gauntlet_core::{Provenance, Record};
+use gauntlet_records::{
+    Provenance, Record,
+    record::{Outcome, RECORD_FORMAT},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 

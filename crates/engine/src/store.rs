@@ -3,13 +3,13 @@
 use crate::claim::Claim;
 use crate::ledger::Ledger;
 use crate::{Error, Result, fingerprint};
-use gauntlet_core::checkpoint::{self, hex, write_atomically};
-use gauntlet_core::record::{CleanVerdict, Epoch, Fate, Verdict};
-use gauntlet_core::{Flag, ModelInfo, Pictures, Provenance, Weights};
+use gauntlet_core::{ModelInfo, Weights, checkpoint};
+use gauntlet_records::file::{sha256, write_atomically};
+use gauntlet_records::record::Epoch;
+use gauntlet_records::{CleanVerdict, Flag, Pictures, Provenance, Verdict, VerdictLine};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// The folder `runs/`: `trainings/<key>/`, `evaluations/<key>/`, `suites/<name>.json`.
@@ -39,29 +39,6 @@ pub(crate) struct EvaluationEntry {
     pub(crate) flags: Vec<Flag>,
     pub(crate) verdicts_sha256: String,
     pub(crate) provenance: Provenance,
-}
-
-/// A line of an attack's `verdicts.csv`.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    /// Position of ε in the attack's list.
-    eps: usize,
-    id: u64,
-    fate: Fate,
-    restart: u32,
-    steps: u32,
-    size: f64,
-    margin: f64,
-    forwards: u32,
-    backwards: u32,
-    #[serde(default)]
-    broken_by: String,
-    #[serde(default)]
-    blind: u32,
-    #[serde(default)]
-    rounded: bool,
-    #[serde(default)]
-    fooled: Option<u32>,
 }
 
 impl Store {
@@ -173,7 +150,12 @@ impl Store {
 
     /// Verdicts on clean images.
     pub(crate) fn get_clean(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<CleanVerdict>)>> {
-        self.get_table(key)
+        let Some((entry, table)) = self.get_table(key)? else { return Ok(None) };
+        let rows: Result<Vec<CleanVerdict>, csv::Error> =
+            csv::Reader::from_reader(table.as_slice()).deserialize().collect();
+        // A store of before kept all digits.
+        let kept = |v: CleanVerdict| CleanVerdict { margin: CleanVerdict::margin(v.margin), ..v };
+        Ok(rows.ok().map(|rows| (entry, rows.into_iter().map(kept).collect())))
     }
     pub(crate) fn put_clean(
         &self,
@@ -184,7 +166,12 @@ impl Store {
         verdicts: &[CleanVerdict],
     ) -> Result<EvaluationEntry> {
         let _claim = Claim::wait(&self.evaluation(key))?;
-        self.put_table(key, description, provenance, flags, verdicts)
+        let line = |v: &CleanVerdict| {
+            vec![v.id.to_string(), v.label.to_string(), v.predicted.to_string(), format!("{:?}", v.margin)]
+        };
+        let header = ["id", "label", "predicted", "margin"].map(String::from).to_vec();
+        let table = table(std::iter::once(header).chain(verdicts.iter().map(line)))?;
+        self.put_table(key, description, provenance, flags, &table)
     }
 
     /// Pictures of the first examples, beside the clean pass the quick attack's, beside an attack its own; `None` also for a
@@ -201,26 +188,8 @@ impl Store {
 
     /// Verdicts under an attack, one list per ε in the order of the description.
     pub(crate) fn get_attack(&self, key: &str, budgets: usize) -> Result<Option<(EvaluationEntry, Vec<Vec<Verdict>>)>> {
-        let Some((entry, lines)) = self.get_table::<Line>(key)? else { return Ok(None) };
-        let mut lists = vec![Vec::new(); budgets];
-        for l in lines {
-            let Some(list) = lists.get_mut(l.eps) else { return Ok(None) };
-            list.push(Verdict {
-                id: l.id,
-                fate: l.fate,
-                restart: l.restart,
-                steps: l.steps,
-                size: l.size,
-                margin: l.margin,
-                forwards: l.forwards,
-                backwards: l.backwards,
-                broken_by: l.broken_by,
-                blind: l.blind,
-                rounded: l.rounded,
-                fooled: l.fooled,
-            });
-        }
-        Ok(Some((entry, lists)))
+        let Some((entry, table)) = self.get_table(key)? else { return Ok(None) };
+        Ok(lists(&table, budgets).map(|lists| (entry, lists)))
     }
     pub(crate) fn put_attack(
         &self,
@@ -229,34 +198,18 @@ impl Store {
         provenance: Provenance,
         lists: &[&[Verdict]],
     ) -> Result<EvaluationEntry> {
-        let lines: Vec<Line> = lists
-            .iter()
-            .enumerate()
-            .flat_map(|(eps, list)| {
-                list.iter().map(move |v| Line {
-                    eps,
-                    id: v.id,
-                    fate: v.fate,
-                    restart: v.restart,
-                    steps: v.steps,
-                    size: v.size,
-                    margin: v.margin,
-                    forwards: v.forwards,
-                    backwards: v.backwards,
-                    broken_by: v.broken_by.clone(),
-                    blind: v.blind,
-                    rounded: v.rounded,
-                    fooled: v.fooled,
-                })
-            })
-            .collect();
-        let entry = self.put_table(key, description, provenance, &[], &lines)?;
+        let header = std::iter::once("eps".to_string()).chain(VerdictLine::COLUMNS.map(String::from));
+        let line =
+            |(eps, v): (usize, &Verdict)| std::iter::once(eps.to_string()).chain(VerdictLine::fields(v)).collect();
+        let lines = lists.iter().enumerate().flat_map(|(eps, list)| list.iter().map(move |v| (eps, v))).map(line);
+        let table = table(std::iter::once(header.collect()).chain(lines))?;
+        let entry = self.put_table(key, description, provenance, &[], &table)?;
         let _ = std::fs::remove_file(self.journal(key));
         Ok(entry)
     }
 
     /// `evaluation.json` names the sha256 of its table: half of one is no result.
-    fn get_table<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<T>)>> {
+    fn get_table(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<u8>)>> {
         let folder = self.evaluation(key);
         let Some(entry) = get::<EvaluationEntry>(&folder.join("evaluation.json"))? else { return Ok(None) };
         let table = match std::fs::read(folder.join("verdicts.csv")) {
@@ -267,21 +220,19 @@ impl Store {
         if fingerprint(&entry.description) != key || sha256(&table) != entry.verdicts_sha256 {
             return Ok(None);
         }
-        let rows: Result<Vec<T>, csv::Error> = csv::Reader::from_reader(table.as_slice()).deserialize().collect();
-        Ok(rows.ok().map(|rows| (entry, rows)))
+        Ok(Some((entry, table)))
     }
 
-    fn put_table<T: Serialize>(
+    fn put_table(
         &self,
         key: &str,
         description: Value,
         provenance: Provenance,
         flags: &[Flag],
-        rows: &[T],
+        table: &[u8],
     ) -> Result<EvaluationEntry> {
-        let table = table(rows)?;
-        let entry = EvaluationEntry { description, flags: flags.to_vec(), verdicts_sha256: sha256(&table), provenance };
-        put(&self.evaluation(key).join("verdicts.csv"), &table)?;
+        let entry = EvaluationEntry { description, flags: flags.to_vec(), verdicts_sha256: sha256(table), provenance };
+        put(&self.evaluation(key).join("verdicts.csv"), table)?;
         put_json(&self.evaluation(key).join("evaluation.json"), &entry)?;
         Ok(entry)
     }
@@ -297,10 +248,6 @@ pub(crate) fn listing(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
     Ok(paths)
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -322,12 +269,26 @@ fn get<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
-fn table<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {
+fn table(lines: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        out.serialize(row).map_err(|e| Error::message(format!("verdicts: {e}")))?;
+    for line in lines {
+        out.write_record(line).map_err(|e| Error::message(format!("verdicts: {e}")))?;
     }
     out.into_inner().map_err(|e| Error::message(format!("verdicts: {e}")))
+}
+
+/// The verdicts of an attack's table, a list per ε; `None`: it is none of this attack's.
+fn lists(table: &[u8], budgets: usize) -> Option<Vec<Vec<Verdict>>> {
+    let mut reader = csv::Reader::from_reader(table);
+    let header = reader.headers().ok()?.clone();
+    let (columns, eps) = (VerdictLine::of(&header).ok()?, header.iter().position(|h| h == "eps")?);
+    let mut lists = vec![Vec::new(); budgets];
+    for line in reader.records() {
+        let line = line.ok()?;
+        let list = lists.get_mut(line.get(eps)?.parse::<usize>().ok()?)?;
+        list.push(columns.read(|k| line.get(k), None).ok()?);
+    }
+    Some(lists)
 }
 
 /// The curve for people and plots: one line per epoch, one column per term.

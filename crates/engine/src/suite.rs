@@ -2,8 +2,9 @@
 
 use crate::{CheckpointSource, Component, Diagnostic, Kind, Quick, Selection, Teacher, TrainConfig, suite_file};
 use gauntlet_core::recipe::Composed;
-use gauntlet_core::{Eps, Expectation, Norm, Recipe, Registry};
+use gauntlet_core::{Recipe, Registry};
 use gauntlet_data::Catalogue;
+use gauntlet_records::{Eps, Expectation, Norm};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

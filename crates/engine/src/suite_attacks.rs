@@ -3,7 +3,8 @@
 use crate::suite_file::{Reader, complaint, selection};
 use crate::toml_section::{Section, json, text_of};
 use crate::{AttackEntry, Component, Diagnostic, Kind, Row, Selection};
-use gauntlet_core::{Eps, Norm, registry};
+use gauntlet_core::registry;
+use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -40,7 +41,7 @@ impl Reader<'_> {
             Some(text) => match text.parse::<Norm>() {
                 Ok(norm) => Some(norm),
                 Err(error) => {
-                    c.push(complaint(section.value_span("norm"), &error, ""));
+                    c.push(complaint(section.value_span("norm"), &error.into(), ""));
                     None
                 }
             },
@@ -191,7 +192,7 @@ impl Reader<'_> {
         match text.parse() {
             Ok(eps) => Some(eps),
             Err(error) => {
-                self.complaints.push(complaint(value.span(), &error, ""));
+                self.complaints.push(complaint(value.span(), &error.into(), ""));
                 None
             }
         }

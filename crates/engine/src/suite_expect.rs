@@ -3,8 +3,8 @@
 use crate::suite_file::{Reader, complaint};
 use crate::toml_section::{Section, json};
 use crate::{AttackEntry, Diagnostic, Row};
-use gauntlet_core::expectation::CURVE;
-use gauntlet_core::{Alternative, Band, Expectation, Norm, Operand, Quantity, registry};
+use gauntlet_core::registry;
+use gauntlet_records::{Alternative, Band, Expectation, Norm, Operand, Quantity, expectation::CURVE};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -170,7 +170,7 @@ impl Reader<'_> {
                 None => Norm::Linf,
                 Some(Ok(norm)) => norm,
                 Some(Err(error)) => {
-                    self.complaints.push(complaint(section.value_span("norm"), &error, ""));
+                    self.complaints.push(complaint(section.value_span("norm"), &error.into(), ""));
                     return None;
                 }
             };

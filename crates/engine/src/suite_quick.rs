@@ -69,11 +69,11 @@ impl Suite {
         }
         let (rows, attacks, epochs) = (&suite.rows, &suite.attacks, suite.train.epochs);
         suite.expect.retain(|e| {
-            let there = |row: &str, of: &gauntlet_core::Quantity| {
+            let there = |row: &str, of: &gauntlet_records::Quantity| {
                 rows.iter().any(|r| r.id == row)
                     && match of {
-                        gauntlet_core::Quantity::Attack { attack, .. } => attacks.iter().any(|a| a.label == *attack),
-                        gauntlet_core::Quantity::Curve { epoch, .. } => *epoch <= epochs,
+                        gauntlet_records::Quantity::Attack { attack, .. } => attacks.iter().any(|a| a.label == *attack),
+                        gauntlet_records::Quantity::Curve { epoch, .. } => *epoch <= epochs,
                         _ => true,
                     }
             };

@@ -82,7 +82,7 @@ impl Reader<'_> {
                 Row { id: id.or(name)?, teacher, ..row }
             }
         };
-        if let Err(error) = gauntlet_core::record_file::stem(&row.id, 0) {
+        if let Err(error) = gauntlet_records::record_file::stem(&row.id, 0) {
             self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
         }
         Some(Row { note, model, ..row })

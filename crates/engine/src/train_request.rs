@@ -3,8 +3,7 @@
 use crate::desk::Desk;
 use crate::runner::load;
 use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig, overfitting};
-use gauntlet_core::Flag;
-use gauntlet_core::record::Epoch;
+use gauntlet_records::{Flag, record::Epoch};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 

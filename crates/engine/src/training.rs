@@ -4,7 +4,8 @@ use crate::desk::{Attempt, Desk, of_all};
 use crate::event::{Event, Part};
 use crate::store::TrainingEntry;
 use crate::{Error, Result, Row, Trained, TrainingJob, description, fingerprint};
-use gauntlet_core::{Provenance, Weights, checkpoint};
+use gauntlet_core::{Weights, checkpoint};
+use gauntlet_records::Provenance;
 use serde_json::Value;
 
 impl<'a> Desk<'a> {

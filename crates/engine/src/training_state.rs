@@ -4,8 +4,9 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
 use gauntlet_core::optimiser::OptimiserState;
-use gauntlet_core::record::Epoch;
 use gauntlet_core::{Memory, ParamSpec, Weights};
+use gauntlet_records::file::write_atomically;
+use gauntlet_records::record::Epoch;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Read;
@@ -65,7 +66,7 @@ impl TrainingState {
         named.extend(self.memory.iter().map(|(n, t)| (format!("memory/{n}"), t)));
         let metadata = HashMap::from([(ENTRY.to_string(), text)]);
         let bytes = checkpoint::to_bytes(named.iter().map(|(n, t)| (n.as_str(), *t)), metadata)?;
-        Error::stored(checkpoint::write_atomically(path, &bytes))
+        Error::stored(write_atomically(path, &bytes))
     }
 
     /// Finished epochs and steps of the next one, from the head of the file: its tensors are not read. `None`: no state is

@@ -7,7 +7,8 @@ use crate::provenance::MATHEMATICS;
 use crate::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::runner::load;
 use crate::{AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint};
-use gauntlet_core::{Attacked, Frozen, Key, Provenance, Purpose, Record, Target, Weights, checkpoint, record_file};
+use gauntlet_core::{Frozen, Key, Purpose, Target, Weights, checkpoint};
+use gauntlet_records::{Attacked, Provenance, Record, record_file};
 use serde::Serialize;
 
 /// What became of one record.

@@ -4,7 +4,8 @@ use crate::evaluator::CleanPass;
 use crate::{Examples, Result, flags};
 use candle_core::Tensor;
 use gauntlet_core::attack::rows;
-use gauntlet_core::{Flag, Goal, Registry, Target};
+use gauntlet_core::{Goal, Registry, Target};
+use gauntlet_records::Flag;
 use serde_json::{Map, Value};
 
 /// The flag's name.

@@ -3,10 +3,10 @@
 
 mod halves;
 
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Record, Registry, record_file};
+use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Context, Event, Events, Images, Store, Suite, run_on};
+use gauntlet_records::{Fate, Record, record_file};
 use halves::split;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -6,13 +6,12 @@ mod built_in;
 use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, lockstep, predicted, rows};
-use gauntlet_core::record::Fate;
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
-    Activation, Attack, Attacked, Clean, Frozen, Job, Key, ModelInfo, Norm, Purpose, Result, Target, ThreatModel,
-    Verdict, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
 };
 use gauntlet_engine::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
+use gauntlet_records::{Attacked, Fate, Norm, Verdict};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -151,7 +150,7 @@ fn costs_are_the_examples_own_jobs() {
             _ => assert_eq!((v.forwards, v.backwards), (0, 0)),
         }
         assert!(v.size <= 0.02 + 1e-6);
-        assert_eq!(v.fate == Fate::Robust, v.margin > 0.0);
+        assert_eq!(v.fate == Fate::Robust, v.margin.is_some_and(|m| m > 0.0));
     }
 }
 
@@ -363,7 +362,7 @@ fn a_nan_is_never_a_success_and_never_unseen() {
     let target = Broken { info };
     let darker = Liar { proposal: |x| x.iter_mut().for_each(|v| *v -= 0.1), claims: true };
     let verdicts = face(&target, &examples, "0.1", darker).unwrap();
-    assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_nan()));
+    assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_some_and(f64::is_nan)));
     // Through the front door it is flagged.
     let evaluator = Evaluator { width: 4, ..Evaluator::new(&target, &examples, &GO_ON) };
     let found = evaluate(&evaluator, &[entry("noise", &["0.4"], json!({ "draws": 40, "shape": "sign" }))], &registry())

@@ -1,9 +1,10 @@
 //! `[[expect]]` and `[quick]`: read as they are written, and every mistake found where it stands.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_core::{Band, Norm, Quantity, Registry};
+use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Diagnostic, Selection, Suite};
+use gauntlet_records::{Band, Norm, Quantity};
 
 const GOOD: &str = r#"format = 1
 name = "mine"

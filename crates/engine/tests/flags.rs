@@ -5,10 +5,10 @@ mod built_in;
 
 use built_in::registry;
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::record::robust_accuracy_over_draws;
 use gauntlet_core::target::Linear;
-use gauntlet_core::{Frozen, Key, ModelInfo, Norm, Purpose, Result, Target, Weights};
+use gauntlet_core::{Frozen, Key, ModelInfo, Purpose, Result, Target, Weights};
 use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_records::{Norm, verdict::robust_accuracy_over_draws};
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -245,7 +245,7 @@ fn several_draws_give_the_rate_at_which_a_randomised_model_is_fooled() {
 
 #[test]
 fn attacks_for_the_smallest_perturbation_are_known_by_name() {
-    use gauntlet_core::record::MINIMAL;
+    use gauntlet_records::record::MINIMAL;
     let registry = registry();
     let built = |name: &str| registry.attack(json!({ "name": name }).as_object().unwrap());
     let names = registry.attacks.iter().map(|spec| spec.name);

@@ -6,12 +6,11 @@ mod built_in;
 use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, predicted, rows};
-use gauntlet_core::record::{Fate, robust_accuracy_over_draws};
 use gauntlet_core::{
-    Activation, Attack, Attacked, Clean, Frozen, Job, Key, Linear, ModelInfo, Norm, Purpose, Result, Target,
-    ThreatModel, Verdict, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
 };
 use gauntlet_engine::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
+use gauntlet_records::{Attacked, Fate, Norm, Verdict, verdict::robust_accuracy_over_draws};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

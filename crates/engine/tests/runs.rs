@@ -4,14 +4,14 @@
 mod halves;
 
 use candle_core::{DType, Device};
-use gauntlet_core::record::Fate;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Key, Memory, Purpose, Recipe, Record, Registry, Setup, Spec, Step, Term, Weights, record_file};
+use gauntlet_core::{Key, Memory, Purpose, Recipe, Registry, Setup, Spec, Step, Term, Weights};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{
     AttackRequest, Context, Error, Event, Events, Images, Part, Selection, State, Store, Suite, TrainRequest,
     TrainingJob, attack, plan, run_on, train,
 };
+use gauntlet_records::{Fate, Record, record_file};
 use halves::split;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -178,7 +178,7 @@ fn undisturbed(suite: &Suite) -> Vec<Record> {
 fn bytes(records: &[Record]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let file = |r: &Record| {
-        let still = Record { provenance: gauntlet_core::Provenance::default(), ..r.clone() };
+        let still = Record { provenance: gauntlet_records::Provenance::default(), ..r.clone() };
         let path = record_file::write(folder.path(), &still).unwrap();
         [std::fs::read(&path).unwrap(), std::fs::read(path.with_extension("verdicts.csv.gz")).unwrap()].concat()
     };
@@ -570,7 +570,7 @@ fn one_training_and_one_attack_outside_a_suite() {
         data: "glyphs".into(),
         examples: Selection::Take(30),
         attack: object(json!({ "name": "pgd", "steps": 5, "alpha": 0.02 })),
-        norm: gauntlet_core::Norm::Linf,
+        norm: gauntlet_records::Norm::Linf,
         eps: vec!["0.02".parse().unwrap(), "0.1".parse().unwrap()],
         seed: 0,
         draws: 1,

@@ -1,9 +1,10 @@
 //! Suite files: the committed ones resolve, and every mistake is found where it stands.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_core::{Norm, Registry};
+use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Augmentation, CheckpointSource, Diagnostic, Selection, Suite, Teacher};
+use gauntlet_records::Norm;
 
 fn registry() -> Registry {
     let mut registry = Registry::default();

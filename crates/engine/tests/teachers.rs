@@ -3,11 +3,11 @@
 
 mod halves;
 
-use gauntlet_core::record::Fate;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Key, Purpose, Recipe, Record, Registry, Spec, Step, Term, record_file};
+use gauntlet_core::{Key, Purpose, Recipe, Registry, Spec, Step, Term};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Context, Event, Events, Images, State, Store, Suite, plan, run_on};
+use gauntlet_records::{Fate, Record, record_file};
 use halves::split;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -13,10 +13,11 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Activation, Init, Module, VarBuilder};
 use candle_transformers::models::{efficientnet, vit};
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::{Key, Norm, Purpose, Registry, Target};
+use gauntlet_core::{Key, Purpose, Registry, Target};
 use gauntlet_data::{Catalogue, LoadOptions, load};
 use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_models::CandleModule;
+use gauntlet_records::Norm;
 use serde_json::json;
 use std::error::Error;
 use std::sync::atomic::AtomicBool;
@@ -117,7 +118,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!(
                 "  {:8} {:6.1} %",
                 cell.attack,
-                percent(&|i| cell.verdicts[i].fate == gauntlet_core::record::Fate::Robust)
+                percent(&|i| cell.verdicts[i].fate == gauntlet_records::Fate::Robust)
             );
         }
         for flag in &found.flags {

@@ -10,10 +10,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::record::{Fate, robust_accuracy_over_draws};
 use gauntlet_core::{Frozen, Key, Linear, ModelInfo, Purpose, Registry, Target, checkpoint};
 use gauntlet_data::{Catalogue, LoadOptions, load};
 use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_records::{Fate, verdict::robust_accuracy_over_draws};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::error::Error;
@@ -34,7 +34,7 @@ struct Request {
     take: usize,
     /// Standard deviation σ of the noise, in pixels of [0, 1].
     sd: f64,
-    norm: gauntlet_core::Norm,
+    norm: gauntlet_records::Norm,
     eps: String,
     /// Answers that a proposal is judged on.
     draws: u32,
@@ -54,7 +54,7 @@ impl Default for Request {
             data_dir: None,
             take: 100,
             sd: 0.25,
-            norm: gauntlet_core::Norm::Linf,
+            norm: gauntlet_records::Norm::Linf,
             eps: "0.2".into(),
             draws: 50,
             attack: named("eot-pgd"),

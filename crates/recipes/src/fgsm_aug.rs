@@ -5,7 +5,8 @@ use gauntlet_autograd::Graph;
 use gauntlet_autograd::kernels::argmax_rows;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Eps, Error, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// L = α · mean ℓ(x) + (1 − α) · mean ℓ(clip(x + ε · sign ∇ₓℓ)), Goodfellow, Shlens & Szegedy 2015.

@@ -5,7 +5,8 @@ use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::zeros_like;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// Every batch is replayed m times; each replay's one backward sweep gives both gradients:

@@ -5,7 +5,8 @@ use crate::inner::EPS;
 use gauntlet_autograd::Graph;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
-use gauntlet_core::{Eps, Norm, ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// weight · mean_n (1 − cos(∇ₓℓ(x), ∇ₓℓ(x + η))), η ~ U(−ε, ε)^d, not clamped; Andriushchenko & Flammarion 2020.

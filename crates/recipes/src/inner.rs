@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 use gauntlet_core::recipe::Position;
-use gauntlet_core::{Args, Attack, AttackMode, Eps, Norm, ParamDoc, Registry, Result, Step, ThreatModel};
+use gauntlet_core::{Args, Attack, AttackMode, ParamDoc, Registry, Result, Step, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// An attack, its budget and the mode of its forwards.

@@ -5,7 +5,8 @@ use crate::slope::slope;
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Penalty, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{AttackMode, ParamDoc, Penalty, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// λ · mean γ + μ · mean |δ*·g(x)|, γ = |ℓ(x + δ*) − ℓ(x) − δ*·g(x)| at the δ* of the ball that makes it largest;

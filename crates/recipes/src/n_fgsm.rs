@@ -4,7 +4,8 @@ use crate::inner::{EPS, MODE, RAMP, mode};
 use crate::slope::slope;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{AttackMode, Eps, Norm, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{AttackMode, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
 /// η ~ U(−kε, kε)^d, L = mean ℓ(clip(x' + α · sign ∇ₓℓ(x'))), x' = clip(x + η); de Jorge et al. 2022.

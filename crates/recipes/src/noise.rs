@@ -1,7 +1,8 @@
 //! Training on noisy images: a control, not a defence.
 
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Eps, ParamDoc, Recipe, Result, Spec, Step, Term};
+use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term};
+use gauntlet_records::Eps;
 use std::sync::Arc;
 
 /// L = mean ℓ(clip(x + η)), η random and fresh in every step; the controls of Goodfellow, Shlens & Szegedy 2015.

@@ -1,8 +1,7 @@
 //! Which examples one training got right, column by column.
 
 use crate::{Column, Count};
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Eps, Norm, Record};
+use gauntlet_records::{Eps, Fate, Norm, Record};
 use std::collections::HashMap;
 
 /// One bit per example and column of a record; `None` where the column's attack was not run on the example.

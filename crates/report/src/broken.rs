@@ -3,8 +3,7 @@
 //! The attacks of one norm and ε are gone through in the suite's order, on the examples that all of them were run on; an
 //! ensemble is told apart by its stages.
 
-use gauntlet_core::record::{Fate, shared};
-use gauntlet_core::{Attacked, Eps, Norm, Record, Verdict};
+use gauntlet_records::{Attacked, Eps, Fate, Norm, Record, Verdict, record::shared};
 use std::collections::HashMap;
 
 /// What one attack, or one stage of an ensemble, broke of one training at one norm and ε.

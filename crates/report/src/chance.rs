@@ -2,8 +2,7 @@
 
 use crate::Column;
 use crate::answers::Answers;
-use gauntlet_core::record::constant_answer;
-use gauntlet_core::statistics::wilson;
+use gauntlet_records::{record::constant_answer, statistics::wilson};
 
 /// Why a record's network is no model whose numbers mean anything: its clean accuracy is not above chance (Wilson's lower end at
 /// most 1/K), or less than half-way from chance to the clean accuracy that was published of the row; or it gives one class in

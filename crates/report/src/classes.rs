@@ -5,7 +5,7 @@
 
 use crate::pairs::Rows;
 use crate::{Column, Summary};
-use gauntlet_core::statistics::{mean_sd, wilson};
+use gauntlet_records::statistics::{mean_sd, wilson};
 
 /// How many examples of one class one training got right in one column.
 #[derive(Debug, Clone, PartialEq)]

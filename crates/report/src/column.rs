@@ -1,8 +1,7 @@
 //! Columns of a table, and the counts that fill them.
 
 use crate::answers::Answers;
-use gauntlet_core::statistics::wilson;
-use gauntlet_core::{Eps, Norm, Quantity, Record};
+use gauntlet_records::{Eps, Norm, Quantity, Record, statistics::wilson};
 use std::fmt;
 
 /// What a number of the table says.

@@ -1,8 +1,10 @@
 //! All records in one JSON file, without single verdicts: what other programs read. Its schema is docs/records.schema.json.
 
 use crate::{Column, Count, Folder, Report, Result};
-use gauntlet_core::record::{Epoch, Flag, Provenance};
-use gauntlet_core::{Eps, Norm, Record};
+use gauntlet_records::{
+    Eps, Norm, Record,
+    record::{Epoch, Flag, Provenance},
+};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;

@@ -4,9 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder could not be read or written.
+    /// A file or folder could not be read or written, or is no record.
     #[error(transparent)]
-    Core(#[from] gauntlet_core::Error),
+    Record(#[from] gauntlet_records::Error),
     /// A folder without a single readable record.
     #[error("no records in {path}{}; give a folder that `gauntlet run` wrote, such as reports/quickstart", found.as_ref().map(|f| format!(" ({f})")).unwrap_or_default())]
     Empty {

@@ -2,8 +2,7 @@
 
 use crate::digits::{signed, significant};
 use crate::{Judged, Judgement, Sample, Seen};
-use gauntlet_core::Quantity;
-use gauntlet_core::record::MONITORED_TRAIN_ROWS;
+use gauntlet_records::{Quantity, record::MONITORED_TRAIN_ROWS};
 use std::fmt;
 
 /// `1000`, `1000 held out`, `≤ 500 of training`, `the epoch`.

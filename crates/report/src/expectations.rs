@@ -4,10 +4,12 @@ use crate::Column;
 use crate::answers::Answers;
 use crate::chance::dead;
 use crate::verdict::verdict;
-use gauntlet_core::expectation::CURVE;
-use gauntlet_core::record::Registered;
-use gauntlet_core::statistics::{mean_sd, paired_difference, student_t, wilson};
-use gauntlet_core::{Expectation, Quantity, Record};
+use gauntlet_records::{
+    Expectation, Quantity, Record,
+    expectation::CURVE,
+    record::Registered,
+    statistics::{mean_sd, paired_difference, student_t, wilson},
+};
 
 /// What became of a published number.
 #[derive(Debug, Clone, Copy, PartialEq)]

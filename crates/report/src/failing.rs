@@ -1,8 +1,7 @@
 //! Searches for the smallest perturbation that found none: what they leave is the attack's failure, not robustness.
 
 use crate::{Column, Report};
-use gauntlet_core::Record;
-use gauntlet_core::record::MOST_UNBROKEN;
+use gauntlet_records::{Record, record::MOST_UNBROKEN};
 
 /// What marks such a number and the heading of its column.
 pub(crate) const MARK: &str = "‡";
@@ -29,7 +28,7 @@ impl Unbroken {
 
 /// Of every such search on one training, and of worst cases that nothing else makes.
 pub(crate) fn of(record: &Record) -> Vec<Unbroken> {
-    let share = |cell: &gauntlet_core::Attacked| {
+    let share = |cell: &gauntlet_records::Attacked| {
         cell.unbroken().map(|(unbroken, right)| 100.0 * unbroken as f64 / right as f64)
     };
     let entry = |column, percent| Unbroken { row: record.row.clone(), seed: record.seed, column, percent };

@@ -2,9 +2,13 @@
 
 use crate::parallel::mapped;
 use crate::{Error, Result};
-use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::pictures::{ENDING, STRONGEST};
-use gauntlet_core::{Error as CoreError, Expectation, Pictures, Record, record_file};
+use gauntlet_records::Error as RecordError;
+use gauntlet_records::{
+    Expectation, Pictures, Record,
+    file::write_atomically,
+    pictures::{ENDING, STRONGEST},
+    record_file,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -157,7 +161,7 @@ impl Folder {
             pictures.write(&Pictures::path_of_strongest(path, &record_file::stem(&of.row, of.seed)?))?;
         }
         let mut json =
-            serde_json::to_vec_pretty(&self.manifest).map_err(|e| CoreError::Message(format!("{MANIFEST}: {e}")))?;
+            serde_json::to_vec_pretty(&self.manifest).map_err(|e| RecordError::Message(format!("{MANIFEST}: {e}")))?;
         json.push(b'\n');
         write_atomically(&path.join(MANIFEST), &json)?;
         for stale in list(path)?.into_iter().filter(|f| !keep.contains(f)) {
@@ -169,7 +173,7 @@ impl Folder {
                 for file in std::iter::once(stale).chain(beside) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                        done => done.map_err(|source| CoreError::Io {
+                        done => done.map_err(|source| RecordError::Io {
                             action: "remove",
                             path: file.display().to_string(),
                             source,
@@ -194,7 +198,7 @@ fn foreign(name: &str, record: &Record, manifest: &Manifest) -> String {
 }
 
 fn list(path: &Path) -> Result<Vec<PathBuf>> {
-    let io = |source| CoreError::Io { action: "list", path: path.display().to_string(), source };
+    let io = |source| RecordError::Io { action: "list", path: path.display().to_string(), source };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();

@@ -1,7 +1,7 @@
 //! Which test images the numbers are about, in words.
 
 use crate::{Column, Count};
-use gauntlet_core::{Attacked, Record};
+use gauntlet_records::{Attacked, Record};
 use serde_json::Value;
 
 /// One choice of images, and how many it came to.

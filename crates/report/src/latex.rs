@@ -2,7 +2,7 @@
 
 use crate::failing::MARK;
 use crate::{Column, Report};
-use gauntlet_core::Norm;
+use gauntlet_records::Norm;
 use std::fmt::Write;
 
 impl Report {

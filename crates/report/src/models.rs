@@ -1,6 +1,6 @@
 //! Rows of another architecture than the table's first.
 
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use serde_json::Value;
 
 /// One sentence for every row whose model is not that of the first row that has one.

@@ -5,7 +5,7 @@
 
 use crate::answers::Answers;
 use crate::{Column, Standings};
-use gauntlet_core::statistics::{detectable, mcnemar};
+use gauntlet_records::statistics::{detectable, mcnemar};
 
 /// With more rows than this, rows are paired with the best of their column alone, and lists by row are left to the CSV.
 pub(crate) const MANY_ROWS: usize = 30;

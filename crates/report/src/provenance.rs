@@ -1,7 +1,7 @@
 //! Where the numbers come from: label and value, distinct values where the records differ.
 
 use crate::Manifest;
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 
 pub(crate) fn lines(manifest: &Manifest, records: &[Record], seeds: &[u64]) -> Vec<(String, String)> {
     let distinct = |f: &dyn Fn(&Record) -> String| {

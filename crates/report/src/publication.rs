@@ -2,8 +2,8 @@
 
 use crate::parallel::mapped;
 use crate::{Folder, Plot, Report, Result, Subject};
-use gauntlet_core::Error as CoreError;
-use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_records::Error as RecordError;
+use gauntlet_records::file::write_atomically;
 use std::path::{Path, PathBuf};
 
 /// The folder of a report that holds its pictures.
@@ -53,7 +53,7 @@ impl Report {
 fn remove_others(folder: &Path, kept: &[PathBuf]) -> Result<()> {
     let io = |action, path: &Path| {
         let path = path.display().to_string();
-        move |source| CoreError::Io { action, path, source }
+        move |source| RecordError::Io { action, path, source }
     };
     if !folder.is_dir() {
         return Ok(());

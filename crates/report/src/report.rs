@@ -8,9 +8,8 @@ use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
     WorstClass, broken, classes, expectations, failing, models, pairs, provenance, standings, twins,
 };
-use gauntlet_core::Error as CoreError;
-use gauntlet_core::Record;
-use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_records::Error as RecordError;
+use gauntlet_records::{Record, file::write_atomically};
 use std::path::{Path, PathBuf};
 
 /// A part of the suite that failed.
@@ -242,7 +241,7 @@ impl Report {
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(CoreError::Io { action: "remove", path: path.display().to_string(), source }.into())
+            Err(RecordError::Io { action: "remove", path: path.display().to_string(), source }.into())
         }
         _ => Ok(()),
     }
@@ -305,8 +304,8 @@ fn mixtures(records: &[Record]) -> Vec<String> {
         }
         for cell in &r.result.attacked {
             let same =
-                |c: &&gauntlet_core::Attacked| (&c.attack, c.norm, &c.eps) == (&cell.attack, cell.norm, &cell.eps);
-            let ids = |c: &gauntlet_core::Attacked| c.verdicts.iter().map(|v| v.id).collect::<Vec<_>>();
+                |c: &&gauntlet_records::Attacked| (&c.attack, c.norm, &c.eps) == (&cell.attack, cell.norm, &cell.eps);
+            let ids = |c: &gauntlet_records::Attacked| c.verdicts.iter().map(|v| v.id).collect::<Vec<_>>();
             if let Some(other) = first.result.attacked.iter().find(same)
                 && cell.examples.or(other.examples).is_some()
                 && ids(cell) != ids(other)

@@ -3,8 +3,7 @@
 use crate::broken::{Fallen, Share, fallen};
 use crate::pairs::MANY_ROWS;
 use crate::{Column, Power, Report, WorstClass};
-use gauntlet_core::Norm;
-use gauntlet_core::statistics::FEWEST_DISCORDANT;
+use gauntlet_records::{Norm, statistics::FEWEST_DISCORDANT};
 
 /// A table under a sentence.
 pub(crate) struct Section {

@@ -3,7 +3,7 @@
 use crate::answers::Answers;
 use crate::pairs::{Rows, compared};
 use crate::{Column, Summary};
-use gauntlet_core::statistics::holm;
+use gauntlet_records::statistics::holm;
 
 /// How a row stands to the best of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Student's t: what a mean over few training seeds says.
 
-use gauntlet_core::statistics::{mean_sd, student_t};
+use gauntlet_records::statistics::{mean_sd, student_t};
 
 /// Whether the means of two samples differ at 5 %, two-sided; `None` where both have one value, which says nothing.
 ///

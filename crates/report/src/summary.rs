@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn seeds_are_averaged_and_gaps_stay_gaps() {
         let rows = vec!["a".to_string(), "b".to_string()];
-        let worst = Column::Worst { norm: gauntlet_core::Norm::Linf, eps: "0.1".parse().unwrap() };
+        let worst = Column::Worst { norm: gauntlet_records::Norm::Linf, eps: "0.1".parse().unwrap() };
         let columns = vec![Column::Clean, worst.clone()];
         let count = |row: &str, seed, column: &Column, correct| Count {
             row: row.into(),

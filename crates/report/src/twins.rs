@@ -4,8 +4,7 @@
 //! must equal its base, and here is where that is looked up instead of believed.
 
 use crate::{Column, Count};
-use gauntlet_core::record::CleanVerdict;
-use gauntlet_core::{Record, Verdict};
+use gauntlet_records::{CleanVerdict, Record, Verdict};
 use serde_json::Value;
 
 /// One sentence for every row with a cut penalty whose base is in the table too.
@@ -87,7 +86,7 @@ fn gains(records: &[Record], cut: &str, kept: &str) -> Vec<String> {
     columns.retain(|c| c.decides(&all));
     let mean = |counts: &[Count], column: &Column| {
         let of: Vec<f64> = counts.iter().filter(|c| c.column == *column).map(Count::percent).collect();
-        gauntlet_core::statistics::mean_sd(&of).map(|(mean, _)| mean)
+        gauntlet_records::statistics::mean_sd(&of).map(|(mean, _)| mean)
     };
     columns
         .into_iter()
@@ -98,8 +97,9 @@ fn gains(records: &[Record], cut: &str, kept: &str) -> Vec<String> {
 /// Examples whose clean verdict or verdict under an attack is not the same, bit for bit (a NaN margin equals itself).
 fn differing(a: &Record, b: &Record) -> usize {
     let clean = |v: &CleanVerdict| (v.id, v.label, v.predicted, v.margin.to_bits());
-    let bits =
-        |v: &Verdict| (v.id, v.fate, v.restart, v.steps, v.size.to_bits(), v.margin.to_bits(), v.forwards, v.backwards);
+    let bits = |v: &Verdict| {
+        (v.id, v.fate, v.restart, v.steps, v.size.to_bits(), v.margin.map(f64::to_bits), v.forwards, v.backwards)
+    };
     let before = a.result.clean.iter().zip(&b.result.clean).filter(|(v, w)| clean(v) != clean(w)).count();
     let cells = a.result.attacked.iter().zip(&b.result.attacked);
     before

@@ -1,7 +1,7 @@
 //! A number of ours beside what was published.
 
 use crate::Judgement;
-use gauntlet_core::Expectation;
+use gauntlet_records::Expectation;
 
 /// What a number of ours is beside what was published, and why it is outside where the number does not say.
 ///
@@ -43,7 +43,7 @@ pub(crate) fn verdict(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::{Band, Operand, Quantity};
+    use gauntlet_records::{Band, Operand, Quantity};
 
     fn expectation(value: Option<f64>, sd: Option<f64>, band: Option<Band>) -> Expectation {
         let (row, source) = ("at".into(), Some("a table".into()));

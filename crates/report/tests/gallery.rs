@@ -5,7 +5,7 @@ mod pictures;
 mod records;
 
 use base64::Engine;
-use gauntlet_core::Pictures;
+use gauntlet_records::Pictures;
 use gauntlet_report::{Entry, Folder, Report};
 use pictures::pictures;
 use png::ColorType;

@@ -3,8 +3,7 @@
 
 mod records;
 
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Norm, Record};
+use gauntlet_records::{Fate, Norm, Record};
 use gauntlet_report::{Board, Folder, Leaderboard, Ranked};
 use records::record;
 use serde_json::json;

@@ -6,8 +6,10 @@
 
 mod pictures;
 
-use gauntlet_core::record::{Attacked, CleanVerdict, Epoch, Fate, Flag, Outcome, Provenance, RECORD_FORMAT, Verdict};
-use gauntlet_core::{Norm, Record};
+use gauntlet_records::{
+    CleanVerdict, Fate, Norm, Record, Verdict,
+    record::{Attacked, Epoch, Flag, Outcome, Provenance, RECORD_FORMAT},
+};
 use gauntlet_report::{Entry, Folder, Leaderboard, Plot, Report, Subject};
 use pictures::pictures;
 use serde_json::json;
@@ -33,7 +35,7 @@ fn attacked(attack: &str, norm: Norm, eps: &str, n: usize, strength: usize) -> A
             restart: 0,
             steps: 10,
             size: 0.1,
-            margin: 0.5,
+            margin: Verdict::margin(fate, 0.5),
             forwards: 11,
             backwards: 10,
             broken_by: match (attack, fate) {

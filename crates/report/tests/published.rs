@@ -3,8 +3,10 @@
 
 mod records;
 
-use gauntlet_core::record::{Epoch, Flag, Registered};
-use gauntlet_core::{Alternative, Band, Expectation, Norm, Operand, Quantity};
+use gauntlet_records::{
+    Alternative, Band, Expectation, Norm, Operand, Quantity,
+    record::{Epoch, Flag, Registered},
+};
 use gauntlet_report::{Folder, Judgement, Outcome, Report, Screen};
 use records::record;
 use serde_json::json;

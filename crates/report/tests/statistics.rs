@@ -3,7 +3,7 @@
 
 mod records;
 
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use gauntlet_report::{Folder, Report, Screen, Standing};
 use records::record;
 use serde_json::json;
@@ -278,8 +278,10 @@ fn a_column_of_a_search_that_failed_is_marked_and_never_bold() {
 #[test]
 fn what_passed_during_the_training_is_told_and_marks_no_row() {
     let mut record = holding("pgd-at", 0, 40, 36);
-    let flag =
-        |name: &str| gauntlet_core::Flag { name: name.into(), detail: "at the end of epoch 1, own PGD 0.8 %".into() };
+    let flag = |name: &str| gauntlet_records::Flag {
+        name: name.into(),
+        detail: "at the end of epoch 1, own PGD 0.8 %".into(),
+    };
     record.result.flags = vec![flag("catastrophic-overfitting-transient"), flag("gradient-vanishes")];
     let folder = Folder::of("tiny", "gauntlet run tiny", vec![record]);
     let page = Report::new(&folder).unwrap().page(&folder, &[]).unwrap();

@@ -3,8 +3,7 @@
 
 mod records;
 
-use gauntlet_core::record::Flag;
-use gauntlet_core::{Record, record_file};
+use gauntlet_records::{Record, record::Flag, record_file};
 use gauntlet_report::{Column, Count, Error, Folder, Report, Screen};
 use records::record;
 use serde_json::json;
@@ -63,8 +62,8 @@ fn mixed(row: &str, seed: u64) -> Record {
 fn columns_of_different_images_are_never_mixed_and_say_their_n() {
     let mut records = vec![mixed("a", 0), mixed("b", 0)];
     // On the three that all share b loses one to fgsm, on the first four, which fgsm was not run on, one to pgd.
-    records[1].result.attacked[0].verdicts[0].fate = gauntlet_core::record::Fate::Broken;
-    records[1].result.attacked[1].verdicts[1].fate = gauntlet_core::record::Fate::Broken;
+    records[1].result.attacked[0].verdicts[0].fate = gauntlet_records::Fate::Broken;
+    records[1].result.attacked[1].verdicts[1].fate = gauntlet_records::Fate::Broken;
     let report = report(records);
     let of = |row: &str, at: usize| {
         let c = report.count(row, 0, &report.columns[at]).unwrap();
@@ -296,7 +295,7 @@ tiny,ce,3,fgsm,linf,0.1,10,5,50.00,23.66,76.34,,
 fn a_cut_row_that_differs_from_its_base_is_not_explained_away() {
     let mut records = tiny();
     records[5].result.checkpoint_sha256 = "sha256:other".into();
-    records[5].result.attacked[1].verdicts[3].margin = 7.0;
+    records[5].result.attacked[1].verdicts[3].margin = Some(7.0);
     let remark = report(records).remarks.remove(0);
     assert!(
         remark.contains("should equal it bit for bit, but does not (seed 1: different weights, 1 verdicts differ)"),

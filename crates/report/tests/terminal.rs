@@ -3,8 +3,10 @@
 
 mod records;
 
-use gauntlet_core::record::{Epoch, Flag};
-use gauntlet_core::{Band, Expectation, Norm, Quantity, Record};
+use gauntlet_records::{
+    Band, Expectation, Norm, Quantity, Record,
+    record::{Epoch, Flag},
+};
 use gauntlet_report::{Folder, Leaderboard, Report, Screen};
 use records::record;
 use serde_json::json;

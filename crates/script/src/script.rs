@@ -3,7 +3,7 @@
 use crate::complaint::Complaint;
 use crate::explanation::of_parsing;
 use crate::{language, spelling};
-use gauntlet_core::Eps;
+use gauntlet_records::Eps;
 use rhai::{AST, ASTFlags, Dynamic, Position, Scope, Stmt};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -4,11 +4,8 @@ use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::record::Fate;
-use gauntlet_core::statistics::wilson;
-use gauntlet_core::{Eps, Norm};
 use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Selection, Store, Surrogate};
+use gauntlet_records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, statistics::wilson};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -98,44 +95,11 @@ fn save(arguments: &arguments::Attack, report: &mut AttackReport) -> Result<Vec<
 /// One line per example and ε.
 fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record([
-        "eps",
-        "index",
-        "id",
-        "label",
-        "predicted",
-        "fate",
-        "broken_by",
-        "restart",
-        "steps",
-        "size",
-        "margin",
-        "forwards",
-        "backwards",
-        "blind",
-        "rounded",
-        "fooled",
-    ])?;
+    out.write_record(["eps", "index", "label", "predicted"].into_iter().chain(VerdictLine::COLUMNS))?;
     for cell in &report.attacked {
         for (index, (v, clean)) in cell.verdicts.iter().zip(&report.clean).enumerate() {
-            out.write_record([
-                cell.eps.to_string(),
-                index.to_string(),
-                v.id.to_string(),
-                clean.label.to_string(),
-                clean.predicted.to_string(),
-                v.fate.to_string(),
-                v.broken_by.clone(),
-                v.restart.to_string(),
-                v.steps.to_string(),
-                v.size.to_string(),
-                v.margin.to_string(),
-                v.forwards.to_string(),
-                v.backwards.to_string(),
-                v.blind.to_string(),
-                v.rounded.to_string(),
-                v.fooled.map(|k| k.to_string()).unwrap_or_default(),
-            ])?;
+            let place = [cell.eps.to_string(), index.to_string(), clean.label.to_string(), clean.predicted.to_string()];
+            out.write_record(place.iter().chain(&VerdictLine::fields(v)))?;
         }
     }
     out.into_inner().map_err(|e| e.into_error().into())

@@ -1,7 +1,6 @@
 //! Which commit had set a suite's expectations when its trainings began.
 
-use gauntlet_core::record::Registered;
-use gauntlet_core::{Expectation, Record};
+use gauntlet_records::{Expectation, Record, record::Registered};
 use std::path::Path;
 use std::process::Command;
 
@@ -49,8 +48,10 @@ pub(crate) fn register(records: &mut [Record], expectations: &[Expectation], ori
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::record::{Outcome, Provenance, RECORD_FORMAT};
-    use gauntlet_core::{Band, Quantity};
+    use gauntlet_records::{
+        Band, Quantity,
+        record::{Outcome, Provenance, RECORD_FORMAT},
+    };
 
     fn git(folder: &Path, arguments: &[&str]) {
         let mut command = Command::new("git");

@@ -4,9 +4,9 @@ use crate::arguments::Train;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_core::checkpoint::write_atomically;
-use gauntlet_core::{Eps, Error};
+use gauntlet_core::Error;
 use gauntlet_engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
+use gauntlet_records::{Eps, file::write_atomically};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

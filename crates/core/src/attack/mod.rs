@@ -16,8 +16,9 @@ pub use lockstep::lockstep;
 pub use slots::{Slots, Turned, Walks};
 pub use walk::{Ending, Pulls, Site, Turn, Walk};
 
-use crate::{Key, Norm, Result, ThreatModel};
+use crate::{Key, Result, ThreatModel};
 use candle_core::Tensor;
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// What is known about an example before it is attacked.

@@ -1,9 +1,11 @@
 //! A batch of walks: one forward and its pull-backs for all of them.
 
 use super::{Attack, Clean, Job, Open, Outcome, Pulls, Site, Turn, Walk};
-use crate::{Error, Norm, Result, Target};
+use crate::norm::Measure;
+use crate::{Error, Result, Target};
 use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::{self, Real};
+use gauntlet_records::Norm;
 use rayon::prelude::*;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! One example on its way through one job.
 
 use super::{Clean, Job, Open};
-use crate::Norm;
 use gauntlet_autograd::kernels::Real;
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Where a walk begins.

@@ -12,43 +12,10 @@ pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
 use candle_core::{DType, Tensor};
+use gauntlet_records::file::{hex, write_atomically};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Writes bytes to a temporary name beside `path`, syncs and renames: readers see the old file or the new one, whole.
-///
-/// # Errors
-/// [`Error::Io`] with the path; whatever was at `path` before is untouched.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let io = |action: &'static str| move |source| Error::Io { action, path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-            action: "create",
-            path: folder.display().to_string(),
-            source,
-        })?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    // Unique among threads, processes and hosts that share the folder.
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    name.push(format!(".{}-{}-{nanos}.partial", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    let partial = path.with_file_name(name);
-    let written = std::fs::File::create(&partial).and_then(|mut f| {
-        f.write_all(bytes)?;
-        f.sync_all()
-    });
-    if let Err(source) = written.and_then(|()| std::fs::rename(&partial, path)) {
-        // The disk may be full: leave no half file behind.
-        let _ = std::fs::remove_file(&partial);
-        return Err(io("write")(source));
-    }
-    Ok(())
-}
 
 /// What a file holds.
 struct Contents {
@@ -110,7 +77,7 @@ fn activation_name(a: Activation) -> &'static str {
 /// Writes a checkpoint: PyTorch's names, description of the model in the metadata.
 pub fn save(path: &Path, weights: &Weights, info: &ModelInfo) -> Result<()> {
     let bytes = to_bytes(weights.iter().map(|(n, t, _)| (n, t)), describe(info))?;
-    write_atomically(path, &bytes)
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// The metadata of a checkpoint: `model`, `activation`, `mean`, `std`, `classes` where gauntlet wrote it.
@@ -184,11 +151,6 @@ pub fn sha256(weights: &Weights) -> Result<String> {
         }
     }
     Ok(format!("sha256:{}", hex(&hash.finalize())))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Board, Leaderboard, Ranked};
 use crate::Result;
-use gauntlet_core::checkpoint::write_atomically;
+use gauntlet_records::file::write_atomically;
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;

@@ -10,9 +10,11 @@ mod ranking;
 mod terminal;
 
 use crate::{Folder, Report, Result};
-use gauntlet_core::record::constant_answer;
-use gauntlet_core::statistics::{mean_sd, wilson};
-use gauntlet_core::{Eps, Norm, Record};
+use gauntlet_records::{
+    Eps, Norm, Record,
+    record::constant_answer,
+    statistics::{mean_sd, wilson},
+};
 use protocol::{Protocol, Trained};
 use serde::Serialize;
 use serde_json::Value;

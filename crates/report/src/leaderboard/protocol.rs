@@ -1,8 +1,7 @@
 //! What two numbers must share to be compared: the same attacks with the same parameters on the same images.
 
 use crate::images::chosen;
-use gauntlet_core::record::Fate;
-use gauntlet_core::{Attacked, Eps, Norm, Record};
+use gauntlet_records::{Attacked, Eps, Fate, Norm, Record};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 

@@ -3,7 +3,7 @@
 use super::Ranked;
 use super::protocol::Trained;
 use crate::student;
-use gauntlet_core::statistics::{mcnemar, mean_sd, student_t, wilson};
+use gauntlet_records::statistics::{mcnemar, mean_sd, student_t, wilson};
 
 /// Shares of the images that each training gets right, in percent.
 pub(super) fn percents(trained: &[Trained<'_>]) -> Vec<f64> {

@@ -4,7 +4,7 @@
 
 use super::pixels::Pixels;
 use crate::{Entry, Folder, Report};
-use gauntlet_core::{Picture, Pictures};
+use gauntlet_records::{Picture, Pictures};
 
 /// Rows of a table of images.
 const ROWS: usize = 12;
@@ -124,7 +124,7 @@ mod tests {
         };
         let (attack, eps) = ("pgd".to_string(), "0.1".parse().unwrap());
         let shape = (3, height, width);
-        let pictures = Pictures { shape, attack, norm: gauntlet_core::Norm::Linf, eps, shown: vec![zero; 8] };
+        let pictures = Pictures { shape, attack, norm: gauntlet_records::Norm::Linf, eps, shown: vec![zero; 8] };
         let one = || Exhibit {
             row: "ce",
             seed: 0,

@@ -1,6 +1,6 @@
 //! Flags that were raised, with what docs/flags.md says about them.
 
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use serde::Serialize;
 
 /// The documentation is the only place where flags are explained.

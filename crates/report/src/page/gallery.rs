@@ -3,7 +3,7 @@
 use super::exhibit::{Exhibit, Extent};
 use crate::Result;
 use crate::digits::significant;
-use gauntlet_core::Picture;
+use gauntlet_records::Picture;
 use serde::Serialize;
 
 /// Examples of a row.

@@ -4,7 +4,7 @@ use super::exhibit::{Exhibit, Extent};
 use super::gallery::Image;
 use crate::Result;
 use crate::digits::significant;
-use gauntlet_core::Picture;
+use gauntlet_records::Picture;
 use serde::Serialize;
 
 /// Examples side by side.

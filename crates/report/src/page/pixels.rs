@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauntlet_core::{Picture, Pictures};
+use gauntlet_records::{Picture, Pictures};
 use png::{BitDepth, ColorType, Compression, Encoder};
 
 /// About how many screen pixels wide an image is shown; its own pixels become squares of whole ones.

@@ -2,7 +2,7 @@
 
 use super::flags::Raised;
 use crate::{Column, Report, Standing};
-use gauntlet_core::{Norm, Record};
+use gauntlet_records::{Norm, Record};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use super::{Plot, Subject, heat_map, one, parts, slug, strictest};
 use crate::answers::Answers;
 use crate::{Column, Report, Result};
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use serde_json::Value;
 
 /// Rows of one picture.

@@ -3,7 +3,7 @@
 use super::palette::{PALE, REST, SERIES};
 use super::{Plot, Subject, bars, one, parts, slug, strictest};
 use crate::{Broken, Report, Result};
-use gauntlet_core::Record;
+use gauntlet_records::Record;
 use std::collections::BTreeSet;
 
 /// Rows of one picture.

@@ -5,7 +5,7 @@ use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
 use super::{Plot, Subject, one, parts, slug, ticks};
 use crate::{Column, Report, Result, Value};
-use gauntlet_core::Norm;
+use gauntlet_records::Norm;
 
 /// Rows of one picture: as many as there are colours.
 const MOST: usize = 7;

@@ -1,7 +1,7 @@
 //! The column that says most about a budget.
 
 use crate::Report;
-use gauntlet_core::{Eps, Norm};
+use gauntlet_records::{Eps, Norm};
 
 /// For every norm and ε, in order: the worst case where several attacks share it, else the only attack. A search for the smallest
 /// perturbation that failed speaks for none.

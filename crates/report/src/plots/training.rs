@@ -5,9 +5,7 @@ use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
 use super::{Plot, Subject, slug, ticks};
 use crate::{Report, Result};
-use gauntlet_core::Record;
-use gauntlet_core::record::Epoch;
-use gauntlet_core::statistics::mean_sd;
+use gauntlet_records::{Record, record::Epoch, statistics::mean_sd};
 
 /// Epochs in the table of numbers; of a longer training they are evenly picked.
 const MOST_EPOCHS: usize = 30;

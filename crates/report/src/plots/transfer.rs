@@ -3,7 +3,7 @@
 use super::classes::heat_map_line;
 use super::{Plot, Subject, heat_map, one, parts, slug, strictest};
 use crate::{Report, Result};
-use gauntlet_core::{Eps, Norm};
+use gauntlet_records::{Eps, Norm};
 
 /// Rows of one picture.
 const MOST: usize = 30;

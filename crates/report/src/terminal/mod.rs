@@ -94,7 +94,7 @@ impl Report {
     fn sweeps(&self) -> Vec<(String, Vec<usize>)> {
         let strictest = strictest::columns(self);
         let clean = self.columns.iter().position(|c| *c == Column::Clean);
-        let sweep = |of_norm: &[(usize, gauntlet_core::Norm, gauntlet_core::Eps)]| {
+        let sweep = |of_norm: &[(usize, gauntlet_records::Norm, gauntlet_records::Eps)]| {
             let (_, norm, last) = of_norm.last().filter(|_| of_norm.len() > 1)?;
             Some((format!("{norm} ε = 0 to {last}"), clean.into_iter().chain(of_norm.iter().map(|c| c.0)).collect()))
         };

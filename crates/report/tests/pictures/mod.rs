@@ -1,7 +1,6 @@
 //! Small pictures, made by hand.
 
-use gauntlet_core::pictures::quantise;
-use gauntlet_core::{Norm, Picture, Pictures};
+use gauntlet_records::{Norm, Picture, Pictures, pictures::quantise};
 
 /// Examples 0 to `n`, of class id mod 3, right before the attack and then the class after it: a ramp, a perturbation that
 /// alternates between +0.25 and −0.125, a gradient that falls from `slope` to −`slope`.

@@ -1,7 +1,9 @@
 //! Small records, made by hand.
 
-use gauntlet_core::record::{Attacked, CleanVerdict, Fate, Outcome, Provenance, RECORD_FORMAT, Verdict};
-use gauntlet_core::{Norm, Record};
+use gauntlet_records::{
+    CleanVerdict, Fate, Norm, Record, Verdict,
+    record::{Attacked, Outcome, Provenance, RECORD_FORMAT},
+};
 use serde_json::json;
 
 /// `fates`: per attack × ε one letter per example, W(rong) R(obust) B(roken) C(arried).
@@ -33,7 +35,7 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
                     restart: 0,
                     steps: 1,
                     size: 0.1,
-                    margin: -0.25,
+                    margin: Some(0.25),
                     forwards: 2,
                     backwards: 1,
                     broken_by: String::new(),

@@ -2,7 +2,7 @@
 
 use super::{Binder, number};
 use crate::explanation::Ran;
-use gauntlet_core::Eps;
+use gauntlet_records::Eps;
 use rhai::{Array, Dynamic};
 
 pub(super) fn bind(b: &mut Binder<'_>) {

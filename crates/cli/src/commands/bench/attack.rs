@@ -6,8 +6,8 @@ use crate::commands::attack::{checkpoint, object, text};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_core::Norm;
 use gauntlet_engine::{AttackRequest, Selection, Store};
+use gauntlet_records::Norm;
 
 pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code, Failure> {
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;

@@ -5,7 +5,7 @@ use crate::arguments::BenchStep;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use gauntlet_autograd::kernels::awake;
-use gauntlet_core::statistics::median_interval;
+use gauntlet_records::statistics::median_interval;
 use serde_json::json;
 use std::time::Instant;
 

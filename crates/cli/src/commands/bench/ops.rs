@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::work;
 use gauntlet_autograd::{Graph, Var, grad};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::{Norm, ThreatModel, Weights};
+use gauntlet_core::{ThreatModel, Weights};
+use gauntlet_records::Norm;
 use serde_json::{Value, json};
 use std::fmt::Write;
 

@@ -10,9 +10,10 @@ use gauntlet_autograd::kernels::work;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{
-    Batch, Compute, Frozen, Goal, Key, Network, Norm, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
+    Batch, Compute, Frozen, Goal, Key, Network, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
 use gauntlet_engine::{Graphs, Row, TrainingStep};
+use gauntlet_records::Norm;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! A few examples to look at: image, perturbation, input gradient, predictions. What a report's gallery shows.
 
-use crate::checkpoint::{from_bytes, to_bytes, write_atomically};
+use crate::file::write_atomically;
 use crate::{Attacked, Eps, Error, Norm, Result};
-use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -88,38 +89,44 @@ impl Pictures {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let (n, (c, h, w)) = (self.shown.len(), self.shape);
-        let images = |of: &dyn Fn(&Picture) -> Vec<u8>| -> Result<Tensor> {
-            let bytes: Vec<u8> = self.shown.iter().flat_map(of).collect();
-            Ok(Tensor::from_vec(bytes, (n, c, h, w), &Device::Cpu)?)
+        let images = |of: &dyn Fn(&Picture) -> Vec<u8>| {
+            (Dtype::U8, vec![n, c, h, w], self.shown.iter().flat_map(of).collect::<Vec<u8>>())
         };
         // 128 is zero.
         let shifted = |v: &[i8]| v.iter().map(|b| b.cast_unsigned() ^ 0x80).collect::<Vec<u8>>();
-        let numbers = |of: &dyn Fn(&Picture) -> f32| -> Result<Tensor> {
-            Ok(Tensor::from_vec(self.shown.iter().map(of).collect::<Vec<f32>>(), n, &Device::Cpu)?)
+        let numbers = |of: &dyn Fn(&Picture) -> f32| {
+            (Dtype::F32, vec![n], self.shown.iter().flat_map(|p| of(p).to_le_bytes()).collect())
         };
-        let wholes = |of: &dyn Fn(&Picture) -> u32| -> Result<Tensor> {
-            Ok(Tensor::from_vec(self.shown.iter().map(of).collect::<Vec<u32>>(), n, &Device::Cpu)?)
+        let wholes = |of: &dyn Fn(&Picture) -> u32| {
+            (Dtype::U32, vec![n], self.shown.iter().flat_map(|p| of(p).to_le_bytes()).collect())
         };
         let mut tensors = vec![
-            ("x", images(&|p| p.x.clone())?),
-            ("delta", images(&|p| shifted(&p.delta))?),
-            ("delta_scale", numbers(&|p| p.delta_scale)?),
-            ("id", wholes(&|p| p.id as u32)?),
-            ("label", wholes(&|p| p.label)?),
-            ("clean", wholes(&|p| p.clean.0)?),
-            ("clean_probability", numbers(&|p| p.clean.1)?),
-            ("attacked", wholes(&|p| p.attacked.0)?),
-            ("attacked_probability", numbers(&|p| p.attacked.1)?),
+            ("x", images(&|p| p.x.clone())),
+            ("delta", images(&|p| shifted(&p.delta))),
+            ("delta_scale", numbers(&|p| p.delta_scale)),
+            ("id", wholes(&|p| p.id as u32)),
+            ("label", wholes(&|p| p.label)),
+            ("clean", wholes(&|p| p.clean.0)),
+            ("clean_probability", numbers(&|p| p.clean.1)),
+            ("attacked", wholes(&|p| p.attacked.0)),
+            ("attacked_probability", numbers(&|p| p.attacked.1)),
         ];
         if self.shown.iter().any(|p| !p.gradient.is_empty()) {
-            tensors.push(("gradient", images(&|p| shifted(&p.gradient))?));
-            tensors.push(("gradient_scale", numbers(&|p| p.gradient_scale)?));
+            tensors.push(("gradient", images(&|p| shifted(&p.gradient))));
+            tensors.push(("gradient_scale", numbers(&|p| p.gradient_scale)));
         }
         // One entry: of several, a hash map would write now one first and now another.
         let about = About { attack: self.attack.clone(), eps: self.eps.clone(), norm: self.norm };
         let about = serde_json::to_string(&about).map_err(|e| Error::Message(format!("pictures: {e}")))?;
         let metadata = HashMap::from([("about".to_string(), about)]);
-        write_atomically(path, &to_bytes(tensors.iter().map(|(name, t)| (*name, t)), metadata)?)
+        let odd = |e: safetensors::SafeTensorError| Error::Message(format!("pictures: {e}"));
+        let views = tensors
+            .iter()
+            .map(|(name, (dtype, shape, bytes))| {
+                Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(odd)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        write_atomically(path, &safetensors::serialize(views, Some(metadata)).map_err(odd)?)
     }
 
     /// Reads them; `None` where there is no such file.
@@ -133,31 +140,45 @@ impl Pictures {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Io { action: "read", path: name, source }),
         };
-        let (tensors, metadata) = from_bytes(&name, &bytes)?;
-        let wrong =
-            |why: &str| Error::Checkpoint { path: name.clone(), why: format!("{why}; delete it and run again") };
-        let about: About = metadata
-            .get("about")
-            .and_then(|text| serde_json::from_str(text).ok())
+        let wrong = |why: &str| Error::Pictures { path: name.clone(), why: format!("{why}; delete it and run again") };
+        let odd = |e: safetensors::SafeTensorError| wrong(&format!("it is not a whole safetensors file ({e})"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(odd)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(odd)?;
+        let about: About = header
+            .metadata()
+            .as_ref()
+            .and_then(|m| serde_json::from_str(m.get("about")?).ok())
             .ok_or_else(|| wrong("it does not say which attack it shows"))?;
-        let tensor = |key: &str| tensors.get(key).ok_or_else(|| wrong(&format!("it has no tensor {key}")));
-        let (n, c, h, w) = tensor("x")?.dims4()?;
-        let (area, labels) = (c * h * w, wholes(tensor("label")?)?);
+        let tensor = |key: &str, dtype: Dtype| {
+            let found = tensors.tensor(key).map_err(|_| wrong(&format!("it has no tensor {key}")))?;
+            if found.dtype() == dtype { Ok(found) } else { Err(wrong(&format!("{key} is of another type"))) }
+        };
+        let [n, c, h, w] = *tensor("x", Dtype::U8)?.shape() else { return Err(wrong("x is not a batch of images")) };
+        let area = c * h * w;
         let bytes = |key: &str| -> Result<Vec<u8>> {
-            let images = tensor(key)?;
-            if images.dims() != [n, c, h, w] {
+            let images = tensor(key, Dtype::U8)?;
+            if images.shape() != [n, c, h, w] {
                 return Err(wrong(&format!("{key} has another shape than x")));
             }
-            Ok(images.flatten_all()?.to_vec1()?)
+            Ok(images.data().to_vec())
         };
-        let numbers = |key: &str| -> Result<Vec<f32>> { Ok(tensor(key)?.to_dtype(DType::F32)?.to_vec1()?) };
+        let words = |key: &str, dtype: Dtype| -> Result<Vec<[u8; 4]>> {
+            Ok(tensor(key, dtype)?.data().as_chunks::<4>().0.to_vec())
+        };
+        let numbers = |key: &str| -> Result<Vec<f32>> {
+            Ok(words(key, Dtype::F32)?.into_iter().map(f32::from_le_bytes).collect())
+        };
+        let wholes = |key: &str| -> Result<Vec<u32>> {
+            Ok(words(key, Dtype::U32)?.into_iter().map(u32::from_le_bytes).collect())
+        };
+        let labels = wholes("label")?;
         let signed = |b: &[u8]| b.iter().map(|b| (b ^ 0x80).cast_signed()).collect::<Vec<i8>>();
         let (x, delta, delta_scale) = (bytes("x")?, bytes("delta")?, numbers("delta_scale")?);
-        let (gradient, gradient_scale) = match tensors.contains_key("gradient") {
+        let (gradient, gradient_scale) = match tensors.names().contains(&"gradient") {
             true => (bytes("gradient")?, numbers("gradient_scale")?),
             false => (Vec::new(), vec![0.0; n]),
         };
-        let (ids, clean, attacked) = (wholes(tensor("id")?)?, wholes(tensor("clean")?)?, wholes(tensor("attacked")?)?);
+        let (ids, clean, attacked) = (wholes("id")?, wholes("clean")?, wholes("attacked")?);
         let (before, after) = (numbers("clean_probability")?, numbers("attacked_probability")?);
         let lengths = [
             labels.len(),
@@ -190,10 +211,6 @@ impl Pictures {
             .collect();
         Ok(Some(Pictures { shape: (c, h, w), attack: about.attack, norm: about.norm, eps: about.eps, shown }))
     }
-}
-
-fn wholes(t: &Tensor) -> Result<Vec<u32>> {
-    Ok(t.to_dtype(DType::U32)?.to_vec1()?)
 }
 
 #[cfg(test)]

@@ -3,87 +3,8 @@
 //! A record is two objects: `result` (the same bytes for the same configuration, whatever the batch width, the thread
 //! count or the interruptions) and `provenance` (where, when and how it came about).
 
-use crate::{Eps, Expectation};
+use crate::{CleanVerdict, Eps, Expectation, Fate, Verdict};
 use serde::{Deserialize, Serialize};
-
-/// How one example fared under one attack at one ε.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fate {
-    /// Misclassified before any attack.
-    Wrong,
-    /// Correct, and no job of the attack broke it.
-    Robust,
-    /// Broken by this attack at this ε.
-    Broken,
-    /// Broken at a smaller ε and not run again.
-    Carried,
-}
-
-impl std::fmt::Display for Fate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Fate::Wrong => "wrong",
-            Fate::Robust => "robust",
-            Fate::Broken => "broken",
-            Fate::Carried => "carried",
-        })
-    }
-}
-
-/// The referee's verdict on one example under one attack at one ε.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Data set row.
-    pub id: u64,
-    /// What happened.
-    pub fate: Fate,
-    /// Restart that broke it (0 otherwise).
-    pub restart: u32,
-    /// Steps of that restart (all steps if robust).
-    pub steps: u32,
-    /// ‖x_adv − x‖ of the threat model's norm, in pixels; of an attack for the smallest perturbation also above ε.
-    pub size: f64,
-    /// Margin z_y − max z_{j≠y} at the proposal (negative: misclassified, which is not enough where an attack counts its
-    /// target class alone).
-    pub margin: f64,
-    /// Forwards that this example's own jobs needed.
-    pub forwards: u32,
-    /// Backwards likewise.
-    pub backwards: u32,
-    /// The stage of an ensemble that broke it; empty otherwise.
-    pub broken_by: String,
-    /// Backwards whose gradient was zero everywhere or not finite somewhere.
-    pub blind: u32,
-    /// Broken, and still misclassified when the proposal is rounded to 8 bits.
-    pub rounded: bool,
-    /// Of a randomised model that was asked several times: how many of the referee's draws misclassify the proposal, the
-    /// first, which decides the fate, included. `None`: it was asked once.
-    pub fooled: Option<u32>,
-}
-
-/// Mean over examples of the share of `draws` forwards that answer correctly under the attack; an example that is wrong
-/// clean counts as never. `None` where some attacked example was asked once only.
-pub fn robust_accuracy_over_draws(verdicts: &[Verdict], draws: u32) -> Option<f64> {
-    let mut sum = 0.0;
-    for v in verdicts.iter().filter(|v| v.fate != Fate::Wrong) {
-        sum += 1.0 - f64::from(v.fooled?) / f64::from(draws.max(1));
-    }
-    Some(sum / verdicts.len().max(1) as f64)
-}
-
-/// One example before any attack.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CleanVerdict {
-    /// Data set row.
-    pub id: u64,
-    /// True label.
-    pub label: u32,
-    /// Predicted class.
-    pub predicted: u32,
-    /// Margin z_y − max z_{j≠y}.
-    pub margin: f64,
-}
 
 /// One attack at one ε.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -339,8 +260,8 @@ pub struct Record {
     pub expectations: Vec<Registered>,
 }
 
-/// Current [`Record::format`].
-pub const RECORD_FORMAT: u32 = 1;
+/// Current [`Record::format`]. 2: a table of verdicts leaves out what follows from the line before and margins of broken examples.
+pub const RECORD_FORMAT: u32 = 2;
 
 #[cfg(test)]
 mod tests {

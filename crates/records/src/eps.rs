@@ -9,10 +9,10 @@ use std::str::FromStr;
 /// A length in pixels (of images in `[0, 1]`) that prints as it was written: `8/255`, `0.3`.
 ///
 /// ```
-/// let eps: gauntlet_core::Eps = "8/255".parse()?;
+/// let eps: gauntlet_records::Eps = "8/255".parse()?;
 /// assert_eq!((eps.to_string().as_str(), eps.value()), ("8/255", 8.0 / 255.0));
-/// assert!("-1".parse::<gauntlet_core::Eps>().is_err());
-/// # Ok::<(), gauntlet_core::Error>(())
+/// assert!("-1".parse::<gauntlet_records::Eps>().is_err());
+/// # Ok::<(), gauntlet_records::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Eps {

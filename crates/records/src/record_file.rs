@@ -4,11 +4,11 @@
 //! The JSON names the sha256 of the table of verdicts, unpacked, so a copy that lost one of the two, or half of one, is noticed.
 //! Numbers come back exactly: both formats write the shortest decimal that reads as the same f64.
 
-use crate::checkpoint::{hex, write_atomically};
-use crate::record::{CleanVerdict, Fate, RECORD_FORMAT, Record, Verdict};
-use crate::{Error, Result, packed};
+use crate::file::{sha256, write_atomically};
+use crate::record::{RECORD_FORMAT, Record};
+use crate::verdict_line::parsed;
+use crate::{CleanVerdict, Error, Result, VerdictLine, packed};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What follows the record's name in the name of its table of verdicts.
@@ -25,30 +25,8 @@ struct Sheet<R> {
     verdicts_sha256: String,
 }
 
-/// A line of the table: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    cell: usize,
-    id: u64,
-    label: Option<u32>,
-    predicted: Option<u32>,
-    fate: Option<Fate>,
-    restart: Option<u32>,
-    steps: Option<u32>,
-    size: Option<f64>,
-    margin: f64,
-    forwards: Option<u32>,
-    backwards: Option<u32>,
-    // Tables of version 0.1 lack these.
-    #[serde(default)]
-    broken_by: Option<String>,
-    #[serde(default)]
-    blind: Option<u32>,
-    #[serde(default)]
-    rounded: Option<bool>,
-    #[serde(default)]
-    fooled: Option<u32>,
-}
+/// Columns of the table before those of a verdict: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record.
+const PLACE: [&str; 3] = ["cell", "label", "predicted"];
 
 /// `<row>-<seed>`: the name that a record's files share.
 ///
@@ -73,7 +51,7 @@ pub fn stem(row: &str, seed: u64) -> Result<String> {
 pub fn write(folder: &Path, record: &Record) -> Result<PathBuf> {
     let stem = stem(&record.row, record.seed)?;
     let table = verdicts(record)?;
-    let verdicts_sha256 = format!("sha256:{}", hex(&Sha256::digest(&table)));
+    let verdicts_sha256 = sha256(&table);
     let mut json = serde_json::to_vec_pretty(&Sheet { record, verdicts_sha256 })
         .map_err(|e| Error::Message(format!("record {stem}: {e}")))?;
     json.push(b'\n');
@@ -102,10 +80,10 @@ pub fn read(path: &Path) -> Result<Record> {
         wrong(if e.is_eof() { format!("it is cut off ({e}); {AGAIN}") } else { format!("it is not JSON ({e})") })
     })?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
-        Some(format) if format == u64::from(RECORD_FORMAT) && value.get("result").is_some() => {}
+        Some(1..=NEWEST) if value.get("result").is_some() => {}
         Some(format) if value.get("result").is_some() => {
             return Err(wrong(format!(
-                "it has format {format}, this version of gauntlet reads format {RECORD_FORMAT}; {AGAIN}"
+                "it has format {format}, this version of gauntlet reads up to {NEWEST}; {AGAIN}"
             )));
         }
         _ => return Err(wrong("it is not a record of gauntlet; move it out of the folder".into())),
@@ -124,103 +102,90 @@ pub fn read(path: &Path) -> Result<Record> {
             Err(why) => return Err(Error::Record { path: packed, why: format!("{why}; {AGAIN}") }),
         },
     };
-    let sum = format!("sha256:{}", hex(&Sha256::digest(&table)));
+    let sum = sha256(&table);
     if sum != verdicts_sha256 {
         return Err(Error::Record {
             path: beside,
             why: format!("it is cut off or belongs to another record ({sum}, expected {verdicts_sha256}); {AGAIN}"),
         });
     }
+    record.format = RECORD_FORMAT;
     fill(&mut record, &table).map_err(|why| Error::Record { path: beside, why: format!("{why}; {AGAIN}") })?;
     Ok(record)
 }
 
+const NEWEST: u64 = RECORD_FORMAT as u64;
 const AGAIN: &str = "copy it again or repeat the run";
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
 }
 
+/// The table: a row id is left out where it is the one after that of the line before, in the same cell.
 fn verdicts(record: &Record) -> Result<Vec<u8>> {
-    let result = &record.result;
-    let clean = result.clean.iter().map(|v| Line {
-        cell: 0,
-        id: v.id,
-        label: Some(v.label),
-        predicted: Some(v.predicted),
-        fate: None,
-        restart: None,
-        steps: None,
-        size: None,
-        margin: v.margin,
-        forwards: None,
-        backwards: None,
-        broken_by: None,
-        blind: None,
-        rounded: None,
-        fooled: None,
-    });
-    let attacked = result.attacked.iter().enumerate().flat_map(|(k, cell)| {
-        cell.verdicts.iter().map(move |v| Line {
-            cell: k + 1,
-            id: v.id,
-            label: None,
-            predicted: None,
-            fate: Some(v.fate),
-            restart: Some(v.restart),
-            steps: Some(v.steps),
-            size: Some(v.size),
-            margin: v.margin,
-            forwards: Some(v.forwards),
-            backwards: Some(v.backwards),
-            broken_by: Some(v.broken_by.clone()),
-            blind: Some(v.blind),
-            rounded: Some(v.rounded),
-            fooled: v.fooled,
-        })
-    });
+    let wrong = |e: &dyn std::fmt::Display| Error::Message(format!("verdicts of {}: {e}", record.row));
     let mut out = csv::Writer::from_writer(Vec::new());
-    for line in clean.chain(attacked) {
-        out.serialize(line).map_err(|e| Error::Message(format!("verdicts of {}: {e}", record.row)))?;
+    let mut line = |fields: &mut dyn Iterator<Item = &str>| out.write_record(fields).map_err(|e| wrong(&e));
+    line(&mut PLACE.into_iter().chain(VerdictLine::COLUMNS))?;
+    let mut before = None;
+    for v in &record.result.clean {
+        let margin = format!("{:?}", v.margin);
+        let of_verdict = VerdictLine::COLUMNS.map(|column| match column {
+            "id" => shown(v.id, &mut before),
+            "margin" => margin.clone(),
+            _ => String::new(),
+        });
+        let place = ["0".to_string(), v.label.to_string(), v.predicted.to_string()];
+        line(&mut place.iter().chain(&of_verdict).map(String::as_str))?;
     }
-    out.into_inner().map_err(|e| Error::Message(format!("verdicts of {}: {e}", record.row)))
+    for (k, cell) in record.result.attacked.iter().enumerate() {
+        let place = [(k + 1).to_string(), String::new(), String::new()];
+        let mut before = None;
+        for v in &cell.verdicts {
+            let mut of_verdict = VerdictLine::fields(v);
+            of_verdict[0] = shown(v.id, &mut before);
+            line(&mut place.iter().chain(&of_verdict).map(String::as_str))?;
+        }
+    }
+    out.into_inner().map_err(|e| wrong(&e))
+}
+
+/// A row id as a table holds it.
+fn shown(id: u64, before: &mut Option<u64>) -> String {
+    let follows = before.replace(id).and_then(|b| b.checked_add(1)) == Some(id);
+    if follows { String::new() } else { id.to_string() }
 }
 
 fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
-    for line in csv::Reader::from_reader(table).deserialize::<Line>() {
-        let l = line.map_err(|e| e.to_string())?;
-        if l.cell == 0 {
-            let (Some(label), Some(predicted)) = (l.label, l.predicted) else {
-                return Err(format!("example {} lacks its label or its prediction", l.id));
+    let mut reader = csv::Reader::from_reader(table);
+    let header = reader.headers().map_err(|e| e.to_string())?.clone();
+    let columns = VerdictLine::of(&header)?;
+    let find =
+        |column: &str| header.iter().position(|h| h == column).ok_or_else(|| format!("it lacks the column {column}"));
+    let [cell, label, predicted, id, margin] =
+        [find("cell")?, find("label")?, find("predicted")?, find("id")?, find("margin")?];
+    let mut before: Option<(usize, u64)> = None;
+    for line in reader.records() {
+        let line = line.map_err(|e| e.to_string())?;
+        let text = |k: usize| line.get(k).unwrap_or_default();
+        let of: usize = parsed(text(cell), "cell")?;
+        let next = before.filter(|(cell, _)| *cell == of).and_then(|(_, id)| id.checked_add(1));
+        if of == 0 {
+            let id = match (text(id), next) {
+                ("", Some(next)) => next,
+                (text, _) => parsed(text, "id")?,
             };
-            record.result.clean.push(CleanVerdict { id: l.id, label, predicted, margin: l.margin });
+            let margin = CleanVerdict::margin(parsed(text(margin), "margin")?);
+            let (label, predicted) = (parsed(text(label), "label")?, parsed(text(predicted), "predicted")?);
+            before = Some((0, id));
+            record.result.clean.push(CleanVerdict { id, label, predicted, margin });
             continue;
         }
-        let (Some(fate), Some(restart), Some(steps), Some(size), Some(forwards), Some(backwards)) =
-            (l.fate, l.restart, l.steps, l.size, l.forwards, l.backwards)
-        else {
-            return Err(format!("example {} in cell {} lacks a column", l.id, l.cell));
-        };
+        let verdict = columns.read(|k| line.get(k), next)?;
+        before = Some((of, verdict.id));
         let cells = record.result.attacked.len();
-        let cell = record
-            .result
-            .attacked
-            .get_mut(l.cell - 1)
-            .ok_or_else(|| format!("it has a cell {}, the record has {cells}", l.cell))?;
-        cell.verdicts.push(Verdict {
-            id: l.id,
-            fate,
-            restart,
-            steps,
-            size,
-            margin: l.margin,
-            forwards,
-            backwards,
-            broken_by: l.broken_by.unwrap_or_default(),
-            blind: l.blind.unwrap_or_default(),
-            rounded: l.rounded.unwrap_or_default(),
-            fooled: l.fooled,
-        });
+        let cell = record.result.attacked.get_mut(of - 1);
+        cell.ok_or_else(|| format!("it has a cell {of}, the record has {cells}"))?.verdicts.push(verdict);
     }
     Ok(())
 }
@@ -229,12 +194,24 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance, Registered};
-    use crate::{Norm, Purpose};
+    use crate::{Fate, Norm, Verdict};
 
     fn record() -> Record {
-        let mut stream = crate::Key::new(7, Purpose::Sample).stream(0, 0, 0);
-        let mut any = || stream.normal() * 10f64.powi((stream.next_u32() % 60) as i32 - 30);
-        let clean = (0..50).map(|id| CleanVerdict { id, label: 3, predicted: id as u32 % 10, margin: any() }).collect();
+        // Numerical Recipes' linear congruence: digits enough.
+        let mut state = 7u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 11
+        };
+        let mut any = || (next() as f64 - 2f64.powi(52)) * 10f64.powi((next() % 60) as i32 - 45);
+        let clean = (0..50).map(|id| CleanVerdict {
+            // Some follow upon one another, some do not.
+            id: id + id / 9,
+            label: 3,
+            predicted: id as u32 % 10,
+            margin: CleanVerdict::margin(any()),
+        });
+        let clean = clean.collect();
         let fates = [Fate::Wrong, Fate::Robust, Fate::Broken, Fate::Carried];
         let mut cell = |eps: &str| Attacked {
             attack: "pgd".into(),
@@ -244,12 +221,12 @@ mod tests {
             examples: None,
             verdicts: (0..50)
                 .map(|id| Verdict {
-                    id,
+                    id: id + id / 9,
                     fate: fates[id as usize % 4],
                     restart: 1,
                     steps: 40,
                     size: any().abs(),
-                    margin: any(),
+                    margin: Verdict::margin(fates[id as usize % 4], any()),
                     forwards: 41,
                     backwards: 40,
                     broken_by: if id % 4 == 2 { "fab-t".into() } else { String::new() },
@@ -307,6 +284,47 @@ mod tests {
     }
 
     #[test]
+    fn a_table_says_only_what_does_not_follow() {
+        let table = String::from_utf8(verdicts(&record()).unwrap()).unwrap();
+        let lines: Vec<&str> = table.lines().collect();
+        let header =
+            "cell,label,predicted,id,fate,restart,steps,size,margin,forwards,backwards,broken_by,blind,rounded,fooled";
+        assert_eq!((lines[0], lines.len()), (header, 151));
+        let id = |line: usize| lines[line].split(',').nth(3).unwrap();
+        assert_eq!([id(1), id(2), id(9), id(10), id(11), id(51), id(52)], ["0", "", "", "10", "", "0", ""]);
+        let margin = |line: usize| lines[line].split(',').nth(8).unwrap();
+        let kept: Vec<bool> = (51..55).map(|line| margin(line).is_empty()).collect();
+        assert_eq!(kept, [true, false, true, true], "wrong, robust, broken, carried");
+    }
+
+    #[test]
+    fn a_record_of_format_1_reads_as_the_same_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), &record()).unwrap();
+        let mut table = String::from("cell,id,label,predicted,fate,restart,steps,size,margin,forwards,backwards,");
+        table += "broken_by,blind,rounded,fooled\n";
+        for v in &record().result.clean {
+            table += &format!("0,{},{},{},,,,,{:?},,,,,,\n", v.id, v.label, v.predicted, v.margin);
+        }
+        for (k, cell) in record().result.attacked.iter().enumerate() {
+            for v in &cell.verdicts {
+                // It held a margin of every example, and more digits.
+                let margin = v.margin.map_or(-0.123456789, |m| m * (1.0 + 1e-9));
+                let fields = VerdictLine::fields(&Verdict { margin: Some(margin), ..v.clone() });
+                table += &format!("{},{},,,{}\n", k + 1, v.id, fields[1..].join(","));
+            }
+        }
+        let json = std::fs::read_to_string(&path).unwrap();
+        let (head, tail) = json.split_once("\"verdicts_sha256\": \"").unwrap();
+        let tail = tail.split_once('"').unwrap().1;
+        let old = format!("{head}\"verdicts_sha256\": \"{}\"{tail}", sha256(table.as_bytes()));
+        std::fs::write(&path, old.replace("\"format\": 2", "\"format\": 1")).unwrap();
+        std::fs::write(folder.path().join("grad-norm-1.verdicts.csv.gz"), packed::pack(table.as_bytes()).unwrap())
+            .unwrap();
+        assert_eq!(read(&path).unwrap(), record());
+    }
+
+    #[test]
     fn damage_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), &record()).unwrap();
@@ -317,7 +335,7 @@ mod tests {
         assert!(message().contains("it is cut off"), "{}", message());
         std::fs::write(&path, "{\"a\": 1}").unwrap();
         assert!(message().contains("not a record of gauntlet"), "{}", message());
-        std::fs::write(&path, String::from_utf8(json.clone()).unwrap().replace("\"format\": 1", "\"format\": 9"))
+        std::fs::write(&path, String::from_utf8(json.clone()).unwrap().replace("\"format\": 2", "\"format\": 9"))
             .unwrap();
         assert!(message().contains("format 9"), "{}", message());
         std::fs::write(&path, &json).unwrap();

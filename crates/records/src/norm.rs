@@ -1,0 +1,70 @@
+//! The norm that bounds a perturbation.
+
+use crate::nearest::nearest;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The norm that bounds a perturbation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norm {
+    /// max |δᵢ|.
+    Linf,
+    /// √Σ δᵢ².
+    L2,
+    /// Σ |δᵢ|.
+    L1,
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Norm::Linf => "linf",
+            Norm::L2 => "l2",
+            Norm::L1 => "l1",
+        })
+    }
+}
+
+impl FromStr for Norm {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "linf" => Ok(Norm::Linf),
+            "l2" => Ok(Norm::L2),
+            "l1" => Ok(Norm::L1),
+            other => Err(Error::Unknown {
+                kind: "norm".into(),
+                name: other.into(),
+                hint: nearest(other, ["linf", "l2", "l1"].into_iter()),
+            }),
+        }
+    }
+}
+
+impl Norm {
+    /// The norm of a sequence. A NaN stays one.
+    ///
+    /// ```
+    /// use gauntlet_records::Norm;
+    /// assert_eq!(Norm::L2.of([3.0, -4.0].into_iter()), 5.0);
+    /// ```
+    pub fn of(self, values: impl Iterator<Item = f64>) -> f64 {
+        match self {
+            Norm::Linf => values.fold(0.0, |m, v| if v.abs() > m || v.is_nan() { v.abs() } else { m }),
+            Norm::L2 => values.map(|v| v * v).sum::<f64>().sqrt(),
+            Norm::L1 => values.map(f64::abs).sum(),
+        }
+    }
+
+    /// The norm q with 1/p + 1/q = 1: how far a linear function falls per unit of this one is its gradient's.
+    pub fn dual(self) -> Norm {
+        match self {
+            Norm::Linf => Norm::L1,
+            Norm::L2 => Norm::L2,
+            Norm::L1 => Norm::Linf,
+        }
+    }
+}
