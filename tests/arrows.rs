@@ -1,7 +1,7 @@
 //! Which crate may know which: the arrows of the design, and where candle's own derivative is used.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +16,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
     ("gauntlet-script", &["autograd", "core", "records"]),
-    ("gauntlet-engine", &["autograd", "core", "data", "records"]),
-    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "records", "report", "script"]),
+    ("gauntlet-evaluate", &["autograd", "core", "records"]),
+    ("gauntlet-engine", &["autograd", "core", "data", "evaluate", "records"]),
+    (
+        "gauntlet",
+        &[
+            "attacks", "autograd", "core", "data", "engine", "evaluate", "models", "recipes", "records", "report",
+            "script",
+        ],
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -79,24 +86,43 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
     assert_eq!(users("parquet"), ["gauntlet-data"]);
     assert_eq!(users("clap"), ["gauntlet"]);
     assert_eq!(users("rhai"), ["gauntlet-script"]);
+    assert!(built_with("gauntlet-core").contains("candle-core"));
     for package in ["gauntlet-records", "gauntlet-report"] {
-        let all = tree(package);
-        assert!(all.contains("serde_json"), "{all}");
-        assert!(!all.contains("candle"), "{package} is built without candle: {all}");
+        let all = built_with(package);
+        assert!(all.contains("serde_json") && all.contains("safetensors"), "{all:?}");
+        assert!(!all.iter().any(|name| name.starts_with("candle")), "{package} is built without candle: {all:?}");
     }
     assert!(users("candle-nn").is_empty(), "candle's layers serve in tests and examples only");
 }
 
-/// Everything that a package is built with.
-fn tree(package: &str) -> String {
+/// Names of everything that a package is built with, from what cargo resolved for the workspace.
+fn built_with(package: &str) -> BTreeSet<String> {
     let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
-    let output = Command::new(cargo)
-        .args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--package", package])
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let arguments = ["metadata", "--offline", "--format-version", "1"];
+    let output = Command::new(cargo).args(arguments).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |v: &Value| v.as_str().unwrap().to_string();
+    let names: BTreeMap<String, String> =
+        metadata["packages"].as_array().unwrap().iter().map(|p| (text(&p["id"]), text(&p["name"]))).collect();
+    let normal = |d: &&Value| d["dep_kinds"].as_array().unwrap().iter().any(|k| k["kind"] != "dev");
+    let arrows: BTreeMap<String, Vec<String>> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| {
+            let to = n["deps"].as_array().unwrap().iter().filter(normal).map(|d| text(&d["pkg"]));
+            (text(&n["id"]), to.collect())
+        })
+        .collect();
+    let mut open: Vec<&String> = names.iter().filter(|(_, name)| *name == package).map(|(id, _)| id).collect();
+    let mut found: BTreeSet<&String> = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if found.insert(id) {
+            open.extend(&arrows[id]);
+        }
+    }
+    found.into_iter().map(|id| names[id].clone()).collect()
 }
 
 /// The lint of clippy.toml says the same, but a lint can be switched off in a file; this reads them all.

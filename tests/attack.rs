@@ -96,7 +96,10 @@ fn examples_are_saved_and_transferred() {
     }
     assert!(whole["notes"].to_string().contains("stay broken in 8 bits"), "{whole}");
     let table = sandbox.read("v.csv");
-    assert!(table.starts_with("eps,index,label,predicted,id,fate,restart,steps,size,margin,") && table.lines().count() == 161);
+    assert!(
+        table.starts_with("eps,index,label,predicted,id,fate,restart,steps,size,margin,")
+            && table.lines().count() == 161
+    );
     let broken = table.lines().filter(|l| l.starts_with("0.1,") && l.contains(",broken,")).count();
     let robust = number(&whole["by_eps"][1], "robust_accuracy") * 80.0;
     let clean = number(&whole, "clean_accuracy") * 80.0;

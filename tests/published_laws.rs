@@ -7,10 +7,9 @@ use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, predicted, rows};
 use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
 use gauntlet_data::{Catalogue, LoadOptions};
-use gauntlet_engine::{
-    AttackEntry, Augmentation, Component, Context, Evaluator, Examples, Kind, Monitor, Store, TrainConfig,
-    TrainRequest, evaluate, train,
-};
+use gauntlet_engine::examples_of;
+use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
+use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Fate, Norm};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
@@ -67,7 +66,7 @@ fn scene() -> &'static Scene {
         let robust = frozen(json!({ "name": "pgd-at", "eps": "0.1", "attack": inner, "ramp": 1.0 }));
         let data = gauntlet_data::load(&catalogue.get("glyphs").unwrap(), &LoadOptions::default()).unwrap();
         let chosen: Vec<usize> = (0..N).collect();
-        let examples = Examples::of_split(&data.test, &chosen, DType::F32).unwrap();
+        let examples = examples_of(&data.test, &chosen, DType::F32).unwrap();
         Scene { registry, examples, plain, robust }
     })
 }

@@ -1,12 +1,12 @@
 //! Adversarial examples to keep: as tensors, and as a picture.
 
-use crate::{Error, Examples, Result};
+use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{misclassified, rows};
 use gauntlet_core::checkpoint::to_bytes;
 use gauntlet_core::{Target, ThreatModel};
-use gauntlet_records::file::write_atomically;
-use gauntlet_records::{Eps, Fate, Verdict};
+use gauntlet_evaluate::Examples;
+use gauntlet_records::{Eps, Fate, Verdict, file::write_atomically};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::collections::HashMap;
 use std::io::Cursor;

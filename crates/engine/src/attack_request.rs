@@ -1,18 +1,19 @@
 //! One checkpoint under one attack: `gauntlet attack`.
 
 use crate::description::{self, Conditions};
-use crate::evaluator::{Cost, Done, Watch, robust_accuracy};
 use crate::event::{Event, Events, Part};
+use crate::examples_of;
 use crate::journal::Journal;
 use crate::progress::Progress;
-use crate::{
-    Adversarial, AttackEntry, CheckpointSource, Component, Context, Evaluator, Examples, Kind, Result, Selection,
-    fingerprint, flags,
-};
+use crate::{Adversarial, CheckpointSource, Context, Result, fingerprint};
 use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint;
 use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights};
-use gauntlet_records::{Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict, verdict::robust_accuracy_over_draws};
+use gauntlet_evaluate::{AttackEntry, Component, Cost, Done, Evaluator, Examples, Kind, Selection, Watch, flags};
+use gauntlet_records::{
+    Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict,
+    verdict::{robust_accuracy, robust_accuracy_over_draws},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -121,7 +122,7 @@ impl Watch for Keeper<'_> {
     fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
         self.inner.started(eps, pending, of, known);
     }
-    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> gauntlet_evaluate::Result<()> {
         if let Some(kept) = &mut self.kept {
             kept[eps].extend(verdicts.iter().filter_map(|(i, _, x)| Some((*i, x.clone()?))));
         }
@@ -194,7 +195,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let data = gauntlet_data::load(&manifest, &context.data)?;
     events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
     let rows = request.examples.indices(data.test.labels(), request.seed);
-    let examples = Examples::of_split(&data.test, &rows, context.dtype)?;
+    let examples = examples_of(&data.test, &rows, context.dtype)?;
     let evaluator = Evaluator {
         width: context.width,
         attack_seed: request.seed,

@@ -1,8 +1,9 @@
 //! What the numbers of a training or an evaluation depend on: canonical JSON whose sha256 is the store's key.
 
-use crate::{AttackEntry, Component, EVALUATOR_NUMERICS, Row, Selection, TRAINER_NUMERICS, TrainConfig};
+use crate::{Row, TRAINER_NUMERICS, TrainConfig};
 use candle_core::DType;
 use gauntlet_core::Compute;
+use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Selection};
 use serde_json::{Value, json};
 
 /// Version of how the referee judges over several draws; 2: what some draw refutes goes on, the best proposal is judged anew.

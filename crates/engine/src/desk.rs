@@ -2,14 +2,13 @@
 
 use crate::description::{self, Conditions};
 use crate::event::{Event, Events, Part};
+use crate::examples_of;
 use crate::given::Given;
 use crate::ledger::Ledger;
-use crate::{
-    AttackEntry, CleanPass, Context, Error, Evaluator, Examples, Images, Result, Row, Selection, Suite, fingerprint,
-    import,
-};
-use crate::{Component, teacher};
+use crate::teacher;
+use crate::{Context, Error, Images, Result, Row, Suite, fingerprint, import};
 use gauntlet_core::{Frozen, Network};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Evaluator, Examples, Selection};
 use serde_json::{Value, json};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,7 +197,7 @@ impl<'a> Desk<'a> {
             return Ok(examples);
         }
         let rows = Selection::all_indices(&self.suite.covered(), self.data.test.labels(), self.suite.attack_seed);
-        let examples = Examples::of_split(&self.data.test, &rows, self.context.dtype)?;
+        let examples = examples_of(&self.data.test, &rows, self.context.dtype)?;
         Ok(self.examples.get_or_init(|| examples))
     }
 

@@ -64,6 +64,26 @@ impl From<candle_core::Error> for Error {
         Error::Core(error.into())
     }
 }
+impl From<gauntlet_evaluate::Error> for Error {
+    fn from(error: gauntlet_evaluate::Error) -> Self {
+        use gauntlet_evaluate::Error as Of;
+        match error {
+            Of::Core(error) => Error::Core(error),
+            Of::Interrupted => Error::Interrupted,
+            Of::Follower(error) => match error.downcast::<Error>() {
+                Ok(own) => *own,
+                Err(other) => Error::message(other.to_string()),
+            },
+            other => Error::message(other.to_string()),
+        }
+    }
+}
+/// Of whoever follows an evaluation: it comes back as it was.
+impl From<Error> for gauntlet_evaluate::Error {
+    fn from(error: Error) -> Self {
+        gauntlet_evaluate::Error::Follower(Box::new(error))
+    }
+}
 impl From<gauntlet_records::Error> for Error {
     fn from(error: gauntlet_records::Error) -> Self {
         Error::Core(error.into())

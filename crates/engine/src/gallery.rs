@@ -1,12 +1,12 @@
 //! The first examples of an evaluation as pictures: what the quick attack of the training's monitor does to them, and the
 //! adversarial examples of the evaluation's strongest attack.
 
-use crate::evaluator::{Cost, Done, Evaluator, Watch};
 use crate::monitor::input_gradient;
-use crate::{AttackEntry, Examples, Monitor, Result, Store, description, fingerprint};
+use crate::{Monitor, Result, Store, description, fingerprint};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
 use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_evaluate::{AttackEntry, Cost, Done, Evaluator, Examples, Watch};
 use gauntlet_records::{Attacked, Eps, Fate, Picture, Pictures, Record, Verdict, pictures::quantise};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(crate) fn pictures(
 struct Kept(BTreeMap<usize, Tensor>);
 
 impl Watch for Kept {
-    fn judged(&mut self, _: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+    fn judged(&mut self, _: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> gauntlet_evaluate::Result<()> {
         self.0.extend(verdicts.iter().filter_map(|(i, _, x)| Some((*i, x.clone()?))));
         Ok(())
     }

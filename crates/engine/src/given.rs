@@ -2,8 +2,9 @@
 
 use crate::desk::{Attempt, Desk};
 use crate::store::TrainingEntry;
-use crate::{CheckpointSource, Component, Result, Row, canonical, description, fingerprint};
+use crate::{CheckpointSource, Result, Row, canonical, description, fingerprint};
 use gauntlet_core::{Weights, checkpoint};
+use gauntlet_evaluate::Component;
 use serde_json::Value;
 
 /// What is known of a checkpoint once it was read.

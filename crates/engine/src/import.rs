@@ -1,7 +1,8 @@
 //! Committed records as results: a fresh clone repeats only what is missing.
 
 use crate::store::{EvaluationEntry, TrainingEntry};
-use crate::{Result, Store, description, fingerprint, gallery, probes};
+use crate::{Result, Store, description, fingerprint, gallery};
+use gauntlet_evaluate::probes;
 use gauntlet_records::{Flag, Pictures, Record, Verdict, record_file};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,10 +1,9 @@
 //! Verdicts on disk as they are given, so that a killed evaluation loses only the jobs in flight.
 
-use crate::evaluator::Done;
 use crate::{Error, Result};
 use candle_core::Tensor;
-use gauntlet_records::file::sha256;
-use gauntlet_records::{Verdict, VerdictLine};
+use gauntlet_evaluate::Done;
+use gauntlet_records::{Verdict, VerdictLine, file::sha256};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -166,7 +165,7 @@ mod tests {
         let Err(error) = Journal::open_for(&path, "abd") else { panic!("taken for one's own") };
         assert!(error.to_string().contains("not the journal of this attack"), "{error}");
         // A header that was cut off by a kill is written again.
-        std::fs::write(&path, "{\"ke").unwrap();
+        std::fs::write(&path, "{\"jour").unwrap();
         assert!(Journal::open_for(&path, "abd").unwrap().1.is_empty());
         assert!(Journal::open_for(&path, "abd").is_ok());
         for other in ["a file of somebody's\n", "a file of somebody's", "{}\n"] {

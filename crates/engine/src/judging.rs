@@ -2,15 +2,14 @@
 
 use crate::clock::{Clock, sum};
 use crate::desk::{Attempt, Desk, of_all};
-use crate::evaluator::{CleanPass, Cost, Evaluator};
 use crate::event::{Event, Part};
 use crate::journal::Journal;
-use crate::probes::RANDOMISED;
 use crate::progress::Progress;
 use crate::store::TrainingEntry;
 use crate::surrogate::Prepared;
-use crate::{AttackEntry, Context, Result, Row, flags, gallery, overfitting};
+use crate::{Context, Result, Row, gallery, overfitting};
 use gauntlet_core::{Frozen, Target};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator, flags, probes::RANDOMISED};
 use gauntlet_records::{Attacked, Pictures, Provenance, Record, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
@@ -225,7 +224,7 @@ impl<'a> Desk<'a> {
         let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
         let (journal, done) = Journal::open(&self.context.store.journal(key))?;
         let mut progress = Progress::new(self.events, part, entry, Some(journal));
-        evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)
+        Ok(evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)?)
     }
 
     fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {

@@ -1,11 +1,11 @@
 //! What is measured after every epoch of a training.
 
-use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
-use crate::{AttackEntry, Component, Error, Examples, Kind, Result};
+use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::{Key, Purpose, Registry, Target, ThreatModel};
-use gauntlet_records::{Eps, Norm, record::Epoch};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Evaluator, Examples, Kind};
+use gauntlet_records::{Eps, Norm, record::Epoch, verdict::robust_accuracy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! Catastrophic overfitting, read off a training's curve: the model learns to answer one-step examples and forgets
 //! those of many small steps (Wong et al. 2020; Andriushchenko & Flammarion 2020).
 
-use crate::flags::flag;
+use gauntlet_evaluate::flags::flag;
 use gauntlet_records::{Flag, record::Epoch};
 
 /// PGD accuracy below this share of FGSM accuracy: one step and ten disagree about the model.

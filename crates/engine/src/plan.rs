@@ -2,7 +2,8 @@
 
 use crate::desk::{Desk, of_all};
 use crate::runner::load;
-use crate::{Context, Result, Selection, Suite};
+use crate::{Context, Result, Suite};
+use gauntlet_evaluate::Selection;
 use gauntlet_records::{Eps, Norm};
 use serde::Serialize;
 

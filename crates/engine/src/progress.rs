@@ -1,12 +1,10 @@
 //! An attack's progress: verdicts to the journal, events to whoever wants to know.
 
-use crate::AttackEntry;
-use crate::Result;
-use crate::evaluator::{Watch, robust_accuracy};
 use crate::event::{Event, Events, Part};
 use crate::journal::Journal;
 use candle_core::Tensor;
-use gauntlet_records::{Fate, Verdict};
+use gauntlet_evaluate::{AttackEntry, Watch};
+use gauntlet_records::{Fate, Verdict, verdict::robust_accuracy};
 use std::time::Instant;
 
 pub(crate) struct Progress<'a> {
@@ -46,7 +44,7 @@ impl Watch for Progress<'_> {
         let (norm, eps) = (self.entry.norm, &self.entry.eps[eps]);
         self.events.event(&Event::EvaluationStarted { part: self.part, norm, eps, examples: of, pending });
     }
-    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> gauntlet_evaluate::Result<()> {
         if let Some(journal) = &mut self.journal {
             journal.append(eps, verdicts)?;
         }

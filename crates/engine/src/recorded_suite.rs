@@ -1,11 +1,9 @@
 //! The suite that a record is of, from the records of its folder alone.
 
 use crate::change::changes;
-use crate::{
-    AttackEntry, CheckpointSource, Component, EVALUATOR_NUMERICS, Error, Kind, Monitor, Result, Row, Selection, Suite,
-    Teacher, TrainConfig,
-};
+use crate::{CheckpointSource, Error, Monitor, Result, Row, Suite, Teacher, TrainConfig};
 use gauntlet_core::Registry;
+use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Kind, Selection};
 use gauntlet_records::{Eps, Record};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

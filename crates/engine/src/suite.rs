@@ -1,10 +1,11 @@
 //! A suite: what is trained on what, and what attacks it.
 
-use crate::{CheckpointSource, Component, Diagnostic, Kind, Quick, Selection, Teacher, TrainConfig, suite_file};
+use crate::{CheckpointSource, Diagnostic, Quick, Teacher, TrainConfig, suite_file};
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{Recipe, Registry};
 use gauntlet_data::Catalogue;
-use gauntlet_records::{Eps, Expectation, Norm};
+use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
+use gauntlet_records::Expectation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -76,22 +77,6 @@ pub struct Row {
     pub model: Option<Component>,
     /// What readers of the report should know about it.
     pub note: Option<String>,
-}
-
-/// One attack with its budgets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttackEntry {
-    /// Unique in the suite; heads the columns.
-    pub label: String,
-    /// The attack.
-    pub attack: Component,
-    /// Norm of the threat model.
-    pub norm: Norm,
-    /// Budgets, in the order of the tables.
-    pub eps: Vec<Eps>,
-    /// Which test rows, where they are not the suite's. Whoever calls [`crate::evaluate`] brings the rows along.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub examples: Option<Selection>,
 }
 
 impl Suite {

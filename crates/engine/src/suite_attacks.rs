@@ -2,8 +2,9 @@
 
 use crate::suite_file::{Reader, complaint, selection};
 use crate::toml_section::{Section, json, text_of};
-use crate::{AttackEntry, Component, Diagnostic, Kind, Row, Selection};
+use crate::{Diagnostic, Row};
 use gauntlet_core::registry;
+use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
 use toml::Spanned;

@@ -2,8 +2,9 @@
 
 use crate::suite_file::{Reader, complaint};
 use crate::toml_section::{Section, json};
-use crate::{AttackEntry, Diagnostic, Row};
+use crate::{Diagnostic, Row};
 use gauntlet_core::registry;
+use gauntlet_evaluate::AttackEntry;
 use gauntlet_records::{Alternative, Band, Expectation, Norm, Operand, Quantity, expectation::CURVE};
 use toml::Spanned;
 use toml::de::DeValue;

@@ -2,11 +2,12 @@
 
 use crate::suite_expect::Known;
 use crate::toml_section::{Complaints, Section, Table, json};
-use crate::{AttackEntry, Augmentation, Component, Diagnostic, Kind, Monitor, Selection, Suite, TrainConfig};
+use crate::{Augmentation, Diagnostic, Monitor, Suite, TrainConfig};
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{Registry, registry};
 use gauntlet_data::Catalogue;
+use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::ops::Range;

@@ -2,8 +2,9 @@
 
 use crate::suite_file::{Reader, complaint};
 use crate::toml_section::Section;
-use crate::{Diagnostic, Row, Selection, Suite, Teacher};
+use crate::{Diagnostic, Row, Suite, Teacher};
 use gauntlet_core::registry;
+use gauntlet_evaluate::Selection;
 use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
@@ -62,7 +63,7 @@ impl Suite {
         if let Some(rows) = &quick.rows {
             suite.rows.retain(|r| rows.contains(&r.id));
             // Of a transfer matrix the columns go with their rows.
-            let gone = |a: &crate::AttackEntry| {
+            let gone = |a: &gauntlet_evaluate::AttackEntry| {
                 a.attack.args.get("surrogate").and_then(|s| s.as_str()).is_some_and(|s| !rows.iter().any(|r| r == s))
             };
             suite.attacks.retain(|a| !gone(a));

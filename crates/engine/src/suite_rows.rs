@@ -2,8 +2,9 @@
 
 use crate::suite_file::{Reader, Shape, complaint, plain_name};
 use crate::toml_section::Section;
-use crate::{CheckpointSource, Component, Diagnostic, Kind, Row, Teacher, teacher};
+use crate::{CheckpointSource, Diagnostic, Row, Teacher, teacher};
 use gauntlet_core::registry;
+use gauntlet_evaluate::{Component, Kind};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;

@@ -2,8 +2,9 @@
 
 use crate::desk::{Desk, of_all};
 use crate::store::TrainingEntry;
-use crate::{AttackEntry, Result, Row};
+use crate::{Result, Row};
 use gauntlet_core::Frozen;
+use gauntlet_evaluate::AttackEntry;
 use serde_json::Value;
 
 /// What has to be known before an attack.

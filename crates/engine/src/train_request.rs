@@ -2,7 +2,8 @@
 
 use crate::desk::Desk;
 use crate::runner::load;
-use crate::{Component, Context, Error, Events, Kind, Result, Row, Selection, Suite, TrainConfig, overfitting};
+use crate::{Context, Error, Events, Result, Row, Suite, TrainConfig, overfitting};
+use gauntlet_evaluate::{Component, Kind, Selection};
 use gauntlet_records::{Flag, record::Epoch};
 use serde_json::{Map, Value};
 use std::path::PathBuf;

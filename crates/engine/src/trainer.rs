@@ -2,17 +2,19 @@
 
 use crate::clock::{Clock, sum};
 use crate::event::{Event, Events, Part};
+use crate::examples_of;
 use crate::recorded::Graphs;
 use crate::resident::Resident;
 use crate::training_state::{Progress, TrainingState};
 use crate::training_step::{Taken, TrainingStep};
-use crate::{Error, Examples, Result, TrainConfig};
+use crate::{Error, Result, TrainConfig};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::recipe::Position;
 use gauntlet_core::{Batch, Compute, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
+use gauntlet_evaluate::Examples;
 use gauntlet_records::record::{Epoch, MONITORED_TRAIN_ROWS};
 use serde_json::Map;
 use std::path::Path;
@@ -194,7 +196,7 @@ impl TrainingJob<'_> {
             0 => (0..rows.min(MONITORED_TRAIN_ROWS)).collect(),
             _ => (rows..self.train.len()).collect(),
         };
-        Ok(Examples::of_split(self.train, &chosen, self.dtype)?)
+        Ok(examples_of(self.train, &chosen, self.dtype)?)
     }
 
     /// The state of a fresh training, or the saved one.

@@ -2,12 +2,13 @@
 
 use crate::comparison::{Measure, VerifiedCell, compare};
 use crate::desk::{Attempt, Desk, of_all};
-use crate::evaluator::Cost;
+use crate::examples_of;
 use crate::provenance::MATHEMATICS;
 use crate::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::runner::load;
-use crate::{AttackEntry, CleanPass, Context, Error, Evaluator, Events, Examples, Images, Result, Row, fingerprint};
+use crate::{Context, Error, Events, Images, Result, Row, fingerprint};
 use gauntlet_core::{Frozen, Key, Purpose, Target, Weights, checkpoint};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator};
 use gauntlet_records::{Attacked, Provenance, Record, record_file};
 use serde::Serialize;
 
@@ -131,7 +132,7 @@ impl Verifier<'_> {
         let chosen = self.chosen(record, clean_ids.len())?;
         let read = |ids: &[u64], chosen: &[usize]| {
             let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
-            Examples::of_split(&desk.data.test, &rows, self.context.dtype)
+            examples_of(&desk.data.test, &rows, self.context.dtype)
         };
         let examples = read(&clean_ids, &chosen)?;
         let evaluator = desk.evaluator(&target, &examples);
@@ -181,7 +182,7 @@ impl Verifier<'_> {
         cost: &mut Cost,
     ) -> Result<Vec<Attacked>> {
         let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
-        evaluator.attack(entry, &attack, clean, cost)
+        Ok(evaluator.attack(entry, &attack, clean, cost)?)
     }
 
     /// Which of `n` examples are evaluated again, as places in the record.

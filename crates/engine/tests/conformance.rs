@@ -4,7 +4,8 @@
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Op, Saved, Var};
 use gauntlet_core::{Loss, Penalty, Recipe, Registry, Result, Spec, Step, Term};
-use gauntlet_engine::{Kind, Outcome, completed, conformance, documented_choices, short_kind, step_cost};
+use gauntlet_engine::{Outcome, completed, conformance, documented_choices, short_kind, step_cost};
+use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -3,7 +3,8 @@
 
 use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
-use gauntlet_engine::{Diagnostic, Selection, Suite};
+use gauntlet_engine::{Diagnostic, Suite};
+use gauntlet_evaluate::Selection;
 use gauntlet_records::{Band, Norm, Quantity};
 
 const GOOD: &str = r#"format = 1

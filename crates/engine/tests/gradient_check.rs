@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear};
 use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, Weights, checkpoint};
 use gauntlet_data::{Catalogue, load};
-use gauntlet_engine::{
-    Augmentation, Context, Examples, Monitor, Store, TrainConfig, TrainRequest, gradient_check, train,
-};
+use gauntlet_engine::examples_of;
+use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
+use gauntlet_evaluate::{Examples, gradient_check};
 use gauntlet_models::CandleModule;
 use serde_json::json;
 use std::sync::atomic::AtomicBool;
@@ -136,7 +136,7 @@ fn a_trained_network_passes() {
     assert!(trained.curve[0].clean_accuracy > 0.5, "{:?}", trained.curve);
     let (network, _) = registry.model(&model, glyphs.shape, glyphs.classes.len()).unwrap();
     let (weights, _) = checkpoint::load(&trained.checkpoint, &network.specs(), network.info(), DType::F32).unwrap();
-    let examples = Examples::of_split(&glyphs.test, &[0, 1, 2, 3, 4, 5, 6, 7], DType::F32).unwrap();
+    let examples = examples_of(&glyphs.test, &[0, 1, 2, 3, 4, 5, 6, 7], DType::F32).unwrap();
     assert_eq!(gradient_check(&Frozen::new(network, weights.constants()), &examples).unwrap(), None);
 }
 

@@ -8,9 +8,10 @@ use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Key, Memory, Purpose, Recipe, Registry, Setup, Spec, Step, Term, Weights};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{
-    AttackRequest, Context, Error, Event, Events, Images, Part, Selection, State, Store, Suite, TrainRequest,
-    TrainingJob, attack, plan, run_on, train,
+    AttackRequest, Context, Error, Event, Events, Images, Part, State, Store, Suite, TrainRequest, TrainingJob, attack,
+    plan, run_on, train,
 };
+use gauntlet_evaluate::Selection;
 use gauntlet_records::{Fate, Record, record_file};
 use halves::split;
 use serde_json::json;

@@ -3,7 +3,8 @@
 
 use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
-use gauntlet_engine::{Augmentation, CheckpointSource, Diagnostic, Selection, Suite, Teacher};
+use gauntlet_engine::{Augmentation, CheckpointSource, Diagnostic, Suite, Teacher};
+use gauntlet_evaluate::Selection;
 use gauntlet_records::Norm;
 
 fn registry() -> Registry {

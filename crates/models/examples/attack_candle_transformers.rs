@@ -15,7 +15,7 @@ use candle_transformers::models::{efficientnet, vit};
 use gauntlet_core::attack::{predicted, rows};
 use gauntlet_core::{Key, Purpose, Registry, Target};
 use gauntlet_data::{Catalogue, LoadOptions, load};
-use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_models::CandleModule;
 use gauntlet_records::Norm;
 use serde_json::json;

@@ -12,7 +12,8 @@ use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{predicted, rows};
 use gauntlet_core::{Frozen, Key, Linear, ModelInfo, Purpose, Registry, Target, checkpoint};
 use gauntlet_data::{Catalogue, LoadOptions, load};
-use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_engine::examples_of;
+use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Kind, evaluate};
 use gauntlet_records::{Fate, verdict::robust_accuracy_over_draws};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -114,7 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let data = load(&manifest, &LoadOptions { data_dir: request.data_dir, ..LoadOptions::default() })?;
     let first: Vec<usize> = (0..request.take.min(data.test.len())).collect();
-    let examples = Examples::of_split(&data.test, &first, DType::F32)?;
+    let examples = examples_of(&data.test, &first, DType::F32)?;
     // What noise alone does: the mean over draws of the accuracy on the clean images.
     let mut correct = 0;
     for _ in 0..request.draws {

@@ -115,6 +115,12 @@ fn significant(x: f64, digits: usize) -> f64 {
     if x.is_finite() { format!("{x:.*e}", digits - 1).parse().unwrap_or(x) } else { x }
 }
 
+/// Correct clean and under the attack ÷ all examples.
+pub fn robust_accuracy(verdicts: &[Verdict]) -> f64 {
+    let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
+    robust as f64 / verdicts.len().max(1) as f64
+}
+
 /// Mean over examples of the share of `draws` forwards that answer correctly under the attack; an example that is wrong
 /// clean counts as never. `None` where some attacked example was asked once only.
 pub fn robust_accuracy_over_draws(verdicts: &[Verdict], draws: u32) -> Option<f64> {

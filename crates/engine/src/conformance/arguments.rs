@@ -1,8 +1,9 @@
 //! Arguments to try a recipe with, from what its `Spec` documents.
 
-use crate::{Kind, Result};
+use crate::Result;
 use gauntlet_core::registry::unknown;
 use gauntlet_core::{Error, ParamDoc, Registry};
+use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value, json};
 
 /// What the short form (`--recipe NAME`, `recipe = "NAME"`) means by a name: a recipe, else a penalty.

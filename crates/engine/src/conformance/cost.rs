@@ -2,12 +2,13 @@
 
 use super::arguments::completed;
 use super::subject::{SEED, batch, build, prepare, teacher};
-use crate::{Kind, Result, TrainingStep};
+use crate::{Result, TrainingStep};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::recipe::{Memory, Position};
 use gauntlet_core::{Batch, Key, Network, Purpose, Recipe, Registry, Target, Weights};
+use gauntlet_evaluate::Kind;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;

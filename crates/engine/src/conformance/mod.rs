@@ -10,8 +10,9 @@ mod subject;
 pub use arguments::{completed, documented_choices, short_kind};
 pub use cost::{StepCost, step_cost};
 
-use crate::{Component, Kind, Result};
+use crate::Result;
 use gauntlet_core::Registry;
+use gauntlet_evaluate::{Component, Kind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;

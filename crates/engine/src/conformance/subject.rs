@@ -2,13 +2,14 @@
 
 use super::arguments::params;
 use super::network::{CLASSES, INPUT, Smooth};
-use crate::{Error, Kind, Result};
+use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
 use gauntlet_core::recipe::{Composed, Memory, Position};
 use gauntlet_core::{
     Batch, Frozen, Key, Network, ParamDoc, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };
+use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@ use crate::commands::attack::{checkpoint, object, text};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_engine::{AttackRequest, Selection, Store};
+use gauntlet_engine::{AttackRequest, Store};
+use gauntlet_evaluate::Selection;
 use gauntlet_records::Norm;
 
 pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code, Failure> {

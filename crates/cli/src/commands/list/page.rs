@@ -1,7 +1,8 @@
 //! The page of recipes, docs/recipes.md: everything that their `Spec`s say.
 
 use gauntlet_core::{Registry, Result, Spec};
-use gauntlet_engine::{Kind, step_cost};
+use gauntlet_engine::step_cost;
+use gauntlet_evaluate::Kind;
 use serde_json::{Map, json};
 use std::fmt::Write;
 

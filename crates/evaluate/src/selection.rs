@@ -44,7 +44,7 @@ impl Selection {
     }
 
     /// What several selections come to: those that no other of them contains by its kind, sorted.
-    pub(crate) fn union(several: impl IntoIterator<Item = Selection>) -> Vec<Selection> {
+    pub fn union(several: impl IntoIterator<Item = Selection>) -> Vec<Selection> {
         let several: BTreeSet<Selection> = several.into_iter().collect();
         if several.contains(&Selection::All) {
             return vec![Selection::All];
@@ -54,13 +54,13 @@ impl Selection {
     }
 
     /// The rows of all of them, ascending.
-    pub(crate) fn all_indices(several: &[Selection], labels: &[u32], seed: u64) -> Vec<usize> {
+    pub fn all_indices(several: &[Selection], labels: &[u32], seed: u64) -> Vec<usize> {
         let rows: BTreeSet<usize> = several.iter().flat_map(|s| s.indices(labels, seed)).collect();
         rows.into_iter().collect()
     }
 
     /// As descriptions have them: one by itself, several as a list.
-    pub(crate) fn describe(several: &[Selection]) -> Value {
+    pub fn describe(several: &[Selection]) -> Value {
         match several {
             [one] => json!(one),
             several => json!(several),

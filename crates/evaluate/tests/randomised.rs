@@ -9,7 +9,7 @@ use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, predicted, rows}
 use gauntlet_core::{
     Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
 };
-use gauntlet_engine::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
+use gauntlet_evaluate::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Fate, Norm, Verdict, verdict::robust_accuracy_over_draws};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

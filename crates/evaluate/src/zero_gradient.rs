@@ -1,7 +1,6 @@
 //! Whether an attack has a gradient to begin with: AutoAttack's check, on the model itself.
 
-use crate::evaluator::CleanPass;
-use crate::{Examples, Result, flags};
+use crate::{CleanPass, Examples, Result, flags};
 use candle_core::Tensor;
 use gauntlet_core::attack::rows;
 use gauntlet_core::{Goal, Registry, Target};

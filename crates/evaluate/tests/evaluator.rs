@@ -10,7 +10,7 @@ use gauntlet_core::target::Linear;
 use gauntlet_core::{
     Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
 };
-use gauntlet_engine::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Fate, Norm, Verdict};
 use serde_json::json;
 use std::sync::Arc;
@@ -282,7 +282,7 @@ impl Walk<f32> for Liar {
     }
 }
 
-fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gauntlet_engine::Result<Vec<Verdict>> {
+fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gauntlet_evaluate::Result<Vec<Verdict>> {
     let evaluator = Evaluator { width: 4, ..Evaluator::new(target, examples, &GO_ON) };
     let liar: Arc<dyn Attack> = Arc::new(liar);
     let mut cost = Cost::default();
@@ -371,7 +371,7 @@ fn a_nan_is_never_a_success_and_never_unseen() {
         assert!(found.flags.iter().any(|f| f.name == name), "{:?}", found.flags);
     }
     assert!(found.attacked[0].verdicts.iter().all(|v| v.fate == Fate::Robust));
-    let record = found.record("mine", "my-model", gauntlet_engine::provenance(1));
+    let record = found.record("mine", "my-model", gauntlet_records::Provenance::default());
     assert_eq!((record.result.clean.len(), record.row.as_str()), (6, "my-model"));
 }
 

@@ -1,7 +1,6 @@
 //! The referee: attacks propose, the referee judges. It never alters a proposal.
 
-use crate::evaluator::Cost;
-use crate::{Examples, Result};
+use crate::{Cost, Examples, Result};
 use candle_core::Tensor;
 use gauntlet_core::attack::{self, Outcome};
 use gauntlet_core::{Target, ThreatModel};

@@ -1,61 +1,16 @@
 //! The evaluator: clean pass, attacks, verdicts.
 
 use crate::driver::{Drive, Stage};
-use crate::{AttackEntry, Error, Examples, Result, flags};
-use candle_core::Tensor;
-use gauntlet_core::attack::{self, Clean};
-use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
-use gauntlet_records::{
-    Attacked, CleanVerdict, Fate, Flag, Norm, Provenance, Record, Verdict,
-    record::{Outcome, RECORD_FORMAT},
-};
+use crate::{AttackEntry, CleanPass, Cost, Done, Error, Examples, Result, Watch};
+use gauntlet_core::attack;
+use gauntlet_core::{Attack, Key, Purpose, Target, ThreatModel};
+use gauntlet_records::{Attacked, CleanVerdict, Fate, Norm, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Images of a clean forward: bounds memory, changes no number.
 const CLEAN_CHUNK: usize = 256;
-
-/// Executed work in examples, padding and the referee's own forwards included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Forwards.
-    pub forwards: u64,
-    /// Backwards.
-    pub backwards: u64,
-}
-
-/// Every example before any attack.
-#[derive(Debug, Clone)]
-pub struct CleanPass {
-    /// One entry per example. A prediction of K, one past the last class, stands for logits that are not finite.
-    pub verdicts: Vec<CleanVerdict>,
-    /// Logits, in the same order.
-    pub logits: Vec<Vec<f64>>,
-    /// The flag `randomised-model`, where images were answered in another way when asked again. Attacks go by it, so it is
-    /// settled before the first.
-    pub randomised: Option<Flag>,
-}
-
-impl CleanPass {
-    /// The correctly classified examples, as attacks see them.
-    pub fn correct(&self) -> Vec<Clean> {
-        let all = self.verdicts.iter().zip(&self.logits).enumerate();
-        all.filter(|(_, (v, _))| v.predicted == v.label)
-            .map(|(index, (v, z))| Clean { index, id: v.id, label: v.label, logits: z.clone() })
-            .collect()
-    }
-    /// That of the examples at these places.
-    pub(crate) fn at(&self, places: &[usize]) -> CleanPass {
-        let (verdicts, logits) = places.iter().map(|i| (self.verdicts[*i].clone(), self.logits[*i].clone())).unzip();
-        CleanPass { verdicts, logits, randomised: self.randomised.clone() }
-    }
-    /// Correct ÷ all.
-    pub fn accuracy(&self) -> f64 {
-        let correct = self.verdicts.iter().filter(|v| v.predicted == v.label).count();
-        correct as f64 / self.verdicts.len().max(1) as f64
-    }
-}
 
 /// A model under test and the examples it is tested on.
 #[derive(Clone, Copy)]
@@ -80,25 +35,6 @@ pub struct Evaluator<'a> {
     pub interrupt: &'a AtomicBool,
 }
 
-/// Verdicts by (position of ε in the entry's list, index of the example).
-pub(crate) type Done = BTreeMap<(usize, usize), Verdict>;
-
-/// Whoever follows an attack; `eps` is a position in the entry's list.
-pub(crate) trait Watch {
-    /// An ε begins: `pending` of the `of` attacked examples have no verdict yet. One of `known` per example; those that are not
-    /// attacked, or not yet, count as wrong.
-    fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _known: &[Verdict]) {}
-    /// Verdicts as they are given, with the index of the example.
-    fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
-        Ok(())
-    }
-    /// An ε is finished: all verdicts, in the order of the examples.
-    fn finished(&mut self, _eps: usize, _verdicts: &[Verdict]) {}
-}
-
-/// Nobody.
-impl Watch for () {}
-
 impl<'a> Evaluator<'a> {
     /// 256 slots, attack seed 0, nothing carried over, one draw, no surrogate.
     pub fn new(target: &'a dyn Target, examples: &'a Examples, interrupt: &'a AtomicBool) -> Self {
@@ -116,7 +52,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Classifies every example, of a model that is taken not to be randomised.
-    pub(crate) fn classify(&self, cost: &mut Cost) -> Result<CleanPass> {
+    pub fn classify(&self, cost: &mut Cost) -> Result<CleanPass> {
         let info = self.target.info();
         let (n, c, h, w) = self.examples.pixels().dims4()?;
         if (c, h, w) != info.input {
@@ -166,7 +102,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Like [`Evaluator::attack`], with verdicts that are known from before and someone who follows.
-    pub(crate) fn attack_with(
+    pub fn attack_with(
         &self,
         entry: &AttackEntry,
         attack: &Arc<dyn Attack>,
@@ -323,70 +259,5 @@ fn wrong(clean: &CleanVerdict) -> Verdict {
         blind: 0,
         rounded: false,
         fooled: None,
-    }
-}
-
-/// Correct clean and under the attack ÷ all examples.
-pub(crate) fn robust_accuracy(verdicts: &[Verdict]) -> f64 {
-    let robust = verdicts.iter().filter(|v| v.fate == Fate::Robust).count();
-    robust as f64 / verdicts.len().max(1) as f64
-}
-
-/// What a whole gauntlet found out about one target.
-#[derive(Debug, Clone)]
-pub struct Evaluated {
-    /// One entry per example.
-    pub clean: Vec<CleanVerdict>,
-    /// Attacks × ε.
-    pub attacked: Vec<Attacked>,
-    /// The referee's remarks.
-    pub flags: Vec<Flag>,
-    /// Executed work.
-    pub cost: Cost,
-}
-
-/// Runs attacks against any target, e.g. a model that lives in the caller's own program.
-///
-/// # Errors
-/// See [`Evaluator::attack`]; an attack whose arguments are wrong.
-pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &Registry) -> Result<Evaluated> {
-    let mut cost = Cost::default();
-    let clean = evaluator.clean(&mut cost)?;
-    let mut attacked = Vec::new();
-    for entry in attacks {
-        let (attack, _) = registry.attack(&entry.attack.given())?;
-        attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
-    }
-    let mut flags = evaluator.probe(&clean, registry)?;
-    flags.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
-    flags.extend(flags::draws(&attacked, evaluator.draws));
-    Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
-}
-
-impl Evaluated {
-    /// As a record that reports can read: `row` names the model in tables.
-    pub fn record(self, suite: &str, row: &str, provenance: Provenance) -> Record {
-        Record {
-            format: RECORD_FORMAT,
-            suite: suite.to_string(),
-            row: row.to_string(),
-            seed: 0,
-            failed: None,
-            result: Outcome {
-                configuration: serde_json::json!({ "row": row }),
-                data_sha256: String::new(),
-                checkpoint_sha256: String::new(),
-                curve: Vec::new(),
-                clean: self.clean,
-                attacked: self.attacked,
-                flags: self.flags,
-            },
-            provenance: Provenance {
-                executed_forwards: self.cost.forwards,
-                executed_backwards: self.cost.backwards,
-                ..provenance
-            },
-            expectations: Vec::new(),
-        }
     }
 }

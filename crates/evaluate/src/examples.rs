@@ -1,21 +1,7 @@
-//! Labelled images: to train on, and to be judged.
+//! Labelled images to be judged.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use gauntlet_core::{Error, Result};
-use gauntlet_data::Split;
-
-/// A training and a test split, as a suite uses them.
-#[derive(Debug, Clone)]
-pub struct Images {
-    /// What is trained on (and, at its end, held out).
-    pub train: Split,
-    /// What is attacked.
-    pub test: Split,
-    /// Class names, in the order of the labels.
-    pub classes: Vec<String>,
-    /// How the test rows are ordered, where that is not random: their first n are then no sample of them.
-    pub order: Option<String>,
-}
 
 /// Images in memory with labels and data set rows: what the evaluator attacks.
 #[derive(Debug, Clone)]
@@ -57,34 +43,21 @@ impl Examples {
         Ok(Examples { x: x.contiguous()?, labels, ids })
     }
 
-    /// Rows of a split.
+    /// The first n of them (all, if there are fewer).
     ///
     /// # Errors
-    /// An empty list; a row that the split does not have.
-    pub fn of_split(split: &Split, rows: &[usize], dtype: DType) -> Result<Self> {
-        let mut images = Vec::new();
-        let (mut labels, mut ids) = (Vec::new(), Vec::new());
-        for chunk in rows.chunks(1024) {
-            let batch = split.batch(chunk, dtype, &Device::Cpu).map_err(|e| Error::Message(e.to_string()))?;
-            images.push(batch.x);
-            labels.extend(batch.y.to_vec1::<u32>()?);
-            ids.extend(batch.ids);
-        }
-        if images.is_empty() {
-            return Err(Error::value("examples", "the split is empty"));
-        }
-        Examples::new(Tensor::cat(&images, 0)?, labels, ids)
-    }
-
-    /// The first n of them (all, if there are fewer).
-    pub(crate) fn first(&self, n: usize) -> Result<Self> {
+    /// A tensor operation that fails.
+    pub fn first(&self, n: usize) -> Result<Self> {
         let n = n.min(self.len());
         let x = self.x.narrow(0, 0, n)?.contiguous()?;
         Ok(Examples { x, labels: self.labels[..n].to_vec(), ids: self.ids[..n].to_vec() })
     }
 
     /// Those at these places.
-    pub(crate) fn at(&self, places: &[usize]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// No places.
+    pub fn at(&self, places: &[usize]) -> Result<Self> {
         if places.is_empty() {
             return Err(Error::value("examples", "there are none"));
         }
@@ -107,7 +80,10 @@ impl Examples {
         &self.x
     }
     /// Pixels `(1, C, H, W)` of one example.
-    pub(crate) fn image(&self, index: usize) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// There is none at that place.
+    pub fn image(&self, index: usize) -> Result<Tensor> {
         Ok(self.x.narrow(0, index, 1)?)
     }
     /// True labels.

@@ -1,9 +1,8 @@
 //! The continuous driver: slots are refilled from a queue, so that the batch stays full and no gradient is spent on an
 //! example that is already broken.
 
-use crate::evaluator::Cost;
 use crate::referee::{self, Judgement};
-use crate::{Error, Examples, Result};
+use crate::{Cost, Error, Examples, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::kernels::{self, awake};
 use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks, rows};

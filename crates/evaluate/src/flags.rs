@@ -1,6 +1,6 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
-use crate::evaluator::robust_accuracy;
+use gauntlet_records::verdict::robust_accuracy;
 use gauntlet_records::{
     Attacked, CleanVerdict, Fate, Flag, Verdict, record::constant_answer, verdict::robust_accuracy_over_draws,
 };
@@ -28,13 +28,14 @@ const RESTORED: usize = 10;
 /// Points that PGD may leave above AutoAttack.
 const ABOVE: f64 = 1.0;
 
-pub(crate) fn flag(name: &str, detail: String) -> Flag {
+/// A flag of that name.
+pub fn flag(name: &str, detail: String) -> Flag {
     Flag { name: name.to_string(), detail }
 }
 
 /// Looks at one model's results under all attacks: signs of masked gradients and of attacks that were not finished
 /// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag.
-pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
+pub fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
     raised.extend(constant(clean));
     stronger(attacked, &mut raised);
@@ -56,7 +57,7 @@ pub(crate) fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: b
 }
 
 /// What several draws of a randomised model say beside the first, where they do not all say the same.
-pub(crate) fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
+pub fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
     let differing = |v: &&Verdict| v.fooled.is_some_and(|k| k > 0 && k < draws);
     let mut raised = Vec::new();
     for cell in attacked {

@@ -1,11 +1,10 @@
 //! What the referee tries on a model beside the attacks of the suite, to see whether its numbers can be trusted.
 
-use crate::evaluator::{CleanPass, Cost, Evaluator, robust_accuracy};
 use crate::zero_gradient::{ZERO_GRADIENT, zero_gradient};
-use crate::{AttackEntry, Component, Kind, Result, flags, gradient_check};
+use crate::{AttackEntry, CleanPass, Component, Cost, Evaluator, Kind, Result, flags, gradient_check};
 use gauntlet_core::Registry;
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_records::{Flag, Norm, statistics::wilson};
+use gauntlet_records::{Flag, Norm, statistics::wilson, verdict::robust_accuracy};
 use serde_json::{Map, Value, json};
 
 /// Forwards of the same images, the clean pass included, and how many images: a deterministic model answers alike.
@@ -20,10 +19,10 @@ const BOUNDLESS_STEPS: u32 = 20;
 const BOUNDLESS_IMAGES: usize = 100;
 
 /// The flags of a model itself, which no attack of the suite raises.
-pub(crate) const FLAGS: [&str; 6] =
+pub const FLAGS: [&str; 6] =
     [RANDOMISED, "probabilities", "gradient-defect", "robust-at-eps-1", NO_GRADIENT, ZERO_GRADIENT];
 /// Answers differ from draw to draw.
-pub(crate) const RANDOMISED: &str = "randomised-model";
+pub const RANDOMISED: &str = "randomised-model";
 const NO_GRADIENT: &str = "no-gradient";
 
 impl Evaluator<'_> {
@@ -53,7 +52,7 @@ impl Evaluator<'_> {
     }
 
     /// Whether the same images are answered in another way when asked again.
-    pub(crate) fn randomised(&self, clean: &CleanPass) -> Result<Option<Flag>> {
+    pub fn randomised(&self, clean: &CleanPass) -> Result<Option<Flag>> {
         let n = self.examples.len().min(IMAGES);
         let x = self.examples.pixels().narrow(0, 0, n)?;
         let mut answers = vec![clean.logits[..n].to_vec()];

@@ -7,7 +7,7 @@ use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::target::Linear;
 use gauntlet_core::{Frozen, Key, ModelInfo, Purpose, Result, Target, Weights};
-use gauntlet_engine::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Norm, verdict::robust_accuracy_over_draws};
 use serde_json::json;
 use std::sync::Mutex;
