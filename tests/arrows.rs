@@ -10,13 +10,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-autograd", &[]),
     ("gauntlet-core", &["autograd"]),
     ("gauntlet-data", &["core"]),
-    ("gauntlet-models", &["autograd", "core"]),
+    ("gauntlet-graph", &["autograd", "core"]),
+    ("gauntlet-models", &["core", "graph"]),
     ("gauntlet-recipes", &["autograd", "core"]),
     ("gauntlet-attacks", &["autograd", "core"]),
     ("gauntlet-report", &["core"]),
     ("gauntlet-script", &["autograd", "core"]),
     ("gauntlet-engine", &["autograd", "core", "data"]),
-    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "models", "recipes", "report", "script"]),
+    ("gauntlet", &["attacks", "autograd", "core", "data", "engine", "graph", "models", "recipes", "report", "script"]),
 ];
 
 fn root() -> &'static Path {

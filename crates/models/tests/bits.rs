@@ -162,12 +162,16 @@ fn compare(found: BTreeMap<String, BTreeMap<String, String>>, holds: impl Fn(&st
     let mut wrong = Vec::new();
     for (case, parts) in &found {
         match golden.cases.get(case) {
-            Some(then) => wrong.extend(then.iter().filter(|(k, v)| parts[*k] != **v).map(|(k, _)| format!("{case}: {k}"))),
+            Some(then) => {
+                wrong.extend(then.iter().filter(|(k, v)| parts[*k] != **v).map(|(k, _)| format!("{case}: {k}")))
+            }
             None if update => drop(golden.cases.insert(case.clone(), parts.clone())),
             None => wrong.push(format!("{case} is not in the golden file")),
         }
     }
-    wrong.extend(golden.cases.keys().filter(|c| holds(c) && !found.contains_key(*c)).map(|c| format!("{c} is golden only")));
+    wrong.extend(
+        golden.cases.keys().filter(|c| holds(c) && !found.contains_key(*c)).map(|c| format!("{c} is golden only")),
+    );
     if update {
         std::fs::write(golden_file(), serde_json::to_string_pretty(&golden).unwrap() + "\n").unwrap();
     }
