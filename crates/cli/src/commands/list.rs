@@ -9,7 +9,7 @@ use crate::suites;
 use gauntlet_core::registry::BuildModel;
 use gauntlet_core::{ParamDoc, Spec};
 use gauntlet_data::Source;
-use gauntlet_graph::{Cost, Graph};
+use gauntlet_graph::{Cost, Graph, Row};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -44,7 +44,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
             r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
         }
         What::Attacks => r.attacks.iter().map(|s| component("attack", s)).collect(),
-        What::Models => r.models.iter().map(model).collect::<Result<_, Failure>>()?,
+        What::Models => r.models.iter().map(model).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };
@@ -68,13 +68,10 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
 /// Classes of a model that is listed.
 const CLASSES: usize = 10;
 
-fn model(spec: &Spec<BuildModel>) -> Result<Item, Failure> {
-    let mut item = component("model", spec);
-    if spec.origin == "built-in" {
-        let given = Map::from_iter([("name".to_string(), spec.name.into())]);
-        item.graph = Some(gauntlet_models::graph(&given, None, CLASSES)?);
-    }
-    Ok(item)
+fn model(spec: &Spec<BuildModel>) -> Item {
+    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
+    // A plug-in's has no graph here.
+    Item { graph: gauntlet_models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
 }
 
 fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
@@ -149,18 +146,17 @@ fn object(item: &Item) -> Value {
         object[*label] = text.as_str().into();
     }
     if let Some(graph) = &item.graph {
-        let (input, summary) = (graph.interface().input, graph.summary());
-        let costs =
-            |name: &str, c: Cost| json!({ "name": name, "parameters": c.parameters, "multiply_adds": c.multiply_adds });
-        let rows = summary.rows.iter().map(|row| {
-            let mut object = costs(&row.name, row.cost);
-            object["layer"] = row.layer.as_str().into();
-            object["shape"] = json!(row.shape);
-            object
-        });
-        object["input"] = json!(input);
-        object["layers"] = rows.collect();
-        object["total"] = costs(&item.name, summary.total);
+        let summary = graph.summary();
+        let row = |r: &Row| {
+            json!({
+                "name": r.name, "layer": r.layer, "shape": r.shape,
+                "parameters": r.cost.parameters, "multiply_adds": r.cost.multiply_adds,
+            })
+        };
+        let Cost { parameters, multiply_adds } = summary.total;
+        object["input"] = json!(graph.interface().input);
+        object["layers"] = summary.rows.iter().map(row).collect();
+        object["total"] = json!({ "parameters": parameters, "multiply_adds": multiply_adds });
     }
     object
 }
