@@ -1,6 +1,6 @@
 //! How a network is written down: every layer named once.
 
-use crate::{Fans, Graph, Layer, Node, NodeId, ParamId, Start, shape, torch_default};
+use crate::{Conv, Fans, Graph, Layer, Linear, Node, NodeId, ParamId, Start, shape};
 use gauntlet_core::{Error, Init, ModelInfo, ParamSpec, Result};
 
 /// PyTorch's defaults.
@@ -49,21 +49,12 @@ impl Builder {
 
     /// A convolution to `channels` channels by kernels of `size`×`size`, of stride 1, without padding, with a bias.
     pub fn conv(&mut self, name: impl Into<String>, channels: usize, size: usize) -> Conv<'_> {
-        Conv {
-            builder: self,
-            name: name.into(),
-            channels,
-            size,
-            stride: 1,
-            padding: 0,
-            bias: true,
-            start: torch_default,
-        }
+        Conv::new(self, name.into(), channels, size)
     }
 
     /// A linear layer to `outputs` values, with a bias.
     pub fn linear(&mut self, name: impl Into<String>, outputs: usize) -> Linear<'_> {
-        Linear { builder: self, name: name.into(), outputs, start: torch_default }
+        Linear::new(self, name.into(), outputs)
     }
 
     /// Batch norm with PyTorch's `eps` (1e-5) and `momentum` (0.1), starting as the identity.
@@ -193,7 +184,13 @@ impl Builder {
         self.push_with(op, inputs, String::new(), Vec::new())
     }
 
-    fn push_with(&mut self, op: Layer, inputs: &[NodeId], name: String, specs: Vec<ParamSpec>) -> Result<NodeId> {
+    pub(crate) fn push_with(
+        &mut self,
+        op: Layer,
+        inputs: &[NodeId],
+        name: String,
+        specs: Vec<ParamSpec>,
+    ) -> Result<NodeId> {
         let label = if name.is_empty() { op.kind() } else { &name };
         if !name.is_empty() && self.nodes.iter().any(|n| n.name == name) {
             return Err(self.wrong(label, "two layers have this name"));
@@ -211,7 +208,7 @@ impl Builder {
     }
 
     /// Weight and, where wanted, bias of a layer.
-    fn weights(&self, name: &str, weight: Vec<usize>, bias: bool, own: Start) -> Vec<ParamSpec> {
+    pub(crate) fn weights(&self, name: &str, weight: Vec<usize>, bias: bool, own: Start) -> Vec<ParamSpec> {
         let (start, bias_start) = self.scheme.unwrap_or(own)(Fans::of(&weight));
         let spec = |leaf: &str, shape, init| ParamSpec { name: format!("{name}.{leaf}"), shape, init, trainable: true };
         let outputs = vec![weight[0]];
@@ -219,7 +216,7 @@ impl Builder {
         std::iter::once(spec("weight", weight, start)).chain(bias).collect()
     }
 
-    fn shape(&self, id: NodeId) -> Result<&[usize]> {
+    pub(crate) fn shape(&self, id: NodeId) -> Result<&[usize]> {
         let node = self.nodes.get(id.0).ok_or_else(|| self.wrong("input", "is a node of another network"))?;
         Ok(&node.shape)
     }
@@ -232,72 +229,5 @@ impl Builder {
 
     fn wrong(&self, layer: &str, why: &str) -> Error {
         Error::value(format!("{}, layer {layer}", self.interface.name), why)
-    }
-}
-
-/// A convolution that is being told.
-#[must_use = "a layer is part of the network once it is told what it is a layer `of`"]
-pub struct Conv<'g> {
-    builder: &'g mut Builder,
-    name: String,
-    channels: usize,
-    size: usize,
-    stride: usize,
-    padding: usize,
-    bias: bool,
-    start: Start,
-}
-
-impl Conv<'_> {
-    /// Pixels from one window to the next.
-    pub fn stride(self, stride: usize) -> Self {
-        Conv { stride, ..self }
-    }
-    /// Zeros on every side of the image.
-    pub fn padding(self, padding: usize) -> Self {
-        Conv { padding, ..self }
-    }
-    /// Without a bias, since batch norm follows.
-    pub fn without_bias(self) -> Self {
-        Conv { bias: false, ..self }
-    }
-    /// How weight and bias start; PyTorch's default where it is not told.
-    pub fn start(self, start: Start) -> Self {
-        Conv { start, ..self }
-    }
-    /// The layer's value at `x`.
-    ///
-    /// # Errors
-    /// A kernel that does not fit the image; no image; a name that is taken.
-    pub fn of(self, x: NodeId) -> Result<NodeId> {
-        let Conv { builder, name, channels, size, stride, padding, bias, start } = self;
-        let weight = vec![channels, builder.shape(x)?[0], size, size];
-        let specs = builder.weights(&name, weight, bias, start);
-        builder.push_with(Layer::Conv2d { stride, padding }, &[x], name, specs)
-    }
-}
-
-/// A linear layer that is being told.
-#[must_use = "a layer is part of the network once it is told what it is a layer `of`"]
-pub struct Linear<'g> {
-    builder: &'g mut Builder,
-    name: String,
-    outputs: usize,
-    start: Start,
-}
-
-impl Linear<'_> {
-    /// How weight and bias start; PyTorch's default where it is not told.
-    pub fn start(self, start: Start) -> Self {
-        Linear { start, ..self }
-    }
-    /// The layer's value at `x`.
-    ///
-    /// # Errors
-    /// No vector; a name that is taken.
-    pub fn of(self, x: NodeId) -> Result<NodeId> {
-        let Linear { builder, name, outputs, start } = self;
-        let specs = builder.weights(&name, vec![outputs, builder.shape(x)?[0]], true, start);
-        builder.push_with(Layer::Linear, &[x], name, specs)
     }
 }

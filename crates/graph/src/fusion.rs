@@ -12,7 +12,7 @@ pub struct Call {
     pub inputs: Vec<NodeId>,
     /// Whether a rectifier comes along in the same pass.
     pub rectified: bool,
-    /// Whose value it gives.
+    /// Whose value it gives, or what is on its way there: a later call may replace it.
     pub output: NodeId,
     /// The values that nothing reads afterwards.
     pub last: Vec<NodeId>,

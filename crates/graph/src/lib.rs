@@ -32,20 +32,24 @@
 //! ```
 
 mod builder;
+mod conv;
 mod cost;
 mod fusion;
 mod graph;
 mod interpreter;
 mod layer;
+mod linear;
 mod shape;
 mod start;
 mod summary;
 
-pub use builder::{Builder, Conv, Linear};
+pub use builder::Builder;
+pub use conv::Conv;
 pub use cost::Cost;
 pub use fusion::{Call, Plan};
 pub use graph::{Graph, Node, NodeId, ParamId};
 pub use interpreter::Interpreter;
 pub use layer::Layer;
+pub use linear::Linear;
 pub use start::{Fans, Start, torch_default};
 pub use summary::{Row, Summary};
