@@ -11,7 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-records", &[]),
     ("gauntlet-core", &["autograd", "records"]),
     ("gauntlet-data", &["core", "records"]),
-    ("gauntlet-models", &["autograd", "core"]),
+    ("gauntlet-graph", &["autograd", "core"]),
+    ("gauntlet-models", &["core", "graph"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
@@ -21,8 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "gauntlet",
         &[
-            "attacks", "autograd", "core", "data", "engine", "evaluate", "models", "recipes", "records", "report",
-            "script",
+            "attacks", "autograd", "core", "data", "engine", "evaluate", "graph", "models", "recipes", "records",
+            "report", "script",
         ],
     ),
 ];

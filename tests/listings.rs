@@ -1,6 +1,7 @@
 //! `gauntlet list`, `doctor`, help and exit codes.
 
 use crate::sandbox::Sandbox;
+use serde_json::json;
 
 #[test]
 fn everything_that_a_suite_can_name_is_listed() {
@@ -29,6 +30,30 @@ fn everything_that_a_suite_can_name_is_listed() {
     let more = sandbox.json("list suites");
     assert_eq!(more.as_array().unwrap().len(), suite.as_array().unwrap().len() + 1);
     assert!(more.as_array().unwrap().iter().any(|s| s["name"] == "mine" && s["summary"] == "Mine alone."), "{more}");
+}
+
+#[test]
+fn the_layers_of_a_model_are_listed_with_their_shapes_and_costs() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.ok("list models --verbose").out;
+    for (model, golden) in [
+        ("lenet-small", include_str!("golden/layers/lenet-small.txt")),
+        ("preactresnet18", include_str!("golden/layers/preactresnet18.txt")),
+    ] {
+        let lines = text.lines().skip_while(|l| !l.starts_with(&format!("{model} "))).skip(1);
+        let lines = lines.take_while(|l| l.starts_with(' ')).skip_while(|l| !l.starts_with("    layers,"));
+        let found: String = lines.map(|l| format!("{l}\n")).collect();
+        assert!(found == golden, "{model}, tests/golden/layers:\n{found}");
+    }
+    assert!(!sandbox.ok("list models").out.contains("multiply-adds"));
+    let list = sandbox.json("list models");
+    let lenet = list.as_array().unwrap().iter().find(|m| m["name"] == "lenet-small").unwrap();
+    assert_eq!(lenet["total"], json!({ "parameters": 166_406, "multiply_adds": 609_384 }));
+    let conv = json!({
+        "name": "2", "layer": "conv2d 4×4, stride 2, padding 1", "shape": [32, 7, 7], "parameters": 8_224,
+        "multiply_adds": 401_408,
+    });
+    assert_eq!(lenet["layers"][3], conv);
 }
 
 #[test]

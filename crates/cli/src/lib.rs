@@ -35,6 +35,7 @@ pub use gauntlet_core as core;
 pub use gauntlet_data as data;
 pub use gauntlet_engine as engine;
 pub use gauntlet_evaluate as evaluate;
+pub use gauntlet_graph as graph;
 pub use gauntlet_models as models;
 pub use gauntlet_recipes as recipes;
 pub use gauntlet_records as records;

@@ -1,10 +1,10 @@
 //! The one-layer network on which catastrophic overfitting was first taken apart.
 
-use crate::normalise::{conv_act, linear, normalise};
-use crate::settings::{self, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{self, Input, Settings};
+use crate::start::{he, he_fan_out};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Init, ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, Result, Spec};
+use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -16,25 +16,16 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Cnn4(Settings::new("cnn4", args, input, classes)?))),
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
-/// `Sequential(Conv2d, ReLU, Flatten, Linear)`, He normal with fan_out (convolution) and fan_in (linear layer).
-struct Cnn4(Settings);
-
-impl Network for Cnn4 {
-    fn info(&self) -> &ModelInfo {
-        &self.0.info
-    }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, h, w) = self.0.info.input;
-        // The authors' initialisation; PyTorch's own, six times smaller in the linear layer's variance, does not collapse.
-        let he = |fan| Some((Init::HeNormal { fan }, Init::Constant(0.0)));
-        let first = self.0.layer("0", &[4, c, 3, 3], he(4 * 9));
-        first.into_iter().chain(self.0.layer("3", &[self.0.info.classes, 4 * h * w], he(4 * h * w))).collect()
-    }
-    fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        let y = conv_act(params, "0", &normalise(&self.0.info, x)?, (1, 1), self.0.info.activation)?;
-        linear(params, "3", &y.flatten()?)
-    }
+/// `Sequential(Conv2d, ReLU, Flatten, Linear)`, He normal with fan_out (convolution) and fan_in (linear layer): the authors'
+/// initialisation; PyTorch's own, six times smaller in the linear layer's variance, does not collapse.
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let (mut g, x) = Settings::new("cnn4", args, input, classes)?.builder()?;
+    let y = g.conv("0", 4, 3).padding(1).start(he_fan_out).of(x)?;
+    let y = g.act(y)?;
+    let y = g.flatten(y)?;
+    let z = g.linear("3", classes).start(he).of(y)?;
+    g.finish(z)
 }

@@ -1,10 +1,9 @@
 //! The small strided LeNet of fast adversarial training on MNIST.
 
-use crate::normalise::{conv_act, linear, linear_act, normalise};
-use crate::settings::{self, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{self, Input, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, Result, Spec};
+use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -16,30 +15,19 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| {
-        Ok(Arc::new(LenetSmall(Settings::new("lenet-small", args, input, classes)?.at_least(4)?)))
-    },
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
 /// `Sequential` with parameters at 0, 2, 5 and 7.
-struct LenetSmall(Settings);
-
-impl Network for LenetSmall {
-    fn info(&self) -> &ModelInfo {
-        &self.0.info
-    }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, h, w) = self.0.info.input;
-        let flat = 32 * (h / 2 / 2) * (w / 2 / 2);
-        let layers: [(&str, &[usize]); 4] =
-            [("0", &[16, c, 4, 4]), ("2", &[32, 16, 4, 4]), ("5", &[100, flat]), ("7", &[self.0.info.classes, 100])];
-        layers.iter().flat_map(|(name, shape)| self.0.layer(name, shape, None)).collect()
-    }
-    fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        let act = self.0.info.activation;
-        let y = conv_act(params, "0", &normalise(&self.0.info, x)?, (2, 1), act)?;
-        let y = conv_act(params, "2", &y, (2, 1), act)?;
-        let y = linear_act(params, "5", &y.flatten()?, act)?;
-        linear(params, "7", &y)
-    }
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let (mut g, x) = Settings::new("lenet-small", args, input, classes)?.at_least(4)?.builder()?;
+    let y = g.conv("0", 16, 4).stride(2).padding(1).of(x)?;
+    let y = g.act(y)?;
+    let y = g.conv("2", 32, 4).stride(2).padding(1).of(y)?;
+    let y = g.act(y)?;
+    let y = g.flatten(y)?;
+    let y = g.linear("5", 100).of(y)?;
+    let y = g.act(y)?;
+    let z = g.linear("7", classes).of(y)?;
+    g.finish(z)
 }

@@ -1,6 +1,8 @@
 //! Architectures with PyTorch's parameter names. Inputs are pixels in `[0, 1]`; normalisation is a layer inside the model.
+//!
+//! Every built-in architecture is a function that builds a [`Graph`] of its arguments; what the registry hands out is that graph
+//! with its interpreter. [`graph`] gives the graph itself to what walks it.
 
-mod batch_norm;
 mod candle_module;
 mod cnn4;
 mod hidden;
@@ -9,29 +11,61 @@ mod linear;
 mod madry_cnn;
 mod maxout;
 mod mlp;
-mod normalise;
 mod preactresnet18;
 mod settings;
+mod start;
 mod trades_smallcnn;
 mod wideresnet;
 
 pub use candle_module::CandleModule;
 pub use settings::Settings;
 
-use gauntlet_core::{Registry, Result};
+use gauntlet_core::registry::{BuildModel, unknown};
+use gauntlet_core::{Args, Registry, Result, Spec};
+use gauntlet_graph::Graph;
+use serde_json::{Map, Value};
+use settings::Input;
+
+/// A built-in architecture.
+struct BuiltIn {
+    spec: Spec<BuildModel>,
+    graph: fn(&Args, Input, usize) -> Result<Graph>,
+    /// The images of its paper.
+    input: Input,
+}
+
+const MNIST: Input = (1, 28, 28);
+const CIFAR: Input = (3, 32, 32);
+
+/// All of them, in the order in which they are listed.
+const BUILT_IN: [BuiltIn; 9] = [
+    BuiltIn { spec: linear::SPEC, graph: linear::graph, input: MNIST },
+    BuiltIn { spec: mlp::SPEC, graph: mlp::graph, input: MNIST },
+    BuiltIn { spec: maxout::SPEC, graph: maxout::graph, input: MNIST },
+    BuiltIn { spec: lenet_small::SPEC, graph: lenet_small::graph, input: MNIST },
+    BuiltIn { spec: cnn4::SPEC, graph: cnn4::graph, input: CIFAR },
+    BuiltIn { spec: madry_cnn::SPEC, graph: madry_cnn::graph, input: MNIST },
+    BuiltIn { spec: trades_smallcnn::SPEC, graph: trades_smallcnn::graph, input: MNIST },
+    BuiltIn { spec: preactresnet18::SPEC, graph: preactresnet18::graph, input: CIFAR },
+    BuiltIn { spec: wideresnet::SPEC, graph: wideresnet::graph, input: CIFAR },
+];
 
 /// Registers every architecture of this crate.
 ///
 /// # Errors
 /// A name that is taken.
 pub fn register(registry: &mut Registry) -> Result<()> {
-    registry.models.add(linear::SPEC)?;
-    registry.models.add(mlp::SPEC)?;
-    registry.models.add(maxout::SPEC)?;
-    registry.models.add(lenet_small::SPEC)?;
-    registry.models.add(cnn4::SPEC)?;
-    registry.models.add(madry_cnn::SPEC)?;
-    registry.models.add(trades_smallcnn::SPEC)?;
-    registry.models.add(preactresnet18::SPEC)?;
-    registry.models.add(wideresnet::SPEC)
+    BUILT_IN.into_iter().try_for_each(|model| registry.models.add(model.spec))
+}
+
+/// The graph of the built-in architecture that `given` names, for images `input` (C, H, W; `None`: those of its paper) and K
+/// classes.
+///
+/// # Errors
+/// A name that no architecture of this crate has; a parameter outside its domain.
+pub fn graph(given: &Map<String, Value>, input: Option<(usize, usize, usize)>, classes: usize) -> Result<Graph> {
+    let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+    let found = BUILT_IN.into_iter().find(|model| model.spec.name == name);
+    let model = found.ok_or_else(|| unknown("built-in model", name, BUILT_IN.iter().map(|m| m.spec.name)))?;
+    (model.graph)(&Args::new(&model.spec, given)?, input.unwrap_or(model.input), classes)
 }

@@ -1,10 +1,9 @@
 //! Softmax regression.
 
-use crate::normalise::{linear, normalise};
-use crate::settings::{self, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{self, Input, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, Result, Spec};
+use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -16,21 +15,13 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Linear(Settings::new("linear", args, input, classes)?))),
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
 /// `Sequential(Flatten, Linear)`.
-struct Linear(Settings);
-
-impl Network for Linear {
-    fn info(&self) -> &ModelInfo {
-        &self.0.info
-    }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, h, w) = self.0.info.input;
-        self.0.layer("1", &[self.0.info.classes, c * h * w], None).into()
-    }
-    fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        linear(params, "1", &normalise(&self.0.info, x)?.flatten()?)
-    }
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let (mut g, x) = Settings::new("linear", args, input, classes)?.builder()?;
+    let y = g.flatten(x)?;
+    let z = g.linear("1", classes).of(y)?;
+    g.finish(z)
 }

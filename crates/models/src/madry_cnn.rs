@@ -1,10 +1,9 @@
 //! The convolutional network of the MNIST challenge.
 
-use crate::normalise::{conv_act_pool, linear, linear_act, normalise};
-use crate::settings::{self, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{self, Input, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Init, ModelInfo, Network, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, Init, Result, Spec};
+use gauntlet_graph::{Fans, Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -16,35 +15,22 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| {
-        Ok(Arc::new(MadryCnn(Settings::new("madry-cnn", args, input, classes)?.at_least(4)?)))
-    },
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
 /// `conv1`, `conv2`, `fc1`, `fc2`; weights truncated normal σ 0.1, biases 0.1, as in the authors' code.
-struct MadryCnn(Settings);
-
-impl Network for MadryCnn {
-    fn info(&self) -> &ModelInfo {
-        &self.0.info
-    }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, h, w) = self.0.info.input;
-        let flat = 64 * (h / 2 / 2) * (w / 2 / 2);
-        let layers: [(&str, &[usize]); 4] = [
-            ("conv1", &[32, c, 5, 5]),
-            ("conv2", &[64, 32, 5, 5]),
-            ("fc1", &[1024, flat]),
-            ("fc2", &[self.0.info.classes, 1024]),
-        ];
-        let own = (Init::Normal { std: 0.1, truncated: true }, Init::Constant(0.1));
-        layers.iter().flat_map(|(name, shape)| self.0.layer(name, shape, Some(own))).collect()
-    }
-    fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        let act = self.0.info.activation;
-        let y = conv_act_pool(params, "conv1", &normalise(&self.0.info, x)?, 2, act)?;
-        let y = conv_act_pool(params, "conv2", &y, 2, act)?;
-        let y = linear_act(params, "fc1", &y.flatten()?, act)?;
-        linear(params, "fc2", &y)
-    }
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let own = |_: Fans| (Init::Normal { std: 0.1, truncated: true }, Init::Constant(0.1));
+    let (mut g, x) = Settings::new("madry-cnn", args, input, classes)?.at_least(4)?.builder()?;
+    let y = g.conv("conv1", 32, 5).padding(2).start(own).of(x)?;
+    let y = g.act(y)?;
+    let y = g.max_pool(y, 2)?;
+    let y = g.conv("conv2", 64, 5).padding(2).start(own).of(y)?;
+    let y = g.act(y)?;
+    let y = g.max_pool(y, 2)?;
+    let y = g.flatten(y)?;
+    let y = g.linear("fc1", 1024).start(own).of(y)?;
+    let y = g.act(y)?;
+    let z = g.linear("fc2", classes).start(own).of(y)?;
+    g.finish(z)
 }

@@ -1,11 +1,10 @@
 //! Fully connected networks.
 
 use crate::hidden::widths;
-use crate::normalise::{linear, linear_act, normalise};
-use crate::settings::{ACTIVATION, INIT, MEAN, STD, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{ModelInfo, Network, ParamDoc, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, Result, Spec};
+use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -29,38 +28,18 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| {
-        let hidden = widths("mlp", args)?;
-        Ok(Arc::new(Mlp { settings: Settings::new("mlp", args, input, classes)?, hidden }))
-    },
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
 /// `Sequential(Flatten, Linear, act, Linear, act, ..., Linear)`: parameters at 1, 3, 5, ...
-struct Mlp {
-    settings: Settings,
-    hidden: Vec<usize>,
-}
-
-impl Network for Mlp {
-    fn info(&self) -> &ModelInfo {
-        &self.settings.info
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let hidden = widths("mlp", args)?;
+    let (mut g, x) = Settings::new("mlp", args, input, classes)?.builder()?;
+    let mut y = g.flatten(x)?;
+    for (i, width) in hidden.iter().enumerate() {
+        y = g.linear(format!("{}", 2 * i + 1), *width).of(y)?;
+        y = g.act(y)?;
     }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, h, w) = self.settings.info.input;
-        let mut specs = Vec::new();
-        let mut before = c * h * w;
-        for (i, width) in self.hidden.iter().copied().chain([self.settings.info.classes]).enumerate() {
-            specs.extend(self.settings.layer(&(2 * i + 1).to_string(), &[width, before], None));
-            before = width;
-        }
-        specs
-    }
-    fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
-        let info = &self.settings.info;
-        let mut y = normalise(info, x)?.flatten()?;
-        for i in 0..self.hidden.len() {
-            y = linear_act(params, &(2 * i + 1).to_string(), &y, info.activation)?;
-        }
-        linear(params, &(2 * self.hidden.len() + 1).to_string(), &y)
-    }
+    let z = g.linear(format!("{}", 2 * hidden.len() + 1), classes).of(y)?;
+    g.finish(z)
 }

@@ -1,11 +1,9 @@
 //! The pre-activation ResNet-18 of adversarial training on CIFAR-10.
 
-use crate::batch_norm;
-use crate::normalise::{linear, normalise};
-use crate::settings::{ACTIVATION, INIT, MEAN, STD, Settings};
-use gauntlet_autograd::Var;
+use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{ModelInfo, Network, ParamDoc, ParamSpec, Params, Pass, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, Result, Spec};
+use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
 /// Registration.
@@ -30,22 +28,42 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| {
-        let settings = Settings::new("preactresnet18", args, input, classes)?.at_least(8)?;
-        let activated = args.has("shortcut") && args.choice("shortcut", &["input", "activation"])? == "activation";
-        Ok(Arc::new(PreActResNet18 { settings, activated }))
-    },
+    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
 };
 
 /// `conv1`, `layer{1..4}.{0,1}.{bn1,conv1,bn2,conv2,shortcut.0}`, `bn`, `linear`, as in the authors' repositories.
 ///
 /// A block computes conv2(act(bn2(conv1(act(bn1(x)))))) + s, where s is x, or in blocks that change width or size its 1×1
-/// convolution: of x in Wong et al.'s code, of act(bn1(x)) in Rice et al.'s. `num_batches_tracked` is not kept; a file that has
-/// it loads.
-struct PreActResNet18 {
-    settings: Settings,
-    /// Whether 1×1 shortcuts read act(bn1(x)).
-    activated: bool,
+/// convolution: of x in Wong et al.'s code, of act(bn1(x)) in Rice et al.'s. Convolutions have no bias: batch norm follows.
+/// `num_batches_tracked` is not kept; a file that has it loads.
+pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
+    let (mut g, x) = Settings::new("preactresnet18", args, input, classes)?.at_least(8)?.builder()?;
+    let activated = args.has("shortcut") && args.choice("shortcut", &["input", "activation"])? == "activation";
+    let mut y = g.conv("conv1", 64, 3).padding(1).without_bias().of(x)?;
+    for (layer, block, from, to, stride) in blocks() {
+        let name = |part: &str| format!("layer{layer}.{block}.{part}");
+        let normal = g.batch_norm(name("bn1"), y)?;
+        let active = g.act(normal)?;
+        let projected = if stride != 1 || from != to {
+            let read = if activated { active } else { y };
+            Some(g.conv(name("shortcut.0"), to, 1).stride(stride).without_bias().of(read)?)
+        } else {
+            None
+        };
+        let inner = g.conv(name("conv1"), to, 3).stride(stride).padding(1).without_bias().of(active)?;
+        let inner = g.batch_norm(name("bn2"), inner)?;
+        let inner = g.act(inner)?;
+        let inner = g.conv(name("conv2"), to, 3).padding(1).without_bias().of(inner)?;
+        if let Some(shortcut) = projected {
+            g.list_after(shortcut, inner)?;
+        }
+        y = g.add(inner, projected.unwrap_or(y))?;
+    }
+    let y = g.batch_norm("bn", y)?;
+    let y = g.act(y)?;
+    let y = g.global_avg_pool(y)?;
+    let z = g.linear("linear", classes).of(y)?;
+    g.finish(z)
 }
 
 /// (layer, block, channels in, channels out, stride).
@@ -53,56 +71,4 @@ fn blocks() -> impl Iterator<Item = (usize, usize, usize, usize, usize)> {
     [(1, 64, 64, 1), (2, 64, 128, 2), (3, 128, 256, 2), (4, 256, 512, 2)]
         .into_iter()
         .flat_map(|(layer, from, to, stride)| [(layer, 0, from, to, stride), (layer, 1, to, to, 1)])
-}
-
-impl Network for PreActResNet18 {
-    fn info(&self) -> &ModelInfo {
-        &self.settings.info
-    }
-    fn specs(&self) -> Vec<ParamSpec> {
-        let (c, _, _) = self.settings.info.input;
-        // Convolutions have no bias: batch norm follows.
-        let conv = |name: &str, shape: &[usize]| {
-            let [weight, _] = self.settings.layer(name, shape, None);
-            weight
-        };
-        let mut specs = vec![conv("conv1", &[64, c, 3, 3])];
-        for (layer, block, from, to, stride) in blocks() {
-            let name = format!("layer{layer}.{block}");
-            specs.extend(batch_norm::specs(&format!("{name}.bn1"), from));
-            specs.push(conv(&format!("{name}.conv1"), &[to, from, 3, 3]));
-            specs.extend(batch_norm::specs(&format!("{name}.bn2"), to));
-            specs.push(conv(&format!("{name}.conv2"), &[to, to, 3, 3]));
-            if stride != 1 || from != to {
-                specs.push(conv(&format!("{name}.shortcut.0"), &[to, from, 1, 1]));
-            }
-        }
-        specs.extend(batch_norm::specs("bn", 512));
-        specs.extend(self.settings.layer("linear", &[self.settings.info.classes, 512], None));
-        specs
-    }
-    fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
-        let act = self.settings.info.activation;
-        let conv = |name: &str, x: &Var, stride, padding| -> Result<Var> {
-            Ok(x.conv2d(params.get(&format!("{name}.weight"))?, None, stride, padding)?)
-        };
-        let mut y = conv("conv1", &normalise(&self.settings.info, x)?, 1, 1)?;
-        for (layer, block, from, to, stride) in blocks() {
-            let name = format!("layer{layer}.{block}");
-            let active = batch_norm::apply(params, &format!("{name}.bn1"), &y, act, pass)?;
-            let shortcut = if stride != 1 || from != to {
-                let read = if self.activated { &active } else { &y };
-                conv(&format!("{name}.shortcut.0"), read, stride, 0)?
-            } else {
-                y
-            };
-            let inner = conv(&format!("{name}.conv1"), &active, stride, 1)?;
-            let inner = batch_norm::apply(params, &format!("{name}.bn2"), &inner, act, pass)?;
-            y = conv(&format!("{name}.conv2"), &inner, 1, 1)?.add(&shortcut)?;
-        }
-        let y = batch_norm::apply(params, "bn", &y, act, pass)?;
-        let (n, c) = (y.dim(0)?, y.dim(1)?);
-        let pooled = y.mean_keepdim(&[2, 3])?.reshape(&[n, c])?;
-        linear(params, "linear", &pooled)
-    }
 }

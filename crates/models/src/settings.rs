@@ -1,6 +1,11 @@
 //! What every architecture can be told: activation, initialiser, normalisation.
 
-use gauntlet_core::{Activation, Args, Error, Init, ModelInfo, ParamDoc, ParamSpec, Result};
+use crate::start;
+use gauntlet_core::{Activation, Args, Error, ModelInfo, ParamDoc, Result};
+use gauntlet_graph::{Builder, NodeId, Start, torch_default};
+
+/// Channels, height, width of an image.
+pub(crate) type Input = (usize, usize, usize);
 
 /// The parameter `activation`.
 pub(crate) const ACTIVATION: ParamDoc = ParamDoc {
@@ -44,15 +49,8 @@ pub(crate) const PARAMS: &[ParamDoc] = &[ACTIVATION, INIT, MEAN, STD];
 pub struct Settings {
     /// Name, input, classes, activation, normalisation.
     pub info: ModelInfo,
-    init: Option<Scheme>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
-    Torch,
-    He,
-    HeTruncated,
-    Xavier,
+    /// What `init` says of every layer; `None`: the architecture's own.
+    init: Option<Start>,
 }
 
 impl Settings {
@@ -60,7 +58,7 @@ impl Settings {
     ///
     /// # Errors
     /// A value outside its domain, by name.
-    pub fn new(name: &str, args: &Args, input: (usize, usize, usize), classes: usize) -> Result<Self> {
+    pub fn new(name: &str, args: &Args, input: Input, classes: usize) -> Result<Self> {
         // An architecture without activations (maxout) has no such parameter.
         let activation = match args.value("activation") {
             Err(_) => Activation::Relu,
@@ -70,11 +68,11 @@ impl Settings {
                 _ => Activation::Relu,
             },
         };
-        let init = match args.choice("init", &["default", "torch", "he", "he-truncated", "xavier"])? {
-            "torch" => Some(Scheme::Torch),
-            "he" => Some(Scheme::He),
-            "he-truncated" => Some(Scheme::HeTruncated),
-            "xavier" => Some(Scheme::Xavier),
+        let init: Option<Start> = match args.choice("init", &["default", "torch", "he", "he-truncated", "xavier"])? {
+            "torch" => Some(torch_default),
+            "he" => Some(start::he),
+            "he-truncated" => Some(start::he_truncated),
+            "xavier" => Some(start::xavier),
             _ => None,
         };
         let list = |key: &str| -> Result<Vec<f64>> {
@@ -114,27 +112,21 @@ impl Settings {
         Ok(self)
     }
 
-    /// Weight and bias of a convolution or linear layer; `own` is the architecture's initialiser of (weight, bias).
-    pub(crate) fn layer(&self, name: &str, shape: &[usize], own: Option<(Init, Init)>) -> [ParamSpec; 2] {
-        let fan_in: usize = shape[1..].iter().product();
-        // As PyTorch counts: a kernel's taps belong to both fans.
-        let fan_out = shape[0] * shape[2..].iter().product::<usize>();
-        let torch = Init::TorchDefault { fan_in };
-        let (weight, bias) = match (self.init, own) {
-            (None, Some(own)) => own,
-            (None | Some(Scheme::Torch), _) => (torch, torch),
-            (Some(Scheme::He), _) => (Init::HeNormal { fan: fan_in }, Init::Constant(0.0)),
-            (Some(Scheme::HeTruncated), _) => {
-                (Init::Normal { std: (2.0 / fan_in as f64).sqrt(), truncated: true }, Init::Constant(0.0))
-            }
-            (Some(Scheme::Xavier), _) => (Init::XavierUniform { fan_in, fan_out }, torch),
-        };
-        let spec = |leaf: &str, shape: &[usize], init| ParamSpec {
-            name: format!("{name}.{leaf}"),
-            shape: shape.to_vec(),
-            init,
-            trainable: true,
-        };
-        [spec("weight", shape, weight), spec("bias", &shape[..1], bias)]
+    /// The network up to its first layer: the images, normalised where `mean` or `std` say so.
+    pub(crate) fn builder(self) -> Result<(Builder, NodeId)> {
+        let ModelInfo { input: (c, _, _), mean, std, .. } = self.info.clone();
+        let mut g = Builder::new(self.info);
+        if let Some(init) = self.init {
+            g = g.starting(init);
+        }
+        let x = g.input();
+        if mean.is_empty() && std.is_empty() {
+            return Ok((g, x));
+        }
+        let std = |i: usize| std.get(i).copied().unwrap_or(1.0);
+        let mean = |i: usize| mean.get(i).copied().unwrap_or(0.0);
+        let (scale, shift) = (0..c).map(|i| (1.0 / std(i), -mean(i) / std(i))).unzip();
+        let x = g.affine(x, scale, shift)?;
+        Ok((g, x))
     }
 }

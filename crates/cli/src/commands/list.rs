@@ -6,9 +6,11 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
+use gauntlet_core::registry::BuildModel;
 use gauntlet_core::{ParamDoc, Spec};
 use gauntlet_data::Source;
-use serde_json::{Value, json};
+use gauntlet_graph::{Cost, Graph, Row};
+use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// One line of a list.
@@ -22,6 +24,8 @@ struct Item {
     /// Label and text, for `--verbose`.
     details: Vec<(&'static str, String)>,
     params: &'static [ParamDoc],
+    /// Of a built-in model, with its defaults, on the images of its paper.
+    graph: Option<Graph>,
 }
 
 pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure> {
@@ -40,7 +44,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
             r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
         }
         What::Attacks => r.attacks.iter().map(|s| component("attack", s)).collect(),
-        What::Models => r.models.iter().map(|s| component("model", s)).collect(),
+        What::Models => r.models.iter().map(model).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };
@@ -57,7 +61,17 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
         origin: spec.origin.to_string(),
         details: vec![("formula", spec.formula.to_string()), ("numerics", spec.numerics.to_string())],
         params: spec.params,
+        graph: None,
     }
+}
+
+/// Classes of a model that is listed.
+const CLASSES: usize = 10;
+
+fn model(spec: &Spec<BuildModel>) -> Item {
+    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
+    // A plug-in's has no graph here.
+    Item { graph: gauntlet_models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
 }
 
 fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
@@ -85,7 +99,16 @@ fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
             details.push(("revision", revision));
         }
         let summary = manifest.summary;
-        items.push(Item { name, kind: "data set", summary, paper: String::new(), origin, details, params: &[] });
+        items.push(Item {
+            name,
+            kind: "data set",
+            summary,
+            paper: String::new(),
+            origin,
+            details,
+            params: &[],
+            graph: None,
+        });
     }
     Ok(items)
 }
@@ -99,6 +122,7 @@ fn suite((name, found): (String, suites::Found)) -> Item {
         origin: found.path,
         details: Vec::new(),
         params: &[],
+        graph: None,
     }
 }
 
@@ -120,6 +144,19 @@ fn object(item: &Item) -> Value {
     });
     for (label, text) in &item.details {
         object[*label] = text.as_str().into();
+    }
+    if let Some(graph) = &item.graph {
+        let summary = graph.summary();
+        let row = |r: &Row| {
+            json!({
+                "name": r.name, "layer": r.layer, "shape": r.shape,
+                "parameters": r.cost.parameters, "multiply_adds": r.cost.multiply_adds,
+            })
+        };
+        let Cost { parameters, multiply_adds } = summary.total;
+        object["input"] = json!(graph.interface().input);
+        object["layers"] = summary.rows.iter().map(row).collect();
+        object["total"] = json!({ "parameters": parameters, "multiply_adds": multiply_adds });
     }
     object
 }
@@ -145,6 +182,13 @@ fn text(items: &[Item], verbose: bool) -> String {
                 let default = if p.default.is_empty() { "required".to_string() } else { format!("= {}", p.default) };
                 let unit = if p.unit.is_empty() { String::new() } else { format!(", {}", p.unit) };
                 let _ = writeln!(out, "    {} {default} ({}{unit}): {}", p.name, p.kind, p.doc);
+            }
+            if let Some(graph) = &item.graph {
+                let (c, h, w) = graph.interface().input;
+                let _ = writeln!(out, "    layers, for images {c}×{h}×{w} and {CLASSES} classes:");
+                for line in graph.summary().to_string().lines() {
+                    let _ = writeln!(out, "      {line}");
+                }
             }
         }
     }

@@ -1,0 +1,233 @@
+//! How a network is written down: every layer named once.
+
+use crate::{Conv, Fans, Graph, Layer, Linear, Node, NodeId, ParamId, Start, shape};
+use gauntlet_core::{Error, Init, ModelInfo, ParamSpec, Result};
+
+/// PyTorch's defaults.
+const BATCH_NORM: Layer = Layer::BatchNorm { eps: 1e-5, momentum: 0.1 };
+
+/// A graph in the making. Layers are computed in the order in which they are told.
+pub struct Builder {
+    interface: ModelInfo,
+    nodes: Vec<Node>,
+    /// Of every node.
+    specs: Vec<Vec<ParamSpec>>,
+    /// Nodes with parameters, in the order in which those are listed.
+    listed: Vec<usize>,
+    /// How every layer starts, whatever its own initialisers.
+    scheme: Option<Start>,
+}
+
+impl Builder {
+    /// A network of nothing but its input.
+    pub fn new(interface: ModelInfo) -> Self {
+        let (c, h, w) = interface.input;
+        let op = Layer::Input;
+        let input = Node { op, inputs: Vec::new(), params: Vec::new(), name: String::new(), shape: vec![c, h, w] };
+        Builder { interface, nodes: vec![input], specs: vec![Vec::new()], listed: Vec::new(), scheme: None }
+    }
+
+    /// Starts every layer with weights like this, whatever initialisers it names itself.
+    #[must_use]
+    pub fn starting(mut self, scheme: Start) -> Self {
+        self.scheme = Some(scheme);
+        self
+    }
+
+    /// The images.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// `x[c] · scale[c] + shift[c]` with constants.
+    ///
+    /// # Errors
+    /// Another number of channels.
+    pub fn affine(&mut self, x: NodeId, scale: Vec<f64>, shift: Vec<f64>) -> Result<NodeId> {
+        self.push(Layer::Affine { scale, shift }, &[x])
+    }
+
+    /// A convolution to `channels` channels by kernels of `size`×`size`, of stride 1, without padding, with a bias.
+    pub fn conv(&mut self, name: impl Into<String>, channels: usize, size: usize) -> Conv<'_> {
+        Conv::new(self, name.into(), channels, size)
+    }
+
+    /// A linear layer to `outputs` values, with a bias.
+    pub fn linear(&mut self, name: impl Into<String>, outputs: usize) -> Linear<'_> {
+        Linear::new(self, name.into(), outputs)
+    }
+
+    /// Batch norm with PyTorch's `eps` (1e-5) and `momentum` (0.1), starting as the identity.
+    ///
+    /// # Errors
+    /// No channels; a name that is taken.
+    pub fn batch_norm(&mut self, name: impl Into<String>, x: NodeId) -> Result<NodeId> {
+        let name = name.into();
+        let channels = self.shape(x)?[0];
+        let spec = |leaf: &str, value, trainable| ParamSpec {
+            name: format!("{name}.{leaf}"),
+            shape: vec![channels],
+            init: Init::Constant(value),
+            trainable,
+        };
+        let specs = vec![
+            spec("weight", 1.0, true),
+            spec("bias", 0.0, true),
+            spec("running_mean", 0.0, false),
+            spec("running_var", 1.0, false),
+        ];
+        self.push_with(BATCH_NORM, &[x], name, specs)
+    }
+
+    /// The network's nonlinearity.
+    ///
+    /// # Errors
+    /// A node of another network.
+    pub fn act(&mut self, x: NodeId) -> Result<NodeId> {
+        self.push(Layer::Act(self.interface.activation), &[x])
+    }
+
+    /// Maxima of `size`×`size` windows side by side.
+    ///
+    /// # Errors
+    /// A window that does not fit.
+    pub fn max_pool(&mut self, x: NodeId, size: usize) -> Result<NodeId> {
+        self.push(Layer::MaxPool { size, stride: size }, &[x])
+    }
+
+    /// Means over all places.
+    ///
+    /// # Errors
+    /// No image.
+    pub fn global_avg_pool(&mut self, x: NodeId) -> Result<NodeId> {
+        self.push(Layer::GlobalAvgPool, &[x])
+    }
+
+    /// a + b.
+    ///
+    /// # Errors
+    /// Two shapes.
+    pub fn add(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
+        self.push(Layer::Add, &[a, b])
+    }
+
+    /// All axes as one.
+    ///
+    /// # Errors
+    /// A node of another network.
+    pub fn flatten(&mut self, x: NodeId) -> Result<NodeId> {
+        self.push(Layer::Flatten, &[x])
+    }
+
+    /// The largest of `pieces` values each; value p · units + u is piece p of unit u.
+    ///
+    /// # Errors
+    /// A number of values that is no multiple of `pieces`.
+    pub fn maxout(&mut self, x: NodeId, pieces: usize) -> Result<NodeId> {
+        self.push(Layer::Maxout { pieces }, &[x])
+    }
+
+    /// Drops units with probability `p` in train mode.
+    ///
+    /// # Errors
+    /// A second one: its draws, keyed by the example, would be those of the first.
+    pub fn dropout(&mut self, x: NodeId, p: f64) -> Result<NodeId> {
+        if self.nodes.iter().any(|n| matches!(n.op, Layer::Dropout { .. })) {
+            return Err(self.wrong("dropout", "there is one already, and both would drop by the same draws"));
+        }
+        self.push(Layer::Dropout { p }, &[x])
+    }
+
+    /// Lists the parameters of `layer` behind those of `other`: modules may be registered in another order than they are
+    /// computed in.
+    ///
+    /// # Errors
+    /// A layer without parameters.
+    pub fn list_after(&mut self, layer: NodeId, other: NodeId) -> Result<()> {
+        let place = |listed: &[usize], id: NodeId| listed.iter().position(|i| *i == id.0);
+        let (Some(from), Some(_)) = (place(&self.listed, layer), place(&self.listed, other)) else {
+            return Err(self.wrong("list_after", "one of the two layers has no parameters"));
+        };
+        self.listed.remove(from);
+        let behind = place(&self.listed, other).map_or(self.listed.len(), |i| i + 1);
+        self.listed.insert(behind, layer.0);
+        Ok(())
+    }
+
+    /// The network whose logits are the value of `output`.
+    ///
+    /// # Errors
+    /// Another shape than one logit per class; a layer that nothing reads.
+    pub fn finish(mut self, output: NodeId) -> Result<Graph> {
+        let (shape, classes) = (self.shape(output)?, self.interface.classes);
+        if shape != [classes] {
+            let why = format!("is {}, logits are {classes} values, one per class", shape::written(shape));
+            return Err(self.wrong("output", &why));
+        }
+        let mut read = vec![false; self.nodes.len()];
+        read[output.0] = true;
+        self.nodes.iter().flat_map(|n| &n.inputs).for_each(|i| read[i.0] = true);
+        if let Some(idle) = read.iter().position(|read| !read) {
+            return Err(self.wrong(&self.label(idle), "nothing reads its value"));
+        }
+        let mut params = Vec::new();
+        for i in self.listed {
+            for spec in std::mem::take(&mut self.specs[i]) {
+                self.nodes[i].params.push(ParamId(params.len()));
+                params.push(spec);
+            }
+        }
+        Ok(Graph { interface: self.interface, nodes: self.nodes, params, output })
+    }
+
+    fn push(&mut self, op: Layer, inputs: &[NodeId]) -> Result<NodeId> {
+        self.push_with(op, inputs, String::new(), Vec::new())
+    }
+
+    pub(crate) fn push_with(
+        &mut self,
+        op: Layer,
+        inputs: &[NodeId],
+        name: String,
+        specs: Vec<ParamSpec>,
+    ) -> Result<NodeId> {
+        let label = if name.is_empty() { op.kind() } else { &name };
+        if !name.is_empty() && self.nodes.iter().any(|n| n.name == name) {
+            return Err(self.wrong(label, "two layers have this name"));
+        }
+        let shapes = inputs.iter().map(|i| self.shape(*i)).collect::<Result<Vec<_>>>()?;
+        let weight = specs.first().map(|s| s.shape.as_slice());
+        let shape = shape::output(&op, &shapes, weight).map_err(|why| self.wrong(label, &why))?;
+        let id = self.nodes.len();
+        if !specs.is_empty() {
+            self.listed.push(id);
+        }
+        self.specs.push(specs);
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), params: Vec::new(), name, shape });
+        Ok(NodeId(id))
+    }
+
+    /// Weight and, where wanted, bias of a layer.
+    pub(crate) fn weights(&self, name: &str, weight: Vec<usize>, bias: bool, own: Start) -> Vec<ParamSpec> {
+        let (start, bias_start) = self.scheme.unwrap_or(own)(Fans::of(&weight));
+        let spec = |leaf: &str, shape, init| ParamSpec { name: format!("{name}.{leaf}"), shape, init, trainable: true };
+        let outputs = vec![weight[0]];
+        let bias = bias.then(|| spec("bias", outputs, bias_start));
+        std::iter::once(spec("weight", weight, start)).chain(bias).collect()
+    }
+
+    pub(crate) fn shape(&self, id: NodeId) -> Result<&[usize]> {
+        let node = self.nodes.get(id.0).ok_or_else(|| self.wrong("input", "is a node of another network"))?;
+        Ok(&node.shape)
+    }
+
+    /// A node as errors call it.
+    fn label(&self, i: usize) -> String {
+        let Node { op, name, .. } = &self.nodes[i];
+        if name.is_empty() { format!("{} (node {i})", op.kind()) } else { name.clone() }
+    }
+
+    fn wrong(&self, layer: &str, why: &str) -> Error {
+        Error::value(format!("{}, layer {layer}", self.interface.name), why)
+    }
+}

@@ -1,0 +1,130 @@
+//! A graph as a network that computes.
+
+use crate::{Call, Graph, Layer, NodeId, Plan};
+use gauntlet_autograd::Var;
+use gauntlet_autograd::kernels::constant_like;
+use gauntlet_core::{BatchStats, Error, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+
+/// A graph with the plan by which it is computed.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    graph: Graph,
+    plan: Plan,
+}
+
+impl Interpreter {
+    /// The network that computes `graph`.
+    pub fn new(graph: Graph) -> Self {
+        let plan = Plan::of(&graph);
+        Interpreter { graph, plan }
+    }
+    /// What is computed.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+    /// How it is computed.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn call(&self, call: &Call, values: &[Option<Var>], params: &Params, pass: &mut Pass<'_>) -> Result<Var> {
+        let node = self.graph.node(call.node);
+        let x = value(values, call.inputs[0])?;
+        let param = |i: usize| params.get(&self.graph.param(node.params[i]).name);
+        let rectified = call.rectified;
+        Ok(match &node.op {
+            Layer::Input => x.clone(),
+            Layer::Affine { scale, shift } => {
+                let constant =
+                    |v: &[f64]| -> Result<Var> { Ok(Var::constant(constant_like(v, &[v.len()], x.tensor())?)) };
+                x.channel_affine(&constant(scale)?, &constant(shift)?)?
+            }
+            Layer::Conv2d { stride, padding } => {
+                let weight = param(0)?;
+                let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
+                if rectified {
+                    x.conv2d_relu(weight, bias, *stride, *padding)?
+                } else {
+                    x.conv2d(weight, bias, *stride, *padding)?
+                }
+            }
+            Layer::Linear if rectified => x.linear_relu(param(0)?, param(1)?)?,
+            Layer::Linear => x.linear(param(0)?, Some(param(1)?))?,
+            Layer::BatchNorm { eps, .. } if pass.mode == Mode::Eval => {
+                let (gamma, beta, mean, var) = (param(0)?, param(1)?, param(2)?.tensor(), param(3)?.tensor());
+                if rectified {
+                    x.batch_norm_relu_eval(gamma, beta, mean, var, *eps)?
+                } else {
+                    x.batch_norm_eval(gamma, beta, mean, var, *eps)?
+                }
+            }
+            Layer::BatchNorm { eps, momentum } => {
+                let (gamma, beta) = (param(0)?, param(1)?);
+                let (y, mean, var) = if rectified {
+                    x.batch_norm_relu_train(gamma, beta, *eps)?
+                } else {
+                    x.batch_norm_train(gamma, beta, *eps)?
+                };
+                pass.stats.push(BatchStats { layer: node.name.clone(), mean, var, momentum: *momentum });
+                y
+            }
+            Layer::Act(act) => act.apply(x)?,
+            Layer::MaxPool { size, stride } => x.max_pool2d(*size, *stride)?,
+            Layer::GlobalAvgPool => x.mean_keepdim(&[2, 3])?.reshape(&[x.dim(0)?, x.dim(1)?])?,
+            Layer::Add => x.add(value(values, call.inputs[1])?)?,
+            Layer::Flatten => x.flatten()?,
+            Layer::Maxout { pieces } => maxout(x, *pieces)?,
+            Layer::Dropout { p } if pass.mode == Mode::Train => dropout(x, *p, pass)?,
+            Layer::Dropout { .. } => x.clone(),
+        })
+    }
+}
+
+impl Network for Interpreter {
+    fn info(&self) -> &ModelInfo {
+        self.graph.interface()
+    }
+    fn specs(&self) -> Vec<ParamSpec> {
+        self.graph.params().to_vec()
+    }
+    fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
+        let ModelInfo { name, input: (c, h, w), .. } = self.graph.interface();
+        if x.dims().len() != 4 || x.dims()[1..] != [*c, *h, *w] {
+            return Err(Error::value(name.clone(), format!("expects images (N, {c}, {h}, {w}), got {:?}", x.dims())));
+        }
+        let mut values = vec![None; self.graph.nodes().len()];
+        values[0] = Some(x.clone());
+        for call in self.plan.calls() {
+            let found = self.call(call, &values, params, pass)?;
+            call.last.iter().for_each(|id| values[id.index()] = None);
+            values[call.output.index()] = Some(found);
+        }
+        value(&values, self.graph.output()).cloned()
+    }
+}
+
+fn value(values: &[Option<Var>], id: NodeId) -> Result<&Var> {
+    let missing =
+        || Error::Message(format!("node {} is read before it is computed or after it was let go", id.index()));
+    values[id.index()].as_ref().ok_or_else(missing)
+}
+
+/// The largest of every unit's pieces.
+fn maxout(x: &Var, pieces: usize) -> Result<Var> {
+    let units = x.dim(1)? / pieces;
+    let mut best = x.narrow(1, 0, units)?;
+    for p in 1..pieces {
+        // max(a, b) = b + relu(a − b)
+        let piece = x.narrow(1, p * units, units)?;
+        best = piece.add(&best.sub(&piece)?.relu()?)?;
+    }
+    Ok(best)
+}
+
+/// Keeps a unit with probability 1 − p and scales it up; the mask is drawn per example id.
+fn dropout(x: &Var, p: f64, pass: &Pass<'_>) -> Result<Var> {
+    // U(0, 1) − p: below 0 a unit is dropped.
+    let draws = pass.key.uniform(pass.ids, x.dims(), (-p, 1.0 - p), x.tensor())?;
+    let kept = Var::constant(draws).sign()?.relu()?;
+    Ok(x.mul(&kept.affine(1.0 / (1.0 - p), 0.0)?)?)
+}
