@@ -27,6 +27,7 @@ pub mod recipe;
 pub mod record;
 pub mod record_file;
 pub mod registry;
+pub mod regular_file;
 mod row_size;
 pub mod schedule;
 pub mod source;
