@@ -55,6 +55,12 @@ pub enum Error {
         /// `input 0`, `the output`.
         what: String,
     },
+    /// More operations than were allowed ([`crate::limited`]).
+    #[error("more than {most} operations on tensors, forward and backward")]
+    Limit {
+        /// How many were allowed.
+        most: u64,
+    },
     /// A derivative that disagrees with central differences.
     #[error("{0}")]
     Check(String),

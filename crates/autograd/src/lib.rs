@@ -23,6 +23,7 @@
 //! rather than missing (see DESIGN.md). Here an operation is recorded exactly when one of its inputs is, or depends on,
 //! a leaf; [`Graph`] says per call whether the *results* can be differentiated again; there is no global state.
 
+mod allowance;
 pub mod check;
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -34,6 +35,7 @@ mod ops;
 pub mod selftest;
 mod var;
 
+pub use allowance::limited;
 pub use error::{Error, Result};
 pub use gradient::{Graph, grad, grad_last, pull};
 pub use op::{Op, Saved, Saves};

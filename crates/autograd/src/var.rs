@@ -1,6 +1,7 @@
 //! Variables: candle tensors that know how they were made.
 
-use crate::{Op, Result};
+use crate::gradient::ancestors;
+use crate::{Op, Result, allowance};
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,6 +87,12 @@ impl Var {
         self.node.as_ref().map(|n| n.id)
     }
 
+    /// Which of these origins ([`Var::id`]) the value was computed from, its own included.
+    pub fn origins_among(&self, origins: &[u64]) -> Vec<u64> {
+        let nodes = self.node.as_ref().map(ancestors).unwrap_or_default();
+        nodes.iter().map(|n| n.id).filter(|id| origins.contains(id)).collect()
+    }
+
     /// Dimensions.
     pub fn dims(&self) -> &[usize] {
         self.tensor.dims()
@@ -113,6 +120,7 @@ impl Var {
 
     /// Like [`Var::apply`], also returning the extra values of the forward.
     pub fn apply_with_aux(op: impl Op + 'static, inputs: &[&Var]) -> Result<(Var, Vec<Tensor>)> {
+        allowance::spend()?;
         let tensors: Vec<&Tensor> = inputs.iter().map(|v| &v.tensor).collect();
         let (value, aux) = op.forward(&tensors)?;
         if inputs.iter().all(|v| v.node.is_none()) {
@@ -156,6 +164,10 @@ mod tests {
         let x = Var::leaf(Tensor::new(&[1.0f64, 2.0], &Device::Cpu)?);
         assert!(x.mul(&c)?.id().is_some());
         assert!(x.detach().mul(&c)?.id().is_none());
+        let (a, b) = (x.exp()?, x.sqr()?);
+        let ids: Vec<u64> = [&x, &a, &b].iter().filter_map(|v| v.id()).collect();
+        assert_eq!(a.sqr()?.origins_among(&ids), ids[..2]);
+        assert!(a.detach().origins_among(&ids).is_empty());
         Ok(())
     }
 

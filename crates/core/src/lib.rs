@@ -21,6 +21,7 @@ pub mod params;
 pub mod philox;
 pub mod recipe;
 pub mod registry;
+pub mod regular_file;
 mod row_size;
 pub mod schedule;
 pub mod source;

@@ -14,7 +14,7 @@ mod spelling;
 pub use bindings::Bound;
 pub use complaint::Complaint;
 pub use language::{MAX_CALLS, MAX_OPERATIONS};
-pub use loan::{MAX_PASSES, MAX_TENSOR_OPERATIONS};
+pub use loan::{INPUTS, MAX_ALL_OPERATIONS, MAX_ELEMENTS, MAX_LARGEST, MAX_ORDER, MAX_PASSES, MAX_TENSOR_OPERATIONS};
 pub use recipe::ScriptRecipe;
 pub use script::{Constant, Script};
 pub use scripts::{PREFIX, SHIPPED, Scripts};

@@ -10,35 +10,81 @@ mod torch_zip;
 
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
-use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
+use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights, regular_file};
 use candle_core::{DType, Tensor};
 use gauntlet_records::file::{hex, write_atomically};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
 
+/// A tensor of a file, before it is read.
+#[derive(Debug, Clone)]
+struct Listed {
+    name: String,
+    shape: Vec<usize>,
+}
+
 /// What a file holds.
-struct Contents {
+struct Contents<'f> {
     /// In the file's order.
-    tensors: Vec<(String, Tensor)>,
+    listed: Vec<Listed>,
     /// The file's order is that of the modules.
     ordered: bool,
     metadata: HashMap<String, String>,
     notes: Vec<String>,
+    /// Reads one of those that are listed.
+    tensor: Box<dyn FnMut(usize) -> Result<Tensor, String> + 'f>,
 }
 
-/// Reads a file by what it is, not by what it is called.
-fn contents(path: &str, bytes: &[u8]) -> Result<Contents> {
-    let read = if torch_zip::is_zip(bytes) {
-        torch_zip::read(bytes)
-    } else if torch_legacy::is_pickle(bytes) {
-        torch_legacy::read(bytes)
-    } else if torch_legacy::is_tar(bytes) {
-        Err(torch_legacy::tar())
-    } else {
-        safetensors_file::read(bytes)
+impl Contents<'_> {
+    /// Tensors that were read already, in the order of the modules.
+    fn of(named: Vec<(String, Tensor)>, notes: Vec<String>) -> Self {
+        let (names, tensors): (Vec<String>, Vec<Tensor>) = named.into_iter().unzip();
+        let list = |(name, t): (String, &Tensor)| Listed { name, shape: t.dims().to_vec() };
+        let listed = names.into_iter().zip(&tensors).map(list).collect();
+        let tensor = Box::new(move |place: usize| Ok(tensors[place].clone()));
+        Contents { listed, ordered: true, metadata: HashMap::new(), notes, tensor }
+    }
+}
+
+/// Bytes of a file of PyTorch's for every parameter of the model: double precision, Adam's two moments, an average of the weights, and
+/// that twice.
+const BYTES_PER_PARAMETER: u64 = 64;
+/// Bytes that such a file may have beside that: names, hyper-parameters, logs.
+const BYTES_BESIDE: u64 = 16 << 20;
+
+/// Reads a file by what it is, not by what it is called; `parameters`: how many numbers the model has, none if only metadata count.
+///
+/// The first bytes decide. Of a safetensors file no more is read than its list and then what is asked for; a file of PyTorch's is read
+/// as a whole and so may have no more bytes than the model allows, and it has no metadata.
+fn contents(path: &Path, parameters: Option<u64>) -> Result<Contents<'static>> {
+    let shown = path.display().to_string();
+    let fail = |source: std::io::Error| match source.kind() {
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+            refused(&shown, &source.to_string())
+        }
+        _ => Error::Io { action: "read", path: shown.clone(), source },
     };
-    read.map_err(|why| refused(path, &why))
+    let (mut file, length) = regular_file::open(path).map_err(fail)?;
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(torch_legacy::HEAD).read_to_end(&mut head).map_err(fail)?;
+    let kind: Option<fn(&[u8]) -> Result<Contents<'static>, String>> = match () {
+        () if torch_zip::is_zip(&head) => Some(torch_zip::read),
+        () if torch_legacy::is_pickle(&head) => Some(torch_legacy::read),
+        () if torch_legacy::is_tar(&head) => return Err(refused(&shown, &torch_legacy::tar())),
+        () => None,
+    };
+    let read = match (kind, parameters) {
+        (Some(_), None) => Ok(Contents::of(Vec::new(), Vec::new())),
+        (Some(read), Some(parameters)) => {
+            let most = parameters.saturating_mul(BYTES_PER_PARAMETER).saturating_add(BYTES_BESIDE);
+            let what = format!("a checkpoint of a model with {parameters} parameters");
+            read(&regular_file::read(path, most, &what).map_err(fail)?)
+        }
+        (None, _) => file.rewind().map_err(|e| e.to_string()).and_then(|()| safetensors_file::list(file, length)),
+    };
+    read.map_err(|why| refused(&shown, &why))
 }
 
 /// Characters of an error that the words of a file may take up.
@@ -82,11 +128,7 @@ pub fn save(path: &Path, weights: &Weights, info: &ModelInfo) -> Result<()> {
 
 /// The metadata of a checkpoint: `model`, `activation`, `mean`, `std`, `classes` where gauntlet wrote it.
 pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
-    Ok(contents(&path.display().to_string(), &read(path)?)?.metadata)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
+    Ok(contents(path, None)?.metadata)
 }
 
 /// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` of PyTorch's with a state dict (a zip, or the pickles of
@@ -97,11 +139,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// bf16. `num_batches_tracked` entries are ignored. No code of a pickle is run.
 ///
 /// # Errors
-/// [`Error::Checkpoint`]: not a whole file; no state dict; another architecture (which names and shapes differ, and what
+/// [`Error::Checkpoint`]: no regular file; not a whole one, or larger than the model allows; no state dict; another architecture (which names and shapes differ, and what
 /// the file says it is); a conflict of activation or normalisation; a weight that is no float or not finite.
 pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
     let shown = path.display().to_string();
-    let file = contents(&shown, &read(path)?)?;
+    let parameters = specs.iter().map(|s| s.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
+    let mut file = contents(path, Some(parameters))?;
     let fail = |why: String| refused(&shown, &why);
     for (key, value) in describe(info) {
         if let Some(said) = file.metadata.get(&key).filter(|said| **said != value && key != "format" && key != "model")
@@ -112,11 +155,13 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
         }
     }
     let said = file.metadata.get("model").map(|m| format!("; the file says it is a {m}")).unwrap_or_default();
-    let fit = mapping::fit(file.tensors, file.ordered, specs, &info.name).map_err(|why| fail(why + &said))?;
+    let fit = mapping::fit(&file.listed, file.ordered, specs, &info.name).map_err(|why| fail(why + &said))?;
     let mut notes = file.notes;
     notes.extend(fit.notes);
     let mut halves: Vec<&str> = Vec::new();
-    for (name, t, _) in &fit.entries {
+    let mut entries = Vec::new();
+    for (place, ParamSpec { name, trainable, .. }) in fit.places.into_iter().zip(specs) {
+        let t = (file.tensor)(place).map_err(|why| fail(why))?;
         if !t.dtype().is_float() {
             let kind = t.dtype().as_str();
             return Err(fail(format!("weight {name} is of type {kind}; weights must be f16, bf16, f32 or f64")));
@@ -130,11 +175,12 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
                 "weight {name} contains {bad}; a network with it answers NaN, so nothing can be measured"
             )));
         }
+        entries.push((name.clone(), t, *trainable));
     }
     if !halves.is_empty() {
         notes.push(format!("weights are stored as {} and were widened", halves.join(" and ")));
     }
-    Ok((Weights::from_entries(fit.entries).to_dtype(dtype)?, notes))
+    Ok((Weights::from_entries(entries).to_dtype(dtype)?, notes))
 }
 
 /// sha256 over names, shapes and little-endian f32 values, in order, as `sha256:<hex>`.

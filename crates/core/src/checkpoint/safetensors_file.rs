@@ -1,11 +1,12 @@
 //! Safetensors files: tensors by name and a metadata dictionary.
 
-use super::Contents;
+use super::{Contents, Listed};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, Metadata, TensorView};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// Tensors by name.
 pub type Tensors = HashMap<String, Tensor>;
@@ -60,20 +61,57 @@ fn described(bare: &[u8], metadata: HashMap<String, String>) -> Option<Vec<u8>> 
 /// # Errors
 /// [`Error::Checkpoint`]: not a whole safetensors file; a tensor of a type that candle does not compute with.
 pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<(Tensors, HashMap<String, String>)> {
-    let contents = read(bytes).map_err(|why| Error::Checkpoint { path: path.into(), why })?;
-    Ok((contents.tensors.into_iter().collect(), contents.metadata))
+    let fail = |why| Error::Checkpoint { path: path.into(), why };
+    let Contents { listed, metadata, mut tensor, .. } = list(Cursor::new(bytes), bytes.len() as u64).map_err(fail)?;
+    let read = |(place, listed): (usize, Listed)| Ok((listed.name, tensor(place).map_err(fail)?));
+    Ok((listed.into_iter().enumerate().map(read).collect::<Result<_>>()?, metadata))
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
-    let wrong = |e: safetensors::SafeTensorError| {
-        format!("is not a whole safetensors file ({e}); copy or train it again (PyTorch's .pt and .pth load too)")
+/// Bytes of the list of tensors and metadata: four hundred for each of 100,000 tensors.
+const MAX_LIST: u64 = 40 << 20;
+
+/// What a safetensors file of `length` bytes lists, in the order of the data; of the tensors nothing is read yet.
+///
+/// # Errors
+/// In words: it is not whole, or its list does not cover its bytes once.
+pub(super) fn list<'f>(mut file: impl Read + Seek + 'f, length: u64) -> Result<Contents<'f>, String> {
+    let wrong = |why: &dyn Display| {
+        format!("is not a whole safetensors file ({why}); copy or train it again (PyTorch's .pt and .pth load too)")
     };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+    let mut count = [0; 8];
+    file.read_exact(&mut count).map_err(|_| wrong(&"it is shorter than 8 bytes"))?;
+    let start = u64::from_le_bytes(count).saturating_add(8);
+    if start > length {
+        return Err(wrong(&"its list of tensors is longer than the file"));
+    }
+    if start > MAX_LIST {
+        return Err(wrong(&format!("its list of tensors is longer than {MAX_LIST} bytes, more than any network's")));
+    }
+    let mut header = vec![0; (start - 8) as usize];
+    file.read_exact(&mut header).map_err(|e| wrong(&e))?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|e| wrong(&format!("its list of tensors: {e}")))?;
+    // That its tensors follow one another without a gap, and have the bytes that their shapes ask for, is seen to by the library.
+    let mut places: Vec<(Listed, Dtype, u64)> = Vec::new();
+    let mut end = 0;
+    for name in header.offset_keys() {
+        let Some(info) = header.info(&name) else { continue };
+        let at = start.saturating_add(info.data_offsets.0 as u64);
+        end = info.data_offsets.1 as u64;
+        if !name.ends_with("num_batches_tracked") {
+            places.push((Listed { name, shape: info.shape.clone() }, info.dtype, at));
+        }
+    }
+    if start.checked_add(end) != Some(length) {
+        return Err(wrong(&format!(
+            "its list of tensors ends at byte {}, the file at {length}",
+            start.saturating_add(end)
+        )));
+    }
     let metadata = header.metadata().clone().unwrap_or_default();
-    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
-    let mut tensors = Vec::new();
-    for (name, view) in file.iter().filter(|(n, _)| !n.ends_with("num_batches_tracked")) {
-        let dtype = match view.dtype() {
+    let listed = places.iter().map(|(listed, ..)| listed.clone()).collect();
+    let tensor = move |place: usize| {
+        let (Listed { name, shape }, dtype, at) = &places[place];
+        let dtype = match dtype {
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
             Dtype::F32 => DType::F32,
@@ -87,11 +125,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
                 return Err(format!("tensor {name} is of type {other:?}, which is not read here; save it as float32"));
             }
         };
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
-            .map_err(|e| format!("tensor {name} cannot be read: {e}"))?;
-        tensors.push((name.to_string(), tensor));
-    }
-    Ok(Contents { tensors, ordered: false, metadata, notes: Vec::new() })
+        let odd = |e: &dyn Display| format!("tensor {name} cannot be read: {e}");
+        let mut bytes = vec![0; shape.iter().product::<usize>() * dtype.size_in_bytes()];
+        file.seek(SeekFrom::Start(*at)).and_then(|_| file.read_exact(&mut bytes)).map_err(|e| odd(&e))?;
+        Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu).map_err(|e| odd(&e))
+    };
+    Ok(Contents { listed, ordered: false, metadata, notes: Vec::new(), tensor: Box::new(tensor) })
 }
 
 #[cfg(test)]

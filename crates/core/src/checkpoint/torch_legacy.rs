@@ -14,6 +14,9 @@ const MAGIC: Object<'static> = Object::Long(&[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20
 /// The only version there ever was.
 const VERSION: Object<'static> = Object::Int(1001);
 
+/// The first bytes of a file, which tell what it is: as many as a tar archive needs.
+pub(super) const HEAD: u64 = 262;
+
 /// Whether this is a pickle without a zip around it (a safetensors file of the same first bytes has `{` at byte 8).
 pub(super) fn is_pickle(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{')
@@ -33,7 +36,7 @@ pub(super) fn tar() -> String {
 ///
 /// # Errors
 /// In words: what is damaged, unknown or ambiguous, where, and the way out.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Contents<'static>, String> {
     let damaged = |why: String| {
         format!("is not a whole PyTorch file of the format before 1.6 ({why}); copy it again, or {RESAVE}")
     };
@@ -72,7 +75,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
         let tensor = view.tensor(&bytes[place.clone()]).map_err(|why| format!("tensor {name} {why}; {RESAVE}"))?;
         tensors.push((name.to_string(), tensor));
     }
-    Ok(Contents { tensors, ordered: true, metadata: HashMap::new(), notes })
+    Ok(Contents::of(tensors, notes))
 }
 
 /// The bytes of every storage, in the order of the list.

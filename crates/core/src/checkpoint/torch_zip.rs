@@ -16,7 +16,7 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// In words: what is damaged, unknown or ambiguous, and the way out.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Contents<'static>, String> {
     let whole = |e: &dyn std::fmt::Display| format!("is not a whole PyTorch file ({e}); copy or save it again");
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| whole(&e))?;
     let names = zip.file_names().map(|n| n.map(String::from)).collect::<Result<Vec<_>, _>>().map_err(|e| whole(&e))?;
@@ -56,5 +56,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
         let tensor = view.tensor(&storages[key]).map_err(|why| format!("tensor {} {why}; {RESAVE}", view.name))?;
         tensors.push((view.name.to_string(), tensor));
     }
-    Ok(Contents { tensors, ordered: true, metadata: HashMap::new(), notes })
+    Ok(Contents::of(tensors, notes))
 }

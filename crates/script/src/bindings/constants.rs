@@ -1,7 +1,7 @@
 //! What is a constant and what is not.
 
 use super::{Binder, StepHandle, number, numbers, wholes};
-use crate::loan::{operation, step};
+use crate::loan::{drawn, operation};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::{numbers_like, zeros_like};
 use rhai::{Array, Dynamic};
@@ -16,7 +16,7 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         "a constant of these numbers: `step.constant([1.0, -1.0], [2])`",
         |_: StepHandle, values: Array, dims: Array| {
             let (values, dims) = (numbers("values", &values)?, wholes("dims", dims)?);
-            step(|s| {
+            drawn(&dims, false, |s| {
                 let x = s.input();
                 Ok(Var::constant(numbers_like(&values, &dims, x.tensor())?))
             })

@@ -2,7 +2,7 @@
 
 use super::{Binder, number};
 use crate::explanation::Ran;
-use crate::loan::operation;
+use crate::loan::{growing, operation};
 use gauntlet_autograd::Var;
 use rhai::Dynamic;
 
@@ -52,7 +52,9 @@ fn unary(b: &mut Binder<'_>) {
 fn binary(b: &mut Binder<'_>) {
     macro_rules! functions {
         ($($name:ident $doc:literal)*) => {
-            $(b.bind(concat!(stringify!($name), "(x, y)"), $doc, |x: Var, y: Var| operation(|| x.$name(&y)));)*
+            $(b.bind(concat!(stringify!($name), "(x, y)"), $doc, |x: Var, y: Var| {
+                growing(broadcast(&x, &y), || x.$name(&y))
+            });)*
         };
     }
     functions! {
@@ -65,6 +67,13 @@ fn binary(b: &mut Binder<'_>) {
         broadcast_mul "x · y after broadcasting"
         broadcast_div "x / y after broadcasting"
     }
+}
+
+/// The shape of both after broadcasting: the longer of every pair of sides, the last ones beside each other.
+fn broadcast(x: &Var, y: &Var) -> Option<Vec<usize>> {
+    let rank = x.dims().len().max(y.dims().len());
+    let side = |v: &Var, i: usize| (i + v.dims().len()).checked_sub(rank).map_or(1, |i| v.dims()[i]);
+    Some((0..rank).map(|i| side(x, i).max(side(y, i))).collect())
 }
 
 fn operators(b: &mut Binder<'_>) {

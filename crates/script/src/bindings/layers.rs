@@ -2,7 +2,7 @@
 
 use super::step::Labels;
 use super::{Binder, whole};
-use crate::loan::operation;
+use crate::loan::{growing, operation};
 use gauntlet_autograd::Var;
 
 pub(super) fn bind(b: &mut Binder<'_>) {
@@ -14,22 +14,22 @@ pub(super) fn bind(b: &mut Binder<'_>) {
     b.bind("gather_labels(z, labels)", "entry y of every row, `(N, K)` to `(N,)`", |z: Var, y: Labels| {
         operation(|| z.gather_labels(&y.0))
     });
-    b.bind("matmul(x, y)", "`(M, K) · (K, N)`", |x: Var, y: Var| operation(|| x.matmul(&y)));
+    b.bind("matmul(x, y)", "`(M, K) · (K, N)`", |x: Var, y: Var| growing(product(&x, &y, 1), || x.matmul(&y)));
     b.bind("linear(x, weight)", "x · weightᵀ, `(N, in)` and `(out, in)`", |x: Var, weight: Var| {
-        operation(|| x.linear(&weight, None))
+        growing(product(&x, &weight, 0), || x.linear(&weight, None))
     });
     b.bind("linear(x, weight, bias)", "x · weightᵀ + bias", |x: Var, weight: Var, bias: Var| {
-        operation(|| x.linear(&weight, Some(&bias)))
+        growing(product(&x, &weight, 0), || x.linear(&weight, Some(&bias)))
     });
     b.bind("linear_relu(x, weight, bias)", "max(0, x · weightᵀ + bias)", |x: Var, weight: Var, bias: Var| {
-        operation(|| x.linear_relu(&weight, &bias))
+        growing(product(&x, &weight, 0), || x.linear_relu(&weight, &bias))
     });
     b.bind(
         "conv2d(x, weight, stride, padding)",
         "convolution of `(N, C, H, W)` with `(O, C, k, k)`",
         |x: Var, weight: Var, stride: i64, padding: i64| {
             let (stride, padding) = (whole("stride", stride)?, whole("padding", padding)?);
-            operation(|| x.conv2d(&weight, None, stride, padding))
+            growing(convolved(&x, &weight, padding), || x.conv2d(&weight, None, stride, padding))
         },
     );
     b.bind(
@@ -37,7 +37,7 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         "max(0, convolution)",
         |x: Var, weight: Var, stride: i64, padding: i64| {
             let (stride, padding) = (whole("stride", stride)?, whole("padding", padding)?);
-            operation(|| x.conv2d_relu(&weight, None, stride, padding))
+            growing(convolved(&x, &weight, padding), || x.conv2d_relu(&weight, None, stride, padding))
         },
     );
     b.bind("max_pool2d(x, k, stride)", "largest of every k × k window", |x: Var, k: i64, stride: i64| {
@@ -53,4 +53,16 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         "scale · x + shift channel by channel, `(C,)` each",
         |x: Var, scale: Var, shift: Var| operation(|| x.channel_affine(&scale, &shift)),
     );
+}
+
+/// The shape of a product of matrices: the rows of x, and the columns that y has along `columns`.
+fn product(x: &Var, y: &Var, columns: usize) -> Option<Vec<usize>> {
+    Some(vec![*x.dims().first()?, *y.dims().get(columns)?])
+}
+
+/// A shape that holds both the padded images and what becomes of them at a stride of one.
+fn convolved(x: &Var, weight: &Var, padding: usize) -> Option<Vec<usize>> {
+    let ([n, c, h, w], [o, ..]) = (x.dims(), weight.dims()) else { return None };
+    let padded = |side: &usize| side.saturating_add(padding.saturating_mul(2));
+    Some(vec![*n, *c.max(o), padded(h), padded(w)])
 }

@@ -2,7 +2,7 @@
 
 use super::{Binder, whole, wholes};
 use crate::explanation::Ran;
-use crate::loan::operation;
+use crate::loan::{growing, operation};
 use gauntlet_autograd::Var;
 use rhai::{Array, Dynamic};
 
@@ -11,7 +11,7 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         ($($name:ident $doc:literal)*) => {
             $(b.bind(concat!(stringify!($name), "(x, dims)"), $doc, |x: Var, dims: Array| {
                 let dims = wholes("dims", dims)?;
-                operation(|| x.$name(&dims))
+                growing(Some(dims.clone()), || x.$name(&dims))
             });)*
         };
     }
@@ -38,7 +38,8 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         "zeros before and after along a dimension",
         |x: Var, dim: i64, before: i64, after: i64| {
             let (dim, before, after) = (whole("dim", dim)?, whole("before", before)?, whole("after", after)?);
-            operation(|| x.pad_zeros(dim, before, after))
+            let padded = |n: usize| n.saturating_add(before).saturating_add(after);
+            growing(longer(&x, dim, padded), || x.pad_zeros(dim, before, after))
         },
     );
     b.bind("unsqueeze(x, dim)", "a new dimension of size one", |x: Var, dim: i64| {
@@ -52,7 +53,9 @@ pub(super) fn bind(b: &mut Binder<'_>) {
     b.bind("cat(parts, dim)", "joins a list of Vars along a dimension", |parts: Array, dim: i64| {
         let dim = whole("dim", dim)?;
         let parts = parts.into_iter().map(variable).collect::<Ran<Vec<Var>>>()?;
-        operation(|| Var::cat(&parts.iter().collect::<Vec<_>>(), dim))
+        let whole = |_| parts.iter().filter_map(|p| p.dims().get(dim)).fold(0usize, |n, side| n.saturating_add(*side));
+        let shape = parts.first().and_then(|first| longer(first, dim, whole));
+        growing(shape, || Var::cat(&parts.iter().collect::<Vec<_>>(), dim))
     });
     b.bind("dims(x)", "the dimensions, a list of numbers", |x: Var| -> Array {
         x.dims().iter().map(|n| Dynamic::from(*n as i64)).collect()
@@ -61,6 +64,14 @@ pub(super) fn bind(b: &mut Binder<'_>) {
         let i = whole("i", i)?;
         operation(|| Ok(x.dim(i)? as i64))
     });
+}
+
+/// The shape of `x` with another length of one dimension, if it has that.
+fn longer(x: &Var, dim: usize, length: impl Fn(usize) -> usize) -> Option<Vec<usize>> {
+    let mut shape = x.dims().to_vec();
+    let side = shape.get_mut(dim)?;
+    *side = length(*side);
+    Some(shape)
 }
 
 fn variable(value: Dynamic) -> Ran<Var> {

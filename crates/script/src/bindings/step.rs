@@ -3,7 +3,7 @@
 use super::{Binder, number, wholes};
 use crate::explanation::Ran;
 use crate::kept;
-use crate::loan::{pass, step};
+use crate::loan::{differentiation, drawn, pass, step};
 use candle_core::Tensor;
 use gauntlet_autograd::kernels::numbers_like;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
@@ -38,7 +38,7 @@ fn network(b: &mut Binder<'_>) {
         step(|s| Ok(s.input()))
     });
     b.bind("forward(step, x)", "train-mode logits `(N, K)`, once per x", |_: StepHandle, x: Var| {
-        pass(|s| s.forward(&x))
+        pass(&x, |s| s.forward(&x))
     });
     b.bind(
         "forward_in(step, x, mode)",
@@ -48,16 +48,16 @@ fn network(b: &mut Binder<'_>) {
                 "eval" => Mode::Eval,
                 _ => Mode::Train,
             };
-            pass(|s| s.forward_in(&x, mode))
+            pass(&x, |s| s.forward_in(&x, mode))
         },
     );
     b.bind(
         "cross_entropy(step, x)",
         "cross-entropy of x's logits against the labels, `(N,)`, once per x",
-        |_: StepHandle, x: Var| pass(|s| s.cross_entropy(&x)),
+        |_: StepHandle, x: Var| pass(&x, |s| s.cross_entropy(&x)),
     );
     b.bind("teacher_logits(step, x)", "logits of the row's teacher, a constant `(N, K)`", |_: StepHandle, x: Var| {
-        pass(|s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?)))
+        pass(&x, |s| Ok(Var::constant(s.teacher()?.logits(x.tensor())?)))
     });
     b.bind(
         "input_gradient(step, values, x)",
@@ -82,32 +82,32 @@ fn draws(b: &mut Binder<'_>) {
     b.bind(
         "normal_pixels(step, what)",
         "N(0, 1) for every pixel of the input, fresh in every step; `what` names the draw",
-        |_: StepHandle, what: &str| step(|s| s.normal_pixels(what)),
+        |_: StepHandle, what: &str| drawn(&[], true, |s| s.normal_pixels(what)),
     );
     b.bind(
         "uniform_pixels(step, what, low, high)",
         "uniform in [low, high) for every pixel of the input",
         |_: StepHandle, what: &str, low: Dynamic, high: Dynamic| {
             let range = (number("low", &low)?, number("high", &high)?);
-            step(|s| s.uniform_pixels(what, range))
+            drawn(&[], true, |s| s.uniform_pixels(what, range))
         },
     );
     b.bind("normal(step, what, dims)", "N(0, 1), `(N, dims..)`", |_: StepHandle, what: &str, dims: Array| {
         let dims = wholes("dims", dims)?;
-        step(|s| s.normal(what, &dims))
+        drawn(&dims, true, |s| s.normal(what, &dims))
     });
     b.bind(
         "uniform(step, what, dims, low, high)",
         "uniform in [low, high), `(N, dims..)`",
         |_: StepHandle, what: &str, dims: Array, low: Dynamic, high: Dynamic| {
             let (dims, range) = (wholes("dims", dims)?, (number("low", &low)?, number("high", &high)?));
-            step(|s| s.uniform(what, &dims, range))
+            drawn(&dims, true, |s| s.uniform(what, &dims, range))
         },
     );
     b.bind(
         "fixed_normal(step, what)",
         "one image of N(0, 1) for the whole training, drawn from its seed and repeated for every example",
-        |_: StepHandle, what: &str| step(|s| fixed_normal(s, what)),
+        |_: StepHandle, what: &str| drawn(&[], true, |s| fixed_normal(s, what)),
     );
 }
 
@@ -124,7 +124,7 @@ fn input_gradient(values: &Var, x: &Var, graph: &str) -> Ran<Var> {
         "cut" => Graph::Free,
         _ => Graph::Keep,
     };
-    pass(|s| {
+    differentiation(values, |s| {
         s.input_gradient(values, x, graph).map_err(|error| match error {
             Error::Autograd(GradError::Unreached { .. }) => Error::Message(
                 "input_gradient: the values do not depend on x; they were computed from another variable, or x is a \

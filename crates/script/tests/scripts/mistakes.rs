@@ -1,7 +1,10 @@
 //! What a new user gets wrong, and what is said about it.
 
 use crate::bench::Bench;
-use gauntlet_script::{MAX_CALLS, MAX_OPERATIONS, MAX_PASSES, MAX_TENSOR_OPERATIONS, Script};
+use gauntlet_script::{
+    MAX_ALL_OPERATIONS, MAX_CALLS, MAX_ELEMENTS, MAX_LARGEST, MAX_OPERATIONS, MAX_ORDER, MAX_PASSES,
+    MAX_TENSOR_OPERATIONS, Script,
+};
 
 fn unread(text: &str) -> String {
     Script::parse("mine.rhai", text).err().unwrap_or_else(|| panic!("{text} can be read")).to_string()
@@ -101,6 +104,81 @@ fn an_endless_loop_ends() {
         let said = bench.fails(body);
         assert!(said.contains("mine.rhai:2:") && said.contains("a list or text grows beyond"), "{said}");
     }
+}
+
+#[test]
+fn tensors_that_grow_without_end_are_refused_before_they_are_made() {
+    let bench = Bench::new(4);
+    let one = |shape: &str| {
+        format!("a tensor of shape {shape} is too large: one of a script has at most {MAX_ELEMENTS} elements")
+    };
+    let (most, all) = (MAX_ELEMENTS.to_string(), (MAX_ELEMENTS * MAX_LARGEST).to_string());
+    for (body, needle) in [
+        ("x.pad_zeros(0, 0, 1000000000000)", one("[1000000000004, 1, 8, 8]")),
+        ("x.pad_zeros(3, 9223372036854775807, 9223372036854775807)", most.clone()),
+        ("step.constant([1.0], [1, 1]).broadcast_to([1000000, 1000000])", one("[1000000, 1000000]")),
+        ("step.constant([1.0], [1, 1]).broadcast_to([4294967296, 4294967296])", most.clone()),
+        ("step.constant([], [9223372036854775807, 3, 0])", most.clone()),
+        ("step.constant([1.0], [1]).reshape([9223372036854775807, 2, 1])", most.clone()),
+        ("step.constant([1.0], [1]).broadcast_channels([100000, 1, 100000])", most.clone()),
+        ("step.normal(\"n\", [1000000, 1000000])", one("[4, 1000000, 1000000]")),
+        ("step.uniform(\"n\", [10000000000], 0.0, 1.0)", one("[4, 10000000000]")),
+        ("let a = x; for i in 0..40 { a = cat([a, a], 0); }", one("[524288, 1, 8, 8]")),
+        ("let a = x; for i in 0..40 { a = cat([a, a], 3); }", most.clone()),
+        (
+            "let a = x.reshape([256, 1]); for i in 0..6 { let k = a.dim(0); a = a.matmul(a.transpose(0, 1)).reshape([k * k, 1]); }",
+            one("[65536, 65536]"),
+        ),
+        ("let a = x.reshape([256, 1]); a = a.linear(a).reshape([65536, 1]); a.linear(a)", one("[65536, 65536]")),
+        (
+            "let a = x.pad_zeros(0, 0, 10000).reshape([640256, 1]); a.broadcast_add(a.transpose(0, 1))",
+            one("[640256, 640256]"),
+        ),
+        ("x.conv2d(step.constant([1.0], [1, 1, 1, 1]), 1, 1000000)", one("[4, 1, 2000008, 2000008]")),
+        (
+            "let a = x.pad_zeros(0, 0, 100000); for i in 0..1000 { a = a * 0.5; }",
+            format!("have more than {all} elements together"),
+        ),
+        (
+            "let l = []; for i in 0..1000 { l.push(step.normal(\"n\", [1000000])); }",
+            format!("have more than {all} elements together"),
+        ),
+        (
+            "let a = leaf(cat([x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x], 0)); for i in 0..14 { step.forward(leaf(a)); }",
+            format!("more than {MAX_PASSES} passes"),
+        ),
+    ] {
+        let said = bench.fails(&format!("let x = step.input(); {body}"));
+        assert!(said.contains("mine.rhai:2:") && said.contains(&needle), "{body}: {needle} is not in\n{said}");
+    }
+}
+
+#[test]
+fn gradients_of_gradients_have_an_order_and_a_price() {
+    let bench = Bench::new(2);
+    let nested = |order: u32| {
+        format!(
+            "let x = step.input(); let g = step.input_gradient(step.cross_entropy(x), x); \
+             for i in 1..{order} {{ g = step.input_gradient(g.sqr().sum_per_example(), x); }} \
+             [term(\"g\", 1.0, g.sqr().sum_per_example())]"
+        )
+    };
+    assert!(bench.terms(&format!("fn loss(step) {{ {} }}", nested(MAX_ORDER))).is_ok());
+    let said = bench.fails(&nested(MAX_ORDER + 1));
+    assert!(
+        said.contains("mine.rhai:2:")
+            && said.contains("a derivative of order 4 by the input: gradients of gradients are taken up to order 3"),
+        "{said}"
+    );
+    // One beside the other is no order.
+    let beside = "let x = step.input(); let q = step.cross_entropy(x); \
+                  for i in 0..20 { q = q + step.input_gradient(step.cross_entropy(x), x).sqr().sum_per_example(); } [term(\"q\", 1.0, q)]";
+    assert!(bench.terms(&format!("fn loss(step) {{ {beside} }}")).is_ok());
+    let tower = "let x = step.input(); let y = x; for i in 0..1500 { y = y.tanh(); } let q = y.sum_per_example(); \
+                 for i in 0..3 { q = step.input_gradient(q, x).sqr().sum_per_example(); } [term(\"q\", 1.0, q)]";
+    let said = bench.fails(tower);
+    let words = format!("more than {MAX_ALL_OPERATIONS} operations on tensors, forward and backward");
+    assert!(said.contains("mine.rhai:2:") && said.contains(&words), "{said}");
 }
 
 #[test]
