@@ -1,6 +1,7 @@
 //! Transfer: examples crafted on one model, tried on another.
 
 use gauntlet_core::attack::{Backwards, Job, Open, Site, Walk};
+use gauntlet_core::budget::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, Norm, ParamDoc, Result, Spec, ThreatModel};
 use std::sync::Arc;
@@ -77,6 +78,9 @@ impl Attack for Transfer {
     }
     fn aim(&self, job: &Job) -> Option<u32> {
         self.attack.aim(job)
+    }
+    fn reach(&self, threat: &ThreatModel) -> Option<Reach> {
+        self.attack.reach(threat)
     }
     fn surrogate(&self) -> Option<&str> {
         Some(&self.surrogate)

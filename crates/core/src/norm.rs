@@ -34,6 +34,17 @@ impl fmt::Display for Norm {
     }
 }
 
+impl Norm {
+    /// What people read: L∞, L2, L1. Files and arguments say `linf`, `l2`, `l1`.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Norm::Linf => "L∞",
+            Norm::L2 => "L2",
+            Norm::L1 => "L1",
+        }
+    }
+}
+
 impl FromStr for Norm {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {

@@ -2,7 +2,8 @@
 
 use crate::evaluator::robust_accuracy;
 use gauntlet_core::record::{CleanVerdict, Fate, constant_answer, robust_accuracy_over_draws};
-use gauntlet_core::{Attacked, Flag, Verdict};
+use gauntlet_core::{Attacked, Flag, Registry, ThreatModel, Verdict, budget};
+use serde_json::Map;
 use std::collections::{HashMap, HashSet};
 
 /// Follow the input gradient inside a budget.
@@ -75,6 +76,31 @@ pub(crate) fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
                 ),
             ));
         }
+    }
+    raised
+}
+
+/// Attacks that cannot get from the clean image to the end of their budget: steps × α < ε.
+pub(crate) fn out_of_reach(attacked: &[Attacked], registry: &Registry) -> Vec<Flag> {
+    let mut raised = Vec::new();
+    for cell in attacked {
+        let mut given = Map::from_iter([("name".to_string(), cell.name().into())]);
+        given.extend(cell.parameters["args"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        let Ok((attack, _)) = registry.attack(&given) else { continue };
+        let found = budget::out_of_reach(&*attack, &ThreatModel::new(cell.norm, cell.eps.value()));
+        let Some((name, reach)) = found else { continue };
+        let start = if reach.random_start { "its random start" } else { "the clean image" };
+        let by = if name == cell.attack { String::new() } else { format!(" of {}", cell.attack) };
+        raised.push(flag(
+            "budget-out-of-reach",
+            format!(
+                "{} of {name}{by} get {} far from {start} at {} {}: of the rest of the ball it says nothing",
+                budget::in_words(&reach),
+                budget::short(reach.length()),
+                cell.norm,
+                cell.eps
+            ),
+        ));
     }
     raised
 }
