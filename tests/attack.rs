@@ -132,6 +132,28 @@ fn what_cannot_be_attacked_is_refused_with_the_way_out() {
         |model: &str, rest: &str| format!("attack --model {model} --checkpoint m.safetensors --data tiny {rest}");
     says(&with("lenet-small", "--attack pgd --eps -0.1"), 2, &["--eps", "must be at least 0", "\"-0.1\""]);
     says(&with("lenet-small", "--attack pgd --eps eight"), 2, &["must be a number or a fraction", "\"8/255\""]);
+    for (eps, needles) in [
+        ("0", ["must be above 0, got \"0\"", "clean accuracy"]),
+        ("8", ["must be at most 1 in L∞, got \"8\"", "write \"8/255\""]),
+        ("0.1,0.1", ["\"0.1\" is listed twice", "remove one"]),
+        ("1e-30", ["at least 0.000001", "8/255"]),
+    ] {
+        says(&with("lenet-small", &format!("--attack pgd --eps {eps}")), 2, &needles);
+    }
+    let short = "--attack bim --eps 0.3 --steps 5 --alpha";
+    says(&with("lenet-small", &format!("{short} 0")), 2, &["bim.alpha", "must be above 0"]);
+    let needles = ["5 steps of 0.001 get 0.005 far", "never to ε = 0.3 in L∞", "take 300 steps or more"];
+    says(&with("lenet-small", &format!("{short} 0.001")), 2, &needles);
+    says(
+        "train --model linear --recipe ce --data tiny --out l.safetensors --monitor-eps 8",
+        2,
+        &["--monitor-eps", "at most 1 in L∞", "\"8/255\""],
+    );
+    says(
+        "train --model linear --recipe '{ name = \"pgd-at\", eps = \"8\" }' --data tiny --out l.safetensors",
+        2,
+        &["pgd-at.eps", "at most 1 in L∞"],
+    );
     says(&with("lenet-small", "--attack pdg --eps 0.1"), 2, &["unknown attack \"pdg\"", "did you mean \"pgd\"?"]);
     says(&with("lenet-smal", "--attack pgd --eps 0.1"), 2, &["unknown model", "did you mean \"lenet-small\"?"]);
     says(&with("lenet-small", "--attack fgsm --steps 3 --eps 0.1"), 2, &["parameter of fgsm", "\"steps\""]);

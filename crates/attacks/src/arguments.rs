@@ -64,11 +64,18 @@ pub(crate) const SPARSITY: ParamDoc = ParamDoc {
 pub(crate) const DRAWS: ParamDoc =
     ParamDoc { name: "draws", kind: "int", default: "20", unit: "", doc: "gradients averaged per step" };
 
-/// A length argument: text or number.
-pub(crate) fn length(args: &Args, name: &str) -> Result<StepSize> {
-    match args.value(name)? {
-        serde_json::Value::Number(n) => n.to_string().parse(),
-        _ => args.str(name)?.parse(),
+/// The step size `alpha`, text or number: above 0.
+pub(crate) fn alpha(args: &Args) -> Result<StepSize> {
+    let alpha = match args.value("alpha")? {
+        serde_json::Value::Number(n) => n.to_string().parse()?,
+        _ => args.str("alpha")?.parse()?,
+    };
+    match alpha {
+        StepSize::Absolute(length) if length.value() == 0.0 => {
+            let why = format!("must be above 0, got \"{length}\": such steps stay where they are");
+            Err(Error::value(format!("{}.alpha", args.owner()), why))
+        }
+        alpha => Ok(alpha),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, RUNNERS_UP, SPARSITY, S
 use crate::best_iterate::BestIterate;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, succeeded};
+use gauntlet_core::budget::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
 use gauntlet_records::Norm;
@@ -102,7 +103,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         Ok(Arc::new(Pgd {
             name: "pgd",
             steps: args.usize("steps", 1)? as u32,
-            alpha: arguments::length(args, "alpha")?,
+            alpha: arguments::alpha(args)?,
             restarts,
             start,
             momentum: None,
@@ -130,7 +131,7 @@ pub const BIM: Spec<BuildAttack> = Spec {
         Ok(Arc::new(Pgd {
             name: "bim",
             steps: args.usize("steps", 1)? as u32,
-            alpha: arguments::length(args, "alpha")?,
+            alpha: arguments::alpha(args)?,
             restarts: 1,
             start: Start::Clean,
             momentum: None,
@@ -158,7 +159,7 @@ pub const EOT: Spec<BuildAttack> = Spec {
         Ok(Arc::new(Pgd {
             name: "eot-pgd",
             steps: args.usize("steps", 1)? as u32,
-            alpha: arguments::length(args, "alpha")?,
+            alpha: arguments::alpha(args)?,
             restarts: args.usize("restarts", 1)? as u32,
             start: Start::Ball,
             momentum: None,
@@ -194,7 +195,7 @@ pub const MI: Spec<BuildAttack> = Spec {
         Ok(Arc::new(Pgd {
             name: "mi-fgsm",
             steps: args.usize("steps", 1)? as u32,
-            alpha: arguments::length(args, "alpha")?,
+            alpha: arguments::alpha(args)?,
             restarts: 1,
             start: Start::Clean,
             momentum: Some(args.f64_from("momentum", 0.0)?),
@@ -222,7 +223,7 @@ pub const RANDOM: Spec<BuildAttack> = Spec {
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
-        let alpha = arguments::length(args, "alpha")?;
+        let alpha = arguments::alpha(args)?;
         let objective = arguments::objective(args, registry)?;
         let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
@@ -270,6 +271,15 @@ impl Attack for Pgd {
     }
     fn aim(&self, job: &Job) -> Option<u32> {
         job.target.filter(|_| self.only_target)
+    }
+    fn reach(&self, threat: &ThreatModel) -> Option<Reach> {
+        // The random step and the one after it make up ε together.
+        let random_start = match self.start {
+            Start::Sign(_) => return None,
+            Start::Clean => false,
+            Start::Ball | Start::Gaussian(_) => true,
+        };
+        Some(Reach { steps: self.steps, alpha: self.alpha.pixels(threat.eps), random_start })
     }
     fn ascent(&self, threat: &ThreatModel) -> Option<Ascent> {
         // A step in L1 sorts pixels: those are the walks'.

@@ -1,6 +1,7 @@
 //! Transfer: examples crafted on one model, tried on another.
 
 use gauntlet_core::attack::{Backwards, Job, Open, Site, Walk};
+use gauntlet_core::budget::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
 use gauntlet_records::Norm;
@@ -78,6 +79,9 @@ impl Attack for Transfer {
     }
     fn aim(&self, job: &Job) -> Option<u32> {
         self.attack.aim(job)
+    }
+    fn reach(&self, threat: &ThreatModel) -> Option<Reach> {
+        self.attack.reach(threat)
     }
     fn surrogate(&self) -> Option<&str> {
         Some(&self.surrogate)

@@ -5,6 +5,7 @@
 
 pub mod attack;
 pub mod batch;
+pub mod budget;
 pub mod checkpoint;
 pub mod device;
 mod draws;

@@ -7,8 +7,7 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::{Adversarial, CheckpointSource, Context, Result, fingerprint};
 use candle_core::{Device, Tensor};
-use gauntlet_core::checkpoint;
-use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights};
+use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights, budget, checkpoint};
 use gauntlet_evaluate::{AttackEntry, Component, Cost, Done, Evaluator, Examples, Kind, Selection, Watch, flags};
 use gauntlet_records::{
     Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict,
@@ -165,6 +164,9 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());
     }
     let manifest = context.catalogue.get(&request.data)?;
+    let (c, h, w) = manifest.shape;
+    budget::all_sensible(&request.eps, request.norm, Some(c * h * w))?;
+    request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
     let open =
         |model: &Map<String, Value>, source: Option<&CheckpointSource>| -> Result<(Frozen, String, Vec<String>)> {
             let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
@@ -252,6 +254,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let mut raised = evaluator.probe(&clean, context.registry)?;
     raised.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
     raised.extend(flags::draws(&attacked, request.draws));
+    raised.extend(flags::out_of_reach(&attacked, context.registry));
     let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
     let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);
     Ok(AttackReport {

@@ -161,6 +161,7 @@ impl<'a> Desk<'a> {
         let randomised = record.result.flags.iter().any(|f| f.name == RANDOMISED);
         record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked, randomised));
         record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
+        record.result.flags.extend(flags::out_of_reach(&record.result.attacked, self.context.registry));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));
         }

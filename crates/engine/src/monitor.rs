@@ -25,8 +25,9 @@ impl Monitor {
     /// PGD-10 at `eps` in the L∞ ball.
     ///
     /// # Errors
-    /// A registry without `pgd`.
+    /// A registry without `pgd`; a budget that cannot be meant.
     pub fn at(registry: &Registry, eps: Eps) -> gauntlet_core::Result<Self> {
+        gauntlet_core::budget::sensible(&eps, &[], Norm::Linf, None)?;
         let given = Map::from_iter([("name".to_string(), Value::from("pgd")), ("steps".to_string(), json!(10))]);
         Ok(Monitor { attack: Component::resolve(Kind::Attack, registry, &given)?, norm: Norm::Linf, eps })
     }

@@ -1,9 +1,10 @@
 //! Reading the `[[attack]]` tables of a suite file.
 
-use crate::suite_file::{Reader, complaint, selection};
+use crate::suite_file::{Reader, Shape, complaint, selection};
 use crate::toml_section::{Section, json, text_of};
 use crate::{Diagnostic, Row};
-use gauntlet_core::registry;
+use gauntlet_core::attack::Open;
+use gauntlet_core::{Key, Purpose, ThreatModel, budget, registry};
 use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
@@ -14,11 +15,11 @@ use toml::de::DeValue;
 const ATTACK: &[&str] = &["name", "label", "norm", "eps", "take", "sample", "all"];
 
 impl Reader<'_> {
-    pub(crate) fn attacks(&mut self, top: &Section<'_>, rows: &[Row]) -> Vec<AttackEntry> {
+    pub(crate) fn attacks(&mut self, top: &Section<'_>, rows: &[Row], shape: Shape) -> Vec<AttackEntry> {
         let mut attacks: Vec<AttackEntry> = Vec::new();
         for (table, span) in top.tables("attack", "[[attack]]", "give at least one attack", &mut self.complaints) {
             let section = Section::new("[[attack]]", table, span);
-            for entry in self.attack(&section, rows).unwrap_or_default() {
+            for entry in self.attack(&section, rows, shape).unwrap_or_default() {
                 if attacks.iter().any(|a| a.label == entry.label) {
                     let place = if section.get("label").is_some() { "label" } else { "name" };
                     self.complaints.push(
@@ -33,7 +34,7 @@ impl Reader<'_> {
     }
 
     /// One attack; with `surrogates`, one for each of them.
-    fn attack(&mut self, section: &Section<'_>, rows: &[Row]) -> Option<Vec<AttackEntry>> {
+    fn attack(&mut self, section: &Section<'_>, rows: &[Row], shape: Shape) -> Option<Vec<AttackEntry>> {
         let c = &mut self.complaints;
         let name = section.required_str("name", "the attack's registered name", c);
         let label = section.str("label", c).or_else(|| name.clone());
@@ -48,7 +49,8 @@ impl Reader<'_> {
             },
         };
         let examples = self.own_examples(section);
-        let eps = self.budgets(section);
+        let numbers = shape.map(|((c, h, w), _)| c * h * w);
+        let eps = self.budgets(section, norm.unwrap_or(Norm::Linf), numbers);
         let mut given: Map<String, Value> = section
             .entries()
             .filter(|(k, _)| !ATTACK.contains(&k.get_ref().as_ref()))
@@ -60,6 +62,10 @@ impl Reader<'_> {
         } else {
             vec![self.single(section, rows, label?, norm?, eps?, &given)?]
         };
+        // Of a transfer matrix once for all surrogates.
+        if let Some(entry) = entries.first() {
+            self.possible(section, entry, shape);
+        }
         entries.iter_mut().for_each(|e| e.examples = examples);
         Some(entries)
     }
@@ -153,7 +159,22 @@ impl Reader<'_> {
         Some(AttackEntry { label, attack: component, norm, eps, examples: None })
     }
 
-    fn budgets(&mut self, section: &Section<'_>) -> Option<Vec<Eps>> {
+    /// Whether the attack can get to its budgets, and run on models of this data.
+    fn possible(&mut self, section: &Section<'_>, entry: &AttackEntry, shape: Shape) {
+        let Ok((attack, _)) = self.registry.attack(&entry.attack.given()) else { return };
+        let fits = |eps: &Eps| -> gauntlet_core::Result<()> {
+            budget::reachable(&*attack, entry.norm, eps)?;
+            let Some((input, classes)) = shape else { return Ok(()) };
+            let threat = ThreatModel::new(entry.norm, eps.value());
+            let key = Key::new(0, Purpose::AttackStart);
+            attack.fits(&Open { input, classes, threat, key, lockstep: false, smallest: false, randomised: false })
+        };
+        if let Some(error) = entry.eps.iter().find_map(|eps| fits(eps).err()) {
+            self.complaints.push(complaint(section.place_of(&error), &error, ""));
+        }
+    }
+
+    fn budgets(&mut self, section: &Section<'_>, norm: Norm, numbers: Option<usize>) -> Option<Vec<Eps>> {
         let Some((_, value)) = section.get("eps") else {
             self.complaints.push(
                 Diagnostic::at(section.span(), "an attack needs budgets")
@@ -171,18 +192,34 @@ impl Reader<'_> {
             );
             return None;
         }
-        let mut eps: Vec<Option<Eps>> = Vec::new();
+        let (mut eps, count): (Vec<Eps>, usize) = (Vec::new(), values.len());
         for value in values {
-            let parsed = self.eps(value);
-            if parsed.is_some() && eps.contains(&parsed) {
-                self.complaints.push(Diagnostic::at(value.span(), "this budget is listed twice").hint("remove one"));
-            }
-            eps.push(parsed);
+            let parsed = self.eps(value, &eps, norm, numbers);
+            eps.extend(parsed);
         }
-        eps.into_iter().collect()
+        (eps.len() == count).then_some(eps)
     }
 
-    pub(crate) fn eps(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Eps> {
+    /// A budget that can be meant, beside those before it.
+    pub(crate) fn eps(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        earlier: &[Eps],
+        norm: Norm,
+        numbers: Option<usize>,
+    ) -> Option<Eps> {
+        let eps = self.length(value)?;
+        match budget::sensible(&eps, earlier, norm, numbers) {
+            Ok(()) => Some(eps),
+            Err(error) => {
+                self.complaints.push(complaint(value.span(), &error, ""));
+                None
+            }
+        }
+    }
+
+    /// A length in pixels.
+    pub(crate) fn length(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Eps> {
         let Some(text) = text_of(value.get_ref()) else {
             self.complaints.push(Diagnostic::at(
                 value.span(),

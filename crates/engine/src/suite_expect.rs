@@ -156,7 +156,7 @@ impl Reader<'_> {
             return Some(Quantity::Clean);
         }
         let eps = match (section.get("eps"), default) {
-            (Some((_, value)), _) => self.eps(value)?,
+            (Some((_, value)), _) => self.length(value)?,
             (None, Some(Quantity::Attack { eps, .. } | Quantity::Worst { eps, .. })) => eps.clone(),
             (None, _) => {
                 self.complaints.push(

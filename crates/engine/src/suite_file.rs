@@ -8,6 +8,7 @@ use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{Registry, registry};
 use gauntlet_data::Catalogue;
 use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
+use gauntlet_records::Norm;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -117,8 +118,8 @@ impl Reader<'_> {
         let shape = data.as_deref().and_then(|name| self.data(name, top));
         let model = self.model(top, shape);
         let rows = self.rows(top, shape);
-        let attacks = self.attacks(top, &rows);
-        let train = self.train(top, &attacks);
+        let attacks = self.attacks(top, &rows, shape);
+        let train = self.train(top, &attacks, shape);
         let epochs = train.as_ref().map_or(u32::MAX, |t| t.epochs);
         let expect = self.expectations(top, &Known { rows: &rows, attacks: &attacks, epochs });
         let quick = self.quick(top, &rows);
@@ -165,7 +166,7 @@ impl Reader<'_> {
         Some(component)
     }
 
-    fn train(&mut self, top: &Section<'_>, attacks: &[AttackEntry]) -> Option<TrainConfig> {
+    fn train(&mut self, top: &Section<'_>, attacks: &[AttackEntry], shape: Shape) -> Option<TrainConfig> {
         let empty = DeTable::new();
         let section = match top.get("train") {
             None => Section::new("train", &empty, top.span()),
@@ -209,7 +210,7 @@ impl Reader<'_> {
         let schedule: Option<Schedule> =
             self.tagged(&section, "schedule", r#"{"name":"constant"}"#, Schedule::validate);
         let monitor_eps = match section.get("monitor_eps") {
-            Some((_, value)) => Some(self.eps(value)?),
+            Some((_, value)) => Some(self.eps(value, &[], Norm::Linf, shape.map(|((c, h, w), _)| c * h * w))?),
             None => None,
         };
         Some(TrainConfig {

@@ -182,6 +182,29 @@ fn every_mistake_is_found_where_it_stands() {
         ("eps = [0.5, 1]", "eps = [0.5, -1]", "-1", "at least 0"),
         ("eps = [0.5, 1]", "eps = []", "[]", "the list of budgets is empty"),
         ("eps = [0.5, 1]", "eps = [0.5, 0.5]", "0.5]", "listed twice"),
+        ("eps = [0.5, 1]", "eps = [0.5, 0]", "0]", "must be above 0, got \"0\""),
+        ("eps = [0.5, 1]", "eps = [0.5, 30]", "30]", "at most √784 = 28.00 in L2"),
+        ("eps = [0.5, 1]", "eps = [0.5, 1e-9]", "1e-9]", "at least 0.000001"),
+        ("eps = \"8/255\"", "eps = 8", "8\n", "at most 1 in L∞, got \"8\""),
+        ("eps = \"8/255\"", "eps = 8", "8\n", "write \"8/255\""),
+        ("eps = \"0.3\"", "eps = \"8\"", "\"8\"", "fgsm-aug.eps: must be at most 1 in L∞"),
+        ("eps = \"0.3\"", "eps = 0", "0 }", "must be above 0"),
+        ("clip = 1.0", "monitor_eps = 8", "8 }", "write \"8/255\""),
+        ("steps = 7", "steps = 7\nalpha = 0", "0\n", "pgd.alpha: must be above 0, got \"0\""),
+        (
+            "steps = 7",
+            "steps = 7\nalpha = 0.1\nrandom_start = false",
+            "0.1\n",
+            "7 steps of 0.1 get 0.7 far from the clean image and never to ε = 1 in L2; take 10 steps or more",
+        ),
+        ("name = \"fgsm\"", "name = \"bim\"\nalpha = \"eps/20\"", "\"eps/20\"", "take 20 steps or more"),
+        (
+            "name = \"fgsm\"",
+            "name = \"worst-case\"\nattacks = [\"pgd\", { name = \"mi-fgsm\", steps = 3 }]",
+            "[[attack]]",
+            "mi-fgsm.alpha: 3 steps of",
+        ),
+        ("name = \"fgsm\"", "name = \"r-fgsm\"\nalpha = 0.1", "0.1\n", "r-fgsm.alpha: must be below ε"),
         ("eps = [0.5, 1]", "eps = [true]", "true", "a length in pixels"),
         ("eps = [0.5, 1]\n", "", "[[attack]]\nname = \"pgd\"", "an attack needs budgets"),
         ("name = \"pgd\"", "name = \"pdg\"", "\"pdg\"", "did you mean \"pgd\"?"),
@@ -327,4 +350,11 @@ fn a_circle_of_teachers_is_told_once() {
     let complaints = load(&tail).unwrap_err();
     assert_eq!(complaints.len(), 1, "{complaints:?}");
     assert!(complaints[0].to_string().contains("gn learns from both learns from gn in a circle"), "{complaints:?}");
+}
+
+/// From a random start some of the ball is within reach whatever the steps: the referee flags it, and the suite stands.
+#[test]
+fn short_steps_from_a_random_start_are_no_error() {
+    let text = GOOD.replace("steps = 7", "steps = 7\nalpha = 0.1");
+    assert!(load(&text).is_ok());
 }

@@ -1,6 +1,6 @@
 //! A component of a suite with every default filled in.
 
-use gauntlet_core::{Args, Error, Registry, Result};
+use gauntlet_core::{Args, Error, Registry, Result, budget};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -65,6 +65,7 @@ impl Component {
                 (Args::new(s, given)?, s.params, s.numerics, "objective")
             }
         };
+        budget::sensible_arguments(name, params, args.canonical())?;
         let mut component = Component {
             name: name.to_string(),
             args: args.canonical().clone(),

@@ -33,6 +33,7 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
     let mut flags = evaluator.probe(&clean, registry)?;
     flags.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
     flags.extend(flags::draws(&attacked, evaluator.draws));
+    flags.extend(flags::out_of_reach(&attacked, registry));
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
 }
 

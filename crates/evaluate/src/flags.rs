@@ -1,9 +1,11 @@
 //! Remarks of the referee about numbers that should make a reader suspicious: docs/flags.md has every threshold.
 
+use gauntlet_core::{Registry, ThreatModel, budget};
 use gauntlet_records::verdict::robust_accuracy;
 use gauntlet_records::{
     Attacked, CleanVerdict, Fate, Flag, Verdict, record::constant_answer, verdict::robust_accuracy_over_draws,
 };
+use serde_json::Map;
 use std::collections::HashMap;
 
 /// Follow the input gradient inside a budget.
@@ -77,6 +79,31 @@ pub fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
                 ),
             ));
         }
+    }
+    raised
+}
+
+/// Attacks that cannot get from the clean image to the end of their budget: steps × α < ε.
+pub fn out_of_reach(attacked: &[Attacked], registry: &Registry) -> Vec<Flag> {
+    let mut raised = Vec::new();
+    for cell in attacked {
+        let mut given = Map::from_iter([("name".to_string(), cell.name().into())]);
+        given.extend(cell.parameters["args"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        let Ok((attack, _)) = registry.attack(&given) else { continue };
+        let found = budget::out_of_reach(&*attack, &ThreatModel::new(cell.norm, cell.eps.value()));
+        let Some((name, reach)) = found else { continue };
+        let start = if reach.random_start { "its random start" } else { "the clean image" };
+        let by = if name == cell.attack { String::new() } else { format!(" of {}", cell.attack) };
+        raised.push(flag(
+            "budget-out-of-reach",
+            format!(
+                "{} of {name}{by} get {} far from {start} at {} {}: of the rest of the ball it says nothing",
+                budget::in_words(&reach),
+                budget::short(reach.length()),
+                cell.norm,
+                cell.eps
+            ),
+        ));
     }
     raised
 }

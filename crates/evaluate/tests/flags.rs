@@ -276,3 +276,26 @@ fn a_search_that_breaks_nothing_at_any_size_is_flagged_and_one_that_does_is_not(
     );
     assert_eq!(raised(&inner), [""; 0]);
 }
+
+/// steps × α < ε: of what lies beyond, the attack says nothing.
+#[test]
+fn an_attack_that_cannot_reach_its_budget_is_flagged() {
+    let (target, examples) = scene("linear", 20);
+    let raised = |entry: AttackEntry| -> Vec<String> {
+        let evaluator = Evaluator::new(&target, &examples, &GO_ON);
+        let flags = evaluate(&evaluator, &[entry], &registry()).unwrap().flags;
+        flags.into_iter().filter(|f| f.name == "budget-out-of-reach").map(|f| f.detail).collect()
+    };
+    let short = json!({ "steps": 10, "alpha": "0.01" });
+    let found = raised(entry("pgd", &["0.1", "0.3"], short.clone()));
+    assert_eq!(found.len(), 1, "0.1 is within reach: {found:?}");
+    assert!(found[0].contains("10 steps of 0.01 of pgd get 0.1 far from its random start"), "{found:?}");
+    assert!(raised(entry("bim", &["0.3"], short.clone()))[0].contains("far from the clean image"));
+    let inside = json!({ "attacks": [{ "name": "bim", "steps": 2, "alpha": "0.01" }] });
+    assert!(raised(entry("worst-case", &["0.3"], inside))[0].contains("of bim of worst-case get 0.02 far"));
+    for (name, more) in
+        [("apgd-ce", json!({ "steps": 3 })), ("fgsm", json!({})), ("r-fgsm", json!({})), ("bim", json!({}))]
+    {
+        assert!(raised(entry(name, &["0.3"], more)).is_empty(), "{name}");
+    }
+}

@@ -45,6 +45,15 @@ impl FromStr for Norm {
 }
 
 impl Norm {
+    /// What people read: L∞, L2, L1. Files and arguments say `linf`, `l2`, `l1`.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Norm::Linf => "L∞",
+            Norm::L2 => "L2",
+            Norm::L1 => "L1",
+        }
+    }
+
     /// The norm of a sequence. A NaN stays one.
     ///
     /// ```

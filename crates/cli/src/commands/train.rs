@@ -99,7 +99,7 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
         augmentation,
         validation: arguments.validation,
         clip: None,
-        monitor: Monitor::at(&session.registry, eps)?,
+        monitor: Monitor::at(&session.registry, eps).map_err(|e| Failure::flag("monitor-eps", e))?,
     })
 }
 

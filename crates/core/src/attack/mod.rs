@@ -16,6 +16,7 @@ pub use lockstep::lockstep;
 pub use slots::{Slots, Turned, Walks};
 pub use walk::{Ending, Pulls, Site, Turn, Walk};
 
+use crate::budget::Reach;
 use crate::{Key, Result, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_records::Norm;
@@ -166,6 +167,10 @@ pub trait Attack: Send + Sync {
     }
     /// How a batch is taken through it by tensor operations alone, where that is all there is to it.
     fn ascent(&self, _threat: &ThreatModel) -> Option<Ascent> {
+        None
+    }
+    /// How far its steps lead at most, where that is settled beforehand; `None`: steps adapt, or one answer has every size.
+    fn reach(&self, _threat: &ThreatModel) -> Option<Reach> {
         None
     }
     /// A walk in single precision; sets `site.x` to the starting point.

@@ -54,6 +54,9 @@ const BYTES_PER_PARAMETER: u64 = 64;
 /// Bytes that such a file may have beside that: names, hyper-parameters, logs.
 const BYTES_BESIDE: u64 = 16 << 20;
 
+/// A reader of a whole file's bytes.
+type Whole = fn(&[u8]) -> Result<Contents<'static>, String>;
+
 /// Reads a file by what it is, not by what it is called; `parameters`: how many numbers the model has, none if only metadata count.
 ///
 /// The first bytes decide. Of a safetensors file no more is read than its list and then what is asked for; a file of PyTorch's is read
@@ -69,7 +72,7 @@ fn contents(path: &Path, parameters: Option<u64>) -> Result<Contents<'static>> {
     let (mut file, length) = regular_file::open(path).map_err(fail)?;
     let mut head = Vec::new();
     Read::by_ref(&mut file).take(torch_legacy::HEAD).read_to_end(&mut head).map_err(fail)?;
-    let kind: Option<fn(&[u8]) -> Result<Contents<'static>, String>> = match () {
+    let kind: Option<Whole> = match () {
         () if torch_zip::is_zip(&head) => Some(torch_zip::read),
         () if torch_legacy::is_pickle(&head) => Some(torch_legacy::read),
         () if torch_legacy::is_tar(&head) => return Err(refused(&shown, &torch_legacy::tar())),
@@ -161,7 +164,7 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
     let mut halves: Vec<&str> = Vec::new();
     let mut entries = Vec::new();
     for (place, ParamSpec { name, trainable, .. }) in fit.places.into_iter().zip(specs) {
-        let t = (file.tensor)(place).map_err(|why| fail(why))?;
+        let t = (file.tensor)(place).map_err(&fail)?;
         if !t.dtype().is_float() {
             let kind = t.dtype().as_str();
             return Err(fail(format!("weight {name} is of type {kind}; weights must be f16, bf16, f32 or f64")));

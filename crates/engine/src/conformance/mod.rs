@@ -103,6 +103,7 @@ impl fmt::Display for Conformance {
 /// failed check.
 pub fn conformance(registry: &Registry, kind: Kind, given: &Map<String, Value>) -> Result<Conformance> {
     let (given, probed) = completed(registry, kind, given)?;
+    let args = Component::resolve(kind, registry, &given)?.args;
     let subject = Subject::new(registry, kind, &given)?;
     let checks = [
         ("terms", laws::terms(&subject)),
@@ -126,7 +127,6 @@ pub fn conformance(registry: &Registry, kind: Kind, given: &Map<String, Value>) 
         Check { name, outcome, detail }
     });
     let name = subject.name().to_string();
-    let args = Component::resolve(kind, registry, &given)?.args;
     Ok(Conformance { recipe: name, args, probed, checks: checks.collect() })
 }
 
