@@ -1,0 +1,300 @@
+//! One checkpoint under one attack: `gauntlet attack`.
+
+use crate::event::{Event, Events, Part};
+use crate::examples_of;
+use crate::run::progress::Progress;
+use crate::store::description::{self, Conditions};
+use crate::store::journal::Journal;
+use crate::{Adversarial, CheckpointSource, Context, Result, fingerprint};
+use candle_core::{Device, Tensor};
+use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights, budget, checkpoint};
+use gauntlet_evaluate::{AttackEntry, Component, Cost, Done, Evaluator, Examples, Kind, Selection, Watch, flags};
+use gauntlet_records::{
+    Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict,
+    verdict::{robust_accuracy, robust_accuracy_over_draws},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What is to be attacked, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttackRequest {
+    /// Architecture: `name` and arguments.
+    pub model: Map<String, Value>,
+    /// Weights, a file or one of the hub's; without, the initial ones of seed 0 (for measuring speed).
+    pub checkpoint: Option<CheckpointSource>,
+    /// Data set; its test split is attacked.
+    pub data: String,
+    /// Which test rows.
+    pub examples: Selection,
+    /// Attack: `name` and arguments.
+    pub attack: Map<String, Value>,
+    /// Norm of the threat model.
+    pub norm: Norm,
+    /// Budgets, at least one.
+    pub eps: Vec<Eps>,
+    /// Seed of the attack's randomness.
+    pub seed: u64,
+    /// Forwards that a proposal is judged on, at least 1; the first decides.
+    pub draws: u32,
+    /// Another model that examples are crafted on; the attack is then what crafts them.
+    pub surrogate: Option<Surrogate>,
+    /// Keep the adversarial examples for [`AttackReport::adversarial`].
+    pub keep: bool,
+    /// Keep them rounded to 8 bits, inside the budget.
+    pub eight_bit: bool,
+    /// Verdicts are appended to this file as they are given; the same request goes on from it.
+    pub journal: Option<PathBuf>,
+}
+
+/// Another model of the same data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surrogate {
+    /// Architecture: `name` and arguments.
+    pub model: Map<String, Value>,
+    /// Weights: a file, or one of the hub's.
+    pub checkpoint: CheckpointSource,
+}
+
+/// The numbers of one ε.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpsReport {
+    /// Budget.
+    pub eps: Eps,
+    /// Correct clean and under the attack ÷ n.
+    pub robust_accuracy: f64,
+    /// Of several draws: the mean over examples of the share that answers correctly under the attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_draws: Option<f64>,
+    /// Of several draws: per example, the share that misclassifies the proposal; `null` where the clean image is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub success_rates: Vec<Option<f64>>,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttackReport {
+    /// Examples.
+    pub n: usize,
+    /// Correct ÷ n.
+    pub clean_accuracy: f64,
+    /// Of the smallest ε if there are several.
+    pub robust_accuracy: f64,
+    /// One entry per ε, in the request's order.
+    pub by_eps: Vec<EpsReport>,
+    /// Wall seconds of clean pass and attack, without loading.
+    pub seconds: f64,
+    /// Executed forwards in examples: clean pass, attack with padding, referee.
+    pub forwards: u64,
+    /// Executed backwards in examples.
+    pub backwards: u64,
+    /// sha256 of the checkpoint's tensors.
+    pub checkpoint_sha256: String,
+    /// What was adapted while the checkpoint was read.
+    pub notes: Vec<String>,
+    /// The referee's remarks.
+    pub flags: Vec<Flag>,
+    /// Verdicts on the clean images.
+    #[serde(skip)]
+    pub clean: Vec<CleanVerdict>,
+    /// Verdicts under attack, one per ε.
+    #[serde(skip)]
+    pub attacked: Vec<Attacked>,
+    /// The attacked images.
+    #[serde(skip)]
+    pub examples: Examples,
+    /// What was found, one per ε, if it was to be kept.
+    #[serde(skip)]
+    pub adversarial: Vec<Adversarial>,
+}
+
+/// Keeps proposals while someone else follows too.
+struct Keeper<'a> {
+    inner: Progress<'a>,
+    kept: Option<Vec<BTreeMap<usize, Tensor>>>,
+}
+
+impl Watch for Keeper<'_> {
+    fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
+        self.inner.started(eps, pending, of, known);
+    }
+    fn judged(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> gauntlet_evaluate::Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept[eps].extend(verdicts.iter().filter_map(|(i, _, x)| Some((*i, x.clone()?))));
+        }
+        self.inner.judged(eps, verdicts)
+    }
+    fn finished(&mut self, eps: usize, verdicts: &[Verdict]) {
+        self.inner.finished(eps, verdicts);
+    }
+}
+
+/// Attacks one checkpoint. No ε carries over to the next, and nothing is stored but the journal that is asked for.
+///
+/// # Errors
+/// Unknown names and wrong arguments; a checkpoint that does not fit; a journal of another request; an invalid
+/// proposal; an interruption.
+pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Events) -> Result<AttackReport> {
+    if request.keep && request.journal.is_some() {
+        let why = "a journal keeps verdicts, not images: adversarial examples cannot be kept from one; leave one out";
+        return Err(gauntlet_core::Error::value("journal", why).into());
+    }
+    let given = match &request.surrogate {
+        None => request.attack.clone(),
+        Some(other) => Map::from_iter([
+            ("name".to_string(), Value::from("transfer")),
+            ("surrogate".to_string(), Value::from(other.checkpoint.to_string())),
+            ("attack".to_string(), Value::from(request.attack.clone())),
+        ]),
+    };
+    let component = Component::resolve(Kind::Attack, context.registry, &given)?;
+    let (attack, _) = context.registry.attack(&component.given())?;
+    if !attack.norms().contains(&request.norm) {
+        let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
+        let why = format!("{} is not defined for {}; it knows {}", attack.name(), request.norm, known.join(", "));
+        return Err(gauntlet_core::Error::value("norm", why).into());
+    }
+    if request.draws == 0 {
+        return Err(gauntlet_core::Error::value("draws", "must be at least 1, got 0").into());
+    }
+    if request.eps.is_empty() {
+        return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());
+    }
+    let manifest = context.catalogue.get(&request.data)?;
+    let (c, h, w) = manifest.shape;
+    budget::all_sensible(&request.eps, request.norm, Some(c * h * w))?;
+    request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
+    let open =
+        |model: &Map<String, Value>, source: Option<&CheckpointSource>| -> Result<(Frozen, String, Vec<String>)> {
+            let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
+            let (weights, notes) = match source {
+                Some(source) => {
+                    let (file, mut notes) = source.resolve(&context.data)?;
+                    let (weights, more) = checkpoint::load(&file, &network.specs(), network.info(), context.dtype)?;
+                    notes.extend(more);
+                    (weights, notes)
+                }
+                None => {
+                    let key = Key::new(0, Purpose::Init);
+                    let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
+                    (weights, vec!["the weights are untrained".into()])
+                }
+            };
+            Ok((context.frozen(network, &weights)?, checkpoint::sha256(&weights)?, notes))
+        };
+    let (target, checkpoint_sha256, mut notes) = open(&request.model, request.checkpoint.as_ref())?;
+    let other = match &request.surrogate {
+        Some(other) => {
+            let (frozen, sha256, more) = open(&other.model, Some(&other.checkpoint))?;
+            notes.extend(more.into_iter().map(|note| format!("surrogate: {note}")));
+            Some((frozen, sha256))
+        }
+        None => None,
+    };
+    let data = gauntlet_data::load(&manifest, &context.data)?;
+    events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
+    let rows = request.examples.indices(data.test.labels(), request.seed);
+    let examples = examples_of(&data.test, &rows, context.dtype)?;
+    let evaluator = Evaluator {
+        width: context.width,
+        attack_seed: request.seed,
+        draws: request.draws,
+        surrogate: other.as_ref().map(|(s, _)| s as &dyn Target),
+        ..Evaluator::new(&target, &examples, context.interrupt)
+    };
+    let label = component.name.clone();
+    let entry = AttackEntry { label, attack: component, norm: request.norm, eps: request.eps.clone(), examples: None };
+    let part = Part { row: "checkpoint", seed: request.seed, attack: Some(&entry.label) };
+    let begun = Instant::now();
+    let mut cost = Cost::default();
+    let mut clean = evaluator.classify(&mut cost)?;
+    let classified = begun.elapsed();
+    clean.randomised = evaluator.randomised(&clean)?;
+    let begun = Instant::now();
+    let (journal, done) = match &request.journal {
+        None => (None, Done::new()),
+        Some(path) => {
+            let conditions = Conditions {
+                data_sha256: &data.test.sha256(),
+                examples: &[request.examples],
+                attack_seed: request.seed,
+                carry: false,
+                draws: request.draws,
+                compute: &context.compute,
+                dtype: context.dtype,
+            };
+            let mut attack = description::attack(&entry);
+            if let Some((_, sha256)) = &other {
+                attack["surrogate_sha256"] = sha256.as_str().into();
+            }
+            let model = Component::resolve(Kind::Model, context.registry, &request.model)?.describe();
+            let whole = description::evaluation(&conditions.describe(), &model, &checkpoint_sha256, &attack);
+            let (journal, done) = Journal::open_for(path, &fingerprint(&whole))?;
+            (Some(journal), done)
+        }
+    };
+    let kept = request.keep.then(|| vec![BTreeMap::new(); entry.eps.len()]);
+    let mut keeper = Keeper { inner: Progress::new(events, part, &entry, journal), kept };
+    let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &done, &mut keeper)?;
+    let seconds = (classified + begun.elapsed()).as_secs_f64();
+    let mut adversarial = match keeper.kept {
+        None => Vec::new(),
+        Some(kept) => {
+            let smallest = attack.minimal() && attack.stages(request.norm).is_empty();
+            let of = |k: usize| if smallest { &kept[0] } else { &kept[k] };
+            attacked.iter().enumerate().map(|(k, cell)| adversarial(&examples, cell, of(k))).collect::<Result<_>>()?
+        }
+    };
+    for kept in adversarial.iter_mut().filter(|_| request.eight_bit) {
+        kept.eight_bit(&examples, &target, &ThreatModel::new(request.norm, kept.eps.value()))?;
+    }
+    let mut raised = evaluator.probe(&clean, context.registry)?;
+    raised.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
+    raised.extend(flags::draws(&attacked, request.draws));
+    raised.extend(flags::out_of_reach(&attacked, context.registry));
+    let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
+    let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);
+    Ok(AttackReport {
+        n: examples.len(),
+        clean_accuracy: clean.accuracy(),
+        robust_accuracy: smallest,
+        by_eps,
+        seconds,
+        forwards: cost.forwards,
+        backwards: cost.backwards,
+        checkpoint_sha256,
+        notes,
+        flags: raised,
+        clean: clean.verdicts,
+        attacked,
+        examples: examples.clone(),
+        adversarial,
+    })
+}
+
+fn eps_report(cell: &Attacked, draws: u32) -> EpsReport {
+    let rate = |v: &Verdict| v.fooled.map(|k| f64::from(k) / f64::from(draws.max(1)));
+    let several = draws > 1;
+    EpsReport {
+        eps: cell.eps.clone(),
+        robust_accuracy: robust_accuracy(&cell.verdicts),
+        over_draws: if several { robust_accuracy_over_draws(&cell.verdicts, draws) } else { None },
+        success_rates: if several { cell.verdicts.iter().map(rate).collect() } else { Vec::new() },
+    }
+}
+
+/// The proposals that broke their examples, in place of these.
+fn adversarial(examples: &Examples, cell: &Attacked, kept: &BTreeMap<usize, Tensor>) -> Result<Adversarial> {
+    let mut images = Vec::with_capacity(examples.len());
+    for (i, verdict) in cell.verdicts.iter().enumerate() {
+        match kept.get(&i).filter(|_| verdict.fate == Fate::Broken) {
+            Some(x) => images.push(x.unsqueeze(0)?),
+            None => images.push(examples.image(i)?),
+        }
+    }
+    let x_adv = Tensor::cat(&images, 0)?;
+    Ok(Adversarial { eps: cell.eps.clone(), x_adv, verdicts: cell.verdicts.clone(), still_broken: None })
+}

@@ -1,0 +1,286 @@
+//! What one checkpoint is put through: clean pass, probes and attacks, as far as the store does not hold them.
+
+use crate::event::{Event, Part};
+use crate::run::desk::{Attempt, Desk, of_all};
+use crate::run::gallery;
+use crate::run::progress::Progress;
+use crate::run::surrogate::Prepared;
+use crate::store::description;
+use crate::store::journal::Journal;
+use crate::store::results::TrainingEntry;
+use crate::train::clock::{Clock, sum};
+use crate::train::overfitting;
+use crate::{Context, Result, Row};
+use gauntlet_core::{Frozen, Target};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator, flags, probes::RANDOMISED};
+use gauntlet_records::{Attacked, Pictures, Provenance, Record, Verdict};
+use serde_json::Value;
+use std::cell::OnceCell;
+
+impl<'a> Desk<'a> {
+    /// Whether the store has every evaluation of a row's checkpoint.
+    pub(crate) fn complete(&self, row: &'a Row, checkpoint_sha256: &str, seed: u64) -> Result<bool> {
+        let store = &self.context.store;
+        if store.get_clean(&self.evaluation(row, checkpoint_sha256, &Value::Null).0)?.is_none() {
+            return Ok(false);
+        }
+        for entry in self.attacks() {
+            let Some(described) = self.describable(entry, seed)? else { return Ok(false) };
+            let (key, _) = self.evaluation(row, checkpoint_sha256, &described);
+            if store.get_attack(&key, entry.eps.len())?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Clean pass and attacks of one checkpoint, as far as the store does not hold them.
+    pub(crate) fn judge(
+        &self,
+        record: &mut Record,
+        row: &'a Row,
+        seed: u64,
+        (training_key, entry): (&str, &TrainingEntry),
+    ) -> Result<Attempt<()>> {
+        let store = &self.context.store;
+        let sha256 = &entry.checkpoint_sha256;
+        // Loaded once, when the first missing evaluation asks for it.
+        let subject: OnceCell<(Frozen, CleanPass)> = OnceCell::new();
+        let open = || self.subject(&subject, row, training_key, entry);
+        let (key, description) = self.evaluation(row, sha256, &Value::Null);
+        let begun = Clock::start();
+        (record.result.clean, record.result.flags) = match store.get_clean(&key)? {
+            Some((stored, verdicts)) => {
+                add(&mut record.provenance, &stored.provenance);
+                (verdicts, stored.flags)
+            }
+            None => {
+                let (target, pass) = open()?;
+                let verdicts = pass.verdicts.clone();
+                let flags = self.evaluator(target, self.examples()?).probe(pass, self.context.registry)?;
+                let cost = Cost { forwards: verdicts.len() as u64, backwards: 0 };
+                let spent = spent(self.context, begun, cost);
+                add(&mut record.provenance, &spent);
+                store.put_clean(&key, description, spent, &flags, &verdicts)?;
+                (verdicts, flags)
+            }
+        };
+        if store.checkpoint(training_key).exists() && !self.shown(&key) {
+            self.show(&key, part(row, seed), open()?)?;
+        }
+        let mut failures: Vec<String> = Vec::new();
+        let mut busy = false;
+        let mut attacks = Vec::new();
+        for attack in self.attacks() {
+            let part = Part { row: &row.id, seed, attack: Some(&attack.label) };
+            let stored = |described: &Value| -> Result<Option<_>> {
+                let (key, _) = self.evaluation(row, sha256, described);
+                store.get_attack(&key, attack.eps.len())
+            };
+            if let Some(described) = self.describable(attack, seed)?
+                && let Some((known, lists)) = stored(&described)?
+            {
+                self.once(&Event::Skipped { part });
+                attacks.push(described);
+                add(&mut record.provenance, &known.provenance);
+                record.result.attacked.extend(self.cells(attack, lists));
+                continue;
+            }
+            let Prepared { described, crafted_on } = match self.prepare(attack, row, seed, (training_key, entry)) {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => {
+                    busy = true;
+                    continue;
+                }
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => {
+                    failures.push(format!("{}: its surrogate: {error}", attack.label));
+                    continue;
+                }
+            };
+            attacks.push(described.clone());
+            self.enter(&[(row, seed)], false)?;
+            let (key, description) = self.evaluation(row, sha256, &described);
+            let Some(_claim) = store.claim_evaluation(&key)? else {
+                self.once(&Event::Waiting { part, key: &key });
+                busy = true;
+                continue;
+            };
+            if let Some((known, lists)) = stored(&described)? {
+                add(&mut record.provenance, &known.provenance);
+                record.result.attacked.extend(self.cells(attack, lists));
+                continue;
+            }
+            let named = (row.id.as_str(), seed);
+            let why = self.ledger.borrow().why_attacked(named, training_key, &attack.label, (&key, &description));
+            if let Some(why) = why {
+                self.events.event(&Event::Note { part, text: &format!("attacked, since {why}") });
+            }
+            let begun = Clock::start();
+            let mut cost = Cost::default();
+            let judged = open().and_then(|(target, pass)| {
+                let surrogate = self.crafted_on(crafted_on.as_ref())?;
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                let own = self.own_examples(attack, pass)?;
+                let (examples, pass) = match &own {
+                    Some((examples, pass)) => (examples, pass),
+                    None => (self.examples()?, pass),
+                };
+                let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
+                let mut attacked = self.attack(attack, &evaluator, pass, part, &key, &mut cost)?;
+                attacked.iter_mut().for_each(|a| a.examples = own.as_ref().map(|_| examples.len()));
+                Ok(attacked)
+            });
+            match judged {
+                Ok(attacked) => {
+                    let lists: Vec<&[Verdict]> = attacked.iter().map(|a| a.verdicts.as_slice()).collect();
+                    let spent = spent(self.context, begun, cost);
+                    add(&mut record.provenance, &spent);
+                    store.put_attack(&key, description, spent, &lists)?;
+                    record.result.attacked.extend(attacked);
+                }
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.events.event(&Event::Failed { part, reason: &reason });
+                    failures.push(format!("{}: {reason}", attack.label));
+                }
+            }
+        }
+        if busy {
+            return Ok(Attempt::Busy);
+        }
+        record.result.configuration["attacks"] = attacks.into();
+        if store.checkpoint(training_key).exists() && gallery::strongest_of(store, record).is_none() {
+            match self.show_strongest(record, row, seed, (training_key, entry), &open) {
+                Err(error) if !of_all(&error) => {
+                    let text = format!("no pictures of the strongest attack: {error}");
+                    self.events.event(&Event::Note { part: part(row, seed), text: &text });
+                }
+                shown => shown?,
+            }
+        }
+        record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
+        let randomised = record.result.flags.iter().any(|f| f.name == RANDOMISED);
+        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked, randomised));
+        record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
+        record.result.flags.extend(flags::out_of_reach(&record.result.attacked, self.context.registry));
+        if !failures.is_empty() {
+            record.failed = Some(failures.join("; "));
+        }
+        Ok(Attempt::Done(()))
+    }
+
+    /// Whether the store has the pictures that this suite's monitor would make.
+    fn shown(&self, clean_key: &str) -> bool {
+        let monitor = &self.suite.train.monitor;
+        let same = |p: &Pictures| (p.norm, &p.eps, &p.attack) == (monitor.norm, &monitor.eps, &gallery::said(monitor));
+        self.context.store.get_pictures(clean_key).is_some_and(|p| same(&p))
+    }
+
+    /// Pictures of the first examples, for people: without them a record lacks nothing.
+    fn show(&self, clean_key: &str, part: Part<'_>, (target, _): &(Frozen, CleanPass)) -> Result<()> {
+        let monitor = &self.suite.train.monitor;
+        match gallery::pictures(target, self.examples()?, monitor, self.context.registry, self.suite.attack_seed) {
+            Ok(pictures) => self.context.store.put_pictures(clean_key, &pictures),
+            Err(error) => {
+                self.events.event(&Event::Note { part, text: &format!("no pictures: {error}") });
+                Ok(())
+            }
+        }
+    }
+
+    /// Pictures of what the strongest attack found, likewise.
+    fn show_strongest<'s>(
+        &self,
+        record: &Record,
+        row: &'a Row,
+        seed: u64,
+        trained: (&str, &TrainingEntry),
+        open: &dyn Fn() -> Result<&'s (Frozen, CleanPass)>,
+    ) -> Result<()> {
+        let Some((key, cell)) = description::strongest(record) else { return Ok(()) };
+        let Some(entry) = self.attacks().into_iter().find(|a| a.label == cell.attack) else { return Ok(()) };
+        let Some(Prepared { crafted_on, .. }) = self.prepare(entry, row, seed, trained)? else { return Ok(()) };
+        let surrogate = self.crafted_on(crafted_on.as_ref())?;
+        let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+        let (target, pass) = open()?;
+        let own = self.own_examples(entry, pass)?;
+        let examples = match &own {
+            Some((examples, _)) => examples,
+            None => self.examples()?,
+        };
+        let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)
+    }
+
+    /// One attack at all its budgets, with a journal beside the result.
+    fn attack(
+        &self,
+        entry: &AttackEntry,
+        evaluator: &Evaluator<'_>,
+        clean: &CleanPass,
+        part: Part<'_>,
+        key: &str,
+        cost: &mut Cost,
+    ) -> Result<Vec<Attacked>> {
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        let (journal, done) = Journal::open(&self.context.store.journal(key))?;
+        let mut progress = Progress::new(self.events, part, entry, Some(journal));
+        Ok(evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)?)
+    }
+
+    fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
+        let (parameters, own) = (entry.attack.describe(), self.own(entry));
+        let cell = |(eps, verdicts): (&gauntlet_records::Eps, Vec<Verdict>)| Attacked {
+            attack: entry.label.clone(),
+            parameters: parameters.clone(),
+            norm: entry.norm,
+            eps: eps.clone(),
+            examples: own.map(|_| verdicts.len()),
+            verdicts,
+        };
+        entry.eps.iter().zip(lists).map(cell).collect()
+    }
+
+    /// The frozen model and its clean pass, made at the first call.
+    fn subject<'s>(
+        &self,
+        cell: &'s OnceCell<(Frozen, CleanPass)>,
+        row: &'a Row,
+        training_key: &str,
+        entry: &TrainingEntry,
+    ) -> Result<&'s (Frozen, CleanPass)> {
+        if let Some(subject) = cell.get() {
+            return Ok(subject);
+        }
+        let weights = self.weights(row, training_key, entry)?;
+        let target = self.context.frozen(self.network(row)?, &weights)?;
+        let pass = self.evaluator(&target, self.examples()?).clean(&mut Cost::default())?;
+        Ok(cell.get_or_init(|| (target, pass)))
+    }
+}
+
+/// The clean pass of a row and seed.
+fn part(row: &Row, seed: u64) -> Part<'_> {
+    Part { row: &row.id, seed, attack: None }
+}
+
+fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {
+    Provenance {
+        evaluate_seconds: begun.seconds(),
+        evaluate_cpu_seconds: begun.cpu_seconds(),
+        executed_forwards: cost.forwards,
+        executed_backwards: cost.backwards,
+        ..context.provenance()
+    }
+}
+
+/// Adds an evaluation's work to a record's.
+fn add(total: &mut Provenance, part: &Provenance) {
+    total.evaluate_seconds += part.evaluate_seconds;
+    total.evaluate_cpu_seconds = sum(total.evaluate_cpu_seconds, part.evaluate_cpu_seconds);
+    total.executed_forwards += part.executed_forwards;
+    total.executed_backwards += part.executed_backwards;
+}

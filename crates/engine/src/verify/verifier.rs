@@ -1,0 +1,314 @@
+//! Evaluates a sample of a record's verdicts again and compares.
+
+use crate::examples_of;
+use crate::provenance::MATHEMATICS;
+use crate::run::desk::{Attempt, Desk, of_all};
+use crate::run::runner::load;
+use crate::verify::comparison::{Measure, VerifiedCell, compare};
+use crate::verify::recorded_suite::{RecordedAttack, recorded_suite, same_description};
+use crate::{Context, Error, Events, Images, Result, Row, fingerprint};
+use gauntlet_core::{Frozen, Key, Purpose, Target, Weights, checkpoint};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator};
+use gauntlet_records::{Attacked, Provenance, Record, record_file};
+use serde::Serialize;
+
+/// What became of one record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifiedRecord {
+    /// Row id.
+    pub row: String,
+    /// Training seed.
+    pub seed: u64,
+    /// How verdicts were compared.
+    pub measure: Measure,
+    /// Why bits need not be equal; `None` where they must.
+    pub apart: Option<String>,
+    /// Whether it was trained again.
+    pub retrained: bool,
+    /// Whether the weights are the record's.
+    pub same_weights: bool,
+    /// Clean images, then attacks × ε.
+    pub cells: Vec<VerifiedCell>,
+    /// Why nothing (more) could be compared.
+    pub problem: Option<String>,
+}
+
+impl VerifiedRecord {
+    /// Whether something contradicts the record.
+    pub fn contradicts(&self) -> bool {
+        (!self.same_weights && self.problem.is_none()) || self.cells.iter().any(|c| !c.holds)
+    }
+}
+
+/// What, between the machine of a record and this one, may give other bits; `None`: nothing.
+///
+/// That is the device, the architecture and the platform's [`mathematics`](crate::mathematics), not the CPU's make. A record
+/// from before records named the latter counts as apart on another CPU.
+fn apart(then: &Provenance, now: &Provenance) -> Option<String> {
+    let version = |p: &Provenance, name: &str| p.versions.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let differ = |what: &str, then: &str, now: &str| (then != now).then(|| format!("{what} is {now}, not {then}"));
+    let system = |p: &Provenance| version(p, "os").unwrap_or_default();
+    differ("the device", &then.device, &now.device).or_else(|| {
+        match (version(then, MATHEMATICS), version(now, MATHEMATICS)) {
+            (Some(a), Some(b)) => differ("the system", &system(then), &system(now))
+                .or_else(|| differ("what computes exp and its like", &a, &b)),
+            _ => differ("the CPU", &then.cpu, &now.cpu)
+                .map(|why| format!("{why}, and the record does not name what computed exp and its like")),
+        }
+    })
+}
+
+/// Verifies records of one folder, one after the other.
+pub struct Verifier<'a> {
+    /// All records of the folder: teachers and surrogates are found among them.
+    pub records: &'a [Record],
+    /// Components, data sets, the store with the checkpoints.
+    pub context: &'a Context<'a>,
+    /// Examples per record, drawn by the record's name.
+    pub sample: usize,
+    /// Train again where a checkpoint is not in the store.
+    pub retrain: bool,
+}
+
+impl Verifier<'_> {
+    /// Evaluates the sample of one record again.
+    ///
+    /// # Errors
+    /// An interruption, or a store that cannot be used. Anything else is the record's own problem.
+    pub fn verify(&self, record: &Record, events: &dyn Events) -> Result<VerifiedRecord> {
+        let here = self.context.provenance();
+        let apart = apart(&record.provenance, &here);
+        let measure = if apart.is_none() { Measure::Exact } else { Measure::Tolerant };
+        let mut verified = VerifiedRecord {
+            row: record.row.clone(),
+            seed: record.seed,
+            measure,
+            apart,
+            retrained: false,
+            same_weights: false,
+            cells: Vec::new(),
+            problem: None,
+        };
+        if let Some(reason) = &record.failed {
+            verified.problem = Some(format!("the record is of a part that failed: {reason}"));
+            return Ok(verified);
+        }
+        let recorded = &record.result.configuration["evaluation"]["device"];
+        if recorded.as_str().is_some_and(|kind| kind != self.context.compute.kind()) {
+            verified.problem = Some(format!(
+                "it was made on {recorded}, this is \"{}\": add `--device` (and `--tf32`) as it says",
+                self.context.compute.kind()
+            ));
+            return Ok(verified);
+        }
+        match self.evaluate(record, &mut verified, events) {
+            Err(error) if of_all(&error) => return Err(error),
+            Err(error) => verified.problem = Some(error.to_string()),
+            Ok(()) => {}
+        }
+        Ok(verified)
+    }
+
+    fn evaluate(&self, record: &Record, verified: &mut VerifiedRecord, events: &dyn Events) -> Result<()> {
+        let (suite, attacks) = recorded_suite(record, self.records, self.context.registry)?;
+        let data = load(&suite, self.context)?;
+        self.same_data(record, &data)?;
+        let desk = Desk::open(&suite, data, self.context, events)?;
+        let row = desk.row(&record.row)?;
+        let weights = self.checkpoint(&desk, row, record, verified)?;
+        let sha256 = checkpoint::sha256(&weights)?;
+        verified.same_weights = sha256 == record.result.checkpoint_sha256;
+        if !verified.same_weights {
+            if verified.measure == Measure::Tolerant {
+                return Err(Error::message(
+                    "trained on this kind of machine, the weights are others than the record's, as they may be; its \
+                     verdicts can be compared where it was made, or with its own checkpoint in the store",
+                ));
+            }
+            return Ok(());
+        }
+        let target = self.context.frozen(desk.network(row)?, &weights)?;
+        let clean_ids: Vec<u64> = record.result.clean.iter().map(|v| v.id).collect();
+        let chosen = self.chosen(record, clean_ids.len())?;
+        let read = |ids: &[u64], chosen: &[usize]| {
+            let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
+            examples_of(&desk.data.test, &rows, self.context.dtype)
+        };
+        let examples = read(&clean_ids, &chosen)?;
+        let evaluator = desk.evaluator(&target, &examples);
+        let mut cost = Cost::default();
+        let clean = evaluator.clean(&mut cost)?;
+        verified.cells.push(compare("clean", None, verified.measure, &chosen, (&record.result.clean, &clean.verdicts)));
+        let mut recorded = record.result.attacked.iter();
+        let mut problems = Vec::new();
+        for (at, RecordedAttack { label, budgets, entry }) in attacks.into_iter().enumerate() {
+            let cells: Vec<&Attacked> = recorded.by_ref().take(budgets).collect();
+            // An attack with images of its own has a sample of its own.
+            let ids: Vec<u64> = cells.first().into_iter().flat_map(|c| &c.verdicts).map(|v| v.id).collect();
+            let own = (ids != clean_ids).then(|| self.chosen(record, ids.len())).transpose()?;
+            let again = entry.and_then(|entry| {
+                let surrogate = self.surrogate(&desk, (at, &entry), record)?;
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                let Some(own) = &own else {
+                    return self.attack(&Evaluator { surrogate, ..evaluator }, &entry, &clean, &mut cost);
+                };
+                let examples = read(&ids, own)?;
+                let evaluator = Evaluator { surrogate, ..desk.evaluator(&target, &examples) };
+                let clean = evaluator.clean(&mut cost)?;
+                self.attack(&evaluator, &entry, &clean, &mut cost)
+            });
+            let chosen = own.as_ref().unwrap_or(&chosen);
+            match again {
+                Err(error) if of_all(&error) => return Err(error),
+                Err(error) => problems.push(format!("{label}: {error}")),
+                Ok(again) => {
+                    for (then, now) in cells.into_iter().zip(&again) {
+                        let budget = Some((now.norm, now.eps.clone()));
+                        let both = (then.verdicts.as_slice(), now.verdicts.as_slice());
+                        verified.cells.push(compare(&label, budget, verified.measure, chosen, both));
+                    }
+                }
+            }
+        }
+        verified.problem = (!problems.is_empty()).then(|| problems.join("; "));
+        Ok(())
+    }
+
+    fn attack(
+        &self,
+        evaluator: &Evaluator<'_>,
+        entry: &AttackEntry,
+        clean: &CleanPass,
+        cost: &mut Cost,
+    ) -> Result<Vec<Attacked>> {
+        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+        Ok(evaluator.attack(entry, &attack, clean, cost)?)
+    }
+
+    /// Which of `n` examples are evaluated again, as places in the record.
+    fn chosen(&self, record: &Record, n: usize) -> Result<Vec<usize>> {
+        let mut all: Vec<usize> = (0..n).collect();
+        let stem = record_file::stem(&record.row, record.seed)?;
+        Key::new(0, Purpose::Sample).named(&stem).stream(0, 0, 0).shuffle(&mut all);
+        all.truncate(self.sample);
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// The record's weights: from the store, or trained again.
+    fn checkpoint<'a>(
+        &self,
+        desk: &Desk<'a>,
+        row: &'a Row,
+        record: &Record,
+        verified: &mut VerifiedRecord,
+    ) -> Result<Weights> {
+        let described = &record.result.configuration["training"];
+        let key = fingerprint(described);
+        let path = desk.context.store.checkpoint(&key);
+        if path.exists() {
+            let network = desk.network(row)?;
+            let (weights, _) = checkpoint::load(&path, &network.specs(), network.info(), desk.context.dtype)?;
+            return Ok(weights);
+        }
+        if !self.retrain && row.checkpoint.is_none() {
+            let root = desk.context.store.root().display();
+            return Err(Error::message(format!(
+                "its checkpoint is not in {root}; without --no-retrain it is trained again, which took {:.0} s",
+                record.provenance.train_seconds
+            )));
+        }
+        // Before hours of training, where it can be known.
+        if let Some((_, now)) = desk.training(row, record.seed)? {
+            same_description(described, &now)?;
+        }
+        let trained = desk.checkpoint(row, record.seed).map_err(|error| match of_all(&error) {
+            true => error,
+            false => Error::message(format!("it cannot be trained again: {error}")),
+        })?;
+        let Some((key, entry)) = trained else {
+            return Err(Error::message("another process trains it; verify again when that is done"));
+        };
+        verified.retrained = row.checkpoint.is_none();
+        // Its teacher is known by now, and with it all that the training is made of.
+        if let Some((_, now)) = desk.training(row, record.seed)? {
+            same_description(described, &now)?;
+        }
+        desk.weights(row, &key, &entry)
+    }
+
+    /// The model that an attack's examples were crafted on.
+    fn surrogate(
+        &self,
+        desk: &Desk<'_>,
+        (at, attack): (usize, &AttackEntry),
+        record: &Record,
+    ) -> Result<Option<Frozen>> {
+        let Some(row) = desk.surrogate(attack)? else { return Ok(None) };
+        let of_row = |r: &&Record| r.row == row.id && (r.seed == record.seed || row.checkpoint.is_some());
+        let other = self.records.iter().find(of_row);
+        let key = other.map(|r| fingerprint(&r.result.configuration["training"]));
+        let stored = key.and_then(|key| Some((desk.context.store.get_training(&key).ok()??, key)));
+        let stored = stored.filter(|(_, key)| desk.context.store.checkpoint(key).exists());
+        let (entry, key) = match stored {
+            Some(stored) => stored,
+            None if !self.retrain => {
+                return Err(Error::message(format!("its surrogate {} is not in the store", row.id)));
+            }
+            None => match desk.trained(row, record.seed, true)? {
+                Attempt::Done((key, entry)) => (entry, key),
+                Attempt::Busy => return Err(Error::message(format!("another process trains {}", row.id))),
+            },
+        };
+        let recorded = &record.result.configuration["attacks"][at]["surrogate_sha256"];
+        if *recorded != entry.checkpoint_sha256.as_str() {
+            return Err(Error::message("its surrogate's weights are others than the record's"));
+        }
+        Ok(Some(self.context.frozen(desk.network(row)?, &desk.weights(row, &key, &entry)?)?))
+    }
+
+    fn same_data(&self, record: &Record, data: &Images) -> Result<()> {
+        let conditions = &record.result.configuration["evaluation"];
+        for (split, images, said) in [
+            ("training", &data.train, record.result.data_sha256.as_str()),
+            ("test", &data.test, conditions["data_sha256"].as_str().unwrap_or_default()),
+        ] {
+            let found = images.sha256();
+            if found != said {
+                let why = format!("the {split} images are others than the record's ({found}, recorded {said})");
+                return Err(Error::message(why));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_hang_on_device_system_and_mathematics_and_not_on_the_make_of_the_cpu() {
+        let of = |cpu: &str, versions: &[(&str, &str)]| Provenance {
+            cpu: cpu.into(),
+            device: "cpu".into(),
+            versions: versions.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            ..Provenance::default()
+        };
+        let (linux, one, other) = (("os", "linux-x86_64"), (MATHEMATICS, "11"), (MATHEMATICS, "22"));
+        let here = of("AMD", &[linux, one]);
+        assert_eq!(apart(&of("Intel", &[linux, one]), &here), None);
+        assert_eq!(apart(&of("AMD", &[linux, other]), &here).unwrap(), "what computes exp and its like is 11, not 22");
+        assert_eq!(
+            apart(&of("AMD", &[("os", "linux-aarch64"), one]), &here).unwrap(),
+            "the system is linux-x86_64, not linux-aarch64"
+        );
+        assert_eq!(apart(&of("AMD", &[linux]), &here), None, "as it was before records named it");
+        assert_eq!(
+            apart(&of("Intel", &[linux]), &here).unwrap(),
+            "the CPU is AMD, not Intel, and the record does not name what computed exp and its like"
+        );
+        let there = Provenance { device: "cuda (NVIDIA H200)".into(), ..here.clone() };
+        assert_eq!(apart(&there, &here).unwrap(), "the device is cpu, not cuda (NVIDIA H200)");
+    }
+}
