@@ -180,7 +180,7 @@ fn updated(then: Option<&Golden>, now: &Golden) -> Golden {
 const WHAT_TO_DO: &str = "\
 A part that MOVED: a commit changed numbers and not the `numerics` of what computes them, so stores would mix old and new \
 results. If it was not meant to, undo it. If it was, raise `numerics` of the component (its SPEC), TRAINER_NUMERICS or \
-EVALUATOR_NUMERICS (crates/engine/src/lib.rs), say so in CHANGELOG.md, and then\n\
+EVALUATOR_NUMERICS (crates/evaluate/src/lib.rs), say so in CHANGELOG.md, and then\n\
     UPDATE_GOLDEN=1 cargo test --release --test end_to_end bits\n\
 which writes parts that are new, described otherwise, or of a new kind of machine, and refuses those that moved. Where \
 `numerics` rose already since the last release, or a verdict only gained a field, delete the part in tests/golden/bits.json \
