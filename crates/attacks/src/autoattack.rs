@@ -4,7 +4,7 @@ use crate::{Apgd, Fab, Square};
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
 /// Which ensemble.
@@ -55,6 +55,9 @@ pub const SPEC: Spec<BuildAttack> = Spec {
 impl Attack for AutoAttack {
     fn name(&self) -> &str {
         "autoattack"
+    }
+    fn family(&self) -> Family {
+        Family::Ensemble
     }
     fn norms(&self) -> &[Norm] {
         match self.version {

@@ -4,7 +4,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
 /// The distribution of the noise.
@@ -55,6 +55,9 @@ pub const SPEC: Spec<BuildAttack> = Spec {
 impl Attack for Noise {
     fn name(&self) -> &str {
         "noise"
+    }
+    fn family(&self) -> Family {
+        Family::Noise
     }
     fn norms(&self) -> &[Norm] {
         match self.shape {

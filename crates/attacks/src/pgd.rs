@@ -8,7 +8,7 @@ use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, 
 use gauntlet_core::budget::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
 /// Where a run begins.
@@ -245,6 +245,9 @@ pub const RANDOM: Spec<BuildAttack> = Spec {
 impl Attack for Pgd {
     fn name(&self) -> &str {
         self.name
+    }
+    fn family(&self) -> Family {
+        if matches!(self.name, "fgsm" | "r-fgsm") { Family::OneStep } else { Family::Gradient }
     }
     fn norms(&self) -> &[Norm] {
         match self.start {

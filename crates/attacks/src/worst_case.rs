@@ -3,7 +3,7 @@
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -55,6 +55,9 @@ pub const SPEC: Spec<BuildAttack> = Spec {
 impl Attack for WorstCase {
     fn name(&self) -> &str {
         "worst-case"
+    }
+    fn family(&self) -> Family {
+        Family::Ensemble
     }
     fn norms(&self) -> &[Norm] {
         const ALL: [Norm; 3] = [Norm::Linf, Norm::L2, Norm::L1];

@@ -4,7 +4,7 @@ use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, CleanPass, Cost, Done, Error, Examples, Result, Watch};
 use gauntlet_core::attack;
 use gauntlet_core::{Attack, Key, Purpose, Target, ThreatModel};
-use gauntlet_records::{Attacked, CleanVerdict, Fate, Norm, Verdict};
+use gauntlet_records::{Attacked, CleanVerdict, Family, Fate, Norm, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,7 +151,7 @@ impl<'a> Evaluator<'a> {
             }
             by_eps.insert(k, verdicts);
         }
-        Ok(cells(entry, by_eps))
+        Ok(cells(entry, attack.family(), by_eps))
     }
 
     /// An attack for the smallest perturbation: one run, and every ε is read off it.
@@ -197,7 +197,7 @@ impl<'a> Evaluator<'a> {
             watch.finished(k, &own);
             by_eps.insert(k, own);
         }
-        Ok(cells(entry, by_eps))
+        Ok(cells(entry, attack.family(), by_eps))
     }
 
     fn drive(
@@ -232,11 +232,12 @@ impl<'a> Evaluator<'a> {
 }
 
 /// One entry per ε, in the suite's order.
-fn cells(entry: &AttackEntry, by_eps: BTreeMap<usize, Vec<Verdict>>) -> Vec<Attacked> {
+fn cells(entry: &AttackEntry, family: Family, by_eps: BTreeMap<usize, Vec<Verdict>>) -> Vec<Attacked> {
     let parameters = entry.attack.describe();
     let cell = |(k, verdicts): (usize, Vec<Verdict>)| Attacked {
         attack: entry.label.clone(),
         parameters: parameters.clone(),
+        family: Some(family),
         norm: entry.norm,
         eps: entry.eps[k].clone(),
         examples: None,

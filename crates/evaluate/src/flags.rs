@@ -3,15 +3,11 @@
 use gauntlet_core::{Registry, ThreatModel, budget};
 use gauntlet_records::verdict::robust_accuracy;
 use gauntlet_records::{
-    Attacked, CleanVerdict, Fate, Flag, Verdict, record::constant_answer, verdict::robust_accuracy_over_draws,
+    Attacked, CleanVerdict, Family, Fate, Flag, Verdict, record::constant_answer, verdict::robust_accuracy_over_draws,
 };
 use serde_json::Map;
 use std::collections::HashMap;
 
-/// Follow the input gradient inside a budget.
-const GRADIENT: [&str; 7] = ["pgd", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "apgd-dlr", "apgd-t"];
-/// Use no gradient of the model under attack.
-const BLACK_BOX: [&str; 3] = ["noise", "square", "transfer"];
 /// Points by which a black-box attack must beat the best gradient attack (AutoAttack's check).
 const BEATS: f64 = 0.2;
 /// Share of gradients of a cell that are zero everywhere or not finite somewhere.
@@ -156,8 +152,8 @@ fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
             }
         }
     }
-    for a in attacked.iter().filter(|c| BLACK_BOX.contains(&c.name())) {
-        let guided = attacked.iter().filter(|c| GRADIENT.contains(&c.name()) && same_threat(c, a));
+    for a in attacked.iter().filter(|c| c.family().sees_no_gradient()) {
+        let guided = attacked.iter().filter(|c| c.family() == Family::Gradient && same_threat(c, a));
         let beside = guided.filter_map(|b| Some((b, percents(a, b)?)));
         let lead = |(left, right): (f64, f64)| right - left;
         let Some((best, (left, right))) = beside.min_by(|b, c| lead(b.1).total_cmp(&lead(c.1))) else { continue };
@@ -198,7 +194,7 @@ fn blind(cell: &Attacked) -> Option<Flag> {
 fn late(cell: &Attacked, randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
     // Which of several restarts fools most draws is luck.
-    if !GRADIENT.contains(&cell.name()) || randomised {
+    if cell.family() != Family::Gradient || randomised {
         return raised;
     }
     let number = |name: &str| cell.parameters["args"][name].as_u64().unwrap_or(1) as u32;
@@ -315,7 +311,7 @@ fn constant(clean: &[CleanVerdict]) -> Option<Flag> {
 /// Examples that are adversarial only between two grey levels. Attacks for the smallest perturbation end on the
 /// boundary on purpose.
 fn rounding(cell: &Attacked) -> Option<Flag> {
-    if !GRADIENT.contains(&cell.name()) && !["fgsm", "r-fgsm", "autoattack", "square"].contains(&cell.name()) {
+    if !matches!(cell.family(), Family::Gradient | Family::OneStep | Family::Ensemble | Family::Scores) {
         return None;
     }
     let broken = share(cell, |v| v.fate == Fate::Broken);
@@ -338,7 +334,7 @@ fn rounding(cell: &Attacked) -> Option<Flag> {
 /// The same attack with four times the steps or restarts finds clearly more.
 fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
     let number = |c: &Attacked, name: &str| c.parameters["args"][name].as_u64().unwrap_or(1);
-    for a in attacked.iter().filter(|c| GRADIENT.contains(&c.name())) {
+    for a in attacked.iter().filter(|c| c.family() == Family::Gradient) {
         for b in attacked.iter().filter(|b| b.name() == a.name() && same_threat(a, b)) {
             for what in ["steps", "restarts"] {
                 let (few, many) = (number(a, what), number(b, what));
@@ -360,7 +356,7 @@ fn more(attacked: &[Attacked], raised: &mut Vec<Flag>) {
 
 /// A larger budget must raise the loss where it does not break the example.
 fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
-    for a in attacked.iter().filter(|c| GRADIENT.contains(&c.name()) && c.eps.value() > 0.0) {
+    for a in attacked.iter().filter(|c| c.family() == Family::Gradient && c.eps.value() > 0.0) {
         let larger = |b: &&Attacked| b.attack == a.attack && b.norm == a.norm && b.eps > a.eps;
         let Some(b) = attacked.iter().filter(larger).min_by(|b, c| b.eps.cmp(&c.eps)) else { continue };
         let both: Vec<(f64, f64)> = paired(a, b)
@@ -435,6 +431,7 @@ mod tests {
         Attacked {
             attack: name.to_string(),
             parameters: json!({ "name": name, "args": { "steps": 40, "restarts": 2 } }),
+            family: Some(Family::of_name(name)),
             norm: Norm::Linf,
             eps: eps.parse::<Eps>().unwrap(),
             examples: None,
@@ -452,6 +449,23 @@ mod tests {
     }
     fn none() -> [String; 0] {
         []
+    }
+
+    #[test]
+    fn a_black_box_attack_of_any_name_that_beats_the_gradients_is_told() {
+        let clean: Vec<CleanVerdict> = (0..100)
+            .map(|id| CleanVerdict { id, label: id as u32 % 10, predicted: id as u32 % 10, margin: 1.0 })
+            .collect();
+        let told = |family: Family| -> Vec<String> {
+            let mine = Attacked { family: Some(family), ..cell("mine", 40, "0.1") };
+            raise(&clean, &[cell("pgd", 60, "0.1"), mine], false).into_iter().map(|f| f.name).collect()
+        };
+        for family in [Family::Scores, Family::Decisions, Family::Noise, Family::Transfer] {
+            assert!(told(family).contains(&"mine-beats-gradients".to_string()), "{family}: {:?}", told(family));
+        }
+        for family in [Family::Gradient, Family::Minimal, Family::OneStep, Family::Ensemble] {
+            assert!(!told(family).contains(&"mine-beats-gradients".to_string()), "{family}: {:?}", told(family));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use gauntlet_core::{
     Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
 };
 use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
-use gauntlet_records::{Attacked, Fate, Norm, Verdict};
+use gauntlet_records::{Attacked, Family, Fate, Norm, Verdict};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -288,6 +288,8 @@ fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gaun
     let mut cost = Cost::default();
     let clean: CleanPass = evaluator.clean(&mut cost)?;
     let attacked = evaluator.attack(&entry("fgsm", &[eps], json!({})), &liar, &clean, &mut cost)?;
+    // It asks for no gradient and says nothing else of itself.
+    assert_eq!(attacked[0].family, Some(Family::Scores));
     Ok(attacked.into_iter().next().unwrap().verdicts)
 }
 

@@ -8,8 +8,8 @@ use candle_core::{DType, Device, Tensor};
 use gauntlet_core::target::Linear;
 use gauntlet_core::{Frozen, Key, ModelInfo, Purpose, Result, Target, Weights};
 use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
-use gauntlet_records::{Norm, verdict::robust_accuracy_over_draws};
-use serde_json::json;
+use gauntlet_records::{Family, Norm, verdict::robust_accuracy_over_draws};
+use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
@@ -244,19 +244,21 @@ fn several_draws_give_the_rate_at_which_a_randomised_model_is_fooled() {
 }
 
 #[test]
-fn attacks_for_the_smallest_perturbation_are_known_by_name() {
-    use gauntlet_records::record::MINIMAL;
+fn records_of_before_know_the_family_of_every_built_in_attack_by_its_name() {
     let registry = registry();
-    let built = |name: &str| registry.attack(json!({ "name": name }).as_object().unwrap());
-    let names = registry.attacks.iter().map(|spec| spec.name);
-    // What needs arguments of its own (transfer, worst-case) is made of other attacks.
-    let minimal: Vec<&str> =
-        names.filter(|n| built(n).is_ok_and(|(a, _)| a.minimal() && a.stages(Norm::L2).is_empty())).collect();
-    let sorted = |mut names: Vec<&str>| {
-        names.sort_unstable();
-        names.join(" ")
-    };
-    assert_eq!(sorted(minimal), sorted(MINIMAL.to_vec()));
+    let of = |attack: &Value| json!({ "surrogate": "other", "attacks": [attack] });
+    let mut seen = 0;
+    for spec in registry.attacks.iter() {
+        // What is made of other attacks needs one.
+        let mut given = of(&json!("pgd"));
+        given["attack"] = "pgd".into();
+        given.as_object_mut().unwrap().retain(|key, _| spec.params.iter().any(|p| p.name == key));
+        given["name"] = spec.name.into();
+        let (attack, _) = registry.attack(given.as_object().unwrap()).unwrap();
+        assert_eq!(attack.family(), Family::of_name(spec.name), "{}", spec.name);
+        seen += 1;
+    }
+    assert!(seen >= 18, "{seen}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 pub mod eps;
 pub mod error;
 pub mod expectation;
+pub mod family;
 pub mod file;
 pub mod nearest;
 pub mod norm;
@@ -19,6 +20,7 @@ pub mod verdict_line;
 pub use eps::Eps;
 pub use error::{Error, Result};
 pub use expectation::{Alternative, Band, Expectation, Operand, Quantity};
+pub use family::Family;
 pub use norm::Norm;
 pub use pictures::{Picture, Pictures};
 pub use record::{Attacked, Flag, Provenance, Record};

@@ -3,7 +3,7 @@
 //! A record is two objects: `result` (the same bytes for the same configuration, whatever the batch width, the thread
 //! count or the interruptions) and `provenance` (where, when and how it came about).
 
-use crate::{CleanVerdict, Eps, Expectation, Fate, Verdict};
+use crate::{CleanVerdict, Eps, Expectation, Family, Fate, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One attack at one ε.
@@ -13,6 +13,9 @@ pub struct Attacked {
     pub attack: String,
     /// The attack with all defaults filled in (canonical JSON).
     pub parameters: serde_json::Value,
+    /// What it goes by; records of before do not say it: [`Attacked::family`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// `linf`, `l2`, `l1`.
     pub norm: crate::Norm,
     /// Budget as written.
@@ -25,9 +28,6 @@ pub struct Attacked {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Attacks that look for the smallest perturbation, by their registered names.
-pub const MINIMAL: [&str; 6] = ["deepfool", "cw-l2", "ddn", "fmn", "fab", "fab-t"];
-
 /// Share of the examples that such an attack may leave unbroken at any size. Beyond it, the attack failed.
 pub const MOST_UNBROKEN: f64 = 0.02;
 
@@ -37,12 +37,17 @@ impl Attacked {
         self.parameters["name"].as_str().unwrap_or_default()
     }
 
+    /// What it goes by.
+    pub fn family(&self) -> Family {
+        self.family.unwrap_or_else(|| Family::of_name(self.name()))
+    }
+
     /// Of an attack for the smallest perturbation: how many of the examples that are right clean it broke at no size, however
     /// large (it then proposes the clean image, of size 0), and how many are right clean. `None`: another attack, or none is.
     pub fn unbroken(&self) -> Option<(usize, usize)> {
         let right = self.verdicts.iter().filter(|v| v.fate != Fate::Wrong).count();
         let unbroken = self.verdicts.iter().filter(|v| v.fate == Fate::Robust && v.size == 0.0).count();
-        (MINIMAL.contains(&self.name()) && right > 0).then_some((unbroken, right))
+        (self.family() == Family::Minimal && right > 0).then_some((unbroken, right))
     }
 
     /// Whether it left more unbroken at any size than [`MOST_UNBROKEN`] allows: the attack failed.

@@ -194,7 +194,7 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance, Registered};
-    use crate::{Fate, Norm, Verdict};
+    use crate::{Family, Fate, Norm, Verdict};
 
     fn record() -> Record {
         // Numerical Recipes' linear congruence: digits enough.
@@ -216,6 +216,7 @@ mod tests {
         let mut cell = |eps: &str| Attacked {
             attack: "pgd".into(),
             parameters: serde_json::json!({"steps": 40, "alpha": any()}),
+            family: Some(Family::Gradient),
             norm: Norm::Linf,
             eps: eps.parse().unwrap(),
             examples: None,

@@ -51,6 +51,7 @@ fn attacked(attack: &str, norm: Norm, eps: &str, n: usize, strength: usize) -> A
     Attacked {
         attack: attack.into(),
         parameters: json!({"name": attack}),
+        family: None,
         norm,
         eps: eps.parse().unwrap(),
         examples: None,

@@ -19,7 +19,7 @@ pub use walk::{Ending, Pulls, Site, Turn, Walk};
 use crate::budget::Reach;
 use crate::{Key, Result, ThreatModel};
 use candle_core::Tensor;
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
 /// What is known about an example before it is attacked.
@@ -126,6 +126,16 @@ pub enum Backwards {
 pub trait Attack: Send + Sync {
     /// Registered name.
     fn name(&self) -> &str;
+    /// What it goes by, which decides what its results say beside those of others. Of an attack that says nothing: a transfer
+    /// where it has a surrogate, minimal where it is, scores where it asks for no gradient, else gradients.
+    fn family(&self) -> Family {
+        match self.backwards() {
+            _ if self.surrogate().is_some() => Family::Transfer,
+            _ if self.minimal() => Family::Minimal,
+            Backwards::None => Family::Scores,
+            Backwards::One | Backwards::PerClass => Family::Gradient,
+        }
+    }
     /// Norms it is defined for.
     fn norms(&self) -> &[Norm];
     /// Whether it can run on such a model: too few classes, and the like.

@@ -233,9 +233,11 @@ impl<'a> Desk<'a> {
 
     fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
         let (parameters, own) = (entry.attack.describe(), self.own(entry));
+        let family = self.context.registry.attack(&entry.attack.given()).ok().map(|(attack, _)| attack.family());
         let cell = |(eps, verdicts): (&gauntlet_records::Eps, Vec<Verdict>)| Attacked {
             attack: entry.label.clone(),
             parameters: parameters.clone(),
+            family,
             norm: entry.norm,
             eps: eps.clone(),
             examples: own.map(|_| verdicts.len()),

@@ -18,6 +18,7 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
         .map(|(attack, eps, fates)| Attacked {
             attack: attack.to_string(),
             parameters: json!({"name": attack}),
+            family: None,
             norm: Norm::Linf,
             eps: eps.parse().unwrap(),
             examples: None,
