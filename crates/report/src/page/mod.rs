@@ -6,6 +6,7 @@ mod flags;
 mod gallery;
 mod gradients;
 mod marks;
+mod masthead;
 mod pixels;
 mod published;
 mod table;
@@ -16,6 +17,7 @@ use flags::Raised;
 use gallery::Gallery;
 use gradients::Gradients;
 pub(crate) use marks::marked;
+use masthead::Fact;
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -30,11 +32,16 @@ struct Page<'a> {
     script: &'a str,
     suite: &'a str,
     caption: String,
+    facts: Vec<Fact>,
+    /// What was found, in one sentence.
+    found: Option<String>,
     /// Whether intervals are of the images alone, and not of the test set.
     alone: bool,
     several_seeds: bool,
     heads: Vec<Head>,
     attacks: Vec<String>,
+    /// Attacks with their parameters.
+    methods: Vec<String>,
     budgets: Vec<String>,
     lines: Vec<Line>,
     trainings: Vec<Training>,
@@ -69,10 +76,13 @@ impl Report {
             script: include_str!("script.js"),
             suite: &self.suite,
             caption: self.caption(),
+            facts: masthead::facts(self, &folder.records),
+            found: masthead::found(self),
             alone: self.images.alone,
             several_seeds: self.seeds.len() > 1,
-            heads: table::heads(self),
+            heads: table::heads(self, &folder.records),
             attacks: table::distinct(self.columns.iter().map(|c| c.attack().to_string())),
+            methods: table::methods(self, &folder.records),
             budgets: table::distinct(self.columns.iter().filter_map(table::budget)),
             lines: table::lines(self, &folder.records, &flags),
             trainings: table::trainings(self),

@@ -20,7 +20,7 @@
   const grid = $("#grid");
   const body = grid.tBodies[0];
   const rows = [...body.rows];
-  const heads = [...grid.tHead.rows[0].cells];
+  const heads = [...grid.tHead.rows[0].cells].filter((head) => head.querySelector("button"));
   const values = rows.map((row) => [...row.cells].map((cell, k) => k ? parseFloat(cell.dataset.v) : cell.textContent));
   let sorted = "";
   const sort = (k) => {
@@ -101,6 +101,12 @@
   });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   addEventListener("scroll", place, true);
+
+  // Who does not see all columns is told.
+  const wider = () => { $("#wider").hidden = grid.parentElement.scrollWidth <= grid.parentElement.clientWidth + 1; };
+  addEventListener("resize", wider);
+  form.addEventListener("input", wider);
+  wider();
 
   const copy = $("#copy");
   if (navigator.clipboard) {

@@ -16,6 +16,8 @@ pub(super) struct Head {
     fails: bool,
     /// Its number of examples, where columns differ.
     n: Option<String>,
+    /// The attack's parameters.
+    parameters: String,
 }
 
 /// A row over its seeds.
@@ -80,15 +82,59 @@ pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     found
 }
 
-pub(super) fn heads(report: &Report) -> Vec<Head> {
-    let head = |(k, c): (usize, &Column)| Head {
-        label: report.heading(k),
-        fails: report.fails(k),
-        n: report.size(k),
-        attack: c.attack().to_string(),
-        budget: budget(c).unwrap_or_default(),
+/// The columns in the order of the page: clean, the worst cases, which decide, then one attack after the other.
+fn order(report: &Report) -> Vec<usize> {
+    let place = |k: &usize| match report.columns[*k] {
+        Column::Clean => 0,
+        Column::Worst { .. } => 1,
+        Column::Attack { .. } => 2,
     };
-    report.columns.iter().enumerate().map(head).collect()
+    let mut order: Vec<usize> = (0..report.columns.len()).collect();
+    order.sort_by_key(place);
+    order
+}
+
+pub(super) fn heads(report: &Report, records: &[Record]) -> Vec<Head> {
+    let head = |k: usize| {
+        let c = &report.columns[k];
+        Head {
+            label: report.heading(k),
+            fails: report.fails(k),
+            n: report.size(k),
+            attack: c.attack().to_string(),
+            budget: budget(c).unwrap_or_default(),
+            parameters: parameters(c, records),
+        }
+    };
+    order(report).into_iter().map(head).collect()
+}
+
+/// Every attack with its parameters, once for all its budgets.
+pub(super) fn methods(report: &Report, records: &[Record]) -> Vec<String> {
+    let told = |c: &Column| match c {
+        Column::Attack { attack, norm, .. } => {
+            Some(format!("{attack} ({}): {}", norm.symbol(), parameters(c, records)))
+        }
+        _ => None,
+    };
+    distinct(report.columns.iter().filter_map(told))
+}
+
+/// `pgd, steps 40, alpha 0.01, ...`: what an attack's numbers depend on beside its budget; empty for clean and worst case.
+fn parameters(column: &Column, records: &[Record]) -> String {
+    let Column::Attack { attack, norm, eps } = column else { return String::new() };
+    let same = |c: &&gauntlet_records::Attacked| (&c.attack, c.norm, &c.eps) == (attack, *norm, eps);
+    let Some(cell) = records.iter().flat_map(|r| &r.result.attacked).find(same) else { return String::new() };
+    let shown = |v: &Value| match v {
+        Value::String(text) => text.clone(),
+        Value::Object(component) => component.get("name").and_then(Value::as_str).unwrap_or("{…}").to_string(),
+        Value::Array(list) => format!("{} of them", list.len()),
+        other => other.to_string(),
+    };
+    let arguments = cell.parameters.get("args").and_then(Value::as_object).into_iter().flatten();
+    let arguments: Vec<String> =
+        arguments.filter(|(_, v)| !v.is_null()).map(|(name, v)| format!("{name} {}", shown(v))).collect();
+    std::iter::once(cell.name().to_string()).chain(arguments).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {
@@ -130,7 +176,7 @@ pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Ve
             failed,
             words: words(row, records),
             flags: raised.collect(),
-            cells: (0..report.columns.len()).map(cell).collect(),
+            cells: order(report).into_iter().map(cell).collect(),
         }
     };
     report.rows.iter().enumerate().map(line).collect()
@@ -152,7 +198,7 @@ fn words(row: &str, records: &[Record]) -> String {
 pub(super) fn trainings(report: &Report) -> Vec<Training> {
     let mut trainings: Vec<Training> = Vec::new();
     for count in &report.counts {
-        let k = report.columns.iter().position(|c| *c == count.column);
+        let k = order(report).into_iter().position(|k| report.columns[k] == count.column);
         if !trainings.last().is_some_and(|t| t.row == count.row && t.seed == count.seed) {
             let cost = report.costs.iter().find(|c| c.row == count.row && c.seed == count.seed);
             trainings.push(Training {
