@@ -45,6 +45,15 @@ impl Norm {
     }
 }
 
+/// A sentence with the norms in it as people read them: `pgd at linf 0.3` becomes `pgd at L∞ 0.3`.
+pub fn for_people(sentence: &str) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        bare.parse::<Norm>().map_or_else(|_| word.to_string(), |norm| word.replace(bare, norm.symbol()))
+    };
+    sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 impl FromStr for Norm {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
