@@ -34,10 +34,14 @@ pub fn sensible(eps: &Eps, earlier: &[Eps], norm: Norm, numbers: Option<usize>) 
     let bad = |why: String| Err(Error::value("eps", why));
     let (value, text) = (eps.value(), eps.to_string());
     if value == 0.0 {
-        return bad(format!("must be above 0, got {text:?}: nothing may change then, and what is left is the clean accuracy"));
+        return bad(format!(
+            "must be above 0, got {text:?}: nothing may change then, and what is left is the clean accuracy"
+        ));
     }
     if value < LEAST {
-        return bad(format!("must be at least {LEAST}, the referee's tolerance, got {text:?}; write pixels of images in [0,1] such as \"8/255\""));
+        return bad(format!(
+            "must be at least {LEAST}, the referee's tolerance, got {text:?}; write pixels of images in [0,1] such as \"8/255\""
+        ));
     }
     let numbers = numbers.map(|d| d as f64);
     let (diameter, name) = match norm {

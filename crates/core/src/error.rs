@@ -21,7 +21,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A name that no registry holds.
-    #[error("unknown {kind} {name:?}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default())]
+    #[error("unknown {kind} {name:?}{}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default(),
+        choices(known, hint.is_some()).map(|c| format!("; {c}")).unwrap_or_default())]
     Unknown {
         /// "recipe", "attack", "model", "data set", "parameter of pgd", ...
         kind: String,
@@ -29,9 +30,11 @@ pub enum Error {
         name: String,
         /// The nearest known name.
         hint: Option<String>,
+        /// All known names.
+        known: Vec<String>,
     },
     /// A value outside its domain.
-    #[error("bad value for {what}: {why}")]
+    #[error("{}", value(what, why))]
     Value {
         /// The parameter.
         what: String,
@@ -84,5 +87,39 @@ impl Error {
     /// A bad value: `Error::value("eps", "must be at least 0, got -1")`.
     pub fn value(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Value { what: what.into(), why: why.into() }
+    }
+}
+
+/// More names than these are listed only where none of them is near.
+const FEW: usize = 12;
+/// More than these are not.
+const MANY: usize = 40;
+
+/// `it is one of ce, margin, dlr`: the few that there are, or all where none is near.
+pub fn choices(known: &[String], near: bool) -> Option<String> {
+    (!known.is_empty() && known.len() <= if near { FEW } else { MANY })
+        .then(|| format!("it is one of {}", known.join(", ")))
+}
+
+fn value(what: &str, why: &str) -> String {
+    if why.starts_with("is required") { format!("{what} {why}") } else { format!("bad value for {what}: {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_listed_and_what_is_missing_is_a_sentence() {
+        let unknown = |name: &str, known: &[&str]| crate::registry::unknown("objective", name, known.iter().copied());
+        assert_eq!(
+            unknown("cee", &["ce", "dlr"]).to_string(),
+            "unknown objective \"cee\" (did you mean \"ce\"?); it is one of ce, dlr"
+        );
+        let many: Vec<String> = (0..20).map(|i| format!("name-{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(!unknown("name-3x", &many).to_string().contains("one of"));
+        assert!(unknown("foo", &many).to_string().ends_with("name-18, name-19"));
+        assert_eq!(Error::value("pgd-at.eps", "is required: budget").to_string(), "pgd-at.eps is required: budget");
     }
 }

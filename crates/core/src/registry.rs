@@ -135,12 +135,14 @@ impl Default for Registry {
 pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     // `WEIGHT` and `weight` are near.
     let folded = name.to_lowercase();
+    let known: Vec<String> = known.map(str::to_string).collect();
     let hint = known
+        .iter()
         .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &folded), k))
         .min()
         .filter(|(distance, k)| *distance <= 1 + k.len().max(name.len()) / 3)
         .map(|(_, k)| k.to_string());
-    Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint }
+    Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint, known }
 }
 
 /// The parameter that every penalty has.
@@ -203,6 +205,8 @@ impl Args {
         self.values.get(name).ok_or_else(|| Error::Message(format!("{} has no parameter {name:?}", self.owner)))
     }
     fn wrong(&self, name: &str, want: &str, got: &Value) -> Error {
+        // TOML's nan and inf, which JSON does not have.
+        let got = if got.is_null() { "nan or inf".to_string() } else { got.to_string() };
         Error::value(format!("{}.{name}", self.owner), format!("must be {want}, got {got}"))
     }
     /// A finite number.

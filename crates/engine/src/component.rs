@@ -1,6 +1,6 @@
 //! A component of a suite with every default filled in.
 
-use gauntlet_core::{Args, budget, Error, Registry, Result};
+use gauntlet_core::{Args, Error, Registry, Result, budget};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

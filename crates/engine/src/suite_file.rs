@@ -182,8 +182,8 @@ impl Reader<'_> {
         let epochs = if section.get("epochs").is_some() { section.whole("epochs", 1, c) } else { Some(5) };
         let batch = if section.get("batch").is_some() { section.whole("batch", 1, c) } else { Some(128) };
         let validation = match section.get("validation") {
-            Some(_) => section.whole("validation", 0, c),
-            None => Some(1000),
+            Some(_) => section.whole("validation", 0, c).map(Some),
+            None => Some(None),
         };
         let clip = section.positive("clip", c);
         let augmentation = match section.str("augmentation", c) {
@@ -217,7 +217,7 @@ impl Reader<'_> {
             optimiser: optimiser?,
             schedule: schedule?,
             augmentation: augmentation?,
-            validation: validation? as usize,
+            validation: validation?.map(|n| n as usize),
             clip,
             monitor: Monitor::of_suite(self.registry, attacks, monitor_eps)?,
         })
@@ -316,12 +316,15 @@ pub(crate) fn plain_name(name: &str) -> String {
 /// A complaint made of an error of core; `list` is where all names stand.
 pub(crate) fn complaint(span: Range<usize>, error: &gauntlet_core::Error, list: &str) -> Diagnostic {
     match error {
-        gauntlet_core::Error::Unknown { kind, name, hint } => {
+        gauntlet_core::Error::Unknown { kind, name, hint, known } => {
             let near = hint.as_ref().map(|h| format!("did you mean {h:?}?"));
-            let parts: Vec<&str> =
-                [near.as_deref().unwrap_or(""), list].into_iter().filter(|p| !p.is_empty()).collect();
+            // A list that stands there already says it.
+            let told = list.contains("known: ") || known.iter().all(|k| list.contains(k.as_str()));
+            let choices = gauntlet_core::error::choices(known, hint.is_some()).filter(|_| !told);
+            let parts = [near.as_deref().unwrap_or(""), choices.as_deref().unwrap_or(""), list];
+            let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
             let diagnostic = Diagnostic::at(span, format!("unknown {kind} {name:?}"));
-            if parts.is_empty() { diagnostic } else { diagnostic.hint(parts.join(" ")) }
+            if parts.is_empty() { diagnostic } else { diagnostic.hint(parts.join("; ").replace("?; ", "? ")) }
         }
         other => Diagnostic::at(span, other.to_string()),
     }

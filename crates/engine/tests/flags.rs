@@ -293,7 +293,9 @@ fn an_attack_that_cannot_reach_its_budget_is_flagged() {
     assert!(raised(entry("bim", &["0.3"], short.clone()))[0].contains("far from the clean image"));
     let inside = json!({ "attacks": [{ "name": "bim", "steps": 2, "alpha": "0.01" }] });
     assert!(raised(entry("worst-case", &["0.3"], inside))[0].contains("of bim of worst-case get 0.02 far"));
-    for (name, more) in [("apgd-ce", json!({ "steps": 3 })), ("fgsm", json!({})), ("r-fgsm", json!({})), ("bim", json!({}))] {
+    for (name, more) in
+        [("apgd-ce", json!({ "steps": 3 })), ("fgsm", json!({})), ("r-fgsm", json!({})), ("bim", json!({}))]
+    {
         assert!(raised(entry(name, &["0.3"], more)).is_empty(), "{name}");
     }
 }
