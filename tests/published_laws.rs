@@ -43,7 +43,7 @@ fn scene() -> &'static Scene {
             optimiser: serde_json::from_value(json!({ "name": "adam", "lr": 2e-3 })).unwrap(),
             schedule: serde_json::from_value(json!({ "name": "triangular" })).unwrap(),
             augmentation: Augmentation::None,
-            validation: 7000,
+            validation: Some(7000),
             clip: None,
             monitor: Monitor::at(&registry, "0.1".parse().unwrap()).unwrap(),
         };

@@ -1,5 +1,7 @@
 //! The error type of this crate and of everything that implements its traits.
 
+use gauntlet_records::nearest::choices;
+
 /// What can go wrong between the floors.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,7 +23,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A name that no registry holds.
-    #[error("unknown {kind} {name:?}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default())]
+    #[error("unknown {kind} {name:?}{}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default(),
+        choices(known, hint.is_some()).map(|c| format!("; {c}")).unwrap_or_default())]
     Unknown {
         /// "recipe", "attack", "model", "data set", "parameter of pgd", ...
         kind: String,
@@ -29,9 +32,11 @@ pub enum Error {
         name: String,
         /// The nearest known name.
         hint: Option<String>,
+        /// All known names.
+        known: Vec<String>,
     },
     /// A value outside its domain.
-    #[error("bad value for {what}: {why}")]
+    #[error("{}", value(what, why))]
     Value {
         /// The parameter.
         what: String,
@@ -92,10 +97,33 @@ impl From<gauntlet_records::Error> for Error {
         use gauntlet_records::Error as Of;
         match error {
             Of::Io { action, path, source } => Error::Io { action, path, source },
-            Of::Unknown { kind, name, hint } => Error::Unknown { kind, name, hint },
+            Of::Unknown { kind, name, hint, known } => Error::Unknown { kind, name, hint, known },
             Of::Value { what, why } => Error::Value { what, why },
             Of::Record { path, why } => Error::Record { path, why },
             other => Error::Message(other.to_string()),
         }
+    }
+}
+
+fn value(what: &str, why: &str) -> String {
+    if why.starts_with("is required") { format!("{what} {why}") } else { format!("bad value for {what}: {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_listed_and_what_is_missing_is_a_sentence() {
+        let unknown = |name: &str, known: &[&str]| crate::registry::unknown("objective", name, known.iter().copied());
+        assert_eq!(
+            unknown("cee", &["ce", "dlr"]).to_string(),
+            "unknown objective \"cee\" (did you mean \"ce\"?); it is one of ce, dlr"
+        );
+        let many: Vec<String> = (0..20).map(|i| format!("name-{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(!unknown("name-3x", &many).to_string().contains("one of"));
+        assert!(unknown("foo", &many).to_string().ends_with("name-18, name-19"));
+        assert_eq!(Error::value("pgd-at.eps", "is required: budget").to_string(), "pgd-at.eps is required: budget");
     }
 }

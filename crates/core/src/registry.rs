@@ -134,8 +134,9 @@ impl Default for Registry {
 
 /// An [`Error::Unknown`] with the nearest of the known names.
 pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let hint = nearest(name, known);
-    Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint }
+    let known: Vec<String> = known.map(str::to_string).collect();
+    let hint = nearest(name, known.iter().map(String::as_str));
+    Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint, known }
 }
 
 /// The parameter that every penalty has.
@@ -198,6 +199,8 @@ impl Args {
         self.values.get(name).ok_or_else(|| Error::Message(format!("{} has no parameter {name:?}", self.owner)))
     }
     fn wrong(&self, name: &str, want: &str, got: &Value) -> Error {
+        // TOML's nan and inf, which JSON does not have.
+        let got = if got.is_null() { "nan or inf".to_string() } else { got.to_string() };
         Error::value(format!("{}.{name}", self.owner), format!("must be {want}, got {got}"))
     }
     /// A finite number.

@@ -85,14 +85,35 @@ pub enum Error {
         why: String,
     },
     /// No file of a known layout in `--data-dir`.
-    #[error("{folder} holds no files of {name}; looked for {looked_for}")]
+    #[error("{folder} holds no {split} split of {name}; looked for {looked_for}, there and in {name}/ below it")]
     NothingLocal {
         /// The folder.
         folder: String,
         /// Data set.
         name: String,
+        /// `train` or `test`.
+        split: &'static str,
         /// All layouts.
         looked_for: String,
+    },
+    /// A local data set whose folder nobody named.
+    #[error(
+        "{name} is local ([source.local]) and its folder is not known: give it with --data-dir DIR or in GAUNTLET_DATA, or write \
+         `folder = \"...\"` into the manifest's [source.local]"
+    )]
+    NoFolder {
+        /// Data set.
+        name: String,
+    },
+    /// A file of the hub that is not in the cache, where nothing may be downloaded.
+    #[error("{file} of {id} is not on this machine; it would be downloaded from {endpoint}")]
+    Absent {
+        /// Id on the hub.
+        id: String,
+        /// File within it.
+        file: String,
+        /// Endpoint that has it.
+        endpoint: String,
     },
     /// A row that is not what the manifest says.
     #[error("{path}, row {row}: {why}")]

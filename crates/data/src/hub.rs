@@ -5,10 +5,12 @@ use crate::{Error, LoadOptions, RemoteFile, Result};
 use gauntlet_records::file::hex;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
 use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoType, split_id};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// The hub and where it is.
 pub(crate) struct Hub {
@@ -98,22 +100,27 @@ pub(crate) fn fetch(hub: &Hub, repo: Repo<'_>, file: &RemoteFile, options: &Load
         local: kind.local(),
     };
     let (owner, name) = split_id(id);
+    let whence = format!("{} of {id}", file.path);
     let download = |again: bool| match kind {
-        RepoKind::Dataset => send(client.dataset(owner, name), revision, file, again, options.quiet),
-        RepoKind::Model => send(client.model(owner, name), revision, file, again, options.quiet),
+        RepoKind::Dataset => send(client.dataset(owner, name), (revision, file, &whence), again, options),
+        RepoKind::Model => send(client.model(owner, name), (revision, file, &whence), again, options),
     };
     let mut last = String::new();
     for again in [false, true] {
         let path = match download(again) {
             Ok(path) => path,
+            Err(_) if options.offline => {
+                let (id, file) = (id.to_string(), file.path.clone());
+                return Err(Error::Absent { id, file, endpoint: endpoint.clone() });
+            }
             // A body that breaks off is worth the second try; a refusal is answered in the same words again.
             Err(e) => {
                 last = e.to_string();
                 // Where the hub announces xet and that protocol does not get through, plain HTTP may.
                 let unreachable = matches!(&e, HFError::Request { source, .. } if source.is_connect());
-                let bar = Bar::new(&file.path, options.quiet);
+                let bar = Bar::new(&whence, options);
                 let plain = PlainGet { endpoint, repo, file: &file.path, cache };
-                match if unreachable { Ok(None) } else { plain.fetch(&bar.0) } {
+                match if unreachable { Ok(None) } else { plain.fetch(&bar) } {
                     Ok(Some(path)) => path,
                     Ok(None) | Err(_) if !again => continue,
                     Ok(None) => return Err(fail(last)),
@@ -161,44 +168,94 @@ pub(crate) fn fetch(hub: &Hub, repo: Repo<'_>, file: &RemoteFile, options: &Load
 
 fn send<T: RepoType>(
     repository: HFRepositorySync<T>,
-    revision: &str,
-    file: &RemoteFile,
+    (revision, file, whence): (&str, &RemoteFile, &str),
     again: bool,
-    quiet: bool,
+    options: &LoadOptions,
 ) -> Result<PathBuf, HFError> {
     let request = repository.download_file().filename(file.path.clone()).revision(revision.to_string());
-    request.force_download(again).progress(Bar::new(&file.path, quiet)).send()
+    let request = request.force_download(again).local_files_only(options.offline);
+    request.progress(Bar::new(whence, options)).send()
 }
 
-/// A progress bar on stderr, hidden where nobody looks.
-struct Bar(ProgressBar);
+/// How often a download is told of where there are no bars.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The progress of one download on stderr: a bar, or lines, or nothing.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    whence: String,
+    /// Lines: when the download began and when it was told of last.
+    told: Option<Mutex<(Instant, Instant)>>,
+}
 
 impl Bar {
-    fn new(name: &str, quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(0), target).with_message(name.to_string());
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-        {
+    fn new(whence: &str, options: &LoadOptions) -> Self {
+        let hidden = options.quiet || options.lines;
+        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
+        let bar = ProgressBar::with_draw_target(Some(0), target).with_message(whence.to_string());
+        let template = "{msg}: {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left {wide_bar}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Bar(bar)
+        let now = Instant::now();
+        let told = (options.lines && !options.quiet).then(|| Mutex::new((now, now)));
+        Bar { bar, whence: whence.to_string(), told }
     }
+
+    /// The size is known.
+    pub(crate) fn begin(&self, bytes: u64) {
+        self.bar.set_length(bytes);
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+        if let Some(told) = &self.told {
+            eprintln!("downloading {}: {}", self.whence, HumanBytes(bytes));
+            if let Ok(mut told) = told.lock() {
+                *told = (Instant::now(), Instant::now());
+            }
+        }
+    }
+
+    /// So much is there.
+    pub(crate) fn at(&self, bytes: u64) {
+        self.bar.set_position(bytes);
+        let Some(Ok(mut told)) = self.told.as_ref().map(Mutex::lock) else { return };
+        if told.1.elapsed() >= PATIENCE {
+            told.1 = Instant::now();
+            eprintln!("{}", line(&self.whence, bytes, self.bar.length().unwrap_or(0), told.0.elapsed()));
+        }
+    }
+}
+
+/// `train.parquet of a/b: 12.00 MiB of 60.00 MiB, 1.20 MiB/s`.
+fn line(whence: &str, done: u64, of: u64, since: Duration) -> String {
+    let rate = (done as f64 / since.as_secs_f64().max(1e-3)) as u64;
+    format!("{whence}: {} of {}, {}/s", HumanBytes(done), HumanBytes(of), HumanBytes(rate))
 }
 
 impl ProgressHandler for Bar {
     fn on_progress(&self, event: &ProgressEvent) {
         match event {
-            ProgressEvent::Download(DownloadEvent::Start { total_bytes, .. }) => self.0.set_length(*total_bytes),
+            ProgressEvent::Download(DownloadEvent::Start { total_bytes, .. }) => self.begin(*total_bytes),
             ProgressEvent::Download(DownloadEvent::Progress { files }) => {
                 if let Some(f) = files.last() {
-                    self.0.set_position(f.bytes_completed);
+                    self.at(f.bytes_completed);
                 }
             }
             ProgressEvent::Download(DownloadEvent::AggregateProgress { bytes_completed, .. }) => {
-                self.0.set_position(*bytes_completed);
+                self.at(*bytes_completed);
             }
-            ProgressEvent::Download(DownloadEvent::Complete) => self.0.finish_and_clear(),
+            ProgressEvent::Download(DownloadEvent::Complete) => self.bar.finish_and_clear(),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_tells_size_and_rate() {
+        let told = line("t.parquet of a/b", 12 << 20, 60 << 20, Duration::from_secs(10));
+        assert_eq!(told, "t.parquet of a/b: 12.00 MiB of 60.00 MiB, 1.20 MiB/s");
     }
 }

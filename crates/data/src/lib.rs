@@ -21,6 +21,6 @@ mod split;
 pub use catalogue::Catalogue;
 pub use error::{Error, Result};
 pub use hub_file::HubFile;
-pub use load::{LoadOptions, load};
+pub use load::{Half, LoadOptions, load, load_half};
 pub use manifest::{Manifest, Part, RemoteFile, Source};
 pub use split::{Dataset, Split};

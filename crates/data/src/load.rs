@@ -3,7 +3,7 @@
 use crate::decode::verify;
 use crate::hub::{Repo, RepoKind};
 use crate::manifest::{Manifest, Part, Source};
-use crate::{Dataset, Result, glyphs, hub, local};
+use crate::{Dataset, Error, Result, Split, glyphs, hub, local};
 use std::path::PathBuf;
 
 /// Where to look and how loudly.
@@ -15,8 +15,37 @@ pub struct LoadOptions {
     pub endpoint: Option<String>,
     /// Hub cache; `None`: HF_HUB_CACHE, HF_HOME, else the user's cache.
     pub cache_dir: Option<PathBuf>,
-    /// No progress bars.
+    /// Nothing is asked of the hub: what is not in its cache is an error that says so.
+    pub offline: bool,
+    /// No progress.
     pub quiet: bool,
+    /// Progress as lines, for where there is no terminal; else as bars.
+    pub lines: bool,
+}
+
+/// The two parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// What is trained on.
+    Train,
+    /// What is attacked.
+    Test,
+}
+
+impl Half {
+    /// `train`, `test`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Half::Train => "train",
+            Half::Test => "test",
+        }
+    }
+    pub(crate) fn of(self, manifest: &Manifest) -> &Part {
+        match self {
+            Half::Train => &manifest.train,
+            Half::Test => &manifest.test,
+        }
+    }
 }
 
 /// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
@@ -31,33 +60,57 @@ pub struct LoadOptions {
 /// # Errors
 /// See [`crate::Error`].
 pub fn load(manifest: &Manifest, options: &LoadOptions) -> Result<Dataset> {
-    let (train, test) = match (&manifest.source, &options.data_dir) {
-        (Source::Glyphs { seed, train, test }, _) => {
-            let (train, test) = glyphs::draw(*seed, *train, *test)?;
-            verify(manifest, "train", &train)?;
-            verify(manifest, "test", &test)?;
-            (train, test)
-        }
-        (Source::Hub { .. }, Some(folder)) => local::load(manifest, folder)?,
-        (Source::Hub { id, revision, image, label }, None) => {
-            let hub = hub::connect(options)?;
-            let repo = Repo { kind: RepoKind::Dataset, id, revision };
-            let part = |split: &str, part: &Part| {
-                let paths =
-                    part.files.iter().map(|f| hub::fetch(&hub, repo, f, options)).collect::<Result<Vec<_>>>()?;
-                local::files(manifest, split, &paths, image, label)
-            };
-            (part("train", &manifest.train)?, part("test", &manifest.test)?)
-        }
-    };
-    let (train, test) = if manifest.subset.is_empty() {
-        (train, test)
-    } else {
-        // Names are checked when the manifest is read; what is pinned by sha256 is the whole split.
-        let label = |name: &String| manifest.classes.iter().position(|c| c == name).map(|l| l as u32);
-        let labels: Vec<u32> = manifest.subset.iter().filter_map(label).collect();
-        (train.only(&labels), test.only(&labels))
+    let (train, test) = match both(manifest, options)? {
+        Some((train, test)) => (part(manifest, train), part(manifest, test)),
+        None => (load_half(manifest, options, Half::Train)?, load_half(manifest, options, Half::Test)?),
     };
     let classes = manifest.labels().to_vec();
     Ok(Dataset { name: manifest.name.clone(), train, test, classes, shape: manifest.shape })
+}
+
+/// One half of a data set: of the other no file is looked for.
+///
+/// # Errors
+/// See [`load`].
+pub fn load_half(manifest: &Manifest, options: &LoadOptions, half: Half) -> Result<Split> {
+    let split = match (&manifest.source, &options.data_dir) {
+        (Source::Glyphs { seed, train, test }, _) => {
+            let split = match half {
+                Half::Train => glyphs::draw(*seed, 0..*train)?,
+                Half::Test => glyphs::draw(*seed, *train..train + test)?,
+            };
+            verify(manifest, half.name(), &split)?;
+            split
+        }
+        (_, Some(folder)) => local::load(manifest, folder, half)?,
+        (Source::Local { folder: Some(folder), .. }, None) => local::load(manifest, folder, half)?,
+        (Source::Local { folder: None, .. }, None) => return Err(Error::NoFolder { name: manifest.name.clone() }),
+        (Source::Hub { id, revision, image, label }, None) => {
+            let hub = hub::connect(options)?;
+            let repo = Repo { kind: RepoKind::Dataset, id, revision };
+            let fetched = half.of(manifest).files.iter().map(|f| hub::fetch(&hub, repo, f, options));
+            local::files(manifest, half, &fetched.collect::<Result<Vec<_>>>()?, image, label)?
+        }
+    };
+    Ok(part(manifest, split))
+}
+
+/// Both halves of files that are read at once: CIFAR-10's binary ones.
+fn both(manifest: &Manifest, options: &LoadOptions) -> Result<Option<(Split, Split)>> {
+    match (&manifest.source, &options.data_dir) {
+        (Source::Glyphs { .. }, _) => Ok(None),
+        (_, Some(folder)) | (Source::Local { folder: Some(folder), .. }, None) => local::both(manifest, folder),
+        _ => Ok(None),
+    }
+}
+
+/// The manifest's classes of a split.
+fn part(manifest: &Manifest, split: Split) -> Split {
+    if manifest.subset.is_empty() {
+        return split;
+    }
+    // Names are checked when the manifest is read; what is pinned by sha256 is the whole split.
+    let label = |name: &String| manifest.classes.iter().position(|c| c == name).map(|l| l as u32);
+    let labels: Vec<u32> = manifest.subset.iter().filter_map(label).collect();
+    split.only(&labels)
 }

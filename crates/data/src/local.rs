@@ -1,41 +1,61 @@
 //! Local files: `--data-dir` with parquet, idx or CIFAR-10 binary files.
 
 use crate::decode::{decode, finish};
-use crate::manifest::{Manifest, Part, Source};
-use crate::{Error, Result, Split, cifar, idx, parquet_rows};
+use crate::manifest::{Manifest, RemoteFile, Source};
+use crate::{Error, Half, Result, Split, cifar, idx, parquet_rows};
 use std::path::{Path, PathBuf};
 
-/// Both splits from `folder`.
-pub(crate) fn load(manifest: &Manifest, folder: &Path) -> Result<(Split, Split)> {
-    let Source::Hub { id, image, label, .. } = &manifest.source else {
-        return Err(Error::Message(format!("{} is drawn by the program and takes no --data-dir", manifest.name)));
+/// One half from `folder`, or from the folder in it that has the data set's name.
+pub(crate) fn load(manifest: &Manifest, folder: &Path, half: Half) -> Result<Split> {
+    let (id, image, label) = match &manifest.source {
+        Source::Hub { id, image, label, .. } => (id.as_str(), image, label),
+        Source::Local { image, label, .. } => ("", image, label),
+        Source::Glyphs { .. } => {
+            return Err(Error::Message(format!("{} is drawn by the program and takes no --data-dir", manifest.name)));
+        }
     };
-    let parquet = |part: &Part| -> Option<Vec<PathBuf>> {
-        part.files.iter().map(|f| find_parquet(folder, id, &f.path)).collect()
-    };
-    if let (Some(train), Some(test)) = (parquet(&manifest.train), parquet(&manifest.test)) {
-        return Ok((files(manifest, "train", &train, image, label)?, files(manifest, "test", &test, image, label)?));
+    let own = folder.join(&manifest.name);
+    for folder in [folder, &own] {
+        let files = &half.of(manifest).files;
+        let found: Option<Vec<PathBuf>> = files.iter().map(|f| find_parquet(folder, id, &f.path)).collect();
+        if let Some(found) = found.filter(|f| !f.is_empty()) {
+            return self::files(manifest, half, &found, image, label);
+        }
+        let prefix = if half == Half::Train { "train" } else { "t10k" };
+        if let Some((pixels, labels)) = idx::split(folder, prefix, manifest.shape)? {
+            return finish(manifest, half.name(), pixels, labels);
+        }
+        if let (Some(folder), (3, 32, 32)) = (cifar::find(folder), manifest.shape) {
+            let [train, test] = cifar::read(&folder)?;
+            let (pixels, labels) = if half == Half::Train { train } else { test };
+            return finish(manifest, half.name(), pixels, labels);
+        }
     }
-    if let (Some(train), Some(test)) =
-        (idx::split(folder, "train", manifest.shape)?, idx::split(folder, "t10k", manifest.shape)?)
-    {
-        return Ok((finish(manifest, "train", train.0, train.1)?, finish(manifest, "test", test.0, test.1)?));
-    }
-    if let (Some(folder), (3, 32, 32)) = (cifar::find(folder), manifest.shape) {
-        let [train, test] = cifar::read(&folder)?;
-        return Ok((finish(manifest, "train", train.0, train.1)?, finish(manifest, "test", test.0, test.1)?));
-    }
-    let mut looked_for: Vec<String> =
-        manifest.train.files.iter().chain(&manifest.test.files).map(|f| f.path.clone()).collect();
-    looked_for.push("train-images-idx3-ubyte[.gz] and its companions".into());
+    let mut looked_for: Vec<String> = half.of(manifest).files.iter().map(|f| f.path.clone()).collect();
+    let prefix = if half == Half::Train { "train" } else { "t10k" };
+    looked_for.push(format!("{prefix}-images-idx3-ubyte[.gz] and its labels"));
     if manifest.shape == (3, 32, 32) {
         looked_for.push("data_batch_1.bin … test_batch.bin".into());
     }
     Err(Error::NothingLocal {
         folder: folder.display().to_string(),
         name: manifest.name.clone(),
+        split: half.name(),
         looked_for: looked_for.join(", "),
     })
+}
+
+/// Both halves at once, where they are CIFAR-10's binary files.
+pub(crate) fn both(manifest: &Manifest, folder: &Path) -> Result<Option<(Split, Split)>> {
+    let Some(found) = [folder.to_path_buf(), folder.join(&manifest.name)].iter().find_map(|f| cifar::find(f)) else {
+        return Ok(None);
+    };
+    let parquet = |f: &RemoteFile| find_parquet(folder, "", &f.path).is_some();
+    if manifest.shape != (3, 32, 32) || manifest.train.files.iter().any(parquet) {
+        return Ok(None);
+    }
+    let [train, test] = cifar::read(&found)?;
+    Ok(Some((finish(manifest, "train", train.0, train.1)?, finish(manifest, "test", test.0, test.1)?)))
 }
 
 /// A parquet file under its repository path, below the data set's id, or by its bare name.
@@ -45,11 +65,11 @@ fn find_parquet(folder: &Path, id: &str, path: &str) -> Option<PathBuf> {
 }
 
 /// One split from parquet files in order.
-pub(crate) fn files(manifest: &Manifest, split: &str, paths: &[PathBuf], image: &str, label: &str) -> Result<Split> {
+pub(crate) fn files(manifest: &Manifest, half: Half, paths: &[PathBuf], image: &str, label: &str) -> Result<Split> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
         let rows = parquet_rows::read(path, image, label)?;
         decode(&path.display().to_string(), &rows, manifest, &mut pixels, &mut labels)?;
     }
-    finish(manifest, split, pixels, labels)
+    finish(manifest, half.name(), pixels, labels)
 }

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 /// One data set, as `datasets/<name>.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,9 @@ pub struct Manifest {
     /// How the rows are ordered, where that is not random: the first n are then no sample of the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// Licence of the data.
-    pub licence: String,
+    /// Licence of the data, where it is stated.
+    #[serde(default)]
+    pub licence: Option<String>,
     /// Raised by hand when the decoded content changes.
     #[serde(default = "one")]
     pub numerics: u32,
@@ -50,6 +52,18 @@ pub enum Source {
         id: String,
         /// Pinned revision: a commit, or a branch.
         revision: String,
+        /// Column with the encoded images (a struct with `bytes`, or plain bytes).
+        #[serde(default = "image")]
+        image: String,
+        /// Column with the labels.
+        #[serde(default = "label")]
+        label: String,
+    },
+    /// Files of one's own: parquet, idx or CIFAR-10 binary. No hub is ever asked for them.
+    Local {
+        /// Where they lie, relative to the manifest; `None`: `--data-dir` or GAUNTLET_DATA says.
+        #[serde(default)]
+        folder: Option<PathBuf>,
         /// Column with the encoded images (a struct with `bytes`, or plain bytes).
         #[serde(default = "image")]
         image: String,
@@ -113,7 +127,10 @@ impl Manifest {
     /// [`Error::Manifest`] with the line for what does not parse (unknown keys too), or what does not make sense.
     pub fn parse(path: &str, text: &str) -> Result<Self> {
         let fail = |why: String| Error::Manifest { path: path.into(), why };
-        let manifest: Manifest = toml::from_str(text).map_err(|e| fail(e.to_string()))?;
+        let mut manifest: Manifest = toml::from_str(text).map_err(|e| fail(meant(&e.to_string())))?;
+        if let Source::Local { folder: Some(folder), .. } = &mut manifest.source {
+            *folder = Path::new(path).parent().unwrap_or(Path::new("")).join(&*folder);
+        }
         let (c, h, w) = manifest.shape;
         if !(c == 1 || c == 3) || h == 0 || w == 0 {
             return Err(fail(format!("shape must be [1 or 3 channels, height, width], got [{c}, {h}, {w}]")));
@@ -141,6 +158,21 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+}
+
+/// The parser's complaint about a field that is not known, with the nearest one that is: `license` is spelled `licence` here.
+fn meant(said: &str) -> String {
+    let Some((_, rest)) = said.split_once("unknown field `") else { return said.to_string() };
+    let words: Vec<&str> = rest.split('`').step_by(2).collect();
+    let near = words.split_first().map(|(name, known)| {
+        gauntlet_core::registry::unknown("field", name, known.iter().copied().filter(|k| !k.trim().is_empty()))
+    });
+    match near {
+        Some(gauntlet_core::Error::Unknown { hint: Some(hint), .. }) => {
+            format!("{}\ndid you mean `{hint}`?", said.trim_end())
+        }
+        _ => said.to_string(),
     }
 }
 

@@ -3,8 +3,7 @@
 //! The real hub announces large files as stored in xet; hf-hub 1.0 then takes the xet protocol and has no switch
 //! against it. Some mirrors, proxies and firewalls let only plain HTTP through, which the hub also serves.
 
-use crate::hub::{Repo, RepoKind};
-use indicatif::ProgressBar;
+use crate::hub::{Bar, Repo, RepoKind};
 use reqwest::header::{ETAG, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
@@ -30,7 +29,7 @@ impl PlainGet<'_> {
     ///
     /// # Errors
     /// In words: what the hub answered, a short body, a disk that refuses.
-    pub(crate) fn fetch(&self, bar: &ProgressBar) -> Result<Option<PathBuf>, String> {
+    pub(crate) fn fetch(&self, bar: &Bar) -> Result<Option<PathBuf>, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -38,7 +37,7 @@ impl PlainGet<'_> {
         runtime.block_on(self.run(bar))
     }
 
-    async fn run(&self, bar: &ProgressBar) -> Result<Option<PathBuf>, String> {
+    async fn run(&self, bar: &Bar) -> Result<Option<PathBuf>, String> {
         let client = Client::builder().redirect(Policy::none()).build().map_err(|e| chain(&e))?;
         let mut url = self.url()?;
         let mut about = HeaderMap::new();
@@ -77,7 +76,7 @@ impl PlainGet<'_> {
         Ok(url)
     }
 
-    async fn store(&self, mut answer: Response, about: &HeaderMap, bar: &ProgressBar) -> Result<PathBuf, String> {
+    async fn store(&self, mut answer: Response, about: &HeaderMap, bar: &Bar) -> Result<PathBuf, String> {
         let name = text(about, "x-linked-etag").or_else(|| text(about, ETAG.as_str())).unwrap_or_default();
         let name = name.trim_start_matches("W/").trim_matches('"').to_string();
         let commit = text(about, "x-repo-commit").unwrap_or_default();
@@ -95,12 +94,12 @@ impl PlainGet<'_> {
         std::fs::create_dir_all(&blobs).map_err(|e| says("create", &blobs, e))?;
         let mut file = std::fs::File::create(&partial).map_err(|e| says("create", &partial, e))?;
         let length = answer.content_length();
-        bar.set_length(length.unwrap_or(0));
+        bar.begin(length.unwrap_or(0));
         let mut done = 0u64;
         while let Some(piece) = answer.chunk().await.map_err(|e| chain(&e))? {
             file.write_all(&piece).map_err(|e| says("write", &partial, e))?;
             done += piece.len() as u64;
-            bar.set_position(done);
+            bar.at(done);
         }
         if length.is_some_and(|l| l != done) {
             return Err(format!("the body ended after {done} of {} bytes", length.unwrap_or(0)));

@@ -1,7 +1,7 @@
 //! Loading from the hub, against a stand-in that also misbehaves; and a data set added by a manifest alone.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_data::{Dataset, HubFile, LoadOptions, Manifest, load};
+use gauntlet_data::{Dataset, Half, HubFile, LoadOptions, Manifest, load, load_half};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -181,6 +181,7 @@ fn options(hub: &Hub, cache: &Path) -> LoadOptions {
         endpoint: Some(hub.endpoint.clone()),
         cache_dir: Some(cache.to_path_buf()),
         quiet: true,
+        ..LoadOptions::default()
     }
 }
 
@@ -443,4 +444,64 @@ fn cifar_binary_files_are_channel_first() {
     let mut all = Vec::new();
     std::fs::File::open(folder.path().join("test_batch.bin")).unwrap().read_to_end(&mut all).unwrap();
     assert_eq!(all.len(), 10_000 * 3073);
+}
+
+/// No file of the other half is looked for, and a folder may hold several data sets.
+#[test]
+fn one_half_needs_its_own_files_alone() {
+    let (files, folder) = (tiny(), tempfile::tempdir().unwrap());
+    let own = folder.path().join("tiny");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("test.parquet"), &files["test.parquet"]).unwrap();
+    let options = LoadOptions { data_dir: Some(folder.path().to_path_buf()), ..LoadOptions::default() };
+    let tiny = manifest(&files, |t| t);
+    assert_eq!(load_half(&tiny, &options, Half::Test).unwrap().len(), 4);
+    let message = load(&tiny, &options).unwrap_err().to_string();
+    assert!(message.contains("holds no train split of tiny; looked for train.parquet"), "{message}");
+    assert!(message.contains("there and in tiny/ below it"), "{message}");
+    // From the hub too.
+    let (hub, cache) = (serve(files.clone(), Fault::None, 0, false), tempfile::tempdir().unwrap());
+    load_half(&tiny, &self::options(&hub, cache.path()), Half::Test).unwrap();
+    assert_eq!(hub.gets.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn offline_nothing_is_asked_of_the_hub() {
+    let (files, cache) = (tiny(), tempfile::tempdir().unwrap());
+    let (tiny, hub) = (manifest(&files, |t| t), serve(files.clone(), Fault::None, 0, false));
+    let offline = LoadOptions { offline: true, ..options(&hub, cache.path()) };
+    let message = load(&tiny, &offline).unwrap_err().to_string();
+    assert!(
+        message.contains("train.parquet of me/tiny is not on this machine; it would be downloaded from"),
+        "{message}"
+    );
+    assert_eq!(hub.gets.load(Ordering::SeqCst), 0);
+    check(&load(&tiny, &options(&hub, cache.path())).unwrap());
+    check(&load(&tiny, &offline).unwrap());
+}
+
+#[test]
+fn local_data_are_local() {
+    let (files, folder) = (tiny(), tempfile::tempdir().unwrap());
+    let hub = serve(files.clone(), Fault::None, 0, false);
+    let cache = tempfile::tempdir().unwrap();
+    let text = "name = \"mine\"\nsummary = \"-\"\nshape = [1, 4, 4]\nclasses = [\"a\", \"b\", \"c\"]\n\
+        [source.local]\n[train]\nfiles = [{ path = \"train.parquet\" }]\n[test]\nfiles = [{ path = \"test.parquet\" }]\n";
+    let path = folder.path().join("datasets/mine.toml").display().to_string();
+    let mine = Manifest::parse(&path, text).unwrap();
+    assert_eq!(mine.licence, None);
+    let message = load(&mine, &options(&hub, cache.path())).unwrap_err().to_string();
+    for needle in ["mine is local ([source.local])", "--data-dir DIR", "GAUNTLET_DATA", "`folder = "] {
+        assert!(message.contains(needle), "{message}");
+    }
+    std::fs::create_dir(folder.path().join("datasets")).unwrap();
+    for (name, bytes) in &files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let named = Manifest::parse(&path, &text.replace("[source.local]", "[source.local]\nfolder = \"..\"")).unwrap();
+    check(&load(&named, &options(&hub, cache.path())).unwrap());
+    assert_eq!(hub.gets.load(Ordering::SeqCst), 0);
+    let american =
+        Manifest::parse(&path, &text.replace("[source", "license = \"MIT\"\n[source")).unwrap_err().to_string();
+    assert!(american.contains("license") && american.contains("did you mean `licence`?"), "{american}");
 }

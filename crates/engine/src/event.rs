@@ -21,10 +21,19 @@ pub enum Event<'a> {
     DataReady {
         /// Name.
         data: &'a str,
-        /// Training rows.
+        /// Training rows; 0 where only the test split was read.
         train: usize,
         /// Test rows.
         test: usize,
+        /// Training rows that are held out and monitored; nothing where nothing is trained.
+        held_out: Option<usize>,
+    },
+    /// A row and seed of a suite is finished, or failed; with `done` 0: a run begins.
+    RecordDone {
+        /// Rows and seeds done so far.
+        done: usize,
+        /// In all.
+        of: usize,
     },
     /// A training begins or goes on.
     TrainingStarted {
@@ -110,6 +119,8 @@ pub enum Event<'a> {
     Skipped {
         /// Which.
         part: Part<'a>,
+        /// Row and seed whose weights are the same, if this run looked at them before: the result is theirs.
+        weights_of: Option<(&'a str, u64)>,
     },
     /// Another process works on it; this one goes on with other parts and comes back.
     Waiting {

@@ -109,7 +109,7 @@ fn expectations_are_read_as_they_are_written() {
             "plain: clean",
             "at: pgd ε = 0.1",
             "at: worst case ε = 0.1",
-            "at − plain: pgd-l2 l2 ε = 0.5",
+            "at − plain: pgd-l2 L2 ε = 0.5",
             "at: 2 · alignment, epoch 10 − at: 2 · alignment, epoch 1",
             "taught: transfer from plain ε = 0.1 − plain: transfer from taught ε = 0.1",
         ]

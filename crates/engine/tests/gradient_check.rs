@@ -121,7 +121,7 @@ fn a_trained_network_passes() {
         optimiser: serde_json::from_value(json!({ "name": "adam", "lr": 4e-3 })).unwrap(),
         schedule: serde_json::from_value(json!({ "name": "constant" })).unwrap(),
         augmentation: Augmentation::None,
-        validation: 500,
+        validation: Some(500),
         clip: None,
         monitor: Monitor::at(&registry, "0.1".parse().unwrap()).unwrap(),
     };

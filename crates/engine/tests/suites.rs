@@ -72,7 +72,7 @@ fn a_suite_is_resolved_with_every_default() {
     );
     assert_eq!(
         (suite.train.epochs, suite.train.batch, suite.train.validation, suite.train.clip),
-        (10, 64, 0, Some(1.0))
+        (10, 64, Some(0), Some(1.0))
     );
     assert_eq!(suite.train.augmentation, Augmentation::CropFlip);
     let ids: Vec<&str> = suite.rows.iter().map(|r| r.id.as_str()).collect();

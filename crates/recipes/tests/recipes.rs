@@ -402,7 +402,7 @@ fn bad_parameters_are_named() {
         };
         error.unwrap().to_string()
     };
-    assert!(fail(json!({ "name": "grad-norm" })).contains("grad-norm.weight: is required"));
+    assert!(fail(json!({ "name": "grad-norm" })).contains("grad-norm.weight is required"));
     assert!(fail(json!({ "name": "grad-norm", "weight": -1.0 })).contains("at least 0"));
     assert!(fail(json!({ "name": "grad-norm", "weight": 1.0, "norm": "l3" })).contains("did you mean"));
     assert!(fail(json!({ "name": "grad-norm", "weight": 1.0, "graph": "kept" })).contains("did you mean \"keep\""));

@@ -1,5 +1,7 @@
 //! What can be wrong with a record, its files and the values in them.
 
+use crate::nearest::choices;
+
 /// What can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,7 +17,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A name that is none of the known ones.
-    #[error("unknown {kind} {name:?}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default())]
+    #[error("unknown {kind} {name:?}{}{}", hint.as_ref().map(|h| format!(" (did you mean {h:?}?)")).unwrap_or_default(),
+        choices(known, hint.is_some()).map(|c| format!("; {c}")).unwrap_or_default())]
     Unknown {
         /// "norm", ...
         kind: String,
@@ -23,6 +26,8 @@ pub enum Error {
         name: String,
         /// The nearest known name.
         hint: Option<String>,
+        /// All known names.
+        known: Vec<String>,
     },
     /// A value outside its domain.
     #[error("bad value for {what}: {why}")]

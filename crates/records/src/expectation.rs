@@ -101,12 +101,12 @@ pub struct Alternative {
     pub flag: Option<String>,
 }
 
-/// `clean`, `pgd ε = 0.3`, `pgd l2 ε = 0.5`, `alignment, epoch 30` (L∞ goes without saying).
+/// `clean`, `pgd ε = 0.3`, `pgd L2 ε = 0.5`, `alignment, epoch 30` (L∞ goes without saying).
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let budget = |f: &mut fmt::Formatter<'_>, attack: &str, norm: &Norm, eps: &Eps| match norm {
             Norm::Linf => write!(f, "{attack} ε = {eps}"),
-            _ => write!(f, "{attack} {norm} ε = {eps}"),
+            _ => write!(f, "{attack} {} ε = {eps}", norm.symbol()),
         };
         match self {
             Quantity::Clean => f.write_str("clean"),
@@ -263,7 +263,7 @@ mod tests {
         let plain = Operand { row: "plain".into(), of: attack(Norm::Linf) };
         let e = expectation(attack(Norm::Linf), Some(plain));
         assert_eq!(e.to_string(), "at − plain: pgd ε = 8/255");
-        assert_eq!(attack(Norm::L2).to_string(), "pgd l2 ε = 8/255");
+        assert_eq!(attack(Norm::L2).to_string(), "pgd L2 ε = 8/255");
         let curve = Quantity::Curve { curve: "jac_sq".into(), epoch: 5, scale: 0.5 };
         assert_eq!(expectation(curve, None).to_string(), "at: 0.5 · jac_sq, epoch 5");
         let json = serde_json::to_string(&e).unwrap();

@@ -28,6 +28,15 @@ impl fmt::Display for Norm {
     }
 }
 
+/// A sentence with the norms in it as people read them: `pgd at linf 0.3` becomes `pgd at L∞ 0.3`.
+pub fn for_people(sentence: &str) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        bare.parse::<Norm>().map_or_else(|_| word.to_string(), |norm| word.replace(bare, norm.symbol()))
+    };
+    sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 impl FromStr for Norm {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
@@ -39,6 +48,7 @@ impl FromStr for Norm {
                 kind: "norm".into(),
                 name: other.into(),
                 hint: nearest(other, ["linf", "l2", "l1"].into_iter()),
+                known: ["linf", "l2", "l1"].map(String::from).to_vec(),
             }),
         }
     }

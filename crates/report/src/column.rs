@@ -59,13 +59,13 @@ impl Column {
     }
 }
 
-/// `clean`, `pgd ε = 0.3`, `pgd l2 ε = 0.5` (L∞ goes without saying).
+/// `clean`, `pgd ε = 0.3`, `pgd L2 ε = 0.5` (L∞ goes without saying).
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.budget() {
             None => f.write_str(self.attack()),
             Some((Norm::Linf, eps)) => write!(f, "{} ε = {eps}", self.attack()),
-            Some((norm, eps)) => write!(f, "{} {norm} ε = {eps}", self.attack()),
+            Some((norm, eps)) => write!(f, "{} {} ε = {eps}", self.attack(), norm.symbol()),
         }
     }
 }

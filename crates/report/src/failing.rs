@@ -79,7 +79,7 @@ impl Report {
         let mut attacks: Vec<(String, Vec<String>)> = Vec::new();
         for (k, column) in self.columns.iter().enumerate() {
             let Column::Attack { attack, norm, .. } = column else { continue };
-            let name = format!("{attack} {norm}");
+            let name = format!("{attack} {}", norm.symbol());
             // Every budget is read off one search.
             if attacks.iter().any(|a| a.0 == name) {
                 continue;

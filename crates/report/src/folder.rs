@@ -44,6 +44,13 @@ pub struct Manifest {
     pub shortened: Option<String>,
 }
 
+impl Manifest {
+    /// The manifest of a folder of records; `None`: there is none, or none that can be read.
+    pub fn of(folder: &Path) -> Option<Manifest> {
+        manifest(folder, &mut Vec::new())
+    }
+}
+
 /// The records of one suite, in order, and everything that was wrong with the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folder {

@@ -51,7 +51,12 @@ impl Report {
                 None if failed => "failed".into(),
                 None => "--".into(),
             });
-            let _ = writeln!(out, "{}{mark} & {} \\\\", escaped(row), cells.collect::<Vec<_>>().join(" & "));
+            let _ = writeln!(
+                out,
+                "{}{mark} & {} \\\\",
+                escaped(&self.row_name(row)),
+                cells.collect::<Vec<_>>().join(" & ")
+            );
         }
         out.push_str("\\bottomrule\n\\end{tabular}\n");
         if let Some(told) = self.failing_sentence() {

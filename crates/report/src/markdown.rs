@@ -134,7 +134,7 @@ impl Report {
     pub(crate) fn grid(&self, mark: impl Fn(String, Option<Standing>) -> String) -> Vec<Vec<String>> {
         let line = |(r, row): (usize, &String)| {
             let failed = self.failed(row);
-            let name = if failed { format!("{row} †") } else { row.clone() };
+            let name = self.row_name(row) + if failed { " †" } else { "" };
             let cell = |k| match self.summary.value(r, k) {
                 Some(v) => {
                     let number =

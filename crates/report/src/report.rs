@@ -3,6 +3,7 @@
 use crate::answers::Answers;
 use crate::images::{self, Images};
 use crate::plots::training;
+use crate::remarks;
 use crate::sections::range;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
@@ -80,6 +81,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The referee's flags and what the rows say about one another, one sentence each.
     pub remarks: Vec<String>,
+    /// The same for a terminal: flags of one kind and row in one line.
+    pub told: Vec<String>,
     /// Label and value, one line each.
     pub provenance: Vec<(String, String)>,
     /// Which test images the numbers are about.
@@ -141,14 +144,9 @@ impl Report {
         }
         notes.extend(models::sentences(&rows, records));
         let mut remarks = twins::sentences(records);
-        for r in records {
-            remarks.extend(
-                r.result
-                    .flags
-                    .iter()
-                    .map(|f| format!("`{}`, seed {}: {} ({}).", r.row, r.seed, plain(&f.detail), f.name)),
-            );
-        }
+        let mut told = remarks.clone();
+        told.extend(remarks::by_row(&rows, records));
+        remarks.extend(remarks::each(records));
         Ok(Report {
             suite: folder.manifest.suite.clone(),
             courses: rows.iter().map(|row| training::course(row, records)).collect(),
@@ -174,6 +172,7 @@ impl Report {
             problems,
             notes,
             remarks,
+            told,
         })
     }
 
@@ -194,6 +193,19 @@ impl Report {
     pub(crate) fn size(&self, k: usize) -> Option<String> {
         let (few, many) = *self.sizes.get(k)?;
         Some(format!("n = {}", range([few, many].into_iter())))
+    }
+
+    /// What a row is called: where rows of one column were run on different numbers of examples, with its own.
+    pub fn row_name(&self, row: &str) -> String {
+        let of = |c: &&Count| c.row == row;
+        let mixed = self.columns.iter().any(|column| {
+            let own = self.counts.iter().filter(|c| c.column == *column);
+            own.clone().map(|c| c.n).min() != own.map(|c| c.n).max()
+        });
+        match self.counts.iter().any(|c| of(&c)) && mixed {
+            true => format!("{row} (n = {})", range(self.counts.iter().filter(of).map(|c| c.n))),
+            false => row.to_string(),
+        }
     }
 
     /// Whether any part of that row failed.
@@ -248,10 +260,6 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// A flag's sentence without its full stop: one is put behind it.
-fn plain(detail: &str) -> &str {
-    detail.trim_end_matches('.')
-}
-
 /// Clean, then attacks in order of first appearance, then worst cases by norm and ε.
 fn columns(counts: &[Count]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
@@ -288,15 +296,15 @@ fn mixtures(records: &[Record]) -> Vec<String> {
         let same_row = measured.iter().find(|o| o.row == r.row);
         let trained = measured.iter().find(|o| !given(o) && !given(r));
         let parts = [
-            ("/training/model", "model", same_row),
-            ("/training/train", "training settings", trained),
-            ("/evaluation", "conditions of attack", Some(first)),
+            ("/training/model", "have different models", same_row),
+            ("/training/train", "were trained with different settings", trained),
+            ("/evaluation", "were attacked under different conditions (images, seed or draws)", Some(first)),
         ];
         for (pointer, what, other) in parts {
             if let Some(other) = other
                 && r.result.configuration.pointer(pointer) != other.result.configuration.pointer(pointer)
             {
-                problems.push(format!("{} and {} have different {what}; repeat the older one", name(r), name(other)));
+                problems.push(format!("{} and {} {what}; run the suite again for the older one", name(r), name(other)));
             }
         }
         if !r.result.clean.iter().map(|v| v.id).eq(first.result.clean.iter().map(|v| v.id)) {

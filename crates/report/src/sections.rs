@@ -106,9 +106,9 @@ impl Report {
         header.extend(["worst class", "n", "accuracy", "mean of classes"].map(String::from));
         Some(Section {
             caption: format!(
-                "Accuracy in percent on the class that each row holds worst under {}: per norm the largest ε at which some row \
-                 holds more than one answer for all would; rows that do not are left out. n: images of that class. Of {} classes \
-                 one is the worst by chance alone; classes.csv has all, with intervals.",
+                "Accuracy in percent on the class that each row holds worst under {}. Looked at: in each norm the largest ε at which \
+                 some row does better than always giving the same answer; rows that do not are left out. n: images of that class. \
+                 Of {} classes one is the worst by chance alone; classes.csv has all, with intervals.",
                 columns.join(" and "),
                 first.classes
             ),
@@ -141,7 +141,7 @@ impl Report {
         let line = |f: &Fallen| {
             vec![
                 f.row.clone(),
-                if f.norm == Norm::Linf { f.eps.to_string() } else { format!("{} {}", f.norm, f.eps) },
+                if f.norm == Norm::Linf { f.eps.to_string() } else { format!("{} {}", f.norm.symbol(), f.eps) },
                 f.n.to_string(),
                 number(f.right),
                 listed(f, |s| s.first, &parts),

@@ -90,7 +90,7 @@ fn every_image_says_what_is_seen() {
     let page = page(&folder(&[("ce", shown)]));
     let gallery = section(&page, "gallery");
     for said in [
-        "ce: quick attack (pgd, 10 steps), linf ε = 0.25, seed 0</h3>",
+        "ce: quick attack (pgd, 10 steps), L∞ ε = 0.25, seed 0</h3>",
         "alt=\"class cat, predicted cat with 99 %; after the attack dog &amp; co with 76 %\"",
         "alt=\"class cat after the attack, predicted dog &amp; co with 76 %\"",
         "<span>cat → cat, 99 %</span>",
@@ -125,8 +125,8 @@ fn what_the_strongest_attack_found_stands_before_what_the_quick_one_does() {
     for said in [
         "strongest of the suite",
         "“Quick attack”: of that row",
-        "<h3>ce: pgd, linf ε = 0.25, seed 0</h3>",
-        "<h3>other: quick attack (pgd, 10 steps), linf ε = 0.25, seed 0</h3>",
+        "<h3>ce: pgd, L∞ ε = 0.25, seed 0</h3>",
+        "<h3>other: quick attack (pgd, 10 steps), L∞ ε = 0.25, seed 0</h3>",
         "alt=\"no perturbation: withstands\"",
         "<span>withstands</span>",
         "<span>wrong already</span>",

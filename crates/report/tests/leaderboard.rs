@@ -118,10 +118,10 @@ fn another_attack_other_parameters_or_other_images_are_another_board() {
     let found: Vec<(String, usize)> = board.boards.iter().map(|b| (b.title(), b.standings.len())).collect();
     let weak = "; not AutoAttack: an upper bound";
     let expected = [
-        ("unknown, linf ε = 0.3: autoattack, 1000 images".to_string(), 2),
-        (format!("unknown, linf ε = 0.3: pgd, 1000 images{weak}"), 1),
-        (format!("unknown, linf ε = 0.3: pgd, 1000 images{weak}"), 1),
-        (format!("unknown, linf ε = 0.3: pgd, 200 images{weak}"), 1),
+        ("unknown, L∞ ε = 0.3: autoattack, 1000 images".to_string(), 2),
+        (format!("unknown, L∞ ε = 0.3: pgd, 1000 images{weak}"), 1),
+        (format!("unknown, L∞ ε = 0.3: pgd, 1000 images{weak}"), 1),
+        (format!("unknown, L∞ ε = 0.3: pgd, 200 images{weak}"), 1),
     ];
     assert_eq!(found, expected);
     let first = &board.boards[0].standings[0];
@@ -161,7 +161,7 @@ fn a_search_that_failed_and_stands_alone_ranks_nothing() {
     };
     let board = boards(&[("s", vec![search("ce", 590), search("pgd-at", 15)])]);
     assert_eq!(ranks(&board.boards[0]), [(Some(1), "pgd-at")]);
-    let told = "s: `ce`, seed 0, is left out at l2 ε = 0.3: the search for the smallest perturbation failed there, and nothing \
+    let told = "s: `ce`, seed 0, is left out at L2 ε = 0.3: the search for the smallest perturbation failed there, and nothing \
                 else was tried";
     assert_eq!(board.problems, [told]);
 }

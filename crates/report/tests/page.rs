@@ -307,12 +307,12 @@ fn a_leaderboard_joins_reports_and_leaves_out_what_failed() {
     let titles: Vec<String> = board.boards.iter().map(gauntlet_report::Board::title).collect();
     let weaker = "; not AutoAttack: an upper bound";
     let expected = [
-        "mnist, linf ε = 8/255: autoattack, 300 images".to_string(),
-        "mnist, linf ε = 8/255: autoattack, 30 images".into(),
-        "mnist, linf ε = 0.1: autoattack, 300 images".into(),
-        "mnist, linf ε = 0.1: autoattack, 30 images".into(),
-        format!("mnist, l2 ε = 1: ddn, 300 images{weaker}"),
-        format!("mnist, l2 ε = 1: ddn, 30 images{weaker}"),
+        "mnist, L∞ ε = 8/255: autoattack, 300 images".to_string(),
+        "mnist, L∞ ε = 8/255: autoattack, 30 images".into(),
+        "mnist, L∞ ε = 0.1: autoattack, 300 images".into(),
+        "mnist, L∞ ε = 0.1: autoattack, 30 images".into(),
+        format!("mnist, L2 ε = 1: ddn, 300 images{weaker}"),
+        format!("mnist, L2 ε = 1: ddn, 30 images{weaker}"),
     ];
     assert_eq!(titles, expected);
     golden("leaderboard.md", &board.markdown());

@@ -151,7 +151,7 @@ fn the_worst_class_is_named_where_classes_say_something() {
         classes("weak", "RRRRRBBBBBBBBBBBBBBB", "BBBBBBBBBBBBBBBBBBBB"),
     ]);
     let text = report.markdown();
-    assert!(text.contains("holds worst under pgd ε = 0.1: per norm"), "{text}");
+    assert!(text.contains("holds worst under pgd ε = 0.1. Looked at: in each norm the largest ε"), "{text}");
     assert!(
         text.contains(
             "\
@@ -233,7 +233,7 @@ fn a_column_of_a_search_that_failed_is_marked_and_never_bold() {
     ] {
         assert!(markdown.contains(line), "{line}: {markdown}");
     }
-    let told = "‡: the search for the smallest perturbation found none of any size for over 2 % of the correct images (fmn linf: \
+    let told = "‡: the search for the smallest perturbation found none of any size for over 2 % of the correct images (fmn L∞: \
                 `ce` 60.0 %). What it leaves is its own failure and no robustness: nothing is marked as the best of such a column, \
                 and it makes no worst case alone.";
     assert!(markdown.contains(told), "{markdown}");

@@ -406,7 +406,7 @@ fn records_that_do_not_belong_together_are_reported() {
     records[4].result.configuration["training"]["train"] = json!({"epochs": 99});
     let problems = report(records).problems;
     assert_eq!(problems.len(), 4, "{problems:#?}");
-    assert!(problems[3].contains("`grad-norm-cut`, seed 0 and `ce`, seed 0 have different training settings"));
+    assert!(problems[3].contains("`grad-norm-cut`, seed 0 and `ce`, seed 0 were trained with different settings"));
     assert!(problems[0].contains("different data") && problems[1].contains("different examples"));
     assert!(problems[2].contains("fgsm at ε = 0.1 has other parameters"), "{problems:#?}");
 }

@@ -69,6 +69,9 @@ pub(crate) fn of_running(path: &str, text: &str, program: &AST, mut error: Error
         }
         Error::ErrorRuntime(said, _) => said.to_string(),
         Error::ErrorDotExpr(said, _) => format!("{}; a function needs its brackets, `x.sqr()`", lower(said)),
+        Error::ErrorMismatchDataType(want, got, _) if plain(want) == plain(got) => {
+            format!("expected a whole number, got one that is none ({got})")
+        }
         Error::ErrorMismatchDataType(want, got, _) => {
             format!("expected {}, got {}", plain(want), plain(got))
         }

@@ -8,6 +8,7 @@ use crate::store::journal::Journal;
 use crate::{Adversarial, CheckpointSource, Context, Result, fingerprint};
 use candle_core::{Device, Tensor};
 use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights, budget, checkpoint};
+use gauntlet_data::Half;
 use gauntlet_evaluate::{AttackEntry, Component, Cost, Done, Evaluator, Examples, Kind, Selection, Watch, flags};
 use gauntlet_records::{
     Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict,
@@ -194,10 +195,10 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         }
         None => None,
     };
-    let data = gauntlet_data::load(&manifest, &context.data)?;
-    events.event(&Event::DataReady { data: &request.data, train: data.train.len(), test: data.test.len() });
-    let rows = request.examples.indices(data.test.labels(), request.seed);
-    let examples = examples_of(&data.test, &rows, context.dtype)?;
+    let test = gauntlet_data::load_half(&manifest, &context.data, Half::Test)?;
+    events.event(&Event::DataReady { data: &request.data, train: 0, test: test.len(), held_out: None });
+    let rows = request.examples.indices(test.labels(), request.seed);
+    let examples = examples_of(&test, &rows, context.dtype)?;
     let evaluator = Evaluator {
         width: context.width,
         attack_seed: request.seed,
@@ -218,7 +219,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         None => (None, Done::new()),
         Some(path) => {
             let conditions = Conditions {
-                data_sha256: &data.test.sha256(),
+                data_sha256: &test.sha256(),
                 examples: &[request.examples],
                 attack_seed: request.seed,
                 carry: false,

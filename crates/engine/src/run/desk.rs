@@ -37,6 +37,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) failed: RefCell<BTreeMap<String, String>>,
     /// What earlier runs took down of the suite, and this one.
     pub(crate) ledger: RefCell<Ledger>,
+    /// Whose weights these are, by sha256: the first row and seed of this run.
+    pub(crate) seen: RefCell<BTreeMap<String, (String, u64)>>,
     /// What was said already and is not worth saying at every look.
     said: RefCell<BTreeSet<String>>,
 }
@@ -49,7 +51,9 @@ impl<'a> Desk<'a> {
         events: &'a dyn Events,
     ) -> Result<Self> {
         let (train, test) = (data.train.len(), data.test.len());
-        events.event(&Event::DataReady { data: &suite.data, train, test });
+        let trained = suite.rows.iter().any(|r| r.checkpoint.is_none());
+        let held_out = trained.then(|| suite.train.held_out(train));
+        events.event(&Event::DataReady { data: &suite.data, train, test, held_out });
         lineage::check(&suite.rows)?;
         let conditions = Conditions {
             data_sha256: &data.test.sha256(),
@@ -72,6 +76,7 @@ impl<'a> Desk<'a> {
             given: RefCell::default(),
             failed: RefCell::default(),
             ledger: RefCell::default(),
+            seen: RefCell::default(),
             said: RefCell::default(),
         };
         desk.built(&suite.model)?;

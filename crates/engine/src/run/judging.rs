@@ -68,6 +68,8 @@ impl<'a> Desk<'a> {
         if store.checkpoint(training_key).exists() && !self.shown(&key) {
             self.show(&key, part(row, seed), open()?)?;
         }
+        let first = self.seen.borrow_mut().entry(sha256.clone()).or_insert_with(|| (row.id.clone(), seed)).clone();
+        let weights_of = Some((first.0.as_str(), first.1)).filter(|other| *other != (row.id.as_str(), seed));
         let mut failures: Vec<String> = Vec::new();
         let mut busy = false;
         let mut attacks = Vec::new();
@@ -80,7 +82,7 @@ impl<'a> Desk<'a> {
             if let Some(described) = self.describable(attack, seed)?
                 && let Some((known, lists)) = stored(&described)?
             {
-                self.once(&Event::Skipped { part });
+                self.once(&Event::Skipped { part, weights_of });
                 attacks.push(described);
                 add(&mut record.provenance, &known.provenance);
                 record.result.attacked.extend(self.cells(attack, lists));

@@ -64,6 +64,8 @@ pub struct PlannedEvaluation {
 pub struct Plan {
     /// Training rows of the data set.
     pub train_rows: usize,
+    /// Those of them that are held out and monitored.
+    pub held_out: usize,
     /// Test rows that are attacked, by whatever attack.
     pub examples: usize,
     /// Rows × seeds.
@@ -94,7 +96,9 @@ impl Plan {
 /// # Errors
 /// A data set that cannot be loaded; a store that cannot be read.
 pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
-    let desk = Desk::open(suite, load(suite, context)?, context, &())?;
+    let data = load(suite, context)?;
+    let suite = &suite.settled(data.train.len())?;
+    let desk = Desk::open(suite, data, context, &())?;
     desk.recall()?;
     desk.import()?;
     let ledger = desk.ledger.borrow();
@@ -147,5 +151,6 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
         trainings.push(PlannedTraining { row: row.id.clone(), seed, key, state, steps, why });
     }
     let examples = Selection::all_indices(&suite.covered(), desk.data.test.labels(), suite.attack_seed).len();
-    Ok(Plan { train_rows: desk.data.train.len(), examples, trainings, evaluations })
+    let train_rows = desk.data.train.len();
+    Ok(Plan { train_rows, held_out: suite.train.held_out(train_rows), examples, trainings, evaluations })
 }

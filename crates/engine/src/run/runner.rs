@@ -30,6 +30,7 @@ pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<
 /// # Errors
 /// See [`run`].
 pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
+    let suite = &suite.settled(data.train.len())?;
     let desk = Desk::open(suite, data, context, events)?;
     desk.recall()?;
     desk.enter(&desk.needed()?, true)?;
@@ -37,6 +38,8 @@ pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn E
     let mut waiting: Vec<(usize, &Row, u64)> =
         desk.parts().into_iter().enumerate().map(|(i, (row, seed))| (i, row, seed)).collect();
     let mut records: Vec<(usize, Record)> = Vec::new();
+    let of = waiting.len();
+    events.event(&Event::RecordDone { done: 0, of });
     while !waiting.is_empty() {
         let before = waiting.len();
         let mut busy = Vec::new();
@@ -45,6 +48,7 @@ pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn E
                 Some(record) => {
                     desk.close(&record)?;
                     records.push((i, record));
+                    events.event(&Event::RecordDone { done: records.len(), of });
                 }
                 None => busy.push((i, row, seed)),
             }

@@ -67,7 +67,9 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
         expect: Vec::new(),
         quick: None,
     };
-    let desk = Desk::open(&suite, load(&suite, context)?, context, events)?;
+    let data = load(&suite, context)?;
+    let suite = suite.settled(data.train.len())?;
+    let desk = Desk::open(&suite, data, context, events)?;
     let (key, entry) = desk.checkpoint(&suite.rows[0], request.seed)?.ok_or_else(|| {
         Error::message("another process is at this very training; wait for it, or give another seed or store")
     })?;

@@ -75,7 +75,7 @@ impl<'a> Desk<'a> {
         if let Some((key, _)) = self.training(row, seed)?
             && let Some(entry) = stored(&key)?
         {
-            self.once(&Event::Skipped { part });
+            self.once(&Event::Skipped { part, weights_of: None });
             return Ok(Attempt::Done((key, entry)));
         }
         if !self.taught(row, seed)? {

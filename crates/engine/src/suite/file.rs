@@ -168,8 +168,8 @@ impl Reader<'_> {
         let epochs = if section.get("epochs").is_some() { section.whole("epochs", 1, c) } else { Some(5) };
         let batch = if section.get("batch").is_some() { section.whole("batch", 1, c) } else { Some(128) };
         let validation = match section.get("validation") {
-            Some(_) => section.whole("validation", 0, c),
-            None => Some(1000),
+            Some(_) => section.whole("validation", 0, c).map(Some),
+            None => Some(None),
         };
         let clip = section.positive("clip", c);
         let augmentation = match section.str("augmentation", c) {
@@ -203,7 +203,7 @@ impl Reader<'_> {
             optimiser: optimiser?,
             schedule: schedule?,
             augmentation: augmentation?,
-            validation: validation? as usize,
+            validation: validation?.map(|n| n as usize),
             clip,
             monitor: Monitor::of_suite(self.registry, attacks, monitor_eps)?,
         })

@@ -98,7 +98,26 @@ impl Suite {
 
     /// Optimiser steps per epoch for a training split of `rows` rows.
     pub fn steps_per_epoch(&self, rows: usize) -> u32 {
-        rows.saturating_sub(self.train.validation).div_ceil(self.train.batch.max(1)) as u32
+        rows.saturating_sub(self.train.held_out(rows)).div_ceil(self.train.batch.max(1)) as u32
+    }
+
+    /// The suite on a training split of `rows` rows: what depends on their number is settled.
+    ///
+    /// # Errors
+    /// A row that is to be trained where nothing is left to train on.
+    pub fn settled(&self, rows: usize) -> gauntlet_core::Result<Suite> {
+        let held_out = self.train.held_out(rows);
+        if held_out >= rows && self.rows.iter().any(|r| r.checkpoint.is_none()) {
+            let why = format!(
+                "nothing is left to train on: {} has {rows} training images, and {held_out} are held out; lower `validation`, or \
+                 leave it out for a tenth",
+                self.data
+            );
+            return Err(gauntlet_core::Error::value("train.validation", why));
+        }
+        let mut suite = self.clone();
+        suite.train.validation = Some(held_out);
+        Ok(suite)
     }
 }
 

@@ -18,10 +18,21 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// What is done to images before they are shown.
     pub augmentation: Augmentation,
-    /// The last rows of the training split that are held out and monitored; 0: train on all, monitor on 500 of them.
-    pub validation: usize,
+    /// The last rows of the training split that are held out and monitored; 0: train on all, monitor on 500 of them. `None`:
+    /// [`TrainConfig::held_out`] decides when the data is there.
+    pub validation: Option<usize>,
     /// Gradients are scaled down to this global L2 norm.
     pub clip: Option<f64>,
     /// What is measured after every epoch.
     pub monitor: Monitor,
+}
+
+/// Rows that are held out at most, where nothing is said.
+const USUAL: usize = 1000;
+
+impl TrainConfig {
+    /// Held-out rows of a training split of `rows` rows: those that were set, else a tenth, and 1,000 at most.
+    pub fn held_out(&self, rows: usize) -> usize {
+        self.validation.unwrap_or(USUAL.min(rows / 10))
+    }
 }

@@ -180,19 +180,20 @@ impl TrainingJob<'_> {
     /// Rows that are trained on: all but the held-out ones.
     fn rows(&self) -> Result<usize> {
         let all = self.train.len();
-        let rows = all.saturating_sub(self.config.validation);
+        let held_out = self.config.held_out(all);
+        let rows = all.saturating_sub(held_out);
         if rows == 0 || self.config.batch == 0 {
             return Err(Error::message(format!(
-                "nothing to train on: {all} training rows, {} held out for validation, batches of {}; \
+                "nothing to train on: {all} training rows, {held_out} held out for validation, batches of {}; \
                  lower `validation`",
-                self.config.validation, self.config.batch
+                self.config.batch
             )));
         }
         Ok(rows)
     }
 
     fn monitored(&self, rows: usize) -> Result<Examples> {
-        let chosen: Vec<usize> = match self.config.validation {
+        let chosen: Vec<usize> = match self.config.held_out(self.train.len()) {
             0 => (0..rows.min(MONITORED_TRAIN_ROWS)).collect(),
             _ => (rows..self.train.len()).collect(),
         };
@@ -360,7 +361,7 @@ impl TrainingJob<'_> {
         Ok(Epoch {
             epoch: progress.epoch + 1,
             terms: progress.sums.iter().map(mean).collect(),
-            monitored_on: if self.config.validation == 0 { "train" } else { "validation" }.to_string(),
+            monitored_on: if self.config.held_out(self.train.len()) == 0 { "train" } else { "validation" }.to_string(),
             ..measured
         })
     }

@@ -122,7 +122,7 @@ fn no_training(registry: &Registry) -> Result<TrainConfig> {
         optimiser: read(&json!({ "name": "sgd", "lr": 0.1 }))?,
         schedule: read(&json!({ "name": "constant" }))?,
         augmentation: read(&json!("none"))?,
-        validation: 0,
+        validation: Some(0),
         clip: None,
         monitor: Monitor::at(registry, "0.1".parse()?)?,
     })

@@ -19,10 +19,10 @@ pub(super) const CAPTION: &str = "Accuracy in percent, mean over trainings, with
      have no rank. The same weights count once.";
 
 impl Board {
-    /// `mnist, linf ε = 0.3: autoattack, 1000 images`; of another board also that it is an upper bound.
+    /// `mnist, L∞ ε = 0.3: autoattack, 1000 images`; of another board also that it is an upper bound.
     pub fn title(&self) -> String {
         let weaker = if self.autoattack { "" } else { "; not AutoAttack: an upper bound" };
-        let (data, norm, eps, n) = (&self.data, self.norm, &self.eps, self.n);
+        let (data, norm, eps, n) = (&self.data, self.norm.symbol(), &self.eps, self.n);
         format!("{data}, {norm} ε = {eps}: {}, {n} images{weaker}", self.names.join(", "))
     }
 
@@ -42,9 +42,16 @@ pub(super) fn ranked(s: &Ranked) -> String {
     s.rank.map_or("–".into(), |rank| rank.to_string())
 }
 
-/// Suites and rows that it stands for.
+/// Suites and rows that it stands for, and the folders of their records.
 pub(super) fn origin(s: &Ranked) -> String {
-    if s.also.is_empty() { s.suite.clone() } else { format!("{} (also {})", s.suite, s.also.join(", ")) }
+    let mut told = s.suite.clone();
+    if !s.reports.is_empty() {
+        told += &format!(" in {}", s.reports.join(", "));
+    }
+    if !s.also.is_empty() {
+        told += &format!(" (also {})", s.also.join(", "));
+    }
+    told
 }
 
 /// Flags, and that it is at chance.
@@ -139,6 +146,7 @@ impl Leaderboard {
             "rank",
             "row",
             "suite",
+            "reports",
             "also",
             "model",
             "robust",
@@ -166,6 +174,7 @@ impl Leaderboard {
                     &s.rank.map_or_else(String::new, |rank| rank.to_string()),
                     &s.row,
                     &s.suite,
+                    &s.reports.join("; "),
                     &s.also.join("; "),
                     &s.model,
                     &number(s.robust),

@@ -29,6 +29,8 @@ pub struct Ranked {
     pub row: String,
     /// Its suite.
     pub suite: String,
+    /// Where its records were read, as the folders were given; empty: they were given without their folders.
+    pub reports: Vec<String>,
     /// Rows (`suite: row`) that share a training with it, by the sha256 of the weights: counted here, and once.
     pub also: Vec<String>,
     /// Architecture.
@@ -91,6 +93,7 @@ pub struct Leaderboard {
 struct Entry<'a> {
     /// Which of the reports.
     report: usize,
+    reports: Vec<String>,
     suite: String,
     row: String,
     also: Vec<(String, String)>,
@@ -103,9 +106,17 @@ impl Leaderboard {
     /// # Errors
     /// An aggregation fails.
     pub fn new(folders: &[Folder]) -> Result<Leaderboard> {
+        Self::of(&folders.iter().map(|f| (String::new(), f)).collect::<Vec<_>>())
+    }
+
+    /// The same of folders with their names.
+    ///
+    /// # Errors
+    /// See [`Leaderboard::new`].
+    pub fn of(folders: &[(String, &Folder)]) -> Result<Leaderboard> {
         let mut problems = Vec::new();
         let mut drafts: Vec<(Protocol, Vec<Entry<'_>>)> = Vec::new();
-        for (at, folder) in folders.iter().enumerate() {
+        for (at, (path, folder)) in folders.iter().enumerate() {
             let report = Report::new(folder)?;
             let suite = &report.suite;
             problems.extend(report.problems.iter().map(|p| format!("{suite}: {p}")));
@@ -118,11 +129,13 @@ impl Leaderboard {
             for record in folder.records.iter().filter(|r| !report.failed(&r.row)) {
                 for found in protocol::of(record) {
                     match found {
-                        Ok((protocol, trained)) => enter(&mut drafts, protocol, (at, suite), trained),
+                        Ok((protocol, trained)) => enter(&mut drafts, protocol, (at, path, suite), trained),
                         Err((norm, eps)) => problems.push(format!(
-                            "{suite}: `{}`, seed {}, is left out at {norm} ε = {eps}: the search for the smallest perturbation \
+                            "{suite}: `{}`, seed {}, is left out at {} ε = {eps}: the search for the smallest perturbation \
                              failed there, and nothing else was tried",
-                            record.row, record.seed
+                            record.row,
+                            record.seed,
+                            norm.symbol()
                         )),
                     }
                 }
@@ -141,7 +154,7 @@ impl Leaderboard {
 fn enter<'a>(
     drafts: &mut Vec<(Protocol, Vec<Entry<'a>>)>,
     protocol: Protocol,
-    (report, suite): (usize, &str),
+    (report, path, suite): (usize, &str, &str),
     trained: Trained<'a>,
 ) {
     let at = match drafts.iter().position(|d| d.0 == protocol) {
@@ -157,7 +170,8 @@ fn enter<'a>(
         Some(entry) => entry.trained.push(trained),
         None => {
             let (suite, row) = (suite.to_string(), row.clone());
-            entries.push(Entry { report, suite, row, also: Vec::new(), trained: vec![trained] });
+            let reports = Some(path.to_string()).filter(|p| !p.is_empty()).into_iter().collect();
+            entries.push(Entry { report, reports, suite, row, also: Vec::new(), trained: vec![trained] });
         }
     }
 }
@@ -194,6 +208,8 @@ fn joined(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
         let mut all = same.into_iter().chain([entry]);
         let Some(mut first) = all.next() else { continue };
         for mut other in all {
+            other.reports.retain(|r| !first.reports.contains(r));
+            first.reports.append(&mut other.reports);
             first.also.push((other.suite, other.row));
             first.also.append(&mut other.also);
             first.trained.append(&mut other.trained);
@@ -248,6 +264,7 @@ fn ranked(entry: Entry<'_>, n: u64, chance: f64) -> (Ranked, Vec<Trained<'_>>) {
         also: also.into_iter().map(|(suite, row)| format!("{suite}: {row}")).collect(),
         row: entry.row,
         suite: entry.suite,
+        reports: entry.reports,
     };
     (standing, trained)
 }

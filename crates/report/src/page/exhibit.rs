@@ -62,11 +62,11 @@ impl Exhibit<'_> {
         format!("{}{with}{:.0} %", self.class(class), 100.0 * probability)
     }
 
-    /// `autoattack, linf ε = 0.3, seed 0`, `quick attack (pgd, 10 steps), linf ε = 0.3, seed 0`.
+    /// `autoattack, L∞ ε = 0.3, seed 0`, `quick attack (pgd, 10 steps), L∞ ε = 0.3, seed 0`.
     pub(super) fn attack(&self) -> String {
         let Pictures { attack, norm, eps, .. } = self.pictures;
         let attack = if self.strongest { attack.clone() } else { format!("quick attack ({attack})") };
-        format!("{attack}, {norm} ε = {eps}, seed {}", self.seed)
+        format!("{attack}, {} ε = {eps}, seed {}", norm.symbol(), self.seed)
     }
 
     /// That example, where this row has it.

@@ -1,6 +1,7 @@
 //! Flags that were raised, with what docs/flags.md says about them.
 
 use gauntlet_records::Record;
+use gauntlet_records::norm::for_people;
 use serde::Serialize;
 
 /// The documentation is the only place where flags are explained.
@@ -29,7 +30,7 @@ pub(super) fn raised(records: &[Record]) -> Vec<Raised> {
     let mut raised: Vec<Raised> = Vec::new();
     for record in records {
         for flag in &record.result.flags {
-            let place = Place { row: record.row.clone(), seed: record.seed, detail: flag.detail.clone() };
+            let place = Place { row: record.row.clone(), seed: record.seed, detail: for_people(&flag.detail) };
             match raised.iter_mut().find(|r| r.name == flag.name) {
                 Some(known) => known.places.push(place),
                 None => raised.push(Raised {

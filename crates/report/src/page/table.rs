@@ -2,6 +2,7 @@
 
 use super::flags::Raised;
 use crate::{Column, Report, Standing};
+use gauntlet_records::norm::for_people;
 use gauntlet_records::{Norm, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -63,11 +64,11 @@ pub(super) struct Training {
     cells: Vec<String>,
 }
 
-/// `ε = 0.3`, `l2 ε = 1`; none for clean.
+/// `ε = 0.3`, `L2 ε = 1`; none for clean.
 pub(super) fn budget(column: &Column) -> Option<String> {
     column.budget().map(|(norm, eps)| match norm {
         Norm::Linf => format!("ε = {eps}"),
-        norm => format!("{norm} ε = {eps}"),
+        norm => format!("{} ε = {eps}", norm.symbol()),
     })
 }
 
@@ -167,12 +168,13 @@ pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Ve
         };
         let raised = flags.iter().filter(|f| f.marks).filter_map(|f| {
             let places: Vec<_> = f.places.iter().filter(|p| p.row == *row).collect();
-            let detail = places.iter().map(|p| format!("Seed {}: {}", p.seed, p.detail.trim_end_matches('.')));
+            let detail =
+                places.iter().map(|p| format!("Seed {}: {}", p.seed, for_people(p.detail.trim_end_matches('.'))));
             (!places.is_empty())
                 .then(|| Flagged { name: f.name.clone(), detail: detail.collect::<Vec<_>>().join(". ") + "." })
         });
         Line {
-            row: row.clone(),
+            row: report.row_name(row),
             failed,
             words: words(row, records),
             flags: raised.collect(),

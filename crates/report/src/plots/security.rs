@@ -23,7 +23,7 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     for curve in curves(&report.columns) {
         for (range, file, of) in parts(report.rows.len(), MOST) {
-            let named = if curve.norm == Norm::Linf { String::new() } else { format!(" {}", curve.norm) };
+            let named = if curve.norm == Norm::Linf { String::new() } else { format!(" {}", curve.norm.symbol()) };
             let title = format!("Robust accuracy under {}{named}{of}", curve.attack);
             let rows: Vec<usize> =
                 range.filter(|r| curve.columns.iter().any(|c| report.summary.value(*r, c.0).is_some())).collect();

@@ -19,7 +19,7 @@ pub(crate) fn columns(report: &Report) -> Vec<(usize, Norm, Eps)> {
     found
 }
 
-/// `linf ε = 0.3`.
+/// `L∞ ε = 0.3`.
 pub(super) fn budget(norm: Norm, eps: &Eps) -> String {
-    format!("{norm} ε = {eps}")
+    format!("{} ε = {eps}", norm.symbol())
 }

@@ -43,7 +43,7 @@ impl Report {
             let outside = |i: usize| matches!(self.expectations[i].judgement, Judgement::Outside { .. });
             print(&mut out, screen, &Grid { header, lines, align: "lrrrrrlrl", whole: true }, outside);
         }
-        if !(self.failures.is_empty() && self.problems.is_empty() && self.remarks.is_empty()) {
+        if !(self.failures.is_empty() && self.problems.is_empty() && self.told.is_empty()) {
             out.push('\n');
         }
         let mut told = |code: &str, text: &str| {
@@ -54,7 +54,7 @@ impl Report {
             told("31", &format!("failed: {}, seed {}: {}", f.row, f.seed, f.reason));
         }
         self.problems.iter().for_each(|problem| told("33", &format!("problem: {problem}")));
-        self.remarks.iter().for_each(|remark| told("", remark));
+        self.told.iter().for_each(|remark| told("", remark));
         out
     }
 
@@ -96,7 +96,10 @@ impl Report {
         let clean = self.columns.iter().position(|c| *c == Column::Clean);
         let sweep = |of_norm: &[(usize, gauntlet_records::Norm, gauntlet_records::Eps)]| {
             let (_, norm, last) = of_norm.last().filter(|_| of_norm.len() > 1)?;
-            Some((format!("{norm} ε = 0 to {last}"), clean.into_iter().chain(of_norm.iter().map(|c| c.0)).collect()))
+            Some((
+                format!("{} ε = 0 to {last}", norm.symbol()),
+                clean.into_iter().chain(of_norm.iter().map(|c| c.0)).collect(),
+            ))
         };
         strictest.chunk_by(|a, b| a.1 == b.1).filter_map(sweep).collect()
     }
