@@ -59,14 +59,14 @@ fn an_attack_prints_one_object_with_the_promised_keys() {
     let again = sandbox.json(&format!("{ATTACK} --attack pgd --eps 0.05 --alpha 0.01 --steps 10"));
     assert_eq!(again["robust_accuracy"], pgd["robust_accuracy"]);
 
-    // ε = 0 is no attack; fgsm is pgd with one step of ε from the clean image.
-    let nothing = sandbox.json(&format!("{ATTACK} --attack pgd --eps 0 --steps 3"));
+    // The smallest ε is no attack; fgsm is pgd with one step of ε from the clean image.
+    let nothing = sandbox.json(&format!("{ATTACK} --attack pgd --eps 1e-6 --steps 5"));
     assert_eq!(nothing["robust_accuracy"], nothing["clean_accuracy"]);
     let fgsm = sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.02,0.05"));
     let budgets: Vec<f64> = fgsm["by_eps"].as_array().unwrap().iter().map(|e| number(e, "robust_accuracy")).collect();
     assert!(budgets.len() == 2 && budgets[1] <= budgets[0] && budgets[0] <= clean, "{fgsm}");
     let text = sandbox.ok(&format!("{ATTACK} --attack fgsm --eps 0.05")).out;
-    assert!(text.contains("n = 80 test examples of tiny") && text.contains("fgsm linf ε = 0.05"), "{text}");
+    assert!(text.contains("n = 80 test examples of tiny") && text.contains("fgsm L∞ ε = 0.05"), "{text}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn what_cannot_be_attacked_is_refused_with_the_way_out() {
         &["--monitor-eps", "at most 1 in L∞", "\"8/255\""],
     );
     says(
-        "train --model linear --recipe '{ name = \"pgd-at\", eps = \"8\" }' --data tiny --out l.safetensors",
+        "train --model linear --recipe {name=\"pgd-at\",eps=\"8\"} --data tiny --out l.safetensors",
         2,
         &["pgd-at.eps", "at most 1 in L∞"],
     );
@@ -244,7 +244,7 @@ fn several_draws_are_told_beside_the_first() {
     let csv = sandbox.read("v.csv");
     assert!(csv.lines().all(|l| [",fooled", ",", ",0", ",3"].iter().any(|end| l.ends_with(end))), "{csv}");
     let text = sandbox.ok(&format!("{ATTACK} --attack fgsm --eps 0.05 --draws 3")).out;
-    assert!(text.contains("fgsm linf ε = 0.05, mean of 3 draws"), "{text}");
+    assert!(text.contains("fgsm L∞ ε = 0.05, mean of 3 draws"), "{text}");
     assert!(sandbox.json(&format!("{ATTACK} --attack fgsm --eps 0.05"))["by_eps"][0].get("over_draws").is_none());
     sandbox.run(&format!("{ATTACK} --attack fgsm --eps 0.05 --draws 0")).expect(2).says(&["--draws"]);
 }

@@ -94,7 +94,7 @@ fn every_built_in_suite_resolves() {
 fn the_doctor_checks_every_derivative() {
     let sandbox = Sandbox::new();
     let text = sandbox.ok("doctor --threads 1").out;
-    assert!(text.contains("conv2d") && text.contains("all agree") && text.contains(", 1 threads"), "{text}");
+    assert!(text.contains("conv2d") && text.contains("all agree") && text.contains(", 1 thread\n"), "{text}");
     assert!(text.contains("http://127.0.0.1:9"), "{text}");
     let json = sandbox.json("doctor");
     assert_eq!(json["failed"], 0);
@@ -109,10 +109,119 @@ fn mistakes_on_the_command_line_are_user_errors() {
     sandbox.run("atack").expect(2).says(&["'atack'", "'attack'"]);
     sandbox.run("run quikstart").expect(2).says(&["unknown suite \"quikstart\"", "did you mean \"quickstart\"?"]);
     sandbox.run("run suites/nothing.toml").expect(2).says(&["suites/nothing.toml does not exist"]);
-    sandbox.run("run small.toml --threads 0").expect(2).says(&["--threads"]);
+    for option in ["--threads", "--take", "--jobs"] {
+        let needles = [option, "it must be a whole number of at least 1"];
+        sandbox.run(&format!("run small.toml {option} 0")).expect(2).says(&needles);
+    }
     sandbox.run("run small.toml --take 5 --all").expect(2).says(&["cannot be used with"]);
     sandbox.run("report nowhere").expect(2).says(&["cannot list nowhere"]);
     sandbox.run("report datasets").expect(2).says(&["no records in datasets", "gauntlet run"]);
     let help = sandbox.ok("--help").out;
     assert!(help.contains("Exit codes: 0 done") && help.contains("130 interrupted"), "{help}");
+}
+
+/// The help of every command, as it was read and found good.
+#[test]
+fn the_help_of_every_command_is_as_it_was() {
+    let sandbox = Sandbox::new();
+    let names = "run status clean submit verify train attack report leaderboard list check new bench doctor help completions man";
+    let mut pages = sandbox.ok("--help").out;
+    for name in names.split(' ').chain(["new recipe", "bench step", "bench attack", "bench ops"]) {
+        let help = sandbox.ok(&format!("{name} --help")).out;
+        assert_eq!(help, sandbox.ok(&format!("help {name}")).out, "{name}");
+        pages += &format!("\n$ gauntlet {name} --help\n{help}");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/help.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &pages).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        pages == committed,
+        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet --test end_to_end the_help"
+    );
+    for (command, has) in [("run", true), ("attack", true), ("list", false), ("report", false), ("status", false)] {
+        assert_eq!(sandbox.ok(&format!("{command} --help")).out.contains("--threads"), has, "{command}");
+    }
+}
+
+#[test]
+fn help_completions_and_manual_pages_are_made() {
+    let sandbox = Sandbox::new();
+    let pgd = sandbox.ok("list attacks pgd").out;
+    assert_eq!(sandbox.ok("help attacks pgd").out, pgd);
+    assert!(pgd.starts_with("pgd  ") && pgd.contains("steps = 40 (int)") && !pgd.contains("\nfgsm"), "{pgd}");
+    assert!(pgd.contains("version of its numbers: 2") && pgd.contains("sparsity (none unless given) (float)"), "{pgd}");
+    let at = sandbox.ok("list recipes pgd-at").out;
+    assert!(at.contains("attack = { name = \"pgd\"") && at.contains("eps (required)") && !at.contains("null"), "{at}");
+    sandbox.run("list attacks pdg").expect(2).says(&["unknown attack \"pdg\"", "did you mean \"pgd\"?"]);
+    sandbox.run("help atack").expect(2).says(&["unknown command \"atack\"", "did you mean \"attack\"?"]);
+    for (shell, needle) in [("bash", "_gauntlet()"), ("zsh", "#compdef gauntlet"), ("fish", "complete -c gauntlet")] {
+        assert!(sandbox.ok(&format!("completions {shell}")).out.contains(needle), "{shell}");
+    }
+    sandbox.ok("man pages");
+    let run = sandbox.read("pages/gauntlet-run.1");
+    assert!(run.contains(".TH") && run.contains("quickstart") && sandbox.path("pages/gauntlet.1").exists(), "{run}");
+}
+
+/// A data set of one's own: no hub, its folder from the environment, the test split alone for an attack.
+#[test]
+fn a_data_set_of_ones_own_is_local() {
+    let sandbox = Sandbox::new();
+    let manifest = "name = \"own\"\nsummary = \"mine\"\nshape = [1, 4, 4]\nclasses = [\"a\", \"b\"]\n[source.local]\n";
+    sandbox.write("datasets/own.toml", manifest);
+    let idx = |dims: &[u32], body: Vec<u8>| {
+        let mut out = vec![0, 0, 8, dims.len() as u8];
+        dims.iter().for_each(|d| out.extend(d.to_be_bytes()));
+        out.extend(body);
+        out
+    };
+    let (folder, n) = ("store/own", 40u32);
+    let pixels: Vec<u8> =
+        (0..n * 16).map(|i| if (i / 16) % 2 == 0 { (i % 7) as u8 } else { 255 - (i % 5) as u8 }).collect();
+    let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
+    for prefix in ["train", "t10k"] {
+        sandbox.write(&format!("{folder}/{prefix}-images-idx3-ubyte"), idx(&[n, 4, 4], pixels.clone()));
+        sandbox.write(&format!("{folder}/{prefix}-labels-idx1-ubyte"), idx(&[n], labels.clone()));
+    }
+    let train = "train --model linear --recipe ce --data own --epochs 1 --batch 10 --out own.safetensors";
+    let needles = ["own is local", "--data-dir DIR", "GAUNTLET_DATA"];
+    sandbox.run(train).expect(2).says(&needles);
+    let told = sandbox.shell(&format!("GAUNTLET_DATA=store \"$GAUNTLET\" {train}")).expect(0);
+    assert!(told.err.contains("40 training (4 held out) and 40 test images"), "{}", told.err);
+    let suite = "format = 1\nname = \"own\"\ndata = \"own\"\nmodel = \"linear\"\ntrain = { epochs = 1, batch = 10 }\n\
+        [[row]]\nrecipe = \"ce\"\n[[attack]]\nname = \"fgsm\"\neps = \"0.1\"\n";
+    sandbox.write("own.toml", suite);
+    sandbox.ok("run own.toml --data-dir store --runs elsewhere");
+    let again = "`gauntlet run own.toml --data-dir store --runs elsewhere`";
+    assert!(sandbox.read("reports/own/table.md").contains(again), "{}", sandbox.read("reports/own/table.md"));
+    // Of the training images an attack wants nothing.
+    for name in ["images-idx3", "labels-idx1"] {
+        std::fs::remove_file(sandbox.path(&format!("{folder}/train-{name}-ubyte"))).unwrap();
+    }
+    let attack = "attack --model linear --checkpoint own.safetensors --data own --attack fgsm --eps 0.1 --data-dir";
+    let told = sandbox.ok(&format!("{attack} store"));
+    assert!(told.err.contains("data own: 40 test images") && told.out.contains("fgsm L∞ ε = 0.1"), "{}", told.out);
+    sandbox.ok("verify reports/own --data-dir store --runs elsewhere");
+    sandbox.run(train).expect(2);
+    let needles = ["holds no train split of own", "train-images-idx3-ubyte"];
+    sandbox.run(&format!("{train} --data-dir store")).expect(2).says(&needles);
+    let listed = sandbox.ok("list datasets own").out;
+    assert!(
+        listed.contains("licence: not stated") && listed.contains("local: --data-dir or GAUNTLET_DATA"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn check_downloads_nothing_and_says_what_run_would() {
+    let sandbox = Sandbox::new();
+    let told = sandbox.ok("check mnist-recipes");
+    for needle in
+        ["nothing is downloaded by check", "train-00000-of-00001.parquet of ylecun/mnist", "by `gauntlet run`"]
+    {
+        assert!(told.out.contains(needle), "{}", told.out);
+    }
+    assert!(sandbox.json("check mnist-recipes")["absent"].is_string());
+    assert!(!sandbox.path("hub").join("datasets--ylecun--mnist").exists());
 }

@@ -125,9 +125,15 @@ impl Sandbox {
     fn settle(&self, command: &mut Command) {
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("HF_HOME", self.path("hub")).env("HF_ENDPOINT", "http://127.0.0.1:9");
-        for variable in
-            ["COLUMNS", "NO_COLOR", "RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "HF_HUB_CACHE", "GAUNTLET_ISA"]
-        {
+        for variable in [
+            "COLUMNS",
+            "NO_COLOR",
+            "RAYON_NUM_THREADS",
+            "CANDLE_NUM_THREADS",
+            "HF_HUB_CACHE",
+            "GAUNTLET_ISA",
+            "GAUNTLET_DATA",
+        ] {
             command.env_remove(variable);
         }
     }

@@ -155,3 +155,16 @@ fn mistakes_in_scripts_are_shown_with_their_line() {
         assert!(sandbox.read("reports/scripted/table.md").contains("## Failed"));
     }
 }
+
+/// What keeps the loss from being computed would fail every check alike.
+#[test]
+fn one_mistake_of_a_script_is_told_once() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.rhai", "fn loss(step) { let x = step.input(); [term(\"it\", 1.0, step.cross_entropy(x) + x)] }");
+    let told = sandbox.run("check bad.rhai").expect(1).out;
+    assert_eq!(told.matches("bad.rhai:1:").count(), 1, "{told}");
+    assert!(
+        told.contains("not tried: the loss cannot be computed") && told.contains("0 passed, 1 failed, 9 do not apply"),
+        "{told}"
+    );
+}

@@ -89,7 +89,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
 
     // Any number of reports in one order; a folder that is none is named and the rest ranked.
     let board = sandbox.run("leaderboard reports/small mine nowhere -o board").expect(4);
-    assert!(board.out.contains("linf ε = 0.05") && board.out.contains("nowhere"), "{}", board.out);
+    assert!(board.out.contains("L∞ ε = 0.05") && board.out.contains("nowhere"), "{}", board.out);
     let board: serde_json::Value = serde_json::from_str(&sandbox.read("board/leaderboard.json")).unwrap();
     // The same weights count once: those of both reports, and those that the cut penalty did not change.
     let standings = board["boards"][0]["standings"].as_array().unwrap();
@@ -167,7 +167,7 @@ fn parts_of_a_suite_add_up_to_its_table() {
     // Parts of two versions of a suite are not one table, and said not to be.
     sandbox.write("small.toml", SUITE.replace("epochs = 2", "epochs = 1"));
     let mixed = sandbox.ok("run small.toml --only row=ce").out;
-    assert!(mixed.contains("problem: kept, seed 0 and ce, seed 0 have different training settings"), "{mixed}");
+    assert!(mixed.contains("problem: kept, seed 0 and ce, seed 0 were trained with different settings"), "{mixed}");
     sandbox.run("run small.toml --only row=ec").expect(2).says(&["unknown row \"ec\"", "did you mean \"ce\"?"]);
     sandbox.run("run small.toml --only seed=7").expect(2).says(&["seeds [0]"]);
     sandbox.run("run small.toml --only colour=red").expect(2).says(&["row, recipe or seed"]);
@@ -190,7 +190,7 @@ fn check_tells_what_is_to_be_done() {
     let sandbox = Sandbox::new();
     let before = sandbox.ok("check small.toml");
     assert!(before.out.contains("3 of 3 trainings and 6 of 6 evaluations are still to be done"), "{}", before.out);
-    assert!(before.out.contains("400 training images, 60 test images"), "{}", before.out);
+    assert!(before.out.contains("400 training images, 50 of them held out, 60 test images"), "{}", before.out);
     assert!(!sandbox.path("reports").exists(), "check writes no report");
     sandbox.ok("run small.toml --only row=ce");
     let after = sandbox.json("check small.toml");
@@ -205,7 +205,7 @@ fn somebodys_checkpoint_stands_in_the_table_and_lends_its_examples() {
     let sandbox = Sandbox::new();
     let trained =
         sandbox.ok("train --model mlp --recipe ce --data tiny --epochs 2 --batch 50 --validation 50 --out t.pt");
-    assert!(trained.out.contains("a step multiplies 1.00 times as often as one of ce"), "{}", trained.out);
+    assert!(trained.out.contains("a step costs 1.00 × the multiplications of a step of ce"), "{}", trained.out);
     let more = r#"
 [[row]]
 id = "theirs"
@@ -256,4 +256,60 @@ fn a_checkpoint_that_is_the_users_to_bring_is_asked_for_and_fails_its_row_alone(
     assert!(!sandbox.ok("check small.toml").out.contains("absent"));
     let run = sandbox.ok("run small.toml --only row=ce --only row=theirs --only seed=0");
     assert!(run.out.contains("\ntheirs "), "{}", run.out);
+}
+
+#[test]
+fn a_finished_report_is_not_overwritten_by_something_else() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("run small.toml");
+    let finished = sandbox.results("reports/small");
+    let few = sandbox.ok("run small.toml --take 20 --only row=ce");
+    assert!(few.out.contains("small-take20: ") && few.out.contains("written to reports/small-take20"), "{}", few.out);
+    assert_eq!(
+        (sandbox.results("reports/small"), sandbox.results("reports/small-take20").len()),
+        (finished.clone(), 1)
+    );
+    // On the suite's own images it is the suite.
+    assert!(sandbox.ok("run small.toml --take 60").out.contains("written to reports/small: "));
+    assert!(sandbox.ok("check small.toml --all").out.starts_with("small-all: "));
+    // Another suite of the name, and another of the folder.
+    sandbox.write("other/small.toml", SUITE.replace("epochs = 2", "epochs = 1"));
+    let way = ["which would be overwritten", "--out", "another `name`", "move reports/small away"];
+    let refused = sandbox.run("run other/small.toml").expect(2).says(&way);
+    assert!(refused.err.contains("holds the report of small.toml, another suite file of that name"), "{}", refused.err);
+    let needles = ["suite \"small\", this is \"small-take20\"", "--out"];
+    sandbox.run("run small.toml --take 20 --out reports/small").expect(2).says(&needles);
+    assert_eq!(sandbox.results("reports/small"), finished);
+    sandbox.ok("run ./small.toml");
+    sandbox.ok("run other/small.toml --only row=ce --out elsewhere");
+    // Rows of an edited suite on other images say how many.
+    sandbox.write("small.toml", SUITE.replace("take = 60", "take = 50"));
+    let mixed = sandbox.ok("run small.toml --only row=ce").out;
+    assert!(mixed.contains("\nce (n = 50) ") && mixed.contains("\nkept (n = 60) "), "{mixed}");
+    assert!(sandbox.read("reports/small/table.md").contains("| ce (n = 50) |"));
+}
+
+#[test]
+fn a_tenth_is_held_out_where_nothing_is_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.toml", SUITE.replace("validation = 50\n", ""));
+    let planned = sandbox.ok("check small.toml").out;
+    let told = "400 training images, 40 of them held out (`validation` is not set: a tenth, and 1000 at most)";
+    assert!(planned.contains(told) && planned.contains("16 steps"), "{planned}");
+    let run = sandbox.ok("run small.toml --only row=ce");
+    assert!(run.err.contains("data tiny: 400 training (40 held out) and 100 test images"), "{}", run.err);
+    let (_, result, _) = &sandbox.results("reports/small")[0];
+    assert_eq!(result["configuration"]["training"]["train"]["validation"], 40);
+    // Nothing to train on is found before anything is done.
+    sandbox.write("small.toml", SUITE.replace("validation = 50", "validation = 400"));
+    for command in ["check", "run"] {
+        let needles =
+            ["nothing is left to train on", "400 training images, and 400 are held out", "lower `validation`"];
+        sandbox.run(&format!("{command} small.toml")).expect(2).says(&needles);
+    }
+    sandbox.ok("train --model linear --recipe ce --data tiny --epochs 1 --out l.safetensors");
+    sandbox
+        .run("train --model linear --recipe ce --data tiny --epochs 1 --out l.safetensors --validation 1000")
+        .expect(2)
+        .says(&["nothing is left to train on"]);
 }

@@ -127,7 +127,7 @@ fn killed_at_twenty_random_moments() {
     }
     sandbox.ok("run small.toml");
     assert_eq!(sandbox.results("reports/small"), expected, "seed {seed}");
-    assert!(sandbox.ok("status").out.contains("3 of 3 trainings and 6 of 6 evaluations are done"));
+    assert!(sandbox.ok("status").out.contains("3 of 3 trainings and 6 of 6 attacks are done"));
     // What writes were cut off goes with the rest of the litter, and then there is none.
     sandbox.ok("clean --yes");
     assert!(sandbox.find("runs", ".partial").is_empty());

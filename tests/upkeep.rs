@@ -14,9 +14,9 @@ fn a_suite_that_changed_does_again_what_changed_and_says_why() {
     for say in [
         "train   kept, seed 0  to do   14 steps  (again, since weight of grad-norm was 1.0 and is 0.5)",
         "train   ce, seed 0    stored  14 steps\n",
-        "attack  ce, seed 0    stored  fgsm linf ε = 0.05\n",
-        "attack  ce, seed 0    to do   pgd linf ε = 0.02, 0.05  (since steps of pgd was 5 and is 6)",
-        "attack  ce, seed 0    to do   noise linf ε = 0.05  (since the suite did not have it before)",
+        "attack  ce, seed 0    stored  fgsm L∞ ε = 0.05\n",
+        "attack  ce, seed 0    to do   pgd L∞ ε = 0.02, 0.05  (since steps of pgd was 5 and is 6)",
+        "attack  ce, seed 0    to do   noise L∞ ε = 0.05  (since the suite did not have it before)",
     ] {
         assert!(planned.contains(say), "{say:?} is not in:\n{planned}");
     }
@@ -53,10 +53,13 @@ fn a_suite_that_changed_does_again_what_changed_and_says_why() {
 #[test]
 fn status_tells_what_is_there_and_clean_removes_what_nobody_needs() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.ok("status").out, "the store has 0 trainings and 0 evaluations, clean passes included\n");
+    assert_eq!(
+        sandbox.ok("status").out,
+        "the store holds 0 trainings and 0 evaluations, of attacks and of clean images\n"
+    );
     sandbox.run("status quickstart").expect(2).says(&["no run of quickstart", "gauntlet check quickstart"]);
     sandbox.ok("run small.toml --only row=ce");
-    assert!(sandbox.ok("status small.toml").out.contains("small: 1 of 1 trainings and 2 of 2 evaluations are done"));
+    assert!(sandbox.ok("status small.toml").out.contains("small: 1 of 1 trainings and 2 of 2 attacks are done"));
     sandbox.ok("run small.toml");
     assert_eq!(sandbox.ok("clean").out, "nothing to clean\n");
     let (before, table) = (sandbox.find("runs", ""), sandbox.read("reports/small/table.md"));
@@ -183,7 +186,7 @@ fn records_hold_in_another_clone_and_forged_ones_do_not() {
         "not compared: pgd: this version of gauntlet computes something else: numerics of attack pgd rose from 0 to ";
     assert!(older.out.contains(said), "{}", older.out);
     assert_eq!(
-        older.out.matches("fgsm linf ε = 0.05                   50 compared, 50 equal").count(),
+        older.out.matches("fgsm L∞ ε = 0.05                     50 compared, 50 equal").count(),
         3,
         "{}",
         older.out

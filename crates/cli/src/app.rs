@@ -3,8 +3,8 @@
 use crate::arguments::{Cli, Command};
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::{commands, component, threads};
-use clap::Parser;
+use crate::{commands, component, help, threads};
+use clap::FromArgMatches;
 use gauntlet_core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
 use gauntlet_core::{Error, Registry, Result, Spec};
 use gauntlet_engine::{Conformance, conformance, documented_choices, short_kind};
@@ -96,7 +96,11 @@ impl App {
 
     /// Reads the command line, does what it says and returns the exit code.
     pub fn run(self) -> ExitCode {
-        let cli = Cli::parse();
+        let matches = help::command().get_matches();
+        let cli = match Cli::from_arg_matches(&matches) {
+            Ok(cli) => cli,
+            Err(error) => error.exit(),
+        };
         threads::limit(cli.global.threads);
         let json = cli.global.json;
         let done = self.registry().map_err(Failure::from).and_then(|registry| {
@@ -117,6 +121,9 @@ impl App {
                 Command::Check(a) => commands::check::check(&session, &a),
                 Command::Bench(a) => commands::bench::bench(&session, &a),
                 Command::Doctor(a) => commands::doctor::doctor(&session, &a),
+                Command::Help(a) => commands::help::help(&session, &a),
+                Command::Completions(a) => commands::help::completions(&session, &a),
+                Command::Man(a) => commands::help::man(&session, &a),
             })
         });
         match done {

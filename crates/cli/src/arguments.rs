@@ -9,13 +9,19 @@ use gauntlet_core::Processor;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met or a record is contradicted, 2 user error, 3 environment (network, disk), \
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation was not met or a record is contradicted, 2 user error, 3 environment (network, disk), \
 4 finished with failed parts, 130 interrupted and resumable, 101 a bug.";
+
+/// A whole number of at least 1.
+fn above_zero<T: FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| "it must be a whole number of at least 1".to_string())
+}
 
 /// Trains image classifiers with different loss recipes, attacks each of them, and tabulates clean against attacked accuracy.
 #[derive(Debug, Parser)]
-#[command(name = "gauntlet", version, after_help = EXIT_CODES)]
+#[command(name = "gauntlet", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -27,7 +33,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Threads of tensor operations (default: all cores); no result depends on it
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Where models are trained and attacked: cpu, cuda, cuda:N, or auto (a GPU if there is one)
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
@@ -73,12 +79,19 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Show the machine, the hub's cache, and a self-test of all derivatives
     Doctor(Doctor),
+    /// Show the help of a command, or what a name in suite files means
+    Help(Help),
+    /// Print what completes commands in a shell
+    Completions(Completions),
+    /// Write manual pages
+    Man(Man),
 }
 
 /// How data sets are found.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// Folder with the data set's files (parquet, idx, CIFAR binary); nothing is downloaded then
+    /// Folder with the data set's files (parquet, idx, CIFAR binary), or with folders of that of every data set; nothing is
+    /// downloaded then (default: GAUNTLET_DATA, else the manifest's)
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -88,7 +101,7 @@ pub(crate) struct DataArgs {
 #[group(multiple = false)]
 pub(crate) struct Examples {
     /// Attack the first N test rows (default: what the suite says; `attack` alone: 1000)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) take: Option<NonZeroUsize>,
     /// Attack all test rows
     #[arg(long)]
@@ -119,7 +132,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) examples: Examples,
     /// Processes that share the work, each with its part of the threads
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) jobs: NonZeroUsize,
     /// Only fill the store: for one of several processes, of which the last writes the report
     #[arg(long)]
@@ -187,9 +200,9 @@ pub(crate) struct Train {
     /// none, crop-flip or crop-flip-reflect
     #[arg(long, default_value = "none")]
     pub(crate) augmentation: String,
-    /// Training rows that are held out and monitored
-    #[arg(long, default_value = "1000")]
-    pub(crate) validation: usize,
+    /// Training rows that are held out and monitored (default: a tenth, and 1000 at most)
+    #[arg(long, value_name = "N")]
+    pub(crate) validation: Option<usize>,
     /// Budget of the quick attack that accompanies the training
     #[arg(long, default_value = "0.1")]
     pub(crate) monitor_eps: String,
@@ -228,26 +241,26 @@ pub(crate) struct Attack {
     /// Budget in pixels of images in [0,1]: 0.3, 8/255; several with commas
     #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true)]
     pub(crate) eps: Vec<String>,
-    /// Step size
+    /// Step size, above 0: 0.01, 2/255, eps/4 (default: the attack's; gauntlet list attacks NAME)
     #[arg(long, allow_hyphen_values = true)]
     pub(crate) alpha: Option<String>,
-    /// Steps
+    /// Steps (default: the attack's)
     #[arg(long)]
     pub(crate) steps: Option<u32>,
-    /// Restarts
+    /// Restarts (default: the attack's)
     #[arg(long)]
     pub(crate) restarts: Option<u32>,
-    /// What is ascended: ce, margin, dlr
+    /// What is ascended: ce, margin, dlr, kl, or targeted ce-t, margin-t, dlr-t (default: the attack's)
     #[arg(long)]
     pub(crate) objective: Option<String>,
     /// Seed of the attack
     #[arg(long, default_value = "0")]
     pub(crate) seed: u64,
     /// Forwards that every proposal is judged on, for randomised models (docs/flags.md): the first decides, all give a rate
-    #[arg(long, value_name = "R", default_value = "1")]
+    #[arg(long, value_name = "R", default_value = "1", value_parser = above_zero::<NonZeroU32>)]
     pub(crate) draws: NonZeroU32,
     /// Examples in flight at a time: speed and memory, no result depends on it
-    #[arg(long, value_name = "N", default_value = "256")]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
     /// Craft the examples on this checkpoint, every step taken, and try them on --checkpoint
     #[arg(long, value_name = "FILE")]
@@ -297,11 +310,14 @@ pub(crate) struct List {
     /// What to list
     #[arg(value_enum)]
     pub(crate) what: What,
+    /// Only these, with formula and every parameter
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
     /// With formula and every parameter
     #[arg(long, short)]
     pub(crate) verbose: bool,
     /// Recipes as a page in Markdown: docs/recipes.md
-    #[arg(long, conflicts_with = "verbose")]
+    #[arg(long, conflicts_with_all = ["verbose", "names"])]
     pub(crate) markdown: bool,
 }
 
@@ -361,6 +377,26 @@ pub(crate) struct NewRecipe {
 pub(crate) struct Doctor {}
 
 #[derive(Debug, Args)]
+pub(crate) struct Help {
+    /// A command; or recipes, attacks, models, datasets, suites and names of them
+    #[arg(value_name = "WORD")]
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Folder of the pages: gauntlet.1, gauntlet-run.1, ...
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
     pub(crate) what: BenchWhat,
@@ -385,10 +421,10 @@ pub(crate) struct BenchStep {
     #[arg(long)]
     pub(crate) recipe: String,
     /// Examples per step
-    #[arg(long, default_value = "128")]
+    #[arg(long, default_value = "128", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) batch: NonZeroUsize,
     /// Height and width of the images (default: 28, one channel; preactresnet18 and wideresnet: 32, three channels)
-    #[arg(long)]
+    #[arg(long, value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) side: Option<NonZeroUsize>,
     /// f32 or f64
     #[arg(long, default_value = "f32")]
@@ -397,7 +433,7 @@ pub(crate) struct BenchStep {
     #[arg(long, default_value = "2", allow_negative_numbers = true)]
     pub(crate) seconds: f64,
     /// Steps to measure at least
-    #[arg(long, default_value = "3")]
+    #[arg(long, default_value = "3", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) least: NonZeroUsize,
     /// After the first result, measure again for every line on stdin: two programs can take turns
     #[arg(long)]
@@ -421,7 +457,7 @@ pub(crate) struct BenchAttack {
     #[command(flatten)]
     pub(crate) source: DataArgs,
     /// Attack the first N test rows
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) take: NonZeroUsize,
     /// Attack: a name or a table such as '{ name = "pgd", steps = 40 }'
     #[arg(long)]
@@ -437,6 +473,6 @@ pub(crate) struct BenchAttack {
 #[derive(Debug, Args)]
 pub(crate) struct BenchOps {
     /// Examples (preactresnet18: a quarter of it)
-    #[arg(long, default_value = "128")]
+    #[arg(long, default_value = "128", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) batch: NonZeroUsize,
 }

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod doctor;
+pub(crate) mod help;
 pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod new;

@@ -19,6 +19,7 @@ mod commands;
 mod complaint;
 mod component;
 mod exit;
+mod help;
 mod interrupt;
 mod progress;
 mod session;

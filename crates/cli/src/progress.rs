@@ -15,6 +15,65 @@ pub(crate) struct Progress {
     bars: bool,
     bar: Mutex<Option<ProgressBar>>,
     attack: Mutex<Option<Attack>>,
+    training: Mutex<Option<Training>>,
+    whole: Mutex<Whole>,
+}
+
+/// A training that runs.
+struct Training {
+    begun: Instant,
+    epochs: u32,
+}
+
+/// Rows and seeds of a run: how many there are, and what those took that were not in the store.
+struct Whole {
+    done: usize,
+    of: usize,
+    /// When the one at work began.
+    begun: Instant,
+    worked: u32,
+    took: Duration,
+}
+
+/// What is in the store takes less.
+const WORK: Duration = Duration::from_millis(200);
+/// A rate over less says nothing.
+const ENOUGH: Duration = Duration::from_secs(1);
+
+impl Whole {
+    /// One more is done, at this moment: `3 of 8 done, 12m left`, if there was something to do and there are more.
+    fn line(&mut self, done: usize, of: usize, now: Instant) -> Option<String> {
+        let took = now.saturating_duration_since(self.begun);
+        let worked = done > self.done && took >= WORK;
+        (self.done, self.of, self.begun) = (done, of, now);
+        if worked {
+            self.worked += 1;
+            self.took += took;
+        }
+        (worked && done < of).then(|| format!("{done} of {of} rows and seeds done{}", self.left()))
+    }
+
+    /// `, 12m left`, once one has shown how long it takes.
+    fn left(&self) -> String {
+        match self.worked {
+            0 => String::new(),
+            n => format!(", {:#} left", HumanDuration(self.took / n * (self.of - self.done) as u32)),
+        }
+    }
+
+    /// Before the name of what is at work: `3 of 8, 12m left: `.
+    fn prefix(&self) -> String {
+        if self.of > 1 {
+            format!("{} of {}{}: ", (self.done + 1).min(self.of), self.of, self.left())
+        } else {
+            String::new()
+        }
+    }
+}
+
+/// `1 epoch`, `5 epochs`.
+pub(crate) fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// An attack that runs.
@@ -42,7 +101,15 @@ impl Attack {
 impl Progress {
     /// Nothing, bars, or lines.
     pub(crate) fn new(quiet: bool, bars: bool) -> Self {
-        Progress { quiet, bars, bar: Mutex::new(None), attack: Mutex::new(None) }
+        let whole = Whole { done: 0, of: 0, begun: Instant::now(), worked: 0, took: Duration::ZERO };
+        Progress {
+            quiet,
+            bars,
+            bar: Mutex::new(None),
+            attack: Mutex::new(None),
+            training: Mutex::new(None),
+            whole: Mutex::new(whole),
+        }
     }
 
     fn line(&self, text: String) {
@@ -66,22 +133,30 @@ impl Progress {
         // What matters most stands first: the bar has what is left of the line.
         let template = "{prefix}: {pos}/{len}, {msg}{rate}/s, {left} left {wide_bar}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let rate = |state: &ProgressState, out: &mut dyn Write| {
-                let _ = write!(out, "{:.1}", state.per_sec());
+            // Of this process, not of what was done before it, and over the whole of it: the first steps are not like the rest.
+            let (begun, per_sec) = (Instant::now(), move |state: &ProgressState, begun: Instant| {
+                let rate = state.pos().saturating_sub(at) as f64 / begun.elapsed().as_secs_f64();
+                (begun.elapsed() >= ENOUGH && rate > 0.0).then_some(rate)
+            });
+            let rate = move |state: &ProgressState, out: &mut dyn Write| {
+                let _ = match per_sec(state, begun) {
+                    Some(rate) => write!(out, "{rate:.1}"),
+                    None => write!(out, "?"),
+                };
             };
-            let left = |state: &ProgressState, out: &mut dyn Write| {
-                let _ = if state.per_sec() > 0.0 {
-                    write!(out, "{:#}", HumanDuration(state.eta()))
-                } else {
-                    write!(out, "?")
+            let left = move |state: &ProgressState, out: &mut dyn Write| {
+                let open = state.len().unwrap_or_default().saturating_sub(state.pos()) as f64;
+                let left = per_sec(state, begun).and_then(|rate| Duration::try_from_secs_f64(open / rate).ok());
+                let _ = match left {
+                    Some(left) => write!(out, "{:#}", HumanDuration(left)),
+                    None => write!(out, "?"),
                 };
             };
             bar.set_style(style.with_key("rate", rate).with_key("left", left));
         }
-        bar.set_prefix(name);
+        let whole = self.whole.lock().map(|w| w.prefix()).unwrap_or_default();
+        bar.set_prefix(format!("{whole}{name}"));
         bar.set_position(at);
-        // The rate is that of this process, not of what was done before it.
-        bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(500));
         if let Ok(mut slot) = self.bar.lock() {
             *slot = Some(bar);
@@ -117,19 +192,32 @@ fn name(part: &Part<'_>) -> String {
 impl Events for Progress {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::DataReady { data, train, test } => {
-                self.line(format!("data {data}: {train} training and {test} test images"));
+            Event::DataReady { data, train, test, held_out } => {
+                if *train == 0 {
+                    return self.line(format!("data {data}: {test} test images"));
+                }
+                let held_out = held_out.map(|n| format!(" ({n} held out)")).unwrap_or_default();
+                self.line(format!("data {data}: {train} training{held_out} and {test} test images"));
+            }
+            Event::RecordDone { done, of } => {
+                let line = self.whole.lock().ok().and_then(|mut w| w.line(*done, *of, Instant::now()));
+                line.into_iter().for_each(|line| self.line(line));
             }
             Event::TrainingStarted { part, epochs, steps, from } => {
                 let done = u64::from(from.0) * u64::from(*steps) + u64::from(from.1);
                 if done > 0 {
                     self.line(format!("training {}: goes on at epoch {}, step {}", name(part), from.0 + 1, from.1));
                 }
+                if let Ok(mut training) = self.training.lock() {
+                    *training = Some(Training { begun: Instant::now(), epochs: *epochs });
+                }
                 self.start(format!("training {}", name(part)), u64::from(*epochs) * u64::from(*steps), done);
             }
             Event::Step { loss, rate, .. } => self.with_bar(|bar| {
                 bar.inc(1);
-                bar.set_message(format!("loss {loss:.3}, {rate:.0} examples/s, "));
+                let begun = self.training.lock().ok().and_then(|t| Some(t.as_ref()?.begun));
+                let told = begun.is_some_and(|b| b.elapsed() >= ENOUGH).then(|| format!("{rate:.0} examples/s, "));
+                bar.set_message(format!("loss {loss:.3}, {}", told.unwrap_or_default()));
             }),
             Event::EpochDone { part, epoch } => {
                 let terms: Vec<String> = epoch.terms.iter().map(|(k, v)| format!("{k} {v:.3}")).collect();
@@ -139,10 +227,12 @@ impl Events for Progress {
                     percent("own PGD", epoch.own_pgd_accuracy),
                     epoch.alignment.map(|v| format!(", alignment {v:.2}")),
                 ];
+                let of = self.training.lock().ok().and_then(|t| Some(format!("/{}", t.as_ref()?.epochs)));
                 self.line(format!(
-                    "training {}: epoch {}, {}, clean {:.1} %, attacked {:.1} %{} ({})",
+                    "training {}: epoch {}{}, {}, clean {:.1} %, attacked {:.1} %{} ({})",
                     name(part),
                     epoch.epoch,
+                    of.unwrap_or_default(),
                     terms.join(", "),
                     100.0 * epoch.clean_accuracy,
                     100.0 * epoch.robust_accuracy,
@@ -175,7 +265,10 @@ impl Events for Progress {
                 let percent = 100.0 * robust_accuracy;
                 self.line(format!("{} ε = {eps}: robust {percent:.1} % in {seconds:.1} s", name(part)));
             }
-            Event::Skipped { part } => self.line(format!("{}: in the store", name(part))),
+            Event::Skipped { part, weights_of } => {
+                let told = weights_of.map(|(row, seed)| format!(", the weights are those of {row}, seed {seed}"));
+                self.line(format!("{}: in the store{}", name(part), told.unwrap_or_default()));
+            }
             Event::Waiting { part, .. } => self.line(format!("{}: another process works on it", name(part))),
             Event::Failed { part, reason } => {
                 self.finish();
@@ -191,6 +284,21 @@ impl Events for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_tells_how_much_is_done_and_left() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let mut whole = Whole { done: 0, of: 0, begun: now, worked: 0, took: Duration::ZERO };
+        assert_eq!(whole.line(0, 8, now), None);
+        assert_eq!(whole.prefix(), "1 of 8: ");
+        // In the store.
+        assert_eq!(whole.line(1, 8, now), None);
+        assert_eq!(whole.line(2, 8, after(120)).as_deref(), Some("2 of 8 rows and seeds done, 12m left"));
+        assert_eq!(whole.prefix(), "3 of 8, 12m left: ");
+        assert_eq!(whole.line(8, 8, after(240)), None);
+        assert_eq!((counted(1, "epoch"), counted(0, "epoch")), ("1 epoch".into(), "0 epochs".into()));
+    }
 
     #[test]
     fn a_long_attack_is_told_of_every_minute() {

@@ -10,7 +10,7 @@ use gauntlet_engine::{Context, Store};
 use gauntlet_report::Screen;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// One process.
@@ -57,7 +57,9 @@ impl Session {
     }
 
     pub(crate) fn data(&self, from: &DataArgs) -> LoadOptions {
-        LoadOptions { data_dir: from.data_dir.clone(), quiet: self.global.quiet || !bars(), ..LoadOptions::default() }
+        let named = std::env::var_os("GAUNTLET_DATA").filter(|d| !d.is_empty()).map(PathBuf::from);
+        let data_dir = from.data_dir.clone().or(named);
+        LoadOptions { data_dir, quiet: self.global.quiet, lines: !bars(), ..LoadOptions::default() }
     }
 
     pub(crate) fn progress(&self) -> Progress {

@@ -36,6 +36,12 @@ fn candidates(given: &str) -> Vec<PathBuf> {
     vec![PathBuf::from(format!("{given}.toml")), Path::new(FOLDER).join(format!("{given}.toml"))]
 }
 
+/// One word for the ways to name one suite: `quickstart`, `quickstart.toml`, `suites/quickstart.toml`, `./suites/quickstart.toml`.
+pub(crate) fn plain(given: &str) -> &str {
+    let bare = given.trim_start_matches("./").trim_end_matches(".toml");
+    bare.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/')).unwrap_or(bare)
+}
+
 /// Whether `given` names a suite: a file, `suites/<given>.toml`, or a built-in one.
 pub(crate) fn exists(given: &str) -> bool {
     candidates(given).iter().any(|p| p.is_file()) || BUILT_IN.iter().any(|(name, _)| *name == given)

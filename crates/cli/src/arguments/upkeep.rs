@@ -1,6 +1,6 @@
 //! Commands that look after runs: status, clean, submit, verify.
 
-use super::{DataArgs, Run};
+use super::{DataArgs, Run, above_zero};
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(crate) struct Clean {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
     /// Remove what is listed; without it nothing is touched. A suite refers to what its last run in this store consisted
-    /// of: with --take or after an edit, to that alone
+    /// of: after an edit, to that alone
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -40,10 +40,10 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<String>,
     /// CPUs of every job; as many threads are used
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) cpus: NonZeroUsize,
     /// Elements of the array that run at a time (default: no limit)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) array_limit: Option<NonZeroUsize>,
     /// Show scripts and commands, and submit nothing
     #[arg(long)]
@@ -59,7 +59,7 @@ pub(crate) struct Verify {
     #[arg(value_name = "RUN")]
     pub(crate) records: PathBuf,
     /// Examples per record that are evaluated again
-    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) sample: NonZeroUsize,
     /// Leave records alone whose checkpoint is not in the store, instead of training it again
     #[arg(long)]

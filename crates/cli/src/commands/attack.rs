@@ -150,7 +150,7 @@ pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     let mut lines = vec![("clean".to_string(), report.clean_accuracy)];
     let attack = request.attack["name"].as_str().unwrap_or_default();
     for e in &report.by_eps {
-        let label = format!("{attack} {} ε = {}", request.norm, e.eps);
+        let label = format!("{attack} {} ε = {}", request.norm.symbol(), e.eps);
         let mean = e.over_draws.map(|mean| (format!("{label}, mean of {} draws", request.draws), mean));
         lines.push((label, e.robust_accuracy));
         lines.extend(mean);
@@ -163,8 +163,8 @@ pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
     }
-    for flag in &report.flags {
-        let _ = writeln!(out, "{}: {}", flag.name, flag.detail);
+    for told in gauntlet_report::folded(&report.flags) {
+        let _ = writeln!(out, "flag: {told}");
     }
     out
 }

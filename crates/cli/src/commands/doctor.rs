@@ -2,6 +2,7 @@
 
 use crate::arguments::Doctor;
 use crate::exit::{Code, Failure};
+use crate::progress::counted;
 use crate::session::Session;
 use candle_core::DType;
 use gauntlet_autograd::kernels::Isa;
@@ -100,7 +101,7 @@ pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
         || {
             let mut out = String::new();
             let _ = writeln!(out, "gauntlet    {} (commit {})", provenance.version, provenance.commit);
-            let _ = writeln!(out, "CPU         {}, {} threads", provenance.cpu, provenance.threads);
+            let _ = writeln!(out, "CPU         {}, {}", provenance.cpu, counted(provenance.threads, "thread"));
             let _ = writeln!(out, "features    {}; kernels for {}", features.join(" "), Isa::best().name());
             let _ = writeln!(out, "mathematics {} (exp and its like: equal here, equal bits)", mathematics());
             let _ = writeln!(out, "device      {}", session.compute.name());

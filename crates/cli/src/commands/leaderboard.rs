@@ -10,12 +10,13 @@ pub(crate) fn leaderboard(session: &Session, arguments: &arguments::Leaderboard)
     let (mut folders, mut unread) = (Vec::new(), Vec::new());
     for path in &arguments.reports {
         match Folder::read(path) {
-            Ok(folder) => folders.push(folder),
+            Ok(folder) => folders.push((path.display().to_string(), folder)),
             Err(error) if arguments.reports.len() > 1 => unread.push(error.to_string()),
             Err(error) => return Err(error.into()),
         }
     }
-    let mut board = Leaderboard::new(&folders)?;
+    let named: Vec<(String, &Folder)> = folders.iter().map(|(path, folder)| (path.clone(), folder)).collect();
+    let mut board = Leaderboard::of(&named)?;
     board.problems.splice(0..0, unread);
     if let Some(out) = &arguments.out {
         board.write(out)?;

@@ -6,7 +6,7 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
-use gauntlet_core::registry::BuildModel;
+use gauntlet_core::registry::{BuildModel, unknown};
 use gauntlet_core::{ParamDoc, Spec};
 use gauntlet_data::Source;
 use gauntlet_graph::{Cost, Graph, Row};
@@ -38,7 +38,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         session.result(|| json!({ "markdown": page }), || page.clone())?;
         return Ok(Code::Done);
     }
-    let items: Vec<Item> = match arguments.what {
+    let mut items: Vec<Item> = match arguments.what {
         What::Recipes => {
             let penalties = r.penalties.iter().map(|s| component("penalty", s));
             r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
@@ -48,7 +48,16 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };
-    session.result(|| items.iter().map(object).collect(), || text(&items, arguments.verbose))?;
+    for name in &arguments.names {
+        if !items.iter().any(|i| i.name == *name) {
+            let kind = items.first().map_or("name", |i| i.kind);
+            let known: Vec<&str> = items.iter().map(|i| i.name.as_str()).collect();
+            return Err(Failure::user(unknown(kind, name, known.into_iter()).to_string()));
+        }
+    }
+    let chosen = !arguments.names.is_empty();
+    items.retain(|i| !chosen || arguments.names.contains(&i.name));
+    session.result(|| items.iter().map(object).collect(), || text(&items, arguments.verbose || chosen))?;
     Ok(Code::Done)
 }
 
@@ -87,13 +96,18 @@ fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
         };
         let (origin, revision) = match &manifest.source {
             Source::Hub { id, revision, .. } => (format!("hub:{id}"), revision.clone()),
+            Source::Local { folder: Some(folder), .. } => (format!("local: {}", folder.display()), String::new()),
+            Source::Local { folder: None, .. } => ("local: --data-dir or GAUNTLET_DATA".to_string(), String::new()),
             Source::Glyphs { .. } => ("drawn by gauntlet".to_string(), String::new()),
         };
         let (c, h, w) = manifest.shape;
         let mut details = vec![
             ("shape", format!("{c} × {h} × {w}")),
             ("classes", manifest.labels().join(", ")),
-            ("licence", manifest.licence.clone()),
+            (
+                "licence",
+                manifest.licence.clone().unwrap_or_else(|| "not stated; ask before you publish with it".into()),
+            ),
         ];
         if !revision.is_empty() {
             details.push(("revision", revision));
@@ -176,10 +190,17 @@ fn text(items: &[Item], verbose: bool) -> String {
         let _ = writeln!(out, "{} ({})", item.summary, source.join("; "));
         if verbose {
             for (label, text) in &item.details {
+                let label = if *label == "numerics" { "version of its numbers" } else { label };
                 let _ = writeln!(out, "    {label}: {text}");
             }
             for p in item.params {
-                let default = if p.default.is_empty() { "required".to_string() } else { format!("= {}", p.default) };
+                let default = match p.default {
+                    "" => "(required)".to_string(),
+                    "null" => "(none unless given)".to_string(),
+                    json => {
+                        format!("= {}", serde_json::from_str(json).map_or_else(|_| json.to_string(), |v| toml_of(&v)))
+                    }
+                };
                 let unit = if p.unit.is_empty() { String::new() } else { format!(", {}", p.unit) };
                 let _ = writeln!(out, "    {} {default} ({}{unit}): {}", p.name, p.kind, p.doc);
             }
@@ -193,4 +214,16 @@ fn text(items: &[Item], verbose: bool) -> String {
         }
     }
     out
+}
+
+/// A value as suite files write it: `{ name = "pgd", steps = 10 }`.
+fn toml_of(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k} = {}", toml_of(v))).collect();
+            if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
 }

@@ -5,6 +5,7 @@ mod workers;
 use crate::arguments::{Examples, Run};
 use crate::commands::registration::{Origin, register};
 use crate::commands::report::{code, show};
+use crate::commands::submit::quoted;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
@@ -27,9 +28,8 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
             ))
         })?;
     }
-    let whole = suite.clone();
-    select(&mut suite, &arguments.examples);
-    let shortened = shortened(arguments, suite.covered() != whole.covered() || suite.attacks != whole.attacks);
+    let other_examples = select(&mut suite, &arguments.examples);
+    let shortened = shortened(arguments, other_examples);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     let folder = out.join("records");
     let interrupt = interrupt::flag();
@@ -38,6 +38,9 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     context.data = session.data(&arguments.data);
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
     let silent = arguments.no_report || arguments.worker.is_some();
+    if arguments.worker.is_none() {
+        free(&suite, &arguments.suite, &out)?;
+    }
     if !silent {
         session.create(&folder)?;
     }
@@ -92,8 +95,38 @@ fn stored(session: &Session, suite: &Suite, records: &[Record]) -> Result<Code, 
     Ok(if failed.is_empty() { Code::Done } else { Code::Parts })
 }
 
-/// `--take` and `--all` say what the suite's `take` would.
-pub(crate) fn select(suite: &mut Suite, examples: &Examples) {
+/// `--take` and `--all` say what the suite's `take` would. On other images than the suite's it is another suite, `<name>-take50`
+/// or `<name>-all`, with a report of its own; whether it is.
+pub(crate) fn select(suite: &mut Suite, examples: &Examples) -> bool {
+    let own = suite.clone();
+    choose(suite, examples);
+    let other = suite.covered() != own.covered() || suite.attacks != own.attacks;
+    if other {
+        suite.name += &examples.take.map_or("-all".to_string(), |n| format!("-take{n}"));
+    }
+    other
+}
+
+/// A folder that holds no report, or one that this suite wrote.
+pub(crate) fn free(suite: &Suite, given: &str, out: &Path) -> Result<(), Failure> {
+    let Some(manifest) = Manifest::of(&out.join("records")) else { return Ok(()) };
+    let refused = |whose: String| {
+        let way =
+            format!("give another folder with --out, another `name` to the suite, or move {} away", out.display());
+        Failure::user(format!("{} holds the report of {whose}, which would be overwritten; {way}", out.display()))
+    };
+    if manifest.suite != suite.name {
+        return Err(refused(format!("suite {:?}, this is {:?}", manifest.suite, suite.name)));
+    }
+    let file =
+        manifest.command.strip_prefix("gauntlet run ").unwrap_or_default().split(" --").next().unwrap_or_default();
+    if !file.is_empty() && suites::plain(file) != suites::plain(&quoted(given)) {
+        return Err(refused(format!("{file}, another suite file of that name")));
+    }
+    Ok(())
+}
+
+fn choose(suite: &mut Suite, examples: &Examples) {
     if examples.all {
         suite.select(Selection::All);
     } else if let Some(n) = examples.take {
@@ -132,8 +165,7 @@ pub(crate) fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> 
                 if only.rows.len() == before {
                     let known: BTreeSet<String> = suite.rows.iter().flat_map(names).collect();
                     let error = gauntlet_core::registry::unknown(key, value, known.iter().map(String::as_str));
-                    let known = known.into_iter().collect::<Vec<_>>().join(", ");
-                    return Err(wrong(format!("{error}; {} has {known}", suite.name)));
+                    return Err(wrong(error.to_string()));
                 }
             }
             "seed" => {
@@ -180,7 +212,7 @@ fn shortened(arguments: &Run, other_examples: bool) -> Option<String> {
 }
 
 fn manifest(suite: &Suite, records: &[Record], arguments: &Run, shortened: Option<String>) -> Manifest {
-    let mut command = format!("gauntlet run {}", arguments.suite);
+    let mut command = format!("gauntlet run {}", quoted(&arguments.suite));
     if arguments.quick {
         command += " --quick";
     }
@@ -188,6 +220,12 @@ fn manifest(suite: &Suite, records: &[Record], arguments: &Run, shortened: Optio
         command += " --all";
     } else if let Some(n) = arguments.examples.take {
         command += &format!(" --take {n}");
+    }
+    if let Some(folder) = &arguments.data.data_dir {
+        command += &format!(" --data-dir {}", quoted(folder));
+    }
+    if arguments.runs != Path::new("runs") {
+        command += &format!(" --runs {}", quoted(&arguments.runs));
     }
     Manifest {
         suite: suite.name.clone(),

@@ -2,6 +2,7 @@
 
 use crate::arguments::Status;
 use crate::exit::{Code, Failure};
+use crate::progress::counted;
 use crate::session::Session;
 use crate::suites;
 use gauntlet_engine::{Item, Standing, Store, StoreStatus, status as look};
@@ -28,7 +29,7 @@ fn text(status: &StoreStatus) -> String {
         let done = |items: &[&Item]| items.iter().filter(|i| i.standing == Standing::Stored).count();
         let _ = writeln!(
             out,
-            "{}: {} of {} trainings and {} of {} evaluations are done",
+            "{}: {} of {} trainings and {} of {} attacks are done",
             suite.suite,
             done(&trainings),
             trainings.len(),
@@ -50,6 +51,11 @@ fn text(status: &StoreStatus) -> String {
         }
     }
     let (trainings, evaluations) = (status.trainings, status.evaluations);
-    let _ = writeln!(out, "the store has {trainings} trainings and {evaluations} evaluations, clean passes included");
+    let _ = writeln!(
+        out,
+        "the store holds {} and {}, of attacks and of clean images",
+        counted(trainings, "training"),
+        counted(evaluations, "evaluation")
+    );
     out
 }

@@ -2,8 +2,10 @@
 
 mod slurm;
 
+pub(crate) use slurm::quoted;
+
 use crate::arguments::Submit;
-use crate::commands::run::{committed, only, select};
+use crate::commands::run::{committed, free, only, select};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
@@ -25,6 +27,7 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
     context.only = only(&suite, &run.only)?;
     context.data = session.data(&run.data);
     let out = run.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
+    free(&suite, &run.suite, &out)?;
     context.records = if run.fresh { Vec::new() } else { committed(&suite, &out.join("records")) };
     let mut cells = gauntlet_engine::plan(&suite, &context)?.open_cells();
     teachers_first(&suite, &mut cells);

@@ -2,6 +2,7 @@
 
 use crate::arguments::Train;
 use crate::exit::{Code, Failure};
+use crate::progress::counted;
 use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet_core::Error;
@@ -52,8 +53,8 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
             let mut text = format!("{}, weights {}\n", arguments.out.display(), report.checkpoint_sha256);
             if let Some(epoch) = last {
                 text += &format!(
-                    "after {} epochs: clean {:.1} %, attacked at ε = {} {:.1} % ({})\n",
-                    epoch.epoch,
+                    "after {}: clean {:.1} %, attacked at ε = {} {:.1} % ({})\n",
+                    counted(epoch.epoch as usize, "epoch"),
                     100.0 * epoch.clean_accuracy,
                     arguments.monitor_eps,
                     100.0 * epoch.robust_accuracy,
@@ -61,10 +62,11 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
                 );
             }
             if let Some(cost) = report.cost_relative_to_ce {
-                text += &format!("{:.1} s; a step multiplies {cost:.2} times as often as one of ce\n", report.seconds);
+                text +=
+                    &format!("{:.1} s; a step costs {cost:.2} × the multiplications of a step of ce\n", report.seconds);
             }
-            for flag in &report.flags {
-                text += &format!("{}: {}\n", flag.name, flag.detail);
+            for told in gauntlet_report::folded(&report.flags) {
+                text += &format!("flag: {told}\n");
             }
             text
         },

@@ -54,7 +54,8 @@ fn text(verified: &[VerifiedRecord], problems: &[String]) -> String {
         };
         let _ = writeln!(out, "{}, seed {}: {said}", v.row, v.seed);
         for cell in &v.cells {
-            let budget = cell.budget.as_ref().map(|(norm, eps)| format!(" {norm} ε = {eps}")).unwrap_or_default();
+            let budget =
+                cell.budget.as_ref().map(|(norm, eps)| format!(" {} ε = {eps}", norm.symbol())).unwrap_or_default();
             let name = format!("{}{budget}", cell.attack);
             let equal = cell.compared - cell.different.len();
             let _ = writeln!(out, "  {name:36} {} compared, {equal} equal", cell.compared);

@@ -2,6 +2,7 @@
 
 use crate::component;
 use crate::exit::{Code, Failure};
+use crate::progress::counted;
 use crate::session::Session;
 use gauntlet_engine::{Conformance, Outcome, StepCost, conformance, short_kind, step_cost};
 use serde_json::{Map, Value};
@@ -52,12 +53,25 @@ fn text(found: &Conformance, cost: Option<&StepCost>, colour: bool) -> String {
         let _ = writeln!(
             out,
             "  {:13} {:.1} × a step of ce, {:.1} × its multiply-adds (measured: {:.1} ms and {:.1} ms, medians of {} steps in \
-             turns, {}, batch {}, f32, {} threads)",
-            "cost", c.ratio, c.arithmetic, c.ms, c.ce_ms, c.steps, c.model, c.batch, c.threads
+             turns, {}, batch {}, f32, {})",
+            "cost",
+            c.ratio,
+            c.arithmetic,
+            c.ms,
+            c.ce_ms,
+            c.steps,
+            c.model,
+            c.batch,
+            counted(c.threads, "thread")
         );
     }
     let count = |outcome| found.checks.iter().filter(|c| c.outcome == outcome).count();
     let (passed, failed) = (count(Outcome::Passed), count(Outcome::Failed));
-    let _ = writeln!(out, "\n{passed} passed, {failed} failed, {} do not apply", count(Outcome::Skipped));
+    let left = match count(Outcome::Skipped) {
+        0 => String::new(),
+        1 => ", 1 does not apply".to_string(),
+        n => format!(", {n} do not apply"),
+    };
+    let _ = writeln!(out, "\n{passed} passed, {failed} failed{left}");
     out
 }

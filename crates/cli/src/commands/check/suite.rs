@@ -3,9 +3,12 @@
 use crate::arguments::Check;
 use crate::commands::run::{committed, select};
 use crate::exit::{Code, Failure};
+use crate::progress::counted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_engine::{Plan, State, Store, Suite};
+use gauntlet_data::{Error as DataError, LoadOptions};
+use gauntlet_engine::{Error, Plan, State, Store, Suite};
+use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -14,9 +17,14 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     select(&mut suite, &arguments.examples);
     let interrupt = interrupt::flag();
     let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
-    context.data = session.data(&arguments.data);
+    context.data = LoadOptions { offline: true, ..session.data(&arguments.data) };
     context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
-    let plan = gauntlet_engine::plan(&suite, &context)?;
+    let plan = match gauntlet_engine::plan(&suite, &context) {
+        Err(Error::Data(error)) if matches!(*error, DataError::Absent { .. }) => {
+            return absent(session, &suite, &error);
+        }
+        plan => plan?,
+    };
     session.result(
         || {
             let mut object = serde_json::to_value(&plan).unwrap_or_default();
@@ -24,6 +32,28 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
             object
         },
         || text(&suite, &plan),
+    )?;
+    Ok(Code::Done)
+}
+
+/// The suite resolves, but its data would have to be downloaded to know what the store has of it.
+fn absent(session: &Session, suite: &Suite, why: &DataError) -> Result<Code, Failure> {
+    let trainings = suite.rows.iter().filter(|r| r.checkpoint.is_none()).count() * suite.seeds.len();
+    let given = suite.rows.iter().filter(|r| r.checkpoint.is_some()).count();
+    let evaluations = (trainings + given) * suite.attacks.len();
+    session.result(
+        || json!({ "suite": suite, "absent": why.to_string(), "trainings": trainings, "evaluations": evaluations }),
+        || {
+            format!(
+                "{}: {} on {}: {} and {}\nnothing is downloaded by check: {why} by `gauntlet run`; what the store has of the suite \
+                 is told when the data is here",
+                suite.name,
+                suite.model.name,
+                suite.data,
+                counted(trainings, "training"),
+                counted(evaluations, "evaluation")
+            )
+        },
     )?;
     Ok(Code::Done)
 }
@@ -37,9 +67,11 @@ fn word(state: State) -> &'static str {
 }
 
 fn text(suite: &Suite, plan: &Plan) -> String {
+    let how =
+        if suite.train.validation.is_none() { " (`validation` is not set: a tenth, and 1000 at most)" } else { "" };
     let mut out = format!(
-        "{}: {} on {}, {} training images, {} test images are attacked\n\n",
-        suite.name, suite.model.name, suite.data, plan.train_rows, plan.examples
+        "{}: {} on {}, {} training images, {} of them held out{how}, {} test images are attacked\n\n",
+        suite.name, suite.model.name, suite.data, plan.train_rows, plan.held_out, plan.examples
     );
     let names: Vec<String> = plan.trainings.iter().map(|t| format!("{}, seed {}", t.row, t.seed)).collect();
     let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
@@ -49,7 +81,13 @@ fn text(suite: &Suite, plan: &Plan) -> String {
         for e in plan.evaluations.iter().filter(|e| (&e.row, e.seed) == (&t.row, t.seed)) {
             let eps = e.eps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let why = e.why.as_ref().map(|w| format!("  (since {w})")).unwrap_or_default();
-            let _ = writeln!(out, "attack  {name:width$}  {:6}  {} {} ε = {eps}{why}", word(e.state), e.attack, e.norm);
+            let _ = writeln!(
+                out,
+                "attack  {name:width$}  {:6}  {} {} ε = {eps}{why}",
+                word(e.state),
+                e.attack,
+                e.norm.symbol()
+            );
         }
     }
     for row in &suite.rows {

@@ -1,0 +1,119 @@
+//! What `--help` says beside the arguments: headings, examples, and which options mean something where.
+
+use crate::arguments::{Cli, EXIT_CODES};
+use clap::{Arg, Command, CommandFactory};
+
+/// Headings, and the options below them in whatever command.
+const HEADINGS: [(&str, &[&str]); 3] = [
+    ("Data", &["data_dir", "take", "all", "validation", "sample"]),
+    ("Machine", &["threads", "device", "tf32", "jobs", "slots", "cpus", "array_limit", "partition", "time"]),
+    (
+        "Output",
+        &[
+            "json",
+            "quiet",
+            "out",
+            "runs",
+            "no_report",
+            "save",
+            "eight_bit",
+            "verdicts",
+            "journal",
+            "verbose",
+            "markdown",
+        ],
+    ),
+];
+
+/// Options of the machine, which the commands below do nothing with.
+const MACHINE: [&str; 3] = ["threads", "device", "tf32"];
+const WITHOUT_MACHINE: [&str; 9] =
+    ["status", "clean", "report", "leaderboard", "list", "new", "help", "completions", "man"];
+
+/// Examples of every command.
+const EXAMPLES: [(&str, &str); 17] = [
+    (
+        "run",
+        "gauntlet run quickstart\ngauntlet run mine.toml --only row=ce --only seed=0\ngauntlet run mnist-recipes --data-dir data --jobs 2",
+    ),
+    ("status", "gauntlet status\ngauntlet status mine.toml --runs runs"),
+    ("clean", "gauntlet clean          # lists\ngauntlet clean --yes    # removes"),
+    ("submit", "gauntlet submit mine.toml --slurm --time 4:00:00 --cpus 8 --dry-run"),
+    ("verify", "gauntlet verify reports/mnist-recipes --sample 20"),
+    (
+        "train",
+        "gauntlet train --model lenet-small --recipe ce --data mnist --out ce.safetensors\ngauntlet train --model lenet-small --recipe '{ name = \"grad-norm\", weight = 0.3 }' --data glyphs --epochs 2 --out gn.safetensors",
+    ),
+    (
+        "attack",
+        "gauntlet attack --model lenet-small --checkpoint ce.safetensors --data mnist --attack pgd --eps 0.1,0.3\ngauntlet attack --model lenet-small --checkpoint ce.pt --data mnist --attack autoattack --eps 8/255 --all --json",
+    ),
+    ("report", "gauntlet report reports/mnist-recipes\ngauntlet report reports/mnist-recipes --out again"),
+    ("leaderboard", "gauntlet leaderboard reports/mnist-recipes reports/mine --out board"),
+    ("list", "gauntlet list attacks\ngauntlet list attacks pgd bim"),
+    ("check", "gauntlet check mine.toml\ngauntlet check grad-norm\ngauntlet check mine.rhai"),
+    ("new", "gauntlet new recipe steep"),
+    ("bench", "gauntlet bench step --model lenet-small --recipe grad-norm --threads 1"),
+    ("doctor", "gauntlet doctor\ngauntlet doctor --json"),
+    ("help", "gauntlet help attack\ngauntlet help attacks pgd    # the same as: gauntlet list attacks pgd"),
+    (
+        "completions",
+        "gauntlet completions bash > ~/.local/share/bash-completion/completions/gauntlet\ngauntlet completions zsh > ~/.zfunc/_gauntlet\ngauntlet completions fish > ~/.config/fish/completions/gauntlet.fish",
+    ),
+    ("man", "gauntlet man ~/.local/share/man/man1"),
+];
+
+/// The command line with all that `--help` says.
+pub(crate) fn command() -> Command {
+    let mut root = with_headings(Cli::command());
+    let machine: Vec<Arg> = root.get_arguments().filter(|a| MACHINE.contains(&a.get_id().as_str())).cloned().collect();
+    for name in WITHOUT_MACHINE {
+        // One of its own, hidden, takes the place of the one that every command inherits.
+        root = root.mut_subcommand(name, |c| c.args(machine.iter().map(|a| a.clone().global(false).hide(true))));
+    }
+    for (name, examples) in EXAMPLES {
+        let told = examples.lines().map(|l| format!("  {l}\n")).collect::<String>();
+        root = root.mut_subcommand(name, |c| c.after_help(format!("Examples:\n{}", told.trim_end())));
+    }
+    let examples = "Examples:\n  gauntlet run quickstart\n  gauntlet check mine.toml\n  gauntlet help attacks pgd";
+    root.after_help(format!("{examples}\n\n{EXIT_CODES}"))
+}
+
+fn with_headings(command: Command) -> Command {
+    let headed = |arg: Arg| {
+        let heading = HEADINGS.iter().find(|(_, ids)| ids.contains(&arg.get_id().as_str()));
+        match heading.filter(|_| !arg.is_positional()) {
+            Some((heading, _)) => arg.help_heading(*heading),
+            None => arg,
+        }
+    };
+    command.mut_args(headed).mut_subcommands(with_headings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_examples_and_is_sound() {
+        command().debug_assert();
+        for sub in command().get_subcommands() {
+            assert!(EXAMPLES.iter().any(|e| e.0 == sub.get_name()), "{} has no example", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn examples_are_read_by_the_grammar() {
+        for (name, examples) in EXAMPLES {
+            for line in examples.lines() {
+                let line = line
+                    .split(['#', '>'])
+                    .next()
+                    .unwrap_or_default()
+                    .replace("'{ name = \"grad-norm\", weight = 0.3 }'", "ce");
+                let read = command().try_get_matches_from(line.split_whitespace());
+                assert!(read.is_ok() && line.starts_with(&format!("gauntlet {name}")), "{line}: {:?}", read.err());
+            }
+        }
+    }
+}
