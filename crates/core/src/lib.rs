@@ -13,6 +13,7 @@ pub mod eps;
 pub mod error;
 pub mod expectation;
 pub mod key;
+pub mod memory;
 pub mod network;
 pub mod norm;
 pub mod objective;

@@ -1,5 +1,6 @@
 //! Local files: `--data-dir` with parquet, idx or CIFAR-10 binary files.
 
+use crate::ceiling::Ceiling;
 use crate::decode::{decode, finish};
 use crate::manifest::{Manifest, Part, Source};
 use crate::{Error, Result, Split, cifar, idx, parquet_rows};
@@ -16,8 +17,9 @@ pub(crate) fn load(manifest: &Manifest, folder: &Path) -> Result<(Split, Split)>
     if let (Some(train), Some(test)) = (parquet(&manifest.train), parquet(&manifest.test)) {
         return Ok((files(manifest, "train", &train, image, label)?, files(manifest, "test", &test, image, label)?));
     }
+    let ceiling = Ceiling::of(manifest);
     if let (Some(train), Some(test)) =
-        (idx::split(folder, "train", manifest.shape)?, idx::split(folder, "t10k", manifest.shape)?)
+        (idx::split(folder, "train", manifest.shape, ceiling)?, idx::split(folder, "t10k", manifest.shape, ceiling)?)
     {
         return Ok((finish(manifest, "train", train.0, train.1)?, finish(manifest, "test", test.0, test.1)?));
     }
@@ -48,8 +50,10 @@ fn find_parquet(folder: &Path, id: &str, path: &str) -> Option<PathBuf> {
 pub(crate) fn files(manifest: &Manifest, split: &str, paths: &[PathBuf], image: &str, label: &str) -> Result<Split> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
-        let rows = parquet_rows::read(path, image, label)?;
-        decode(&path.display().to_string(), &rows, manifest, &mut pixels, &mut labels)?;
+        let shown = path.display().to_string();
+        parquet_rows::read(path, (image, label), Ceiling::of(manifest), |first, rows| {
+            decode((&shown, first), rows, manifest, &mut pixels, &mut labels)
+        })?;
     }
     finish(manifest, split, pixels, labels)
 }
