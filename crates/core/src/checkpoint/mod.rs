@@ -93,7 +93,7 @@ const BYTES_BESIDE: u64 = 16 << 20;
 fn contents(path: &Path, parameters: Option<u64>) -> Result<Contents<'static>> {
     let shown = path.display().to_string();
     let fail = |source: std::io::Error| match source.kind() {
-        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
             refused(&shown, &source.to_string())
         }
         _ => Error::Io { action: "read", path: shown.clone(), source },
@@ -166,7 +166,7 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` of PyTorch's with a state dict (a zip, or the pickles of
 /// versions before 1.6), whatever the file is called. Returns the weights and notes about what was adapted.
 ///
-/// Names must match; a file of a foreign naming whose shapes match in order also loads, with a note. A state dict may
+/// Names must match; a file of a foreign naming whose shapes match in order, or of which no two are alike, also loads, with a note. A state dict may
 /// lie under a key (`state_dict`, `model_state_dict`, ...), its names may begin with `module.`, weights may be f16 or
 /// bf16. `num_batches_tracked` entries are ignored. No code of a pickle is run.
 ///
@@ -174,6 +174,20 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// [`Error::Checkpoint`]: no regular file; not a whole one, or larger than the model allows; no state dict; another architecture (which names and shapes differ, and what
 /// the file says it is); a conflict of activation or normalisation; a weight that is no float or not finite.
 pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
+    load_named(path, None, specs, info, dtype)
+}
+
+/// [`load`], with the names of the file's tensors in the order of `specs`, where somebody gives them.
+///
+/// # Errors
+/// See [`load`]; a list of names that does not fit the file or the model.
+pub fn load_named(
+    path: &Path,
+    names: Option<&[String]>,
+    specs: &[ParamSpec],
+    info: &ModelInfo,
+    dtype: DType,
+) -> Result<(Weights, Vec<String>)> {
     let shown = path.display().to_string();
     let parameters = specs.iter().map(|s| s.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
     let mut file = contents(path, Some(parameters))?;
@@ -187,7 +201,11 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
         }
     }
     let said = file.metadata.get("model").map(|m| format!("; the file says it is a {m}")).unwrap_or_default();
-    let fit = mapping::fit(&file.listed, file.ordered, specs, &info.name).map_err(|why| fail(why + &said))?;
+    let fit = match names {
+        Some(names) => mapping::by_names(&file.listed, names, specs, &info.name),
+        None => mapping::fit(&file.listed, file.ordered, specs, &info.name),
+    };
+    let fit = fit.map_err(|why| fail(why + &said))?;
     let mut notes = file.notes;
     notes.extend(fit.notes);
     let mut halves: Vec<&str> = Vec::new();
