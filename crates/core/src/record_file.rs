@@ -6,7 +6,7 @@
 
 use crate::checkpoint::{hex, write_atomically};
 use crate::record::{CleanVerdict, Fate, RECORD_FORMAT, Record, Verdict};
-use crate::{Error, Result, packed};
+use crate::{Error, Result, packed, regular_file};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ pub const VERDICTS: &str = ".verdicts.csv.gz";
 
 /// The same of a table that is not packed: it is read where there is no packed one.
 pub const PLAIN: &str = ".verdicts.csv";
+
+/// Bytes of one of a record's files: ten times the largest of ours.
+const MOST: u64 = 256 << 20;
 
 /// The JSON file: the record and what its table of verdicts must be.
 #[derive(Serialize, Deserialize)]
@@ -50,10 +53,13 @@ struct Line {
     fooled: Option<u32>,
 }
 
+/// Bytes of a row id: what is written behind it, and beside it while a file is being written, still is a file name.
+const LONGEST: usize = 128;
+
 /// `<row>-<seed>`: the name that a record's files share.
 ///
 /// # Errors
-/// A row id that is no file name.
+/// A row id that is no file name, or too long a one.
 pub fn stem(row: &str, seed: u64) -> Result<String> {
     let plain = |c: char| c.is_alphanumeric() || "-_.+=".contains(c);
     if row.is_empty() || row.starts_with('.') || !row.chars().all(plain) {
@@ -61,6 +67,10 @@ pub fn stem(row: &str, seed: u64) -> Result<String> {
             "row id",
             format!("names the record's files, so it may hold letters, digits and - _ . + = only, got {row:?}"),
         ));
+    }
+    if row.len() > LONGEST {
+        let why = format!("names the record's files, so it may have at most {LONGEST} bytes, got {}", row.len());
+        return Err(Error::value("row id", why));
     }
     Ok(format!("{row}-{seed}"))
 }
@@ -138,7 +148,8 @@ pub fn read(path: &Path) -> Result<Record> {
 const AGAIN: &str = "copy it again or repeat the run";
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
+    regular_file::read(path, MOST, "a record")
+        .map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
 }
 
 fn verdicts(record: &Record) -> Result<Vec<u8>> {

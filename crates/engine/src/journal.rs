@@ -3,12 +3,15 @@
 use crate::evaluator::Done;
 use crate::{Error, Result};
 use candle_core::Tensor;
-use gauntlet_core::Verdict;
 use gauntlet_core::record::Fate;
+use gauntlet_core::{Verdict, regular_file};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a journal: a million verdicts.
+const MOST: u64 = 256 << 20;
 
 /// One line of the journal.
 #[derive(Serialize, Deserialize)]
@@ -64,7 +67,7 @@ impl Journal {
     }
 
     fn read(path: &Path, key: Option<&str>) -> Result<(Journal, Done)> {
-        let text = match std::fs::read(path) {
+        let text = match regular_file::read(path, MOST, "a journal") {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(Error::store("read", path, e)),

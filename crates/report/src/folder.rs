@@ -4,7 +4,7 @@ use crate::parallel::mapped;
 use crate::{Error, Result};
 use gauntlet_core::checkpoint::write_atomically;
 use gauntlet_core::pictures::{ENDING, STRONGEST};
-use gauntlet_core::{Error as CoreError, Expectation, Pictures, Record, record_file};
+use gauntlet_core::{Error as CoreError, Expectation, Pictures, Record, record_file, regular_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -207,7 +207,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn manifest(path: &Path, problems: &mut Vec<String>) -> Option<Manifest> {
     let file = path.join(MANIFEST);
-    let text = match std::fs::read_to_string(&file) {
+    let text = match regular_file::read_text(&file, 16 << 20, "a manifest of records") {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
         Err(e) => {
