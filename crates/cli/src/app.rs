@@ -3,8 +3,7 @@
 use crate::arguments::{Cli, Command};
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::{commands, component, threads};
-use clap::Parser;
+use crate::{commands, component, interrupt, threads};
 use gauntlet_core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
 use gauntlet_core::{Error, Registry, Result, Spec};
 use gauntlet_engine::{Conformance, conformance, documented_choices, short_kind};
@@ -96,10 +95,11 @@ impl App {
 
     /// Reads the command line, does what it says and returns the exit code.
     pub fn run(self) -> ExitCode {
-        let cli = Cli::parse();
-        threads::limit(cli.global.threads);
+        interrupt::survive_file_limits();
+        let cli = Cli::read();
         let json = cli.global.json;
-        let done = self.registry().map_err(Failure::from).and_then(|registry| {
+        let limited = threads::limit(cli.global.threads);
+        let done = limited.and_then(|()| self.registry().map_err(Failure::from)).and_then(|registry| {
             let session = Session::new(registry, cli.global)?;
             // On a thread of the pool: from outside, every tensor operation would wake it and wait for it.
             rayon::scope(|_| match cli.command {
@@ -121,10 +121,7 @@ impl App {
         });
         match done {
             Ok(code) => code.into(),
-            Err(failure) => {
-                failure.print(json);
-                failure.code.into()
-            }
+            Err(failure) => failure.print(json).into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that the parts of a suite share while it runs.
 
+use crate::context::TRAINED;
 use crate::description::{self, Conditions};
 use crate::event::{Event, Events, Part};
 use crate::given::Given;
@@ -118,7 +119,9 @@ impl<'a> Desk<'a> {
 
     pub(crate) fn built(&self, model: &Component) -> Result<Arc<dyn Network>> {
         let (shape, classes) = (self.data.train.shape(), self.data.classes.len());
-        Ok(self.context.registry.model(&model.given(), shape, classes)?.0)
+        let network = self.context.registry.model(&model.given(), shape, classes)?.0;
+        self.context.affordable(network.as_ref(), TRAINED)?;
+        Ok(network)
     }
 
     /// Key and description of an evaluation of a row's checkpoint.
