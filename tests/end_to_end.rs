@@ -8,6 +8,7 @@ mod bench;
 mod bits;
 mod conformance;
 mod faults;
+mod hostile;
 mod interruptions;
 mod listings;
 mod plugins;

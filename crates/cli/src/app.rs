@@ -3,7 +3,7 @@
 use crate::arguments::{Cli, Command};
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::{commands, component, help, threads};
+use crate::{commands, component, help, interrupt, threads};
 use clap::FromArgMatches;
 use gauntlet_core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
 use gauntlet_core::{Error, Registry, Result, Spec};
@@ -96,14 +96,15 @@ impl App {
 
     /// Reads the command line, does what it says and returns the exit code.
     pub fn run(self) -> ExitCode {
+        interrupt::survive_file_limits();
         let matches = help::command().get_matches();
         let cli = match Cli::from_arg_matches(&matches) {
             Ok(cli) => cli,
             Err(error) => error.exit(),
         };
-        threads::limit(cli.global.threads);
         let json = cli.global.json;
-        let done = self.registry().map_err(Failure::from).and_then(|registry| {
+        let limited = threads::limit(cli.global.threads);
+        let done = limited.and_then(|()| self.registry().map_err(Failure::from)).and_then(|registry| {
             let session = Session::new(registry, cli.global)?;
             // On a thread of the pool: from outside, every tensor operation would wake it and wait for it.
             rayon::scope(|_| match cli.command {
@@ -128,10 +129,7 @@ impl App {
         });
         match done {
             Ok(code) => code.into(),
-            Err(failure) => {
-                failure.print(json);
-                failure.code.into()
-            }
+            Err(failure) => failure.print(json).into(),
         }
     }
 }

@@ -140,6 +140,16 @@ pub(crate) struct Run {
     /// One of the processes of --jobs, which began at this moment: it ends with its standard input
     #[arg(long, hide = true, value_name = "SINCE")]
     pub(crate) worker: Option<String>,
+    #[command(flatten)]
+    pub(crate) size: Size,
+}
+
+/// What to do about models that are larger than the memory.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Size {
+    /// Go on where a model would take more memory than is left here
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 impl Run {
@@ -147,7 +157,8 @@ impl Run {
     /// divide the work.
     pub(crate) fn words(&self) -> Vec<OsString> {
         // Every field by its name: a new one has to be considered here.
-        let Run { suite, only: _, data, runs, out, fresh, quick, examples, jobs: _, no_report: _, worker: _ } = self;
+        let Run { suite, only: _, data, runs, out, fresh, quick, examples, jobs: _, no_report: _, worker: _, size } =
+            self;
         let mut words: Vec<OsString> = vec!["run".into(), suite.into(), "--runs".into(), runs.into()];
         for (flag, value) in [("--data-dir", &data.data_dir), ("--out", out)] {
             if let Some(value) = value {
@@ -160,6 +171,7 @@ impl Run {
         words.extend(examples.all.then(|| "--all".into()));
         words.extend(fresh.then(|| "--fresh".into()));
         words.extend(quick.then(|| "--quick".into()));
+        words.extend(size.force.then(|| "--force".into()));
         words
     }
 
@@ -215,6 +227,8 @@ pub(crate) struct Train {
     /// Where the checkpoint goes (safetensors)
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) size: Size,
 }
 
 #[derive(Debug, Args)]
@@ -280,6 +294,11 @@ pub(crate) struct Attack {
     /// Append verdicts to this file as they are given; the same command goes on from it after an interruption
     #[arg(long, value_name = "FILE", conflicts_with = "save")]
     pub(crate) journal: Option<PathBuf>,
+    /// Names of the checkpoint's tensors, one a line, in the order of the model's parameters: for a file whose own names tell nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) size: Size,
 }
 
 #[derive(Debug, Args)]

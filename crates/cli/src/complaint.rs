@@ -5,6 +5,9 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use gauntlet_engine::Diagnostic;
 
+/// Complaints that are drawn; one mistake often makes many.
+const SHOWN: usize = 20;
+
 /// All complaints about `text`, which was read from `path`.
 pub(crate) fn failure(path: &str, text: &str, diagnostics: &[Diagnostic], colour: bool) -> Failure {
     Failure { code: Code::User, message: render(path, text, diagnostics, colour), rendered: true }
@@ -13,7 +16,7 @@ pub(crate) fn failure(path: &str, text: &str, diagnostics: &[Diagnostic], colour
 fn render(path: &str, text: &str, diagnostics: &[Diagnostic], colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut out: Vec<String> = Vec::new();
-    for d in diagnostics {
+    for d in diagnostics.iter().take(SHOWN) {
         let title = Level::ERROR.primary_title(d.message.clone());
         let mut group = match d.span.clone() {
             Some(span) => {
@@ -27,12 +30,25 @@ fn render(path: &str, text: &str, diagnostics: &[Diagnostic], colour: bool) -> S
         }
         out.push(renderer.render(&[group]).to_string());
     }
+    match diagnostics.len().saturating_sub(SHOWN) {
+        0 => {}
+        more => out.push(format!("and {more} more; mend these first")),
+    }
     out.join("\n\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_complaints_are_drawn_than_anybody_reads() {
+        let all = |n: usize| render("a.toml", "", &vec![Diagnostic::whole("no"); n], false);
+        assert!(!all(20).contains("more"));
+        assert!(
+            all(4000).matches("error: no").count() == 20 && all(4000).ends_with("\n\nand 3980 more; mend these first")
+        );
+    }
 
     #[test]
     fn a_complaint_shows_file_line_caret_and_hint() {

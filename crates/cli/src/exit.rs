@@ -2,8 +2,8 @@
 
 use gauntlet_core::Error as CoreError;
 use gauntlet_records::Error as RecordError;
-use std::fmt::Write;
-use std::io::ErrorKind;
+use std::fmt::{Arguments, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// What the process says to its caller. A panic, which is a bug, exits with 101.
@@ -55,17 +55,32 @@ impl Failure {
         }
     }
 
-    /// To stderr; with `--json` also an object to stdout, so that a caller never has to read prose.
-    pub(crate) fn print(&self, json: bool) {
-        if self.rendered || self.code == Code::Interrupted {
-            eprintln!("{}", self.message);
-        } else {
-            eprintln!("error: {}", self.message);
-        }
+    /// To stderr; with `--json` also an object to stdout, so that a caller never has to read prose. Returns what the process ends with:
+    /// that stdout cannot be written to is the environment's trouble, whatever else there was.
+    pub(crate) fn print(&self, json: bool) -> Code {
+        let prefix = if self.rendered || self.code == Code::Interrupted { "" } else { "error: " };
+        to_stderr(format_args!("{prefix}{}", self.message));
         if json {
-            println!("{}", serde_json::json!({ "error": self.message, "exit_code": self.code as u8 }));
+            let object = serde_json::json!({ "error": self.message, "exit_code": self.code as u8 });
+            let mut stdout = std::io::stdout().lock();
+            if let Err(e) = writeln!(stdout, "{object}").and_then(|()| stdout.flush())
+                && e.kind() != ErrorKind::BrokenPipe
+            {
+                // The likeliest trouble is that this was said already.
+                let said = format!("cannot write to stdout: {e}");
+                if self.message != said {
+                    to_stderr(format_args!("error: {said}"));
+                }
+                return Code::Environment;
+            }
         }
+        self.code
     }
+}
+
+/// A line to stderr, or nowhere: a full disk behind it must not end what is under way.
+pub(crate) fn to_stderr(line: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// The message of an error and of its causes, where they say more than the message does.

@@ -63,9 +63,15 @@ const EXAMPLES: [(&str, &str); 17] = [
     ("man", "gauntlet man ~/.local/share/man/man1"),
 ];
 
+/// Numbers may begin with a minus everywhere, so that what is said is that one is too small, not that there is no option `-1`.
+fn negative(command: Command) -> Command {
+    let valued = |a: Arg| if a.get_action().takes_values() { a.allow_negative_numbers(true) } else { a };
+    command.mut_args(valued).mut_subcommands(negative)
+}
+
 /// The command line with all that `--help` says.
 pub(crate) fn command() -> Command {
-    let mut root = with_headings(Cli::command());
+    let mut root = with_headings(negative(Cli::command()));
     let machine: Vec<Arg> = root.get_arguments().filter(|a| MACHINE.contains(&a.get_id().as_str())).cloned().collect();
     for name in WITHOUT_MACHINE {
         // One of its own, hidden, takes the place of the one that every command inherits.

@@ -1,5 +1,6 @@
 //! Events of a run as progress bars on a terminal, or as lines where there is none.
 
+use crate::exit::to_stderr;
 use gauntlet_engine::{Event, Events, Part};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
@@ -118,10 +119,10 @@ impl Progress {
         }
         match self.bar.lock() {
             Ok(bar) => match bar.as_ref() {
-                Some(bar) => bar.suspend(|| eprintln!("{text}")),
-                None => eprintln!("{text}"),
+                Some(bar) => bar.suspend(|| to_stderr(format_args!("{text}"))),
+                None => to_stderr(format_args!("{text}")),
             },
-            Err(_) => eprintln!("{text}"),
+            Err(_) => to_stderr(format_args!("{text}")),
         }
     }
 

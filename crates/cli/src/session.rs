@@ -1,7 +1,7 @@
 //! What all commands share: components, data sets, how to talk.
 
 use crate::arguments::{DataArgs, Global};
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Failure, to_stderr};
 use crate::progress::Progress;
 use gauntlet_autograd::kernels::Isa;
 use gauntlet_core::{Compute, Registry};
@@ -77,7 +77,7 @@ impl Session {
     /// A line for people, to stderr.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {
-            eprintln!("{}", line.as_ref());
+            to_stderr(format_args!("{}", line.as_ref()));
         }
     }
 

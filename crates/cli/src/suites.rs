@@ -6,6 +6,7 @@ use crate::session::Session;
 use gauntlet_core::registry::unknown;
 use gauntlet_data::Catalogue;
 use gauntlet_engine::Suite;
+use gauntlet_records::regular_file;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,9 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/suites.rs"
 
 /// The folder of suites in the working directory.
 const FOLDER: &str = "suites";
+
+/// Bytes of a suite's file: a hundred times the longest of ours.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A suite's text and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,7 @@ pub(crate) fn exists(given: &str) -> bool {
 /// The suite that `given` names: a file, `suites/<given>.toml`, or a built-in one.
 pub(crate) fn find(given: &str) -> Result<Found, Failure> {
     for path in candidates(given) {
-        match std::fs::read_to_string(&path) {
+        match regular_file::read_text(&path, MAX_BYTES, "a suite") {
             Ok(text) => return Ok(Found { path: path.display().to_string(), text, built_in: false }),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(Failure::new(Code::User, format!("cannot read suite {}: {e}", path.display()))),
@@ -78,7 +82,7 @@ pub(crate) fn all() -> Vec<(String, Found)> {
         .unwrap_or_default();
     local.sort();
     for path in local {
-        if let (Some(stem), Ok(text)) = (path.file_stem(), std::fs::read_to_string(&path)) {
+        if let (Some(stem), Ok(text)) = (path.file_stem(), regular_file::read_text(&path, MAX_BYTES, "a suite")) {
             suites.push((
                 stem.to_string_lossy().into_owned(),
                 Found { path: path.display().to_string(), text, built_in: false },
@@ -125,6 +129,14 @@ mod tests {
     #[test]
     fn what_is_not_found_is_named() {
         let message = |given: &str| find(given).unwrap_err().message;
+        let folder = tempfile::tempdir().unwrap();
+        let (long, path) = (folder.path().join("long.toml"), |p: &Path| p.display().to_string());
+        std::fs::write(&long, "#".repeat(MAX_BYTES as usize + 1)).unwrap();
+        let said = message(&path(&long));
+        assert!(said.contains("long.toml: it has 1048577 bytes, and a suite has at most 1048576"), "{said}");
+        let folder = folder.path().join("folder.toml");
+        std::fs::create_dir(&folder).unwrap();
+        assert!(message(&path(&folder)).contains("it is a directory, and a file is needed"));
         assert!(message("nowhere/a.toml").contains("nowhere/a.toml does not exist"));
         assert!(message("quikstart").contains("did you mean \"quickstart\""), "{}", message("quikstart"));
     }

@@ -1,6 +1,7 @@
 //! All manifests: built in, and `datasets/*.toml` of the given folders.
 
 use crate::{Error, Manifest, Result};
+use gauntlet_records::regular_file;
 use std::path::{Path, PathBuf};
 
 const BUILT_IN: [(&str, &str); 5] = [
@@ -10,6 +11,9 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("datasets/fashion-mnist.toml", include_str!("../../../datasets/fashion-mnist.toml")),
     ("datasets/cifar10.toml", include_str!("../../../datasets/cifar10.toml")),
 ];
+
+/// Bytes of a manifest: a hundred for each of ten thousand classes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Data sets by name.
 #[derive(Debug, Clone)]
@@ -62,7 +66,8 @@ impl Catalogue {
         for folder in &self.folders {
             let path = folder.join(format!("{name}.toml"));
             if path.is_file() {
-                let text = std::fs::read_to_string(&path).map_err(|e| crate::error::file(&path, e))?;
+                let text = regular_file::read_text(&path, MAX_BYTES, "a manifest");
+                let text = text.map_err(|e| crate::error::file(&path, e))?;
                 return Manifest::parse(&path.display().to_string(), &text);
             }
         }

@@ -1,8 +1,11 @@
-//! CIFAR-10's binary files, read with candle-datasets.
+//! CIFAR-10's binary files: a label and an image of 3 × 32 × 32, channel first, 10,000 times.
 
 use crate::Result;
-use candle_core::DType;
+use gauntlet_records::regular_file;
 use std::path::{Path, PathBuf};
+
+const IMAGE: usize = 3 * 32 * 32;
+const RECORDS: usize = 10_000;
 
 /// The folder with the binary files: `folder` itself or `cifar-10-batches-bin` below it.
 pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
@@ -11,17 +14,28 @@ pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
 
 /// Train and test: channel-first pixels and labels.
 ///
-/// `load_dir` of candle-datasets is right (its `load`, from the hub, transposes every image and is not used); it hands
-/// out pixel / 255, which times 255 is the pixel again after rounding.
+/// # Errors
+/// A file that is not there or is not exactly as long as 10,000 records, by its name.
 pub(crate) fn read(folder: &Path) -> Result<[(Vec<u8>, Vec<u32>); 2]> {
-    let set = candle_datasets::vision::cifar::load_dir(folder)
-        .map_err(|e| crate::error::file(folder, format!("the CIFAR-10 binary files cannot be read: {e}")))?;
-    let pixels = |t: &candle_core::Tensor| -> Result<Vec<u8>> {
-        Ok(t.flatten_all()?.to_vec1::<f32>()?.iter().map(|p| (p * 255.0).round() as u8).collect())
-    };
-    let labels = |t: &candle_core::Tensor| -> Result<Vec<u32>> { Ok(t.to_dtype(DType::U32)?.to_vec1()?) };
-    Ok([
-        (pixels(&set.train_images)?, labels(&set.train_labels)?),
-        (pixels(&set.test_images)?, labels(&set.test_labels)?),
-    ])
+    let train: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    Ok([batches(folder, &train)?, batches(folder, &["test_batch.bin".to_string()])?])
+}
+
+fn batches(folder: &Path, names: &[String]) -> Result<(Vec<u8>, Vec<u32>)> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for name in names {
+        let path = folder.join(name);
+        let whole = RECORDS * (1 + IMAGE);
+        let what = "a batch of CIFAR-10's 10,000 images";
+        let bytes = regular_file::read(&path, whole as u64, what).map_err(|e| crate::error::file(&path, e))?;
+        if bytes.len() < whole {
+            let why = format!("it has {} bytes, and {what} has {whole}: it is cut off", bytes.len());
+            return Err(crate::error::file(&path, why));
+        }
+        for record in bytes.chunks_exact(1 + IMAGE) {
+            labels.push(u32::from(record[0]));
+            pixels.extend_from_slice(&record[1..]);
+        }
+    }
+    Ok((pixels, labels))
 }

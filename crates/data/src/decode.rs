@@ -1,9 +1,11 @@
 //! Encoded images to pixels.
 
+use crate::ceiling::Ceiling;
 use crate::manifest::Manifest;
 use crate::{Error, Result, Split};
-use image::{ColorType, DynamicImage};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use rayon::prelude::*;
+use std::io::Cursor;
 
 /// An encoded image and its label, with where it came from.
 pub(crate) struct Row {
@@ -11,9 +13,9 @@ pub(crate) struct Row {
     pub(crate) label: i64,
 }
 
-/// Decodes the rows of one file, in parallel, onto a split.
+/// Decodes rows of one file, in parallel, onto a split; `first`: the number of the first of them.
 pub(crate) fn decode(
-    path: &str,
+    (path, first): (&str, usize),
     rows: &[Row],
     manifest: &Manifest,
     pixels: &mut Vec<u8>,
@@ -23,15 +25,12 @@ pub(crate) fn decode(
         .par_iter()
         .enumerate()
         .map(|(row, Row { bytes, label })| {
-            let fail = |why: String| Error::Row { path: path.into(), row, why };
+            let fail = |why: String| Error::Row { path: path.into(), row: first + row, why };
             let label =
                 u32::try_from(*label).ok().filter(|l| (*l as usize) < manifest.classes.len()).ok_or_else(|| {
                     fail(format!("label {label} is outside 0..{} of the manifest's classes", manifest.classes.len()))
                 })?;
-            let image = image::load_from_memory(bytes).map_err(|e| {
-                fail(format!("the image does not decode ({e}); the file is damaged or the column holds no images"))
-            })?;
-            Ok((planes(image, manifest).map_err(fail)?, label))
+            Ok((planes(image(bytes, manifest).map_err(fail)?, manifest).map_err(fail)?, label))
         })
         .collect::<Result<_>>()?;
     for (image, label) in images {
@@ -41,12 +40,30 @@ pub(crate) fn decode(
     Ok(())
 }
 
+/// An image of the manifest's size; one of another size is not decoded.
+fn image(bytes: &[u8], manifest: &Manifest) -> Result<DynamicImage, String> {
+    let odd = |e: ImageError| match e {
+        ImageError::Limits(_) => {
+            "the image has more beside its pixels than there is room for; save it again without".into()
+        }
+        e => format!("the image does not decode ({e}); the file is damaged or the column holds no images"),
+    };
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| odd(e.into()))?;
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(Ceiling::of(manifest).decoder());
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(odd)?;
+    let (_, h, w) = manifest.shape;
+    let (width, height) = decoder.dimensions();
+    if (height as usize, width as usize) != (h, w) {
+        return Err(format!("the image is {height}×{width}, the manifest says {h}×{w}"));
+    }
+    DynamicImage::from_decoder(decoder).map_err(odd)
+}
+
 /// Channel-first pixels of the manifest's shape.
 fn planes(image: DynamicImage, manifest: &Manifest) -> Result<Vec<u8>, String> {
-    let (c, h, w) = manifest.shape;
-    if (image.height() as usize, image.width() as usize) != (h, w) {
-        return Err(format!("the image is {}×{}, the manifest says {h}×{w}", image.height(), image.width()));
-    }
+    let (c, ..) = manifest.shape;
     let grey = matches!(image.color(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
     match (c, grey) {
         (1, true) => Ok(image.into_luma8().into_raw()),

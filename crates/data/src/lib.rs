@@ -4,6 +4,7 @@
 //! one, without code.
 
 mod catalogue;
+mod ceiling;
 mod cifar;
 mod decode;
 mod error;
@@ -14,6 +15,7 @@ mod idx;
 mod load;
 mod local;
 mod manifest;
+mod page_header;
 mod parquet_rows;
 mod plain_get;
 mod split;

@@ -1,5 +1,6 @@
 //! Local files: `--data-dir` with parquet, idx or CIFAR-10 binary files.
 
+use crate::ceiling::Ceiling;
 use crate::decode::{decode, finish};
 use crate::manifest::{Manifest, RemoteFile, Source};
 use crate::{Error, Half, Result, Split, cifar, idx, parquet_rows};
@@ -22,7 +23,7 @@ pub(crate) fn load(manifest: &Manifest, folder: &Path, half: Half) -> Result<Spl
             return self::files(manifest, half, &found, image, label);
         }
         let prefix = if half == Half::Train { "train" } else { "t10k" };
-        if let Some((pixels, labels)) = idx::split(folder, prefix, manifest.shape)? {
+        if let Some((pixels, labels)) = idx::split(folder, prefix, manifest.shape, Ceiling::of(manifest))? {
             return finish(manifest, half.name(), pixels, labels);
         }
         if let (Some(folder), (3, 32, 32)) = (cifar::find(folder), manifest.shape) {
@@ -68,8 +69,10 @@ fn find_parquet(folder: &Path, id: &str, path: &str) -> Option<PathBuf> {
 pub(crate) fn files(manifest: &Manifest, half: Half, paths: &[PathBuf], image: &str, label: &str) -> Result<Split> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
-        let rows = parquet_rows::read(path, image, label)?;
-        decode(&path.display().to_string(), &rows, manifest, &mut pixels, &mut labels)?;
+        let shown = path.display().to_string();
+        parquet_rows::read(path, (image, label), Ceiling::of(manifest), |first, rows| {
+            decode((&shown, first), rows, manifest, &mut pixels, &mut labels)
+        })?;
     }
     finish(manifest, half.name(), pixels, labels)
 }

@@ -131,6 +131,13 @@ impl Manifest {
         if let Source::Local { folder: Some(folder), .. } = &mut manifest.source {
             *folder = Path::new(path).parent().unwrap_or(Path::new("")).join(&*folder);
         }
+        let texts = [&manifest.name, &manifest.summary].into_iter().chain(&manifest.licence).chain(&manifest.order);
+        for text in texts.chain(&manifest.classes).chain(&manifest.subset) {
+            if let Some(found) = text.chars().find(|c| c.is_control() && *c != '\n') {
+                let why = format!("{text:?} has the control character {found:?}, which no page or picture can show");
+                return Err(fail(why));
+            }
+        }
         let (c, h, w) = manifest.shape;
         if !(c == 1 || c == 3) || h == 0 || w == 0 {
             return Err(fail(format!("shape must be [1 or 3 channels, height, width], got [{c}, {h}, {w}]")));
@@ -211,6 +218,14 @@ mod tests {
         assert_eq!(order(GLYPHS), None);
         let error = Manifest::parse("x.toml", &GLYPHS.replace("licence =", "ordre = \"none\"\nlicence =")).unwrap_err();
         assert!(error.to_string().contains("unknown field `ordre`"), "{error}");
+    }
+
+    #[test]
+    fn texts_that_no_page_can_show_are_refused() {
+        let first = Manifest::parse("glyphs.toml", GLYPHS).unwrap().classes[0].clone();
+        let text = GLYPHS.replacen(&format!("{first:?}"), "\"a\\u001b\"", 1);
+        let error = Manifest::parse("mine.toml", &text).unwrap_err().to_string();
+        assert!(error.contains("\"a\\u{1b}\" has the control character '\\u{1b}'"), "{error}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Error {
     /// A failure of the store, with the way out that fits its cause.
     pub(crate) fn store(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         let way_out = match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 "free some space or choose another folder for the store; what is finished is kept"
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

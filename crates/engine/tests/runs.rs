@@ -579,6 +579,7 @@ fn one_training_and_one_attack_outside_a_suite() {
         keep: true,
         eight_bit: true,
         journal: None,
+        names: None,
     };
     let report = attack(&request, &context, &()).unwrap();
     // Exactly eight bits, inside the budget, and the picture is one.

@@ -6,6 +6,7 @@ use gauntlet_data::Catalogue;
 use gauntlet_engine::{Augmentation, CheckpointSource, Diagnostic, Suite, Teacher};
 use gauntlet_evaluate::Selection;
 use gauntlet_records::Norm;
+use proptest::prelude::*;
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
@@ -357,4 +358,54 @@ fn a_circle_of_teachers_is_told_once() {
 fn short_steps_from_a_random_start_are_no_error() {
     let text = GOOD.replace("steps = 7", "steps = 7\nalpha = 0.1");
     assert!(load(&text).is_ok());
+}
+
+const VALUES: [&str; 18] = [
+    "0",
+    "-1",
+    "1e300",
+    "nan",
+    "9223372036854775807",
+    "18446744073709551616",
+    "\"\"",
+    "\"../../x\"",
+    "\"\\u001b\"",
+    "[]",
+    "[[]]",
+    "{}",
+    "true",
+    "\"8/0\"",
+    "[1, 1]",
+    "{ name = 1 }",
+    "{ name = \"mlp\", hidden = [65536, 65536] }",
+    "\"ce\"",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A suite or complaints that lie inside of the text.
+    #[test]
+    fn no_harm_to_a_suite_harms_its_reader(
+        harms in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<char>(), 0u8..4), 1..4)
+    ) {
+        let mut lines: Vec<String> = GOOD.lines().map(String::from).collect();
+        for (at, value, letter, kind) in harms {
+            let at = at.index(lines.len());
+            let line = lines[at].clone();
+            match kind {
+                0 => lines[at] = line.chars().rev().collect(),
+                1 => lines.insert(at, line),
+                2 => lines[at] = format!("{line}{letter}"),
+                _ => lines[at] = format!("{}= {}", line.split('=').next().unwrap_or_default(), value.get(&VALUES)),
+            }
+        }
+        let text = lines.join("\n");
+        if let Err(complaints) = load(&text) {
+            prop_assert!(!complaints.is_empty());
+            for complaint in complaints {
+                prop_assert!(complaint.span.is_none_or(|s| s.start <= s.end && s.end <= text.len()));
+            }
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod packed;
 pub mod pictures;
 pub mod record;
 pub mod record_file;
+pub mod regular_file;
 pub mod statistics;
 pub mod verdict;
 pub mod verdict_line;

@@ -7,7 +7,7 @@
 use crate::file::{sha256, write_atomically};
 use crate::record::{RECORD_FORMAT, Record};
 use crate::verdict_line::parsed;
-use crate::{CleanVerdict, Error, Result, VerdictLine, packed};
+use crate::{CleanVerdict, Error, Result, VerdictLine, packed, regular_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,9 @@ pub const VERDICTS: &str = ".verdicts.csv.gz";
 
 /// The same of a table that is not packed: it is read where there is no packed one.
 pub const PLAIN: &str = ".verdicts.csv";
+
+/// Bytes of one of a record's files: ten times the largest of ours.
+const MOST: u64 = 256 << 20;
 
 /// The JSON file: the record and what its table of verdicts must be.
 #[derive(Serialize, Deserialize)]
@@ -28,10 +31,13 @@ struct Sheet<R> {
 /// Columns of the table before those of a verdict: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record.
 const PLACE: [&str; 3] = ["cell", "label", "predicted"];
 
+/// Bytes of a row id: what is written behind it, and beside it while a file is being written, still is a file name.
+const LONGEST: usize = 128;
+
 /// `<row>-<seed>`: the name that a record's files share.
 ///
 /// # Errors
-/// A row id that is no file name.
+/// A row id that is no file name, or too long a one.
 pub fn stem(row: &str, seed: u64) -> Result<String> {
     let plain = |c: char| c.is_alphanumeric() || "-_.+=".contains(c);
     if row.is_empty() || row.starts_with('.') || !row.chars().all(plain) {
@@ -39,6 +45,10 @@ pub fn stem(row: &str, seed: u64) -> Result<String> {
             "row id",
             format!("names the record's files, so it may hold letters, digits and - _ . + = only, got {row:?}"),
         ));
+    }
+    if row.len() > LONGEST {
+        let why = format!("names the record's files, so it may have at most {LONGEST} bytes, got {}", row.len());
+        return Err(Error::value("row id", why));
     }
     Ok(format!("{row}-{seed}"))
 }
@@ -118,7 +128,11 @@ const NEWEST: u64 = RECORD_FORMAT as u64;
 const AGAIN: &str = "copy it again or repeat the run";
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.display().to_string(), source })
+    regular_file::read(path, MOST, "a record").map_err(|source| Error::Io {
+        action: "read",
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 /// The table: a row id is left out where it is the one after that of the line before, in the same cell.

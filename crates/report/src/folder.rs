@@ -7,7 +7,7 @@ use gauntlet_records::{
     Expectation, Pictures, Record,
     file::write_atomically,
     pictures::{ENDING, STRONGEST},
-    record_file,
+    record_file, regular_file,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -218,7 +218,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn manifest(path: &Path, problems: &mut Vec<String>) -> Option<Manifest> {
     let file = path.join(MANIFEST);
-    let text = match std::fs::read_to_string(&file) {
+    let text = match regular_file::read_text(&file, 16 << 20, "a manifest of records") {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
         Err(e) => {

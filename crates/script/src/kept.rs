@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 /// few, unless a script makes new ones up in every step.
 const MAX_TEXTS: usize = 10_000;
 
+/// Bytes of a term's name.
+const MAX_NAME: usize = 128;
+
 static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 /// A text of a script's description.
@@ -22,6 +25,12 @@ pub(crate) fn text(given: &str) -> &'static str {
 pub(crate) fn name(given: &str) -> Ran<&'static str> {
     if given.is_empty() {
         return Err("a term needs a name".into());
+    }
+    if given.chars().any(char::is_control) {
+        return Err(format!("the name of a term has a control character: {given:?}").into());
+    }
+    if given.len() > MAX_NAME {
+        return Err(format!("the name of a term has at most {MAX_NAME} bytes, this one {}", given.len()).into());
     }
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     if texts.len() >= MAX_TEXTS && !texts.contains(given) {
@@ -48,6 +57,8 @@ mod tests {
         assert!(std::ptr::eq(text("a summary"), text("a summary")));
         assert!(std::ptr::eq(name("ce").unwrap(), name("ce").unwrap()));
         assert!(name("").is_err());
+        assert!(name("a\u{1b}").unwrap_err().to_string().contains("a control character: \"a\\u{1b}\""));
+        assert!(name(&"a".repeat(129)).unwrap_err().to_string().contains("at most 128 bytes, this one 129"));
         let failed = (0..=MAX_TEXTS).find_map(|i| name(&format!("term {i}")).err());
         assert!(failed.unwrap().to_string().contains("the same names in every step"));
         assert_eq!(name("ce").unwrap(), "ce", "what is known stays known");

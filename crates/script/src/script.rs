@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a script's file.
-const MAX_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// A recipe's file, parsed.
 #[derive(Debug, Clone)]
@@ -50,8 +50,22 @@ impl Script {
     /// What the grammar refuses, names that mean nothing, a statement outside functions other than a constant with a
     /// literal value, no `fn loss(step)`: each with its place.
     pub fn parse(path: &str, text: &str) -> Result<Script, Complaint> {
+        // Some editors put a mark before a text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if text.len() > MAX_BYTES {
             return Err(Complaint::whole(path, format!("{} bytes are too long for a recipe", text.len())));
+        }
+        if let Some((at, found)) = text.char_indices().find(|(_, c)| c.is_control() && !"\n\r\t".contains(*c)) {
+            let before = &text[..at];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let place = Position::new(line as u16, column as u16);
+            return Err(Complaint::at(
+                path,
+                text,
+                place,
+                format!("here is the control character {found:?}; remove it"),
+            ));
         }
         // Names of constants are not known before the first look, so it is not strict about names.
         let mut lenient = language::bare();
@@ -64,6 +78,9 @@ impl Script {
         let constants = constants(path, text, &ast)?;
         entry(path, &ast)?;
         spelling::check(path, text, &ast)?;
+        if let Some((place, why)) = spelling::unprintable(&ast) {
+            return Err(Complaint::at(path, text, place, why));
+        }
         let header = Header::of(text);
         let script = Script {
             path: path.to_string(),
@@ -117,7 +134,10 @@ impl Constant {
             }
             ("int", Value::Number(n)) => n.as_i64().ok_or_else(|| wrong("a whole number"))?.into(),
             ("bool", Value::Bool(b)) => (*b).into(),
-            ("string", Value::String(s)) => s.clone().into(),
+            ("string", Value::String(s)) => match s.chars().find(|c| c.is_control()) {
+                Some(_) => return Err(wrong("a text without control characters")),
+                None => s.clone().into(),
+            },
             ("float", _) => return Err(wrong("a number")),
             ("int", _) => return Err(wrong("a whole number")),
             ("bool", _) => return Err(wrong("true or false")),

@@ -2,9 +2,10 @@
 
 use crate::kept;
 use crate::recipe::ScriptRecipe;
-use crate::script::Script;
+use crate::script::{MAX_BYTES, Script};
 use gauntlet_core::registry::{BuildRecipe, unknown};
 use gauntlet_core::{Args, Error, ParamDoc, Recipe, Registry, Result, Source, Spec};
+use gauntlet_records::regular_file;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -54,7 +55,7 @@ impl Scripts {
         let folders = locked(&self.folders).clone();
         let places = folders.iter().map(|f| f.join(file)).chain([PathBuf::from(file), Path::new(FOLDER).join(file)]);
         for path in places {
-            match std::fs::read_to_string(&path) {
+            match regular_file::read_text(&path, MAX_BYTES as u64, "a script") {
                 Ok(text) => return Ok((path.display().to_string(), text)),
                 Err(e) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&e.kind()) => {}
                 Err(source) => return Err(Error::Io { action: "read", path: path.display().to_string(), source }),

@@ -61,6 +61,25 @@ pub(crate) fn endless(program: &AST, idle: bool) -> Option<Position> {
     found
 }
 
+/// The first text of a script that has a control character, and what is wrong with it: names of terms head columns, files and pictures.
+pub(crate) fn unprintable(ast: &AST) -> Option<(Position, String)> {
+    let mut found = None;
+    ast.walk(&mut |nodes| {
+        let (text, place) = match nodes.last() {
+            Some(ASTNode::Expr(Expr::StringConstant(text, place))) => (text.to_string(), *place),
+            Some(ASTNode::Expr(Expr::CharConstant(c, place))) => (c.to_string(), *place),
+            _ => return true,
+        };
+        if let Some(c) = text.chars().find(|c| c.is_control()) {
+            let why =
+                format!("this text has the control character {c:?}, which no page or picture can show; remove it");
+            found = Some((place, why));
+        }
+        found.is_none()
+    });
+    found
+}
+
 /// Where the first statement stands that is neither a constant nor a function.
 pub(crate) fn stray(ast: &AST) -> Option<Position> {
     let constant = |s: &&Stmt| matches!(s, Stmt::Var(_, flags, _) if flags.contains(rhai::ASTFlags::CONSTANT));

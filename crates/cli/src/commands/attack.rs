@@ -6,10 +6,13 @@ use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Store, Surrogate};
 use gauntlet_evaluate::Selection;
-use gauntlet_records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, statistics::wilson};
+use gauntlet_records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, regular_file, statistics::wilson};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a list of names: a hundred for each of 100,000 tensors.
+const MAX_NAMES: u64 = 10 << 20;
 
 /// Examples if neither `--take` nor `--all` is given: what the papers of this field mostly attack.
 const USUAL: usize = 1000;
@@ -42,11 +45,13 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         keep: arguments.save.is_some(),
         eight_bit: arguments.eight_bit,
         journal: arguments.journal.clone(),
+        names: arguments.names.as_deref().map(names).transpose()?,
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.
     let mut context = session.context(&session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
+    context.force = arguments.size.force;
     context.width = arguments.slots.get();
     let progress = session.progress();
     let report = gauntlet_engine::attack(&request, &context, &progress);
@@ -77,6 +82,13 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         || saved.iter().fold(text(&request, &report), |text, path| format!("{text}wrote {}\n", path.display())),
     )?;
     Ok(Code::Done)
+}
+
+/// Names of tensors, one a line.
+fn names(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = regular_file::read_text(path, MAX_NAMES, "a list of names")
+        .map_err(|e| Failure::user(format!("--names {}: {e}", path.display())))?;
+    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
 }
 
 /// Writes what was kept, in 8 bits if that is asked for. Returns the paths.

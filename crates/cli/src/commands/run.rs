@@ -36,6 +36,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
     context.only = only(&suite, &arguments.only)?;
     context.data = session.data(&arguments.data);
+    context.force = arguments.size.force;
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
     let silent = arguments.no_report || arguments.worker.is_some();
     if arguments.worker.is_none() {

@@ -22,6 +22,7 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
     let interrupt = interrupt::flag();
     let mut context = session.context(&session.catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.source);
+    context.force = arguments.size.force;
     if let Some(folder) = arguments.out.parent().filter(|f| !f.as_os_str().is_empty()) {
         session.create(folder)?;
     }

@@ -2,7 +2,7 @@
 
 use super::Listed;
 use crate::ParamSpec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Prefixes that PyTorch's wrappers (`DataParallel`, `torch.compile`) put before every name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
@@ -14,10 +14,11 @@ pub(super) struct Fit {
     pub(super) notes: Vec<String>,
 }
 
-/// Finds the tensor of every parameter. `ordered`: the file keeps the order of the modules.
+/// Finds the tensor of every parameter: by its name, by the order of the modules, by its shape where no two are alike, by the file's own
+/// order. `ordered`: the file keeps the order of the modules.
 ///
 /// # Errors
-/// In words: what does not fit, by name and by order.
+/// In words: what does not fit, by name, order and shape, and how to say what belongs where.
 pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: &str) -> Result<Fit, String> {
     let mut notes = Vec::new();
     let mut names: Vec<&str> = listed.iter().map(|t| t.name.as_str()).collect();
@@ -39,18 +40,24 @@ pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: 
         return Ok(Fit { places, notes });
     }
     // The order of a state dict is that of the modules; a safetensors file's is lost.
-    let mut orders: Vec<Vec<usize>> = if ordered { vec![(0..listed.len()).collect()] } else { Vec::new() };
-    orders.push(in_module_order(&names));
+    let own: Vec<usize> = (0..listed.len()).collect();
+    let by = |how: &'static str| move |places: Vec<usize>| (how, places);
+    let mut orders = vec![("order and shape", in_module_order(&names))];
+    if ordered {
+        orders.insert(0, ("order and shape", own.clone()));
+    }
+    orders.extend(by_shape(listed, specs).map(by("shape, since no two are alike")));
+    // Whoever wrote a file in another order than that of its names meant something by it.
+    if !ordered && !names.is_sorted() {
+        orders.push(("the file's own order and shape", own));
+    }
     let mut why = String::new();
-    for places in orders {
+    for (how, places) in orders {
         match unlike(&places, listed, &names, specs, model) {
             None => {
                 let pairs: Vec<String> =
                     places.iter().zip(specs).map(|(place, s)| format!("{} → {}", names[*place], s.name)).collect();
-                notes.push(format!(
-                    "names differ from {model}'s; tensors were mapped by order and shape: {}",
-                    some(&pairs)
-                ));
+                notes.push(format!("names differ from {model}'s; tensors were mapped by {how}: {}", some(&pairs)));
                 return Ok(Fit { places, notes });
             }
             Some(difference) if why.is_empty() => why = difference,
@@ -58,7 +65,61 @@ pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: 
         }
     }
     let missing: Vec<&str> = specs.iter().map(|s| s.name.as_str()).filter(|name| !at.contains_key(name)).collect();
-    Err(format!("it does not fit {model}: no tensor named {}; by order and shape neither: {why}", some(&missing)))
+    let mut error =
+        format!("it does not fit {model}: no tensor named {}; by order and shape neither: {why}", some(&missing));
+    if listed.len() >= specs.len() {
+        let of = |name: &str, shape: &[usize]| format!("{name} {shape:?}");
+        let wanted: Vec<String> = specs.iter().map(|s| of(&s.name, &s.shape)).collect();
+        let found: Vec<String> = listed.iter().map(|t| of(&t.name, &t.shape)).collect();
+        error += &format!(
+            "; if it is this model all the same, write the names of its tensors ({}) into a file, one a line, in the order of the model's \
+             ({}), and give gauntlet attack that file with --names FILE",
+            found.join(", "),
+            wanted.join(", ")
+        );
+    }
+    Err(error)
+}
+
+/// The tensors that somebody names, in the order of the model's parameters; what is not named is left out.
+///
+/// # Errors
+/// In words: a name that the file has not, too many or too few of them, a shape that is not the model's.
+pub(super) fn by_names(listed: &[Listed], names: &[String], specs: &[ParamSpec], model: &str) -> Result<Fit, String> {
+    let at: HashMap<&str, usize> = listed.iter().enumerate().map(|(place, t)| (t.name.as_str(), place)).collect();
+    let mut places = Vec::new();
+    for (line, name) in names.iter().enumerate() {
+        let known = at
+            .get(name.as_str())
+            .ok_or_else(|| format!("--names: line {} names {name:?}, and it has no tensor of that name", line + 1))?;
+        if places.contains(known) {
+            return Err(format!("--names: line {} names {name:?} again", line + 1));
+        }
+        places.push(*known);
+    }
+    let own: Vec<&str> = listed.iter().map(|t| t.name.as_str()).collect();
+    if names.len() != specs.len() {
+        let wanted: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+        let (given, needed) = (names.len(), specs.len());
+        return Err(format!("--names lists {given} tensors, {model} has {needed}: {}", wanted.join(", ")));
+    }
+    if let Some(why) = unlike(&places, listed, &own, specs, model) {
+        return Err(format!("--names: {why}"));
+    }
+    let mut notes = vec!["tensors were mapped by the list of names".to_string()];
+    let left: Vec<&str> = (0..listed.len()).filter(|i| !places.contains(i)).map(|i| own[i]).collect();
+    if !left.is_empty() {
+        notes.push(format!("tensors that the list does not name were left out: {}", some(&left)));
+    }
+    Ok(Fit { places, notes })
+}
+
+/// The tensor of each parameter's shape, where every shape comes once, in the file and in the model.
+fn by_shape(listed: &[Listed], specs: &[ParamSpec]) -> Option<Vec<usize>> {
+    let at: HashMap<&[usize], usize> = listed.iter().enumerate().map(|(i, t)| (t.shape.as_slice(), i)).collect();
+    let places: Vec<usize> = specs.iter().map(|s| at.get(s.shape.as_slice()).copied()).collect::<Option<_>>()?;
+    let once: HashSet<usize> = places.iter().copied().collect();
+    (at.len() == listed.len() && listed.len() == specs.len() && once.len() == specs.len()).then_some(places)
 }
 
 /// Why a file's tensors, in this order, are not the model's.
@@ -138,12 +199,63 @@ mod tests {
         let found = fit(&file(tensors), true, &specs(), "mlp").unwrap();
         assert_eq!(found.places, [0, 1, 2, 3]);
         assert!(found.notes[0].contains("by order and shape: stem.weight → 0.weight"), "{:?}", found.notes);
-        // Sorted by name, head comes before stem.
-        let error = fit(&file(tensors), false, &specs(), "mlp").unwrap_err();
-        assert!(error.contains("no tensor named 0.weight") && error.contains("head.weight is [3, 4] where"), "{error}");
+        // Sorted by name, head comes before stem; and two of the shapes are alike.
+        let alike =
+            vec![spec("0.weight", &[4, 2]), spec("0.bias", &[4]), spec("2.weight", &[4, 4]), spec("2.bias", &[4])];
+        let tensors: &[(&str, &[usize])] =
+            &[("head.bias", &[4]), ("head.weight", &[4, 4]), ("stem.bias", &[4]), ("stem.weight", &[4, 2])];
+        let error = fit(&file(tensors), false, &alike, "mlp").unwrap_err();
+        assert!(error.contains("no tensor named 0.weight") && error.contains("head.weight is [4, 4] where"), "{error}");
+        let way_out = "write the names of its tensors (head.bias [4], head.weight [4, 4], stem.bias [4], stem.weight [4, 2]) into a \
+                       file, one a line, in the order of the model's (0.weight [4, 2], 0.bias [4], 2.weight [4, 4], 2.bias [4]), and \
+                       give gauntlet attack that file with --names FILE";
+        assert!(error.contains(way_out), "{error}");
+        // Not sorted by name: the writer's order.
+        let tensors: &[(&str, &[usize])] =
+            &[("stem.weight", &[4, 2]), ("stem.bias", &[4]), ("head.weight", &[4, 4]), ("head.bias", &[4])];
+        let found = fit(&file(tensors), false, &alike, "mlp").unwrap();
+        assert!(
+            found.notes[0].contains("by the file's own order and shape: stem.weight → 0.weight"),
+            "{:?}",
+            found.notes
+        );
         let sorted: &[(&str, &[usize])] =
             &[("fc10.bias", &[3]), ("fc10.weight", &[3, 4]), ("fc2.bias", &[4]), ("fc2.weight", &[4, 2])];
         assert!(fit(&file(sorted), false, &specs(), "mlp").unwrap().notes[0].contains("fc2.weight → 0.weight"));
+    }
+
+    #[test]
+    fn shapes_that_come_once_need_no_order() {
+        let sorted: &[(&str, &[usize])] =
+            &[("head.bias", &[3]), ("head.weight", &[3, 4]), ("stem.bias", &[4]), ("stem.weight", &[4, 2])];
+        let found = fit(&file(sorted), false, &specs(), "mlp").unwrap();
+        assert_eq!(found.places, [3, 2, 1, 0]);
+        assert!(
+            found.notes[0].contains("by shape, since no two are alike: stem.weight → 0.weight"),
+            "{:?}",
+            found.notes
+        );
+        assert!(fit(&file(&sorted[..3]), false, &specs(), "mlp").is_err());
+    }
+
+    #[test]
+    fn a_list_of_names_says_what_belongs_where() {
+        let tensors: &[(&str, &[usize])] = &[("a", &[4]), ("b", &[3]), ("c", &[4, 2]), ("d", &[3, 4]), ("epoch", &[1])];
+        let map = |names: &str| {
+            let names: Vec<String> = names.split(' ').map(String::from).collect();
+            by_names(&file(tensors), &names, &specs(), "mlp")
+        };
+        let found = map("c a d b").unwrap();
+        assert_eq!((found.places.as_slice(), found.notes.len()), (&[2, 0, 3, 1][..], 2));
+        assert!(found.notes[1].contains("left out: epoch"), "{:?}", found.notes);
+        for (names, why) in [
+            ("c a d e", "--names: line 4 names \"e\", and it has no tensor of that name"),
+            ("c a a b", "--names: line 3 names \"a\" again"),
+            ("c a d", "--names lists 3 tensors, mlp has 4: 0.weight, 0.bias, 2.weight, 2.bias"),
+            ("a c d b", "--names: a is [4] where the model's 0.weight is [4, 2]"),
+        ] {
+            assert_eq!(map(names).unwrap_err(), why);
+        }
     }
 
     #[test]

@@ -10,9 +10,10 @@ mod torch_zip;
 
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
-use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights, regular_file};
+use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
 use candle_core::{DType, Tensor};
 use gauntlet_records::file::{hex, write_atomically};
+use gauntlet_records::regular_file;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Seek};
@@ -64,9 +65,7 @@ type Whole = fn(&[u8]) -> Result<Contents<'static>, String>;
 fn contents(path: &Path, parameters: Option<u64>) -> Result<Contents<'static>> {
     let shown = path.display().to_string();
     let fail = |source: std::io::Error| match source.kind() {
-        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
-            refused(&shown, &source.to_string())
-        }
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput => refused(&shown, &source.to_string()),
         _ => Error::Io { action: "read", path: shown.clone(), source },
     };
     let (mut file, length) = regular_file::open(path).map_err(fail)?;
@@ -137,7 +136,7 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// Reads a checkpoint for a model: safetensors, or a `.pt`/`.pth` of PyTorch's with a state dict (a zip, or the pickles of
 /// versions before 1.6), whatever the file is called. Returns the weights and notes about what was adapted.
 ///
-/// Names must match; a file of a foreign naming whose shapes match in order also loads, with a note. A state dict may
+/// Names must match; a file of a foreign naming whose shapes match in order, or of which no two are alike, also loads, with a note. A state dict may
 /// lie under a key (`state_dict`, `model_state_dict`, ...), its names may begin with `module.`, weights may be f16 or
 /// bf16. `num_batches_tracked` entries are ignored. No code of a pickle is run.
 ///
@@ -145,6 +144,20 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// [`Error::Checkpoint`]: no regular file; not a whole one, or larger than the model allows; no state dict; another architecture (which names and shapes differ, and what
 /// the file says it is); a conflict of activation or normalisation; a weight that is no float or not finite.
 pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
+    load_named(path, None, specs, info, dtype)
+}
+
+/// [`load`], with the names of the file's tensors in the order of `specs`, where somebody gives them.
+///
+/// # Errors
+/// See [`load`]; a list of names that does not fit the file or the model.
+pub fn load_named(
+    path: &Path,
+    names: Option<&[String]>,
+    specs: &[ParamSpec],
+    info: &ModelInfo,
+    dtype: DType,
+) -> Result<(Weights, Vec<String>)> {
     let shown = path.display().to_string();
     let parameters = specs.iter().map(|s| s.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
     let mut file = contents(path, Some(parameters))?;
@@ -158,7 +171,11 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
         }
     }
     let said = file.metadata.get("model").map(|m| format!("; the file says it is a {m}")).unwrap_or_default();
-    let fit = mapping::fit(&file.listed, file.ordered, specs, &info.name).map_err(|why| fail(why + &said))?;
+    let fit = match names {
+        Some(names) => mapping::by_names(&file.listed, names, specs, &info.name),
+        None => mapping::fit(&file.listed, file.ordered, specs, &info.name),
+    };
+    let fit = fit.map_err(|why| fail(why + &said))?;
     let mut notes = file.notes;
     notes.extend(fit.notes);
     let mut halves: Vec<&str> = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Events, Part};
 use crate::examples_of;
+use crate::run::context::ATTACKED;
 use crate::run::progress::Progress;
 use crate::store::description::{self, Conditions};
 use crate::store::journal::Journal;
@@ -49,6 +50,8 @@ pub struct AttackRequest {
     pub eight_bit: bool,
     /// Verdicts are appended to this file as they are given; the same request goes on from it.
     pub journal: Option<PathBuf>,
+    /// Names of the checkpoint's tensors in the order of the model's parameters, where its own tell nothing.
+    pub names: Option<Vec<String>>,
 }
 
 /// Another model of the same data.
@@ -168,28 +171,33 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let (c, h, w) = manifest.shape;
     budget::all_sensible(&request.eps, request.norm, Some(c * h * w))?;
     request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
-    let open =
-        |model: &Map<String, Value>, source: Option<&CheckpointSource>| -> Result<(Frozen, String, Vec<String>)> {
-            let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
-            let (weights, notes) = match source {
-                Some(source) => {
-                    let (file, mut notes) = source.resolve(&context.data)?;
-                    let (weights, more) = checkpoint::load(&file, &network.specs(), network.info(), context.dtype)?;
-                    notes.extend(more);
-                    (weights, notes)
-                }
-                None => {
-                    let key = Key::new(0, Purpose::Init);
-                    let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
-                    (weights, vec!["the weights are untrained".into()])
-                }
-            };
-            Ok((context.frozen(network, &weights)?, checkpoint::sha256(&weights)?, notes))
+    let open = |model: &Map<String, Value>,
+                source: Option<&CheckpointSource>,
+                names: Option<&[String]>|
+     -> Result<(Frozen, String, Vec<String>)> {
+        let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
+        context.affordable(network.as_ref(), ATTACKED)?;
+        let (weights, notes) = match source {
+            Some(source) => {
+                let (file, mut notes) = source.resolve(&context.data)?;
+                let (weights, more) =
+                    checkpoint::load_named(&file, names, &network.specs(), network.info(), context.dtype)?;
+                notes.extend(more);
+                (weights, notes)
+            }
+            None => {
+                let key = Key::new(0, Purpose::Init);
+                let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
+                (weights, vec!["the weights are untrained".into()])
+            }
         };
-    let (target, checkpoint_sha256, mut notes) = open(&request.model, request.checkpoint.as_ref())?;
+        Ok((context.frozen(network, &weights)?, checkpoint::sha256(&weights)?, notes))
+    };
+    let (target, checkpoint_sha256, mut notes) =
+        open(&request.model, request.checkpoint.as_ref(), request.names.as_deref())?;
     let other = match &request.surrogate {
         Some(other) => {
-            let (frozen, sha256, more) = open(&other.model, Some(&other.checkpoint))?;
+            let (frozen, sha256, more) = open(&other.model, Some(&other.checkpoint), None)?;
             notes.extend(more.into_iter().map(|note| format!("surrogate: {note}")));
             Some((frozen, sha256))
         }

@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::provenance;
 use candle_core::DType;
-use gauntlet_core::{Compute, Frozen, Network, Registry, Result, Weights};
+use gauntlet_core::{Compute, Error, Frozen, Network, Registry, Result, Weights, memory};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_records::Provenance;
 use std::path::PathBuf;
@@ -38,7 +38,14 @@ pub struct Context<'a> {
     /// Trainings that failed since this moment (RFC 3339 in UTC), in whatever process, are not tried again: for several
     /// processes that work on one suite.
     pub failed_since: Option<String>,
+    /// Models are built even where their weights would take more memory than is left.
+    pub force: bool,
 }
+
+/// Copies of the weights: themselves and what an attack or a reader of files makes of them.
+pub(crate) const ATTACKED: u64 = 2;
+/// Copies of the weights: themselves, their gradients, and two moments of an optimiser.
+pub(crate) const TRAINED: u64 = 4;
 
 impl<'a> Context<'a> {
     /// f32, 256 slots, every row, no committed records.
@@ -56,6 +63,7 @@ impl<'a> Context<'a> {
             interrupt,
             only: Filters::default(),
             failed_since: None,
+            force: false,
         }
     }
     /// The provenance of work that begins now.
@@ -66,6 +74,23 @@ impl<'a> Context<'a> {
     pub(crate) fn frozen(&self, network: Arc<dyn Network>, weights: &Weights) -> Result<Frozen> {
         let weights = weights.to_device(self.compute.device())?.constants();
         Ok(Frozen::new(network, weights).in_blocks_of(self.compute.block()))
+    }
+    /// Whether so many copies of a network's weights fit into the memory, before the first is made.
+    ///
+    /// # Errors
+    /// They do not, with both figures and the way out, unless [`Context::force`].
+    pub(crate) fn affordable(&self, network: &dyn Network, copies: u64) -> Result<()> {
+        let count = |dims: &[usize]| dims.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
+        let parameters = network.specs().iter().fold(0u64, |n, s| n.saturating_add(count(&s.shape)));
+        let bytes = parameters.saturating_mul(self.dtype.size_in_bytes() as u64).saturating_mul(copies);
+        let name = &network.info().name;
+        let what = format!("{name} has {parameters} parameters: {copies} copies (weights, gradients, optimiser)");
+        match memory::room(bytes, &what) {
+            Err(why) if !self.force => {
+                Err(Error::value("model", format!("{why}; choose a smaller one, or go on with --force")))
+            }
+            _ => Ok(()),
+        }
     }
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)

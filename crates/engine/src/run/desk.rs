@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Events, Part};
 use crate::examples_of;
+use crate::run::context::TRAINED;
 use crate::run::given::Given;
 use crate::store::description::{self, Conditions};
 use crate::store::import;
@@ -123,7 +124,9 @@ impl<'a> Desk<'a> {
 
     pub(crate) fn built(&self, model: &Component) -> Result<Arc<dyn Network>> {
         let (shape, classes) = (self.data.train.shape(), self.data.classes.len());
-        Ok(self.context.registry.model(&model.given(), shape, classes)?.0)
+        let network = self.context.registry.model(&model.given(), shape, classes)?.0;
+        self.context.affordable(network.as_ref(), TRAINED)?;
+        Ok(network)
     }
 
     /// Key and description of an evaluation of a row's checkpoint.

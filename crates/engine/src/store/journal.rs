@@ -3,11 +3,15 @@
 use crate::{Error, Result};
 use candle_core::Tensor;
 use gauntlet_evaluate::Done;
-use gauntlet_records::{Verdict, VerdictLine, file::sha256};
+use gauntlet_records::file::sha256;
+use gauntlet_records::{Verdict, VerdictLine, regular_file};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a journal: a million verdicts.
+const MOST: u64 = 256 << 20;
 
 /// One line of the journal.
 #[derive(Serialize, Deserialize)]
@@ -69,7 +73,7 @@ impl Journal {
     }
 
     fn read(path: &Path, key: Option<&str>) -> Result<(Journal, Done)> {
-        let text = match std::fs::read(path) {
+        let text = match regular_file::read(path, MOST, "a journal") {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(Error::store("read", path, e)),

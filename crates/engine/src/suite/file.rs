@@ -13,6 +13,7 @@ use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::Norm;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -38,6 +39,33 @@ const TOP: &[&str] = &[
 const TRAIN: &[&str] =
     &["epochs", "batch", "optimiser", "schedule", "augmentation", "validation", "clip", "monitor_eps"];
 
+/// Bytes of a suite's name.
+const LONGEST: usize = 128;
+
+/// Complains about texts that no page, picture or terminal can show.
+fn control_characters(table: &DeTable<'_>, complaints: &mut Complaints) {
+    for (key, value) in table {
+        unprintable(key.get_ref(), key.span(), complaints);
+        in_value(value, complaints);
+    }
+}
+
+fn in_value(value: &Spanned<DeValue<'_>>, complaints: &mut Complaints) {
+    match value.get_ref() {
+        DeValue::String(text) => unprintable(text, value.span(), complaints),
+        DeValue::Array(items) => items.iter().for_each(|item| in_value(item, complaints)),
+        DeValue::Table(table) => control_characters(table, complaints),
+        _ => {}
+    }
+}
+
+fn unprintable(text: &str, span: Range<usize>, complaints: &mut Complaints) {
+    if let Some(found) = text.chars().find(|c| c.is_control() && !"\n\r\t".contains(*c)) {
+        let message = format!("this text has the control character {found:?}, which no page or picture can show");
+        complaints.push(Diagnostic::at(span, message).hint("remove it"));
+    }
+}
+
 impl Suite {
     /// Parses and resolves a suite file.
     ///
@@ -54,6 +82,12 @@ impl Suite {
                 None => Diagnostic::whole(message),
             }]
         })?;
+        let mut unprintable = Complaints::default();
+        control_characters(table.get_ref(), &mut unprintable);
+        let unprintable = unprintable.take();
+        if !unprintable.is_empty() {
+            return Err(unprintable);
+        }
         let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_path_buf();
         let mut reader = Reader { registry, catalogue, folder, complaints: Complaints::default() };
         let suite = reader.suite(&Section::top(table.get_ref()), path);
@@ -85,10 +119,10 @@ impl Reader<'_> {
         let name = if top.get("name").is_some() { top.str("name", c) } else { Some(stem) };
         if let Some(name) = &name {
             let fine = |ch: char| ch.is_ascii_alphanumeric() || "-_.".contains(ch);
-            if name.is_empty() || name.starts_with('.') || !name.chars().all(fine) {
+            if name.is_empty() || name.starts_with('.') || name.len() > LONGEST || !name.chars().all(fine) {
                 c.push(
                     Diagnostic::at(top.span_of("name"), format!("{name:?} cannot name a folder"))
-                        .hint("use letters, digits, `-`, `_` and `.`"),
+                        .hint("use letters, digits, `-`, `_` and `.`, 128 at most"),
                 );
             }
         }

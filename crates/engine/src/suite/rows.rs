@@ -7,6 +7,7 @@ use crate::suite::section::Section;
 use crate::{CheckpointSource, Diagnostic, Row, Teacher};
 use gauntlet_core::registry;
 use gauntlet_evaluate::{Component, Kind};
+use std::collections::HashSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -21,10 +22,11 @@ impl Reader<'_> {
     pub(crate) fn rows(&mut self, top: &Section<'_>, shape: Shape) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         let mut teachers: Vec<(usize, Range<usize>)> = Vec::new();
+        let mut ids: HashSet<String> = HashSet::new();
         for (table, span) in top.tables("row", "[[row]]", "give at least one recipe to train", &mut self.complaints) {
             let section = Section::new("[[row]]", table, span);
             if let Some(row) = self.row(&section, shape) {
-                if rows.iter().any(|r| r.id == row.id) {
+                if !ids.insert(row.id.clone()) {
                     let place = if section.get("id").is_some() { "id" } else { "recipe" };
                     self.complaints.push(
                         Diagnostic::at(section.span_of(place), format!("two rows are called {:?}", row.id))

@@ -5,6 +5,7 @@ use gauntlet_script::{
     MAX_ALL_OPERATIONS, MAX_CALLS, MAX_ELEMENTS, MAX_LARGEST, MAX_OPERATIONS, MAX_ORDER, MAX_PASSES,
     MAX_TENSOR_OPERATIONS, Script,
 };
+use proptest::prelude::*;
 
 fn unread(text: &str) -> String {
     Script::parse("mine.rhai", text).err().unwrap_or_else(|| panic!("{text} can be read")).to_string()
@@ -41,6 +42,13 @@ fn a_typo_is_shown_with_its_place_when_the_script_is_read() {
         assert!(said.contains(needle), "{wrong}: {needle} is not in\n{said}");
     }
     assert!(Script::parse("mine.rhai", &fixed).is_ok());
+    // Some editors put a mark before a text; the sha256 is that of the text.
+    let marked = Script::parse("mine.rhai", &format!("\u{feff}{fixed}")).unwrap();
+    assert_eq!(marked.sha256, Script::parse("mine.rhai", &fixed).unwrap().sha256);
+    let said = unread(&fixed.replace("\"q\"", "\"a\\x1b\""));
+    assert!(said.starts_with("mine.rhai:6:11: this text has the control character '\\u{1b}', which no page"), "{said}");
+    let said = unread(&fixed.replace("\"q\"", "\"a\u{1b}\""));
+    assert!(said.starts_with("mine.rhai:6:13: here is the control character '\\u{1b}'; remove it"), "{said}");
 }
 
 #[test]
@@ -241,4 +249,69 @@ fn a_single_term_need_not_be_a_list() {
     let bench = Bench::new(2);
     let terms = bench.terms("fn loss(step) { term(\"ce\", 1.0, step.cross_entropy(step.input())) }").unwrap();
     assert_eq!(terms.len(), 1);
+}
+
+const SOUND: &str = "// Cross-entropy and more.
+const WEIGHT = 1.0; // of the penalty
+fn loss(step) {
+    let x = step.input();
+    let ce = step.cross_entropy(x);
+    let q = step.input_gradient(ce, x).sqr().sum_per_example();
+    let parts = [];
+    for i in 0..3 { parts.push(step.forward(x).narrow(1, i, 1)); }
+    let s = cat(parts, 1).reshape([2, 3]).broadcast_mul(step.constant([1.0], [1, 1])).sum([1]);
+    [term(\"ce\", 1.0, ce), term(\"q\", WEIGHT, q + s)]
+}
+";
+const WORDS: [&str; 16] = [
+    "x",
+    "ce",
+    "q",
+    "[]",
+    "[x, x]",
+    "-1",
+    "1000000000000",
+    "0",
+    "step",
+    "x.flatten()",
+    "x.pad_zeros(0, 0, 1000000000)",
+    "loss(step)",
+    "leaf(x)",
+    "x.transpose(0, 1)",
+    "\"a\"",
+    "1.0 / 0.0",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Terms or a complaint with the script's name, whatever stands in it.
+    #[test]
+    fn no_harm_to_a_script_harms_the_program(
+        harms in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<char>(), 0u8..4), 1..4)
+    ) {
+        let mut text: Vec<char> = SOUND.chars().collect();
+        for (at, word, letter, kind) in harms {
+            let at = at.index(text.len());
+            match kind {
+                0 => text[at] = letter,
+                1 => drop(text.remove(at)),
+                // An argument or an operand in place of another.
+                _ => {
+                    let begins = |c: &char| "(, ".contains(*c);
+                    let from = text[at..].iter().position(begins).map_or(at, |i| at + i + 1);
+                    let length = text[from..].iter().position(|c| "),; ".contains(*c)).unwrap_or(0);
+                    text.splice(from..from + length, word.get(&WORDS).chars());
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let said = match Script::parse("mine.rhai", &text) {
+            Err(complaint) => Some(complaint.to_string()),
+            Ok(_) => Bench::new(2).terms(&text).err(),
+        };
+        if let Some(said) = said {
+            prop_assert!(said.starts_with("mine.rhai"), "{said}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
         keep: false,
         eight_bit: false,
         journal: None,
+        names: None,
     };
     let interrupt = interrupt::flag();
     // Nothing is stored: the store's folder is never touched.

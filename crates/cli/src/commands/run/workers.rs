@@ -1,6 +1,7 @@
 //! `gauntlet run --jobs`: processes that share one store, and with it the work.
 
 use crate::arguments::Run;
+use crate::exit::to_stderr;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use std::io::{BufRead, BufReader};
@@ -34,7 +35,7 @@ pub(super) fn work(
         std::thread::spawn(move || {
             if let Some(lines) = child.stderr.take() {
                 for line in BufReader::new(lines).lines().map_while(Result::ok).filter(|_| !quiet) {
-                    eprintln!("[{number}] {line}");
+                    to_stderr(format_args!("[{number}] {line}"));
                 }
             }
             let _ = send.send((number, child.id(), child.wait()));

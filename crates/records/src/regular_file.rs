@@ -23,7 +23,7 @@ pub fn open(path: &Path) -> Result<(File, u64)> {
 pub fn read(path: &Path, most: u64, what: &str) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let long = |length: String| {
-        Error::new(ErrorKind::FileTooLarge, format!("it has {length} bytes, and {what} has at most {most}"))
+        Error::new(ErrorKind::InvalidInput, format!("it has {length} bytes, and {what} has at most {most}"))
     };
     if length > most {
         return Err(long(length.to_string()));

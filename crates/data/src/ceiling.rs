@@ -1,0 +1,57 @@
+//! How much a file may hold: what its manifest says an image is, and some more, before anything is decoded.
+
+use crate::manifest::Manifest;
+use crate::{Error, Result};
+use gauntlet_core::memory;
+use std::path::Path;
+
+/// An encoded image is at most so many times as long as its pixels.
+const TIMES: u64 = 4;
+/// Bytes beside the pixels of an encoded image: colour profiles, dates, thumbnails.
+const BESIDE_ONE: u64 = 1 << 20;
+/// The same, on average over a column of images.
+const BESIDE_EACH: u64 = 4096;
+/// Bytes that a decoder needs for a pixel: two copies of four channels of 16 bits.
+const DECODED: u64 = 16;
+
+/// The limits of one data set's files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ceiling {
+    /// Bytes of an image as this program keeps it.
+    image: u64,
+    /// Pixels of an image.
+    area: u64,
+}
+
+impl Ceiling {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let (c, h, w) = manifest.shape;
+        let area = (h as u64).saturating_mul(w as u64);
+        Ceiling { image: area.saturating_mul(c as u64), area }
+    }
+
+    /// Bytes of an encoded image.
+    pub(crate) fn encoded(self) -> u64 {
+        self.image.saturating_mul(TIMES).saturating_add(BESIDE_ONE)
+    }
+
+    /// Bytes that a column of `rows` values unpacks to.
+    pub(crate) fn column(self, rows: u64) -> u64 {
+        let each = self.image.saturating_mul(TIMES).saturating_add(BESIDE_EACH);
+        each.saturating_mul(rows).saturating_add(BESIDE_ONE)
+    }
+
+    /// Bytes that decoding one image takes.
+    pub(crate) fn decoder(self) -> u64 {
+        self.area.saturating_mul(DECODED).saturating_add(BESIDE_ONE)
+    }
+
+    /// Whether a file that announces so many images can be kept in memory.
+    ///
+    /// # Errors
+    /// [`Error::Message`] with the file and both figures.
+    pub(crate) fn room(self, path: &Path, rows: u64) -> Result<()> {
+        let what = format!("{}: it announces {rows} images, which", path.display());
+        memory::room(self.image.saturating_mul(rows), &what).map_err(Error::Message)
+    }
+}
