@@ -16,7 +16,7 @@ pub trait Watch {
     /// Verdicts as they are given, with the index of the example and the proposal that broke it.
     ///
     /// # Errors
-    /// Whatever keeps it from taking them ([`Error::Follower`]): the evaluation ends with it.
+    /// Whatever keeps it from taking them ([`crate::Error::Follower`]): the evaluation ends with it.
     fn judged(&mut self, _eps: usize, _verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         Ok(())
     }
