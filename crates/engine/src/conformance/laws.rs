@@ -1,6 +1,6 @@
 //! Promises about values: finite, repeatable, per example, in pixel units, `ce` at zero.
 
-use super::Found;
+use super::found::Found;
 use super::network::{CLASSES, FIRST, INPUT, LAST, Smooth};
 use super::subject::{SEED, Subject, batch, teacher};
 use crate::{Result, TrainingStep};
