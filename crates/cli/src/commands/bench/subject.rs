@@ -5,9 +5,9 @@ use crate::component;
 use crate::exit::Failure;
 use crate::session::Session;
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::recipe::Memory;
+use gauntlet_core::memory::Memory;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::{
     Batch, Compute, Frozen, Goal, Key, Network, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
