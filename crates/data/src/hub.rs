@@ -1,6 +1,7 @@
 //! Files from the Hugging Face hub: pinned revision, sha256 verified on every use, downloaded once more on a mismatch.
 
 use crate::plain_get::PlainGet;
+use crate::repo::{Repo, RepoKind};
 use crate::{Error, LoadOptions, RemoteFile, Result};
 use gauntlet_records::file::hex;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
@@ -15,33 +16,6 @@ pub(crate) struct Hub {
     client: HFClientSync,
     endpoint: String,
     cache: PathBuf,
-}
-
-/// What a repository holds: the hub keeps the two kinds apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RepoKind {
-    Dataset,
-    Model,
-}
-
-/// A repository at a revision.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Repo<'a> {
-    pub(crate) kind: RepoKind,
-    /// `owner/name`.
-    pub(crate) id: &'a str,
-    /// Commit, branch or tag.
-    pub(crate) revision: &'a str,
-}
-
-impl RepoKind {
-    /// What to do where the hub does not deliver.
-    pub(crate) fn local(self) -> &'static str {
-        match self {
-            RepoKind::Dataset => "give local files with --data-dir",
-            RepoKind::Model => "download the file and give its path",
-        }
-    }
 }
 
 /// A client: the environment (HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN) unless the options say otherwise.

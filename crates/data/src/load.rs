@@ -1,23 +1,9 @@
 //! From a manifest to a data set in memory.
 
 use crate::decode::verify;
-use crate::hub::{Repo, RepoKind};
 use crate::manifest::{Manifest, Part, Source};
-use crate::{Dataset, Result, glyphs, hub, local};
-use std::path::PathBuf;
-
-/// Where to look and how loudly.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// Local files instead of the hub.
-    pub data_dir: Option<PathBuf>,
-    /// Hub endpoint; `None`: HF_ENDPOINT, else the public hub.
-    pub endpoint: Option<String>,
-    /// Hub cache; `None`: HF_HUB_CACHE, HF_HOME, else the user's cache.
-    pub cache_dir: Option<PathBuf>,
-    /// No progress bars.
-    pub quiet: bool,
-}
+use crate::repo::{Repo, RepoKind};
+use crate::{Dataset, LoadOptions, Result, glyphs, hub, local};
 
 /// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
 ///

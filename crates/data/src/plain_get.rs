@@ -3,7 +3,7 @@
 //! The real hub announces large files as stored in xet; hf-hub 1.0 then takes the xet protocol and has no switch
 //! against it. Some mirrors, proxies and firewalls let only plain HTTP through, which the hub also serves.
 
-use crate::hub::{Repo, RepoKind};
+use crate::repo::{Repo, RepoKind};
 use indicatif::ProgressBar;
 use reqwest::header::{ETAG, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;

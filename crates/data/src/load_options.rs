@@ -1,0 +1,16 @@
+//! Where data come from.
+
+use std::path::PathBuf;
+
+/// Where to look and how loudly.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Local files instead of the hub.
+    pub data_dir: Option<PathBuf>,
+    /// Hub endpoint; `None`: HF_ENDPOINT, else the public hub.
+    pub endpoint: Option<String>,
+    /// Hub cache; `None`: HF_HUB_CACHE, HF_HOME, else the user's cache.
+    pub cache_dir: Option<PathBuf>,
+    /// No progress bars.
+    pub quiet: bool,
+}
