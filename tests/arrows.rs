@@ -1,5 +1,8 @@
 //! Which crate may know which: the arrows of the design, and where candle's own derivative is used.
 
+mod files;
+
+use files::{Crate, circles, written};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -150,4 +153,52 @@ fn candles_own_derivative_is_used_for_foreign_modules_only() {
         }
     }
     assert!(read > 50, "only {read} files were looked at");
+}
+
+#[test]
+fn no_files_of_a_crate_know_one_another_in_a_circle() {
+    let mut read = 0;
+    let mut wrong = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap().path();
+        let files = Crate::read(&folder.join("src"));
+        read += files.len();
+        let arrows = files.arrows();
+        assert!(!arrows.is_empty(), "{}: no arrow was found", folder.display());
+        let name = folder.file_name().unwrap().to_string_lossy();
+        wrong.extend(circles(&arrows).iter().map(|circle| format!("{name}: {}", circle.join(", "))));
+    }
+    assert!(read > 300, "only {read} files were read");
+    assert!(wrong.is_empty(), "files that know one another in a circle:\n{}", wrong.join("\n"));
+}
+
+/// The engine's folders from the bottom up: each knows those before it and no other. What lies beside them is the first.
+const FLOORS: [&str; 6] = ["", "train", "suite", "store", "run", "verify"];
+/// Stands aside: it knows training, and nobody knows it.
+const ASIDE: (&str, [&str; 2]) = ("conformance", ["", "train"]);
+
+#[test]
+fn the_engines_folders_know_what_lies_below_them() {
+    let arrows = Crate::read(&root().join("crates/engine/src")).arrows();
+    let places = || arrows.iter().flat_map(|(from, to)| to.iter().chain([from]));
+    let folders: BTreeSet<&String> = places().filter(|place| place.len() > 1).map(|place| &place[0]).collect();
+    let folder = |place: &[String]| place.first().filter(|name| folders.contains(name)).cloned().unwrap_or_default();
+    let floor = |name: &str| FLOORS.iter().position(|f| *f == name);
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (from, to) in arrows.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to))) {
+        let (a, b) = (folder(from), folder(to));
+        let below = match (floor(&a), floor(&b)) {
+            (Some(a), Some(b)) => b <= a,
+            _ if a == ASIDE.0 => b == a || ASIDE.1.contains(&b.as_str()),
+            _ => false,
+        };
+        if !below {
+            wrong.push(format!("{} -> {}", written(from), written(to)));
+        }
+        known.extend([a, b]);
+    }
+    assert!(wrong.is_empty(), "arrows up:\n{}", wrong.join("\n"));
+    let all: BTreeSet<String> = FLOORS.iter().chain([&ASIDE.0]).map(|f| f.to_string()).collect();
+    assert_eq!(known, all, "a folder that this test does not know, or one that is gone");
 }

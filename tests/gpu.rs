@@ -319,8 +319,9 @@ eps = ["8/255"]
 /// last batch that is smaller. Where batch norm moves statistics, or a recipe draws, there is no graph.
 #[test]
 fn recorded_steps_train_the_same_bits() {
+    use gauntlet_core::Memory;
     use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-    use gauntlet_core::recipe::{Memory, Position};
+    use gauntlet_core::position::Position;
     use gauntlet_core::{Batch, Key, Purpose, Setup, Weights};
     use gauntlet_engine::{Graphs, Row, TrainingStep};
 

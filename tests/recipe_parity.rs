@@ -4,7 +4,8 @@
 use super::{golden, labels, matches, network, tensor, weights};
 use candle_core::{DType, Tensor};
 use gauntlet::autograd::{Graph, Var, grad};
-use gauntlet::core::recipe::{Composed, Position};
+use gauntlet::core::position::Position;
+use gauntlet::core::recipe::Composed;
 use gauntlet::core::{Batch, Frozen, Memory, Recipe, Registry, Setup, Step, Target};
 use serde_json::{Map, Value};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::arguments::{self, DRAWS, OBJECTIVE, RESTARTS, RUNNERS_UP, SPARSITY, S
 use crate::best_iterate::BestIterate;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, succeeded};
-use gauntlet_core::budget::Reach;
+use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
 use gauntlet_records::{Family, Norm};

@@ -1,7 +1,7 @@
 //! Transfer: examples crafted on one model, tried on another.
 
 use gauntlet_core::attack::{Backwards, Job, Open, Site, Walk};
-use gauntlet_core::budget::Reach;
+use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
 use gauntlet_records::Norm;

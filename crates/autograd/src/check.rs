@@ -3,8 +3,8 @@
 //! Beware of kinks: the input gradient of a ReLU or max-pool network *jumps* where a unit switches. A direction along
 //! which any unit changes its piece between −h and +h is discarded and counted.
 
-use crate::gradient::ancestors;
 use crate::kernels::{numbers_like, zeros_like};
+use crate::var::ancestors;
 use crate::{Error, Graph, Result, Var, grad};
 use candle_core::{Device, Tensor};
 

@@ -2,7 +2,7 @@
 
 use crate::kernels::map::add_into;
 use crate::kernels::{dense, ones_like};
-use crate::var::Node;
+use crate::var::{Node, ancestors};
 use crate::{Error, Result, Saved, Var};
 use candle_core::Tensor;
 use std::collections::hash_map::Entry;
@@ -37,24 +37,6 @@ pub fn grad_last(output: Var, wrt: &[&Var]) -> Result<Vec<Tensor>> {
     let ones = ones_like(output.tensor())?;
     drop(output);
     Ok(sweep(ones, node, wrt, Graph::Free)?.into_iter().map(|v| v.tensor().clone()).collect())
-}
-
-/// All nodes that `root` depends on, itself included, by growing id.
-pub(crate) fn ancestors(root: &Arc<Node>) -> Vec<Arc<Node>> {
-    let mut seen = HashSet::from([root.id]);
-    let mut found = vec![root.clone()];
-    let mut next = 0;
-    while next < found.len() {
-        let node = found[next].clone();
-        for input in node.inputs.iter().filter_map(|e| e.node.as_ref()) {
-            if seen.insert(input.id) {
-                found.push(input.clone());
-            }
-        }
-        next += 1;
-    }
-    found.sort_unstable_by_key(|n| n.id);
-    found
 }
 
 /// A gradient in the making. The first contribution *is* the gradient: nothing is added to zeros.

@@ -30,14 +30,14 @@ pub mod cuda;
 mod error;
 mod gradient;
 pub mod kernels;
-mod op;
 mod ops;
+mod saves;
 pub mod selftest;
 mod var;
 
 pub use allowance::limited;
 pub use error::{Error, Result};
 pub use gradient::{Graph, grad, grad_last, pull};
-pub use op::{Op, Saved, Saves};
 pub use ops::cross_entropy_slope;
-pub use var::Var;
+pub use saves::Saves;
+pub use var::{Op, Saved, Var};

@@ -1,8 +1,10 @@
-//! Variables: candle tensors that know how they were made.
+//! Variables: candle tensors that know how they were made, and the operations that made them.
+//!
+//! A variable has a node, a node its operation, and an operation's derivative is made of variables: one type, told in one place.
 
-use crate::gradient::ancestors;
-use crate::{Op, Result, allowance};
+use crate::{Error, Result, Saves, allowance};
 use candle_core::{DType, Device, Tensor};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +29,86 @@ pub(crate) struct Edge {
     pub(crate) node: Option<Arc<Node>>,
     pub(crate) value: Option<Tensor>,
     pub(crate) dims: Vec<usize>,
+}
+
+/// A differentiable operation. Public: plug-ins may bring their own.
+///
+/// The vjp is written with [`Var`]s, so that it can be differentiated in turn: a family of operations is closed when
+/// every vjp uses operations that have one themselves.
+pub trait Op: Send + Sync {
+    /// Name in error messages and profiles.
+    fn name(&self) -> &'static str;
+    /// The value, and what the vjp needs beside inputs and output (pool indices, batch mean and 1/σ).
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
+    /// The values that the vjp reads.
+    fn saves(&self) -> Saves {
+        Saves::everything()
+    }
+    /// Gradients by the inputs: `None` where not needed or where the derivative is zero everywhere.
+    fn vjp(&self, saved: &Saved<'_>, grad: &Var, needed: &[bool]) -> Result<Vec<Option<Var>>>;
+    /// For piecewise operations: a hash of which piece every element is on, so that gradient checks can discard
+    /// directions that cross a kink.
+    fn pieces(&self, _output: Option<&Tensor>, _aux: &[Tensor]) -> Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+/// What was saved of one recorded operation.
+pub struct Saved<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) op: &'static str,
+    pub(crate) keep: bool,
+}
+
+impl Saved<'_> {
+    /// Input `i`: with its origin when the result is to carry a graph, a constant otherwise.
+    pub fn input(&self, i: usize) -> Result<Var> {
+        let edge = &self.node.inputs[i];
+        let value = edge
+            .value
+            .clone()
+            .ok_or_else(|| Error::NotSaved { op: self.op, what: format!("the value of input {i}") })?;
+        Ok(Var::with_origin(value, if self.keep { edge.node.clone() } else { None }))
+    }
+    /// The output, likewise.
+    pub fn output(&self) -> Result<Var> {
+        let value = self
+            .node
+            .output
+            .clone()
+            .ok_or_else(|| Error::NotSaved { op: self.op, what: "the value of the output".into() })?;
+        Ok(Var::with_origin(value, if self.keep { Some(self.node.clone()) } else { None }))
+    }
+    /// Dimensions of input `i`.
+    pub fn dims(&self, i: usize) -> &[usize] {
+        &self.node.inputs[i].dims
+    }
+    /// Extra value `k` of the forward.
+    pub fn aux(&self, k: usize) -> &Tensor {
+        &self.node.aux[k]
+    }
+    /// Whether the gradients are to be differentiable again.
+    pub fn keeps_graph(&self) -> bool {
+        self.keep
+    }
+}
+
+/// All nodes that `root` depends on, itself included, by growing id.
+pub(crate) fn ancestors(root: &Arc<Node>) -> Vec<Arc<Node>> {
+    let mut seen = HashSet::from([root.id]);
+    let mut found = vec![root.clone()];
+    let mut next = 0;
+    while next < found.len() {
+        let node = found[next].clone();
+        for input in node.inputs.iter().filter_map(|e| e.node.as_ref()) {
+            if seen.insert(input.id) {
+                found.push(input.clone());
+            }
+        }
+        next += 1;
+    }
+    found.sort_unstable_by_key(|n| n.id);
+    found
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);

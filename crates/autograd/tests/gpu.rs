@@ -6,7 +6,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::cuda;
-use gauntlet_autograd::kernels::images::{Border, crop_flip};
+use gauntlet_autograd::kernels::border::Border;
+use gauntlet_autograd::kernels::images::crop_flip;
 use gauntlet_autograd::selftest::cases;
 use gauntlet_autograd::{Graph, Var, grad};
 

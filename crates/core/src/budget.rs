@@ -1,29 +1,12 @@
 //! Which budgets can be meant, and which attacks can get to the end of theirs: decided here, asked wherever one is given.
 
+use crate::reach::Reach;
 use crate::{Attack, Error, ParamDoc, Result, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
 
 /// The smallest budget: the referee's tolerance 10⁻⁶ would be larger than any below it.
 pub const LEAST: f64 = 1e-6;
-
-/// How far an attack's steps lead at most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reach {
-    /// Steps of one run.
-    pub steps: u32,
-    /// Length of a step, in the norm.
-    pub alpha: f64,
-    /// Whether a run begins elsewhere than at the clean image.
-    pub random_start: bool,
-}
-
-impl Reach {
-    /// steps × α, in the norm.
-    pub fn length(&self) -> f64 {
-        f64::from(self.steps) * self.alpha
-    }
-}
 
 /// Whether a budget can be meant, beside those before it: at least [`LEAST`], not one of `earlier`, and at most the diameter
 /// of the box, where every image is within reach of every other: 1 in L∞, √d in L2, d in L1, with d numbers in an image

@@ -4,6 +4,7 @@
 //! plain data type of it or of `gauntlet-records`. Nothing here knows a concrete data set, model, recipe or attack.
 
 pub mod attack;
+pub mod attack_mode;
 pub mod batch;
 pub mod budget;
 pub mod checkpoint;
@@ -21,16 +22,21 @@ pub mod optimiser;
 mod optimiser_gpu;
 pub mod params;
 pub mod philox;
+pub mod position;
+pub mod reach;
 pub mod recipe;
+pub mod recipe_memory;
 pub mod registry;
 mod row_size;
 pub mod schedule;
 pub mod source;
+pub mod spec;
 pub mod step;
 pub mod target;
 pub mod threat;
 
 pub use attack::{Attack, Clean, Job, Outcome};
+pub use attack_mode::AttackMode;
 pub use batch::Batch;
 pub use device::{Compute, Processor};
 pub use error::{Error, Result};
@@ -38,9 +44,11 @@ pub use key::{Key, Purpose};
 pub use network::{Activation, BatchStats, Mode, ModelInfo, Network, Pass};
 pub use objective::{Goal, Objective, Slope};
 pub use params::{Init, ParamSpec, Params, Weights};
-pub use recipe::{AttackMode, Loss, Memory, Penalty, Recipe, Setup, Term};
-pub use registry::{Args, ParamDoc, Registry, Spec};
+pub use recipe::{Loss, Penalty, Recipe, Setup, Term};
+pub use recipe_memory::Memory;
+pub use registry::{Args, Registry};
 pub use source::Source;
+pub use spec::{ParamDoc, Spec};
 pub use step::Step;
 pub use target::{Frozen, Linear, Target};
 pub use threat::ThreatModel;

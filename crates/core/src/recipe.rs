@@ -1,13 +1,10 @@
-//! Training objectives: recipes, penalties that compose with them, and the step they see.
+//! Training objectives: recipes, and penalties that compose with them.
 
-use crate::{Batch, Error, ModelInfo, Result, Step, Target, ThreatModel};
+use crate::position::Position;
+use crate::{Batch, Error, Memory, ModelInfo, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Named tensors that a recipe keeps between steps (class means, fixed directions); they are checkpointed.
-pub type Memory = BTreeMap<String, Tensor>;
 
 /// One passage over the training set: calls what it is given with every batch, in order.
 pub type Passage<'a> = dyn FnMut(&mut dyn FnMut(&Batch) -> Result<()>) -> Result<()> + 'a;
@@ -207,43 +204,5 @@ impl Recipe for Composed {
     }
     fn repeats(&self, position: &Position) -> bool {
         self.base.repeats(position) && self.penalties.iter().all(|p| p.repeats(position))
-    }
-}
-
-/// What batch norm and dropout do in the forwards of an attack inside a recipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttackMode {
-    /// Running statistics, no dropout (TRADES, MART).
-    Eval,
-    /// The batch's statistics; the running ones stay where they are.
-    Train,
-    /// The batch's statistics, and every forward of the attack moves the running ones, as in the published code of
-    /// Wong et al. and Rice et al.
-    TrainMoving,
-}
-
-/// Where a training stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Position {
-    /// Epoch, from 0.
-    pub epoch: u32,
-    /// Epochs in all.
-    pub epochs: u32,
-    /// Step within the epoch, from 0.
-    pub step: u32,
-    /// Steps per epoch.
-    pub steps: u32,
-    /// Which replay of the batch this is, from 0 (free adversarial training).
-    pub replay: u32,
-}
-
-impl Position {
-    /// Epochs done, with fraction.
-    pub fn epochs_done(&self) -> f64 {
-        f64::from(self.epoch) + f64::from(self.step) / f64::from(self.steps.max(1))
-    }
-    /// What a weight or budget that grows from 0 over `ramp` epochs has grown to, in `[0, 1]` (0: at once).
-    pub fn grown(&self, ramp: f64) -> f64 {
-        if ramp > 0.0 { (self.epochs_done() / ramp).min(1.0) } else { 1.0 }
     }
 }

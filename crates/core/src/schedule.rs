@@ -1,6 +1,6 @@
 //! Learning-rate schedules.
 
-use crate::recipe::Position;
+use crate::position::Position;
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate moves over a training; `base` is the optimiser's rate.

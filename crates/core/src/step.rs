@@ -1,9 +1,10 @@
 //! One training step as a recipe sees it.
 
 use crate::attack::{Attack, lockstep};
-use crate::recipe::{AttackMode, Memory, Position};
+use crate::position::Position;
 use crate::{
-    Batch, BatchStats, Error, Frozen, Key, Mode, ModelInfo, Network, Params, Pass, Purpose, Result, Target, ThreatModel,
+    AttackMode, Batch, BatchStats, Error, Frozen, Key, Memory, Mode, ModelInfo, Network, Params, Pass, Purpose, Result,
+    Target, ThreatModel,
 };
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var, grad};

@@ -1,5 +1,6 @@
 //! One file of a model repository on the hub: `hf:owner/repo/file@revision`, verified like data.
 
+use crate::repo::{Repo, RepoKind};
 use crate::{Error, LoadOptions, Result, hub};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl HubFile {
     /// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice, [`Error::Unverified`] if neither
     /// the reference nor the hub says what its sha256 is.
     pub fn fetch(&self, options: &LoadOptions) -> Result<(PathBuf, Option<String>)> {
-        let repo = hub::Repo { kind: hub::RepoKind::Model, id: &self.id, revision: &self.revision };
+        let repo = Repo { kind: RepoKind::Model, id: &self.id, revision: &self.revision };
         let file = crate::RemoteFile { path: self.path.clone(), sha256: self.sha256.clone() };
         let path = hub::fetch(&hub::connect(options)?, repo, &file, options)?;
         let commit = commit(&path);

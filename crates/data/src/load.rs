@@ -1,52 +1,9 @@
 //! From a manifest to a data set in memory.
 
 use crate::decode::verify;
-use crate::hub::{Repo, RepoKind};
-use crate::manifest::{Manifest, Part, Source};
-use crate::{Dataset, Error, Result, Split, glyphs, hub, local};
-use std::path::PathBuf;
-
-/// Where to look and how loudly.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// Local files instead of the hub.
-    pub data_dir: Option<PathBuf>,
-    /// Hub endpoint; `None`: HF_ENDPOINT, else the public hub.
-    pub endpoint: Option<String>,
-    /// Hub cache; `None`: HF_HUB_CACHE, HF_HOME, else the user's cache.
-    pub cache_dir: Option<PathBuf>,
-    /// Nothing is asked of the hub: what is not in its cache is an error that says so.
-    pub offline: bool,
-    /// No progress.
-    pub quiet: bool,
-    /// Progress as lines, for where there is no terminal; else as bars.
-    pub lines: bool,
-}
-
-/// The two parts of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
-    /// What is trained on.
-    Train,
-    /// What is attacked.
-    Test,
-}
-
-impl Half {
-    /// `train`, `test`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Half::Train => "train",
-            Half::Test => "test",
-        }
-    }
-    pub(crate) fn of(self, manifest: &Manifest) -> &Part {
-        match self {
-            Half::Train => &manifest.train,
-            Half::Test => &manifest.test,
-        }
-    }
-}
+use crate::manifest::{Manifest, Source};
+use crate::repo::{Repo, RepoKind};
+use crate::{Dataset, Error, Half, LoadOptions, Result, Split, glyphs, hub, local};
 
 /// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
 ///

@@ -3,7 +3,8 @@
 //! The real hub announces large files as stored in xet; hf-hub 1.0 then takes the xet protocol and has no switch
 //! against it. Some mirrors, proxies and firewalls let only plain HTTP through, which the hub also serves.
 
-use crate::hub::{Bar, Repo, RepoKind};
+use crate::bar::Bar;
+use crate::repo::{Repo, RepoKind};
 use reqwest::header::{ETAG, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};

@@ -1,6 +1,6 @@
 //! How a network is written down: every layer named once.
 
-use crate::{Conv, Fans, Graph, Layer, Linear, Node, NodeId, ParamId, Start, shape};
+use crate::{Fans, Graph, Layer, Node, NodeId, ParamId, Start, shape};
 use gauntlet_core::{Error, Init, ModelInfo, ParamSpec, Result};
 
 /// PyTorch's defaults.
@@ -45,16 +45,6 @@ impl Builder {
     /// Another number of channels.
     pub fn affine(&mut self, x: NodeId, scale: Vec<f64>, shift: Vec<f64>) -> Result<NodeId> {
         self.push(Layer::Affine { scale, shift }, &[x])
-    }
-
-    /// A convolution to `channels` channels by kernels of `size`×`size`, of stride 1, without padding, with a bias.
-    pub fn conv(&mut self, name: impl Into<String>, channels: usize, size: usize) -> Conv<'_> {
-        Conv::new(self, name.into(), channels, size)
-    }
-
-    /// A linear layer to `outputs` values, with a bias.
-    pub fn linear(&mut self, name: impl Into<String>, outputs: usize) -> Linear<'_> {
-        Linear::new(self, name.into(), outputs)
     }
 
     /// Batch norm with PyTorch's `eps` (1e-5) and `momentum` (0.1), starting as the identity.

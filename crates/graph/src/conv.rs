@@ -16,10 +16,23 @@ pub struct Conv<'g> {
     start: Start,
 }
 
-impl<'g> Conv<'g> {
-    pub(crate) fn new(builder: &'g mut Builder, name: String, channels: usize, size: usize) -> Self {
-        Conv { builder, name, channels, size, stride: 1, padding: 0, bias: true, start: torch_default }
+impl Builder {
+    /// A convolution to `channels` channels by kernels of `size`×`size`, of stride 1, without padding, with a bias.
+    pub fn conv(&mut self, name: impl Into<String>, channels: usize, size: usize) -> Conv<'_> {
+        Conv {
+            builder: self,
+            name: name.into(),
+            channels,
+            size,
+            stride: 1,
+            padding: 0,
+            bias: true,
+            start: torch_default,
+        }
     }
+}
+
+impl Conv<'_> {
     /// Pixels from one window to the next.
     pub fn stride(self, stride: usize) -> Self {
         Conv { stride, ..self }

@@ -12,10 +12,14 @@ pub struct Linear<'g> {
     start: Start,
 }
 
-impl<'g> Linear<'g> {
-    pub(crate) fn new(builder: &'g mut Builder, name: String, outputs: usize) -> Self {
-        Linear { builder, name, outputs, start: torch_default }
+impl Builder {
+    /// A linear layer to `outputs` values, with a bias.
+    pub fn linear(&mut self, name: impl Into<String>, outputs: usize) -> Linear<'_> {
+        Linear { builder: self, name: name.into(), outputs, start: torch_default }
     }
+}
+
+impl Linear<'_> {
     /// How weight and bias start; PyTorch's default where it is not told.
     pub fn start(self, start: Start) -> Self {
         Linear { start, ..self }

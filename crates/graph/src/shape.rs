@@ -2,7 +2,7 @@
 
 use crate::Layer;
 use gauntlet_autograd::kernels::conv::Geometry;
-use gauntlet_autograd::kernels::pool::pooled;
+use gauntlet_autograd::kernels::window::pooled;
 
 /// `(1, C, H, W)`: the kernels' shapes have a batch in front.
 fn image(shape: &[usize]) -> Vec<usize> {

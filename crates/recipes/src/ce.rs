@@ -1,6 +1,6 @@
 //! Cross-entropy: ordinary training.
 
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;

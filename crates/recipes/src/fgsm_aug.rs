@@ -3,7 +3,7 @@
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::Graph;
 use gauntlet_autograd::kernels::argmax_rows;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};

@@ -2,7 +2,7 @@
 
 use crate::inner::{EPS, MODE, RAMP, mode};
 use crate::slope::slope;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{AttackMode, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};

@@ -3,7 +3,7 @@
 use crate::inner::EPS;
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::zeros_like;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};

@@ -3,7 +3,7 @@
 use crate::alignment::Alignment;
 use crate::inner::EPS;
 use gauntlet_autograd::Graph;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
 use gauntlet_core::{ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};

@@ -3,7 +3,7 @@
 use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::kernels::{argmax_rows, runner_up};
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildPenalty;
 use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The attack inside a recipe: any registered attack, on the current weights.
 
 use candle_core::Tensor;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::{Args, Attack, AttackMode, ParamDoc, Registry, Result, Step, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
 use gauntlet_autograd::Var;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;

@@ -7,7 +7,8 @@ mod closed_forms;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::recipe::{Composed, Position};
+use gauntlet_core::position::Position;
+use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
     Batch, Frozen, Key, Memory, Network, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };

@@ -82,3 +82,12 @@ impl<'a> Answers<'a> {
         a.iter().map(|v| (v.id, v.label)).eq(b.iter().map(|v| (v.id, v.label)))
     }
 }
+
+impl Count {
+    /// All counts of a record: clean, each attack × ε in the record's order, worst cases where several attacks share a
+    /// norm and ε. An attack without a verdict on every example (it failed on the way) has no count, nor has then a worst
+    /// case.
+    pub fn of(record: &Record) -> Vec<Count> {
+        Answers::of(record).counts()
+    }
+}

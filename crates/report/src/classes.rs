@@ -3,7 +3,7 @@
 //! Looked at clean, and per norm in the column that speaks for the largest ε at which some row still holds more than a model
 //! that names one class always: lower than that, classes say nothing.
 
-use crate::pairs::Rows;
+use crate::pair::Rows;
 use crate::{Column, Summary};
 use gauntlet_records::statistics::{mean_sd, wilson};
 

@@ -1,7 +1,6 @@
 //! Columns of a table, and the counts that fill them.
 
-use crate::answers::Answers;
-use gauntlet_records::{Eps, Norm, Quantity, Record, statistics::wilson};
+use gauntlet_records::{Eps, Norm, Quantity, statistics::wilson};
 use std::fmt;
 
 /// What a number of the table says.
@@ -94,12 +93,5 @@ impl Count {
     pub fn interval(&self) -> (f64, f64) {
         let (low, high) = wilson(self.correct, self.n, 1.96);
         (100.0 * low, 100.0 * high)
-    }
-
-    /// All counts of a record: clean, each attack × ε in the record's order, worst cases where several attacks share a
-    /// norm and ε. An attack without a verdict on every example (it failed on the way) has no count, nor has then a worst
-    /// case.
-    pub fn of(record: &Record) -> Vec<Count> {
-        Answers::of(record).counts()
     }
 }

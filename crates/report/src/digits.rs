@@ -17,6 +17,12 @@ pub(crate) fn signed(x: f64) -> String {
     if x > 0.0 { format!("+{}", significant(x)) } else { significant(x) }
 }
 
+/// `1000`, `100 to 1000`.
+pub(crate) fn range(numbers: impl Iterator<Item = u64>) -> String {
+    let (few, many) = numbers.fold((u64::MAX, 0), |(a, b), n| (a.min(n), b.max(n)));
+    if few == many { few.to_string() } else { format!("{few} to {many}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

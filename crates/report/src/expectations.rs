@@ -1,33 +1,15 @@
 //! Published numbers beside ours.
 
-use crate::Column;
 use crate::answers::Answers;
 use crate::chance::dead;
 use crate::verdict::verdict;
+use crate::{Column, Judgement};
 use gauntlet_records::{
     Expectation, Quantity, Record,
     expectation::CURVE,
     record::Registered,
     statistics::{mean_sd, paired_difference, student_t, wilson},
 };
-
-/// What became of a published number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Judgement {
-    /// The published value lies in our interval, or differs by no more than both sides' errors together.
-    Reproduced,
-    /// It does not, but the published ordering or bound holds.
-    Compatible,
-    /// Neither, by so much, in the number's own unit (infinite: ours is not a number).
-    Outside {
-        /// Distance to the nearest value that would not be; of several seeds judged by themselves, the largest.
-        by: f64,
-    },
-    /// No training of ours has that number.
-    NotRun,
-    /// The run was shortened: shown, and not judged.
-    Shown,
-}
 
 /// Which of the published outcomes one training had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

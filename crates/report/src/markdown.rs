@@ -1,7 +1,8 @@
 //! The report as Markdown.
 
+use crate::digits::range;
 use crate::failing::MARK;
-use crate::sections::{Section, range};
+use crate::sections::Section;
 use crate::{Column, Count, Judged, Report, Standing, expectation_line};
 use std::collections::HashMap;
 use std::fmt::Write;

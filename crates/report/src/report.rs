@@ -1,13 +1,13 @@
 //! The report: what tables and pages are made from.
 
 use crate::answers::Answers;
+use crate::digits::range;
 use crate::images::{self, Images};
-use crate::plots::training;
+use crate::plots::course;
 use crate::remarks;
-use crate::sections::range;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
-    WorstClass, broken, classes, expectations, failing, models, pairs, provenance, standings, twins,
+    WorstClass, broken, classes, expectations, models, pairs, provenance, standings, twins, unbroken,
 };
 use gauntlet_records::Error as RecordError;
 use gauntlet_records::{Record, file::write_atomically};
@@ -115,8 +115,8 @@ impl Report {
         let manifest = &folder.manifest;
         let expectations = expectations::judged(&manifest.expect, &answers, manifest.shortened.is_some());
         let by_row = standings::by_row(&rows, answers);
-        let unbroken: Vec<Unbroken> = records.iter().flat_map(failing::of).collect();
-        let fails: Vec<bool> = columns.iter().map(|c| failing::fails(&unbroken, c)).collect();
+        let unbroken: Vec<Unbroken> = records.iter().flat_map(unbroken::of).collect();
+        let fails: Vec<bool> = columns.iter().map(|c| unbroken::fails(&unbroken, c)).collect();
         let standings = Standings::new(&by_row, &columns, &summary, &fails);
         let pairs = pairs::of(&by_row, &columns, &standings, &fails);
         let classes = classes::counts(&by_row, &columns, &summary, &fails);
@@ -149,7 +149,7 @@ impl Report {
         remarks.extend(remarks::each(records));
         Ok(Report {
             suite: folder.manifest.suite.clone(),
-            courses: rows.iter().map(|row| training::course(row, records)).collect(),
+            courses: rows.iter().map(|row| course::course(row, records)).collect(),
             provenance: provenance::lines(&folder.manifest, records, &seeds),
             images: Images::of(records),
             sizes: images::sizes(&columns, &counts),

@@ -1,6 +1,7 @@
 //! What the report says beside its table: which rows can be told apart, which classes and attacks matter.
 
 use crate::broken::{Fallen, Share, fallen};
+use crate::digits::range;
 use crate::pairs::MANY_ROWS;
 use crate::{Column, Power, Report, WorstClass};
 use gauntlet_records::{Norm, statistics::FEWEST_DISCORDANT};
@@ -163,10 +164,4 @@ impl Report {
             lines: fallen.iter().map(line).collect(),
         })
     }
-}
-
-/// `1000`, `100 to 1000`.
-pub(crate) fn range(numbers: impl Iterator<Item = u64>) -> String {
-    let (few, many) = numbers.fold((u64::MAX, 0), |(a, b), n| (a.min(n), b.max(n)));
-    if few == many { few.to_string() } else { format!("{few} to {many}") }
 }

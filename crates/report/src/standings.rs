@@ -1,7 +1,7 @@
 //! Which rows can be told apart from the best of their column.
 
 use crate::answers::Answers;
-use crate::pairs::{Rows, compared};
+use crate::pair::{Rows, compared};
 use crate::{Column, Summary};
 use gauntlet_records::statistics::holm;
 

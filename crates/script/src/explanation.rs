@@ -2,25 +2,9 @@
 
 use crate::complaint::Complaint;
 use crate::language::{self, MAX_CALLS, MAX_OPERATIONS, MAX_SIZE};
+use crate::nearest::nearest;
 use crate::spelling;
 use rhai::{AST, EvalAltResult as Error, ParseError, ParseErrorType};
-use std::fmt::Display;
-
-/// What a bound function returns.
-pub(crate) type Ran<T> = Result<T, Box<Error>>;
-
-/// An error of a bound function: the engine adds the place of its call.
-pub(crate) fn said(error: impl Display) -> Box<Error> {
-    error.to_string().into()
-}
-
-/// `did you mean` the nearest of `known`, or nothing.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match gauntlet_core::registry::unknown("", name, known) {
-        gauntlet_core::Error::Unknown { hint: Some(near), .. } => format!(", did you mean `{near}`?"),
-        _ => String::new(),
-    }
-}
 
 /// A script that does not parse.
 pub(crate) fn of_parsing(path: &str, text: &str, error: &ParseError) -> Complaint {

@@ -3,7 +3,7 @@
 //! The descriptions of built-in components are constants of the program, and so are the names of terms. What a script
 //! says in their place is kept, each text once: a few hundred bytes for every script that is named.
 
-use crate::explanation::Ran;
+use crate::ran::Ran;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 

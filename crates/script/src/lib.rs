@@ -6,6 +6,8 @@ mod explanation;
 mod kept;
 mod language;
 mod loan;
+mod nearest;
+mod ran;
 mod recipe;
 mod script;
 mod scripts;

@@ -4,7 +4,7 @@
 //! handed to them through a scoped thread-local, which is empty again when the call ends, however it ends. While one
 //! function has the step, no other can.
 
-use crate::explanation::{Ran, said};
+use crate::ran::{Ran, said};
 use gauntlet_autograd::{Var, limited};
 use gauntlet_core::Step;
 use scoped_tls_hkt::scoped_thread_local;

@@ -1,8 +1,8 @@
 //! Calls of functions that do not exist are found when a script is read, not an hour into a suite.
 
 use crate::complaint::Complaint;
-use crate::explanation::nearest;
 use crate::language;
+use crate::nearest::nearest;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 /// Functions of the language that recipes may not use, and why.

@@ -1,6 +1,7 @@
 //! Steps of attacks that run on the device from start to end, and keyed draws: the numbers of `core`'s streams.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int, number};
 use crate::Result;
 use candle_core::{CudaDevice, Device, Tensor};

@@ -1,6 +1,7 @@
 //! Logits and labels. Labels `(N,)` u32 stay on the device; one that is no class makes its row NaN.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
 use candle_core::Tensor;

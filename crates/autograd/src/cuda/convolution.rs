@@ -1,8 +1,9 @@
 //! Convolutions as one matrix product per direction: columns (C·KH·KW, N·OH·OW) for many images at a time, or a product per
 //! image, (C·KH·KW, OH·OW), which leaves its result where it belongs. Those of few taps and of stride 1 go their own ways.
 
+use super::arg::{Arg, Shape};
 use super::gemm::{Product, Steps};
-use super::launch::{Arg, Grid, Shape, at, device, launch, of, place, place_of, tensor, unwritten};
+use super::launch::{Grid, at, device, image, launch, of, place, place_of, tensor, unwritten};
 use super::{Element, dense, int, winograd};
 use crate::Result;
 use crate::kernels::conv::Geometry;
@@ -48,11 +49,6 @@ fn shape(g: &Geometry, n: usize, by_image: bool) -> Arg {
         tap: v(tap),
         image: v(image),
     })
-}
-
-/// The address of image `first` of images of `size` elements.
-pub(super) fn image<T: Element>(start: u64, first: usize, size: usize) -> u64 {
-    start + (first * size * size_of::<T>()) as u64
 }
 
 /// Columns of `n` images from an address on.

@@ -1,9 +1,10 @@
 //! Functions of one and two numbers.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int, number};
 use crate::Result;
-use candle_core::{CudaDevice, Tensor};
+use candle_core::Tensor;
 
 /// A function of one number; the code that elementwise.cuh knows it by.
 #[derive(Clone, Copy)]
@@ -33,9 +34,6 @@ pub(crate) enum Unary {
     Inside,
 }
 
-/// The code of a constant.
-const CONSTANT: u32 = 18;
-
 /// A function of two numbers.
 #[derive(Clone, Copy)]
 #[repr(u32)]
@@ -59,16 +57,6 @@ pub(crate) fn unary<T: Element>(f: Unary, (p, q): (f64, f64), a: &Tensor) -> Res
     let args = [int(n), Arg::Int(f as u32), number::<T>(p), number::<T>(q), of::<T>(&device, &a)?, at(&device, &out)];
     launch::<T>(&device, "unary", Grid::Elements(n), &args)?;
     Ok(tensor(&device, out, a.dims()))
-}
-
-/// The same number everywhere.
-pub(crate) fn fill<T: Element>(device: &CudaDevice, value: f64, dims: &[usize]) -> Result<Tensor> {
-    let n = dims.iter().product();
-    let out = unwritten::<T>(device, n)?;
-    // A constant does not look at its argument; the result itself serves.
-    let args = [int(n), Arg::Int(CONSTANT), number::<T>(value), number::<T>(0.0), at(device, &out), at(device, &out)];
-    launch::<T>(device, "unary", Grid::Elements(n), &args)?;
-    Ok(tensor(device, out, dims))
 }
 
 fn same_shape(op: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {

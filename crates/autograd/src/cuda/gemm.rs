@@ -1,6 +1,7 @@
 //! Matrix products by cuBLAS.
 
-use super::launch::{Arg, Grid, at, device, launch, of, place, place_of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, device, launch, of, place, place_of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::kernels::work;
 use crate::{Error, Result};

@@ -1,6 +1,7 @@
 //! What a step launches, recorded once and handed to the driver in one call (a CUDA graph).
 
-use super::launch::{Arg, GROUP, Grid, Group, device, launch, place_of};
+use super::arg::{Arg, GROUP, Group};
+use super::launch::{Grid, device, launch, place_of};
 use super::memory::{Reserved, capture, captured};
 use crate::Result;
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, sys};

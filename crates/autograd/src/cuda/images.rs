@@ -3,7 +3,7 @@
 use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
-use crate::kernels::images::Border;
+use crate::kernels::border::Border;
 use candle_core::Tensor;
 
 /// Pixels in [0,1], `(N, C, H, W)`, of the rows `(N,)` u32 of a data set `(rows, C, H, W)` u8.

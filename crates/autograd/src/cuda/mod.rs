@@ -4,11 +4,13 @@
 //! buffers are freed behind their last use. Sums are taken in f64 in an order that depends on shapes only, no kernel adds
 //! atomically: what runs twice gives the same bits.
 
+mod arg;
 mod attack;
 mod classification;
 mod constants;
 mod convolution;
 mod elementwise;
+mod fill;
 mod gemm;
 mod graph;
 mod images;
@@ -27,7 +29,8 @@ pub(crate) use classification::{
 };
 pub(crate) use constants::constant;
 pub(crate) use convolution::{conv2d, conv2d_input_grad, conv2d_weight_grad};
-pub(crate) use elementwise::{Binary, Unary, add_into, binary, blend, channel_affine, fill, mask_below, unary};
+pub(crate) use elementwise::{Binary, Unary, add_into, binary, blend, channel_affine, mask_below, unary};
+pub(crate) use fill::fill;
 pub(crate) use gemm::matmul;
 pub(crate) use movement::{cat, dense, pad, repeat, select_rows};
 pub(crate) use normalisation::{affine_of, batch_norm, batch_norm_gradients};
@@ -41,9 +44,9 @@ pub use open::{make, open, synchronise};
 pub(crate) use optimiser::blend_each;
 pub use optimiser::{Alarm, Moments, Update, update};
 
+use arg::Arg;
 use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
-use launch::Arg;
 
 /// An element type with kernels.
 pub trait Element: CudaDType + DeviceRepr {

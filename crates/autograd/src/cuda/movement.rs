@@ -1,6 +1,7 @@
 //! Values that move without changing.
 
-use super::launch::{Arg, Grid, Layout, RANK, at, device, launch, of, tensor, unwritten};
+use super::arg::{Arg, Layout, RANK};
+use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, fill, int};
 use crate::Result;
 use crate::kernels::by_dtype;

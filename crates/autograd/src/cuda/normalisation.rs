@@ -1,6 +1,7 @@
 //! Batch normalisation.
 
-use super::launch::{Arg, Grid, at, countable, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, countable, device, launch, of, tensor, unwritten};
 use super::reduce::parts_of_channels;
 use super::{Element, dense, int};
 use crate::Result;

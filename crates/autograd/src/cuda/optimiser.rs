@@ -1,6 +1,7 @@
 //! Optimisers over all parameters: a launch per group of them.
 
-use super::launch::{Arg, GROUP, Grid, Group, device, launch, of, place, place_of, tensor, unwritten};
+use super::arg::{Arg, GROUP, Group};
+use super::launch::{Grid, device, launch, of, place, place_of, tensor, unwritten};
 use super::{Element, dense, int, number};
 use crate::Result;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;

@@ -1,9 +1,10 @@
 //! Pooling with stored places, and its adjoints.
 
-use super::launch::{Arg, Grid, at, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int, number};
 use crate::Result;
-use crate::kernels::pool::pooled;
+use crate::kernels::window::pooled;
 use candle_core::Tensor;
 
 /// Height, width, pooled height and width, window and stride, as the kernels take them.

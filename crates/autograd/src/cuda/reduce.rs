@@ -1,6 +1,7 @@
 //! Sums and maxima.
 
-use super::launch::{Arg, Grid, at, countable, device, launch, of, tensor, unwritten};
+use super::arg::Arg;
+use super::launch::{Grid, at, countable, device, launch, of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
 use candle_core::Tensor;

@@ -1,9 +1,9 @@
 //! Convolutions of stride 1 in f32 with fewer multiplications: F(4×4, 3×3) and F(4×4, 5×5), as 36 or 64 matrix products in one
 //! call between two transformations.
 
-use super::convolution::image;
+use super::arg::{Arg, Tiles};
 use super::gemm::{Product, Steps};
-use super::launch::{Arg, Grid, Tiles, at, device, launch, of, place, place_of, tensor, unwritten};
+use super::launch::{Grid, at, device, image, launch, of, place, place_of, tensor, unwritten};
 use super::{Element, dense, int};
 use crate::Result;
 use crate::kernels::conv::Geometry;

@@ -1,5 +1,6 @@
 //! Batches from a data set that lies where it is trained on.
 
+use super::border::Border;
 use super::{Real, by_dtype, on_gpu};
 use crate::Result;
 use candle_core::{DType, Tensor};
@@ -38,29 +39,6 @@ impl Crop {
     /// As the kernels read it.
     pub fn packed(self) -> u32 {
         u32::from(self.down) | u32::from(self.right) << 8 | u32::from(self.flip) << 16
-    }
-}
-
-/// What surrounds an image before it is cropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Border {
-    /// Zeros.
-    Zeros,
-    /// The image mirrored at its outermost pixels, which are not repeated (NumPy's and PyTorch's `reflect`).
-    Reflect,
-}
-
-impl Border {
-    /// The pixel of a side of `n` that lies at `place − padding`; none where there are zeros.
-    fn source(self, place: usize, padding: usize, n: usize) -> Option<usize> {
-        match self {
-            Border::Zeros => place.checked_sub(padding).filter(|p| *p < n),
-            Border::Reflect => {
-                let from_edge = place.abs_diff(padding);
-                let back = 2 * (n - 1);
-                Some(if place >= padding && from_edge >= n { back - from_edge } else { from_edge })
-            }
-        }
     }
 }
 

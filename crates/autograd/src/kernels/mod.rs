@@ -6,7 +6,9 @@
 
 mod awake;
 pub mod batch_norm;
+pub mod border;
 pub mod conv;
+mod dtype;
 pub mod images;
 pub mod map;
 pub mod matmul;
@@ -18,29 +20,18 @@ mod simd;
 mod slice;
 mod tile;
 mod transpose;
+pub mod window;
 pub mod work;
 
 pub use awake::awake;
+pub(crate) use dtype::by_dtype;
+pub use dtype::by_dtype_names;
 pub use map::pass;
 pub use map::{blend, blend_each};
 pub use select::{argmax_rows, one_hot, runner_up, select_rows};
-pub use simd::Isa;
-pub use slice::{OnGpu, Real, View, by_dtype_names, constant_like, numbers_like, ones_like, values, zeros_like};
-pub(crate) use slice::{by_dtype, dense, from_vec, on_gpu, view};
-
-/// Work compiled for the widest vectors of this CPU: implement `run` with `#[inline(always)]`, and call nothing in it that
-/// is not inlined. Only the instructions change: sums must be written over a fixed number of accumulators.
-pub trait Vectorised {
-    /// What comes out.
-    type Out;
-    /// The work.
-    fn run(self) -> Self::Out;
-}
-
-/// Does it.
-pub fn vectorised<V: Vectorised>(work: V) -> V::Out {
-    simd::widest(work)
-}
+pub use simd::{Isa, Vectorised, vectorised};
+pub use slice::{OnGpu, Real, View, constant_like, numbers_like, ones_like, values, zeros_like};
+pub(crate) use slice::{dense, from_vec, on_gpu, view};
 
 /// Elements per parallel task of an elementwise kernel.
 pub(crate) const CHUNK: usize = 16_384;

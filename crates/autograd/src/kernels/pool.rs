@@ -2,24 +2,11 @@
 
 use super::scratch::unwritten;
 use super::simd::{Isa, on};
+use super::window::pooled;
 use super::{Real, dense, from_vec, on_gpu, view};
 use crate::Result;
 use candle_core::{Device, Storage, Tensor};
 use rayon::prelude::*;
-
-/// Output size of a window `k` moved by `stride`, without padding.
-pub fn pooled(op: &'static str, dims: &[usize], k: usize, stride: usize) -> Result<(usize, usize)> {
-    let &[_, _, h, w] = dims else {
-        return Err(crate::error::shape(op, format!("expected (N, C, H, W), got {dims:?}")));
-    };
-    if k == 0 || stride == 0 || k > h || k > w {
-        return Err(crate::error::shape(
-            op,
-            format!("a {k}×{k} window (stride {stride}) does not fit an image of {h}×{w}"),
-        ));
-    }
-    Ok(((h - k) / stride + 1, (w - k) / stride + 1))
-}
 
 /// A later value takes the place of an earlier one if it is larger, or the first NaN.
 #[inline(always)]

@@ -82,17 +82,26 @@ impl Isa {
     }
 }
 
-/// [`Vectorised`](super::Vectorised) work, which unlike a long closure is inlined without fail.
+/// Work compiled for the widest vectors of this CPU: implement `run` with `#[inline(always)]`, and call nothing in it that
+/// is not inlined. Only the instructions change: sums must be written over a fixed number of accumulators.
+pub trait Vectorised {
+    /// What comes out.
+    type Out;
+    /// The work.
+    fn run(self) -> Self::Out;
+}
+
+/// Does [`Vectorised`] work, which unlike a long closure is inlined without fail.
 #[expect(unsafe_code, reason = "instruction sets were detected: Isa values come from Isa::available")]
-pub(crate) fn widest<V: super::Vectorised>(work: V) -> V::Out {
+pub fn vectorised<V: Vectorised>(work: V) -> V::Out {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
-        unsafe fn wide<V: super::Vectorised>(work: V) -> V::Out {
+        unsafe fn wide<V: Vectorised>(work: V) -> V::Out {
             work.run()
         }
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn half<V: super::Vectorised>(work: V) -> V::Out {
+        unsafe fn half<V: Vectorised>(work: V) -> V::Out {
             work.run()
         }
         match Isa::best() {

@@ -1,7 +1,8 @@
 //! Tensors as slices.
 
+use super::dtype::by_dtype;
 use crate::{Error, Result};
-use candle_core::{DType, Device, Storage, Tensor, WithDType};
+use candle_core::{Device, Storage, Tensor, WithDType};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -48,29 +49,6 @@ impl Real for f64 {
         self
     }
 }
-
-/// The names of the dtypes that have kernels.
-pub fn by_dtype_names() -> [&'static str; 2] {
-    [DType::F32.as_str(), DType::F64.as_str()]
-}
-
-/// Runs a body with `$T` bound to the tensor's element type.
-macro_rules! by_dtype {
-    ($op:expr, $tensor:expr, $T:ident => $body:expr) => {
-        match $tensor.dtype() {
-            candle_core::DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            candle_core::DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            other => Err($crate::Error::Dtype { op: $op, dtype: other.as_str() }),
-        }
-    };
-}
-pub(crate) use by_dtype;
 
 /// Hands an operation over to the GPU if its tensor lies there: `return`s what the expression gives. Nothing in a build
 /// without one.

@@ -6,87 +6,25 @@
 
 mod ascent;
 mod average;
+mod clean;
+mod job;
 mod lockstep;
 mod slots;
 mod walk;
 
 pub use ascent::{Ascent, Beginning};
 pub use average::Average;
+pub use clean::Clean;
+pub use job::{Job, Open};
 pub use lockstep::lockstep;
 pub use slots::{Slots, Turned, Walks};
 pub use walk::{Ending, Pulls, Site, Turn, Walk};
 
-use crate::budget::Reach;
-use crate::{Key, Result, ThreatModel};
+use crate::reach::Reach;
+use crate::{Result, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
-
-/// What is known about an example before it is attacked.
-#[derive(Debug, Clone)]
-pub struct Clean {
-    /// Position in the evaluation (what the driver uses to find the pixels).
-    pub index: usize,
-    /// Data set row: what randomness is keyed by.
-    pub id: u64,
-    /// True label.
-    pub label: u32,
-    /// Clean logits, K of them; empty inside recipes, unless the attack [needs](Attack::needs_clean) them.
-    pub logits: Vec<f64>,
-}
-
-impl Clean {
-    /// Wrong classes by falling clean logit: the first is what the example is most easily mistaken for. At most `n`.
-    ///
-    /// Of equal logits the later class comes first, as in a sort by rising logit that is read from its end.
-    pub fn runners_up(&self, n: usize) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.logits.len() as u32).collect();
-        order.sort_by(|a, b| self.logits[*a as usize].total_cmp(&self.logits[*b as usize]));
-        order.into_iter().rev().filter(|k| *k != self.label).take(n).collect()
-    }
-}
-
-/// One run of an attack on one example.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// Restart number, from 0.
-    pub restart: u32,
-    /// Target class of targeted runs.
-    pub target: Option<u32>,
-}
-
-impl Job {
-    /// Untargeted runs, numbered from 0.
-    pub fn restarts(n: u32) -> Vec<Job> {
-        (0..n).map(|restart| Job { restart, target: None }).collect()
-    }
-    /// `restarts` runs into each of these classes.
-    pub fn targets(classes: &[u32], restarts: u32) -> Vec<Job> {
-        let runs =
-            |target: &u32| (0..restarts).map(|restart| Job { restart, target: Some(*target) }).collect::<Vec<_>>();
-        classes.iter().flat_map(runs).collect()
-    }
-}
-
-/// How jobs are to be run.
-#[derive(Debug, Clone, Copy)]
-pub struct Open {
-    /// Channels, height, width.
-    pub input: (usize, usize, usize),
-    /// Classes K.
-    pub classes: usize,
-    /// Norm, budget, box.
-    pub threat: ThreatModel,
-    /// Root of the attack's randomness (streams are keyed by example id, restart and step below it).
-    pub key: Key,
-    /// Every walk takes every step and ends with its last iterate: no success test, no early end.
-    pub lockstep: bool,
-    /// The smallest perturbation is wanted, whatever its size; else any inside the budget ends a job.
-    pub smallest: bool,
-    /// Answers differ from draw to draw, or proposals are judged on several draws: a single misclassified draw is luck, so
-    /// walks along the gradient take every step and choose what they propose at the end.
-    pub randomised: bool,
-}
 
 /// How a job ended.
 #[derive(Debug, Clone)]

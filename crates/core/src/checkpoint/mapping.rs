@@ -1,6 +1,6 @@
 //! Which tensor of a file is which parameter of a model: by name, else by order and shape.
 
-use super::Listed;
+use super::contents::Listed;
 use crate::ParamSpec;
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,6 @@
 //! Checkpoints: safetensors with PyTorch's names and the model's description as metadata; PyTorch's own files are read.
 
+mod contents;
 mod mapping;
 mod pickle;
 mod pickle_machine;
@@ -11,43 +12,14 @@ mod torch_zip;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
-use candle_core::{DType, Tensor};
+use candle_core::DType;
+use contents::Contents;
 use gauntlet_records::file::{hex, write_atomically};
 use gauntlet_records::regular_file;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
-
-/// A tensor of a file, before it is read.
-#[derive(Debug, Clone)]
-struct Listed {
-    name: String,
-    shape: Vec<usize>,
-}
-
-/// What a file holds.
-struct Contents<'f> {
-    /// In the file's order.
-    listed: Vec<Listed>,
-    /// The file's order is that of the modules.
-    ordered: bool,
-    metadata: HashMap<String, String>,
-    notes: Vec<String>,
-    /// Reads one of those that are listed.
-    tensor: Box<dyn FnMut(usize) -> Result<Tensor, String> + 'f>,
-}
-
-impl Contents<'_> {
-    /// Tensors that were read already, in the order of the modules.
-    fn of(named: Vec<(String, Tensor)>, notes: Vec<String>) -> Self {
-        let (names, tensors): (Vec<String>, Vec<Tensor>) = named.into_iter().unzip();
-        let list = |(name, t): (String, &Tensor)| Listed { name, shape: t.dims().to_vec() };
-        let listed = names.into_iter().zip(&tensors).map(list).collect();
-        let tensor = Box::new(move |place: usize| Ok(tensors[place].clone()));
-        Contents { listed, ordered: true, metadata: HashMap::new(), notes, tensor }
-    }
-}
 
 /// Bytes of a file of PyTorch's for every parameter of the model: double precision, Adam's two moments, an average of the weights, and
 /// that twice.
@@ -223,7 +195,7 @@ pub fn sha256(weights: &Weights) -> Result<String> {
 mod tests {
     use super::*;
     use crate::{Init, Key, Purpose};
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     fn info() -> ModelInfo {
         ModelInfo {

@@ -1,6 +1,6 @@
 //! Safetensors files: tensors by name and a metadata dictionary.
 
-use super::{Contents, Listed};
+use super::contents::{Contents, Listed};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata, TensorView};

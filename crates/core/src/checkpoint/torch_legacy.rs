@@ -3,7 +3,7 @@
 //! A magic number, the format's version, what machine wrote it, the object, the keys of the storages; and for each of those its number of
 //! elements in eight bytes and the elements themselves.
 
-use super::Contents;
+use super::contents::Contents;
 use super::pickle::{Object, Pickle};
 use super::state_dict::{RESAVE, Storage, storage, views};
 use std::collections::HashMap;

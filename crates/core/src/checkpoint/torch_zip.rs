@@ -1,6 +1,6 @@
 //! PyTorch's checkpoints since 1.6 (`.pt`, `.pth`): a zip of one pickle and one file of raw numbers per storage.
 
-use super::Contents;
+use super::contents::Contents;
 use super::pickle::Pickle;
 use super::state_dict::{RESAVE, views};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Promises about derivatives by the parameters: complete, and equal to central differences.
 
-use super::Found;
+use super::found::Found;
 use super::network::{CLASSES, INPUT};
 use super::subject::{Subject, batch};
 use crate::Result;

@@ -1,12 +1,12 @@
 //! Promises about values: finite, repeatable, per example, in pixel units, `ce` at zero.
 
-use super::Found;
+use super::found::Found;
 use super::network::{CLASSES, FIRST, INPUT, LAST, Smooth};
 use super::subject::{SEED, Subject, batch, teacher};
 use crate::{Result, TrainingStep};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::{Batch, Network, ParamDoc, Pass, Weights};
 use serde_json::json;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod arguments;
 mod cost;
 mod derivatives;
+mod found;
 mod laws;
 mod network;
 mod subject;
@@ -11,6 +12,7 @@ pub use arguments::{completed, documented_choices, short_kind};
 pub use cost::{StepCost, step_cost};
 
 use crate::Result;
+use found::Found;
 use gauntlet_core::Registry;
 use gauntlet_evaluate::{Component, Kind};
 use serde::Serialize;
@@ -136,11 +138,4 @@ pub fn conformance(registry: &Registry, kind: Kind, given: &Map<String, Value>) 
     });
     let name = subject.name().to_string();
     Ok(Conformance { recipe: name, args, probed, checks: checks.collect() })
-}
-
-/// What looking at one promise ended with.
-enum Found {
-    Holds(String),
-    Broken(String),
-    Skipped(String),
 }

@@ -5,7 +5,9 @@ use super::network::{CLASSES, INPUT, Smooth};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::recipe::{Composed, Memory, Position};
+use gauntlet_core::Memory;
+use gauntlet_core::position::Position;
+use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
     Batch, Frozen, Key, Network, ParamDoc, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };

@@ -1,7 +1,8 @@
 //! Crops and flips, keyed by example and epoch.
 
 use candle_core::Tensor;
-use gauntlet_autograd::kernels::images::{Border, Crop, crop_flip};
+use gauntlet_autograd::kernels::border::Border;
+use gauntlet_autograd::kernels::images::{Crop, crop_flip};
 use gauntlet_core::{Batch, Key, Purpose, Result};
 use serde::{Deserialize, Serialize};
 

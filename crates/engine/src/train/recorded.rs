@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::cuda::{Graph, overwrite_each, record};
 use gauntlet_autograd::kernels::zeros_like;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::{Batch, Step, Weights};
 use std::sync::{Mutex, PoisonError};
 

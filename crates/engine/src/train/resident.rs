@@ -2,7 +2,8 @@
 
 use crate::train::augmentation::{Augmentation, PADDING, crop};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_autograd::kernels::images::{Border, crop_flip, pixels};
+use gauntlet_autograd::kernels::border::Border;
+use gauntlet_autograd::kernels::images::{crop_flip, pixels};
 use gauntlet_core::{Batch, Result};
 use gauntlet_data::Split;
 

@@ -8,8 +8,9 @@ use gauntlet_autograd::kernels::blend_each;
 #[cfg(feature = "cuda")]
 use gauntlet_autograd::kernels::zeros_like;
 use gauntlet_autograd::{Var, grad_last};
+use gauntlet_core::Memory;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::recipe::{Memory, Position};
+use gauntlet_core::position::Position;
 use gauntlet_core::{Batch, BatchStats, Loss, Network, Params, Recipe, Step, Target, Weights};
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::{Error, Result, TrainConfig};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
-use gauntlet_core::recipe::Position;
+use gauntlet_core::position::Position;
 use gauntlet_core::{Batch, Compute, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
 use gauntlet_evaluate::Examples;

@@ -1,7 +1,7 @@
 //! Which entries of a board can be told apart.
 
-use super::Ranked;
 use super::protocol::Trained;
+use super::ranked::Ranked;
 use crate::student;
 use gauntlet_records::statistics::{mcnemar, mean_sd, student_t, wilson};
 

@@ -1,6 +1,7 @@
 //! Accuracy per class, clean and in the strictest column of every budget.
 
-use super::{Plot, Subject, heat_map, one, parts, slug, strictest};
+use super::plot::{Plot, Subject, one, parts, slug};
+use super::{heat_map, strictest};
 use crate::answers::Answers;
 use crate::{Column, Report, Result};
 use gauntlet_records::Record;

@@ -1,7 +1,8 @@
 //! Which attack broke how much: of an ensemble its stages, of separate attacks the first in the suite's order.
 
 use super::palette::{PALE, REST, SERIES};
-use super::{Plot, Subject, bars, one, parts, slug, strictest};
+use super::plot::{Plot, Subject, one, parts, slug};
+use super::{bars, strictest};
 use crate::{Broken, Report, Result};
 use gauntlet_records::Record;
 use std::collections::BTreeSet;

@@ -3,8 +3,9 @@
 use super::canvas::{Drawing, FINE, Side};
 use super::palette::{INK, PALE, SERIES, SOFT};
 use super::panel::{Axis, axes};
+use super::plot::{Plot, Subject, one, slug};
 use super::strictest;
-use super::{Plot, Subject, one, slug, ticks};
+use super::ticks;
 use crate::{Column, Report, Result};
 use plotters::prelude::*;
 

@@ -3,7 +3,8 @@
 use super::canvas::Drawing;
 use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
-use super::{Plot, Subject, one, parts, slug, ticks};
+use super::plot::{Plot, Subject, one, parts, slug};
+use super::ticks;
 use crate::{Column, Report, Result, Value};
 use gauntlet_records::Norm;
 

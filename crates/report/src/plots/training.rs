@@ -1,11 +1,13 @@
 //! Training curves of a row: loss terms, accuracies, gradient norms, alignment.
 
 use super::canvas::Drawing;
+use super::course::{over_seeds, trainings};
 use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
-use super::{Plot, Subject, slug, ticks};
+use super::plot::{Plot, Subject, one, slug};
+use super::ticks;
 use crate::{Report, Result};
-use gauntlet_records::{Record, record::Epoch, statistics::mean_sd};
+use gauntlet_records::{Record, record::Epoch};
 
 /// Epochs in the table of numbers; of a longer training they are evenly picked.
 const MOST_EPOCHS: usize = 30;
@@ -21,17 +23,6 @@ struct Group {
 struct Curve {
     name: String,
     points: Vec<Point>,
-}
-
-/// The curves of a row's trainings.
-fn trainings<'a>(row: &str, records: &'a [Record]) -> Vec<&'a [Epoch]> {
-    let trained = records.iter().filter(|r| r.row == row && !r.result.curve.is_empty());
-    trained.map(|r| r.result.curve.as_slice()).collect()
-}
-
-/// A row's accuracy in percent under the quick attack, epoch by epoch.
-pub(crate) fn course(row: &str, records: &[Record]) -> Vec<f64> {
-    over_seeds(&trainings(row, records), 100.0, &|e| Some(e.robust_accuracy)).into_iter().map(|p| p.y).collect()
 }
 
 /// A picture for every row that was trained.
@@ -88,18 +79,6 @@ fn groups(trainings: &[&[Epoch]], first: &Epoch) -> Vec<Group> {
         .collect()
 }
 
-/// Mean and standard deviation over seeds, epoch by epoch, where all that got there were measured.
-fn over_seeds(trainings: &[&[Epoch]], scale: f64, of: &dyn Fn(&Epoch) -> Option<f64>) -> Vec<Point> {
-    let longest = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
-    let point = |i: usize| {
-        let epochs: Vec<&Epoch> = trainings.iter().filter_map(|t| t.get(i)).collect();
-        let values: Vec<f64> = epochs.iter().filter_map(|e| of(e)).map(|v| v * scale).collect();
-        let (mean, sd) = mean_sd(&values)?;
-        Some(Point { x: f64::from(epochs.first()?.epoch), y: mean, low: mean - sd, high: mean + sd })
-    };
-    (0..longest).filter_map(point).collect()
-}
-
 fn numbers(groups: &[Group]) -> (Vec<String>, Vec<Vec<String>>) {
     let curves: Vec<(&Curve, bool)> = groups.iter().flat_map(|g| g.curves.iter().map(|c| (c, g.percent))).collect();
     let mut header = vec!["epoch".to_string()];
@@ -118,7 +97,7 @@ fn numbers(groups: &[Group]) -> (Vec<String>, Vec<Vec<String>>) {
     let line = |epoch: f64| {
         let value = |(curve, percent): &(&Curve, bool)| {
             let y = curve.points.iter().find(|p| p.x == epoch).map(|p| p.y);
-            y.map_or("–".into(), |y| if *percent { super::one(y) } else { ticks::number(y) })
+            y.map_or("–".into(), |y| if *percent { one(y) } else { ticks::number(y) })
         };
         std::iter::once(format!("{epoch}")).chain(curves.iter().map(value)).collect()
     };
@@ -128,7 +107,7 @@ fn numbers(groups: &[Group]) -> (Vec<String>, Vec<Vec<String>>) {
 fn describe(row: &str, groups: &[Group], epochs: usize, seeds: usize, monitored_on: &str) -> String {
     let last = |c: &Curve, percent: bool| {
         let end = c.points.last().map_or(0.0, |p| p.y);
-        let end = if percent { format!("{} %", super::one(end)) } else { ticks::number(end) };
+        let end = if percent { format!("{} %", one(end)) } else { ticks::number(end) };
         format!("{} {end}", c.name)
     };
     let ends = groups.iter().map(|g| {

@@ -1,7 +1,8 @@
 //! The transfer matrix: examples crafted on one model, tried on the others.
 
 use super::classes::heat_map_line;
-use super::{Plot, Subject, heat_map, one, parts, slug, strictest};
+use super::plot::{Plot, Subject, one, parts, slug};
+use super::{heat_map, strictest};
 use crate::{Report, Result};
 use gauntlet_records::{Eps, Norm};
 

@@ -1,6 +1,8 @@
 //! What is a constant and what is not.
 
-use super::{Binder, StepHandle, number, numbers, wholes};
+use super::binder::Binder;
+use super::step::StepHandle;
+use super::values::{number, numbers, wholes};
 use crate::loan::{drawn, operation};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::{numbers_like, zeros_like};

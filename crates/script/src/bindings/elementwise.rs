@@ -1,8 +1,9 @@
 //! Functions of one or two variables, element by element.
 
-use super::{Binder, number};
-use crate::explanation::Ran;
+use super::binder::Binder;
+use super::values::number;
 use crate::loan::{growing, operation};
+use crate::ran::Ran;
 use gauntlet_autograd::Var;
 use rhai::Dynamic;
 

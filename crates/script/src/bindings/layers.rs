@@ -1,7 +1,8 @@
 //! Products, convolutions, pooling, and what is done to logits.
 
+use super::binder::Binder;
 use super::step::Labels;
-use super::{Binder, whole};
+use super::values::whole;
 use crate::loan::{growing, operation};
 use gauntlet_autograd::Var;
 

@@ -1,7 +1,8 @@
 //! Functions of plain numbers and lists.
 
-use super::{Binder, number};
-use crate::explanation::Ran;
+use super::binder::Binder;
+use super::values::number;
+use crate::ran::Ran;
 use gauntlet_records::Eps;
 use rhai::{Array, Dynamic};
 
@@ -19,7 +20,7 @@ pub(super) fn bind(b: &mut Binder<'_>) {
     b.bind("abs(a)", "|a| of a number", f64::abs);
     b.bind("floor(a)", "the largest whole number up to a", f64::floor);
     b.bind("pixels(text)", "a length in pixels: `pixels(\"8/255\")`", |text: &str| -> Ran<f64> {
-        let eps: Eps = text.parse().map_err(crate::explanation::said)?;
+        let eps: Eps = text.parse().map_err(crate::ran::said)?;
         Ok(eps.value())
     });
     b.bind("len(list)", "how many items a list has", |list: Array| list.len() as i64);

@@ -1,6 +1,7 @@
 //! Sums and means, above all per example: `(N, ..)` to `(N,)`.
 
-use super::{Binder, wholes};
+use super::binder::Binder;
+use super::values::wholes;
 use crate::loan::operation;
 use gauntlet_autograd::Var;
 use rhai::Array;

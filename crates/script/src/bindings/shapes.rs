@@ -1,8 +1,9 @@
 //! Values moved without being changed.
 
-use super::{Binder, whole, wholes};
-use crate::explanation::Ran;
+use super::binder::Binder;
+use super::values::{whole, wholes};
 use crate::loan::{growing, operation};
+use crate::ran::Ran;
 use gauntlet_autograd::Var;
 use rhai::{Array, Dynamic};
 

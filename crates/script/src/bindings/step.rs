@@ -1,9 +1,10 @@
 //! The training step.
 
-use super::{Binder, number, wholes};
-use crate::explanation::Ran;
+use super::binder::Binder;
+use super::values::{number, wholes};
 use crate::kept;
 use crate::loan::{differentiation, drawn, pass, step};
+use crate::ran::Ran;
 use candle_core::Tensor;
 use gauntlet_autograd::kernels::numbers_like;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
@@ -114,7 +115,7 @@ fn draws(b: &mut Binder<'_>) {
 fn choice<'a>(what: &str, given: &str, among: &[&'a str]) -> Ran<&'a str> {
     let found = among.iter().find(|a| **a == given).copied();
     found.ok_or_else(|| {
-        let near = crate::explanation::nearest(given, among.iter().copied());
+        let near = crate::nearest::nearest(given, among.iter().copied());
         format!("{what} must be one of {}, got {given:?}{near}", among.join(", ")).into()
     })
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::recipe::{Composed, Position};
+use gauntlet_core::position::Position;
+use gauntlet_core::recipe::Composed;
 use gauntlet_core::{Batch, Key, Memory, Network, Params, Purpose, Recipe, Registry, Setup, Step, Term, Weights};
 use gauntlet_script::{Script, ScriptRecipe};
 use serde_json::{Map, Value};

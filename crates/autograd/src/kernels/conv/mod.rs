@@ -6,6 +6,7 @@
 
 mod forward;
 mod geometry;
+mod groups;
 mod input_grad;
 mod plan;
 mod weight_grad;

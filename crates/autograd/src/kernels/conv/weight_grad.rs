@@ -8,12 +8,11 @@ use super::super::tile::{FAR, Far, farthest};
 use super::super::transpose::{Epilogue, transpose};
 use super::Geometry;
 use super::forward::taps;
+use super::groups::{IMAGES, fold};
 use super::plan::Window;
 use super::winograd;
 use rayon::prelude::*;
 
-/// Images per partial sum: fixed, so that sums do not depend on the number of threads.
-pub(super) const IMAGES: usize = 16;
 /// Elements of images and cotangents that are kept at hand while all taps pass over them.
 const BLOCK: usize = 192 * 1024;
 
@@ -110,20 +109,5 @@ pub(super) fn direct<T: Real>(isa: Isa, g: &Geometry, x: &[T], d: &[T], out: &mu
         });
         fold(isa, sums, part);
         transpose(isa, (k, g.o), (&sums[..part], padded), (out, k), Epilogue::NONE);
-    });
-}
-
-/// Adds all parts to the first, in order.
-pub(super) fn fold<T: Real>(isa: Isa, sums: &mut [T], part: usize) {
-    let (total, parts) = sums.split_at_mut(part);
-    let chunk = super::super::CHUNK;
-    total.par_chunks_mut(chunk).enumerate().for_each(|(i, total)| {
-        super::super::simd::on(isa, || {
-            for other in parts.chunks_exact(part) {
-                for (t, p) in total.iter_mut().zip(&other[i * chunk..]) {
-                    *t += *p;
-                }
-            }
-        });
     });
 }

@@ -14,7 +14,7 @@ use super::super::simd::{Four, Isa, Simd};
 use super::super::tile::{FAR, Far, Tiles, farthest};
 use super::super::transpose::{Epilogue, transpose};
 use super::Geometry;
-use super::weight_grad::{IMAGES, fold};
+use super::groups::{IMAGES, fold};
 use rayon::prelude::*;
 
 /// The matrices of F(m×m, r×r), t = m + r − 1.

@@ -1,6 +1,6 @@
 //! `gauntlet bench attack`: one attack on test images.
 
-use super::peak_rss_mb;
+use super::peak::peak_rss_mb;
 use crate::arguments::BenchAttack;
 use crate::commands::attack::{checkpoint, object, text};
 use crate::exit::{Code, Failure};

@@ -1,6 +1,6 @@
 //! `gauntlet bench step --beside`: steps of two recipes take turns, so that a busy machine slows both alike.
 
-use super::step::Bench;
+use super::subject::Bench;
 use crate::arguments::BenchStep;
 use crate::exit::{Code, Failure};
 use crate::session::Session;

@@ -1,6 +1,7 @@
 //! `gauntlet bench ops`: every kernel of the built-in architectures, against the measured peak.
 
-use super::{Times, peak};
+use super::peak::peak;
+use super::times::Times;
 use crate::arguments::BenchOps;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
