@@ -120,10 +120,13 @@ impl Builder {
     /// Drops units with probability `p` in train mode.
     ///
     /// # Errors
-    /// A second one: its draws, keyed by the example, would be those of the first.
+    /// A second one: its draws, keyed by the example, would be those of the first; another `p` than from 0 to below 1.
     pub fn dropout(&mut self, x: NodeId, p: f64) -> Result<NodeId> {
         if self.nodes.iter().any(|n| matches!(n.op, Layer::Dropout { .. })) {
             return Err(self.wrong("dropout", "there is one already, and both would drop by the same draws"));
+        }
+        if !(0.0..1.0).contains(&p) {
+            return Err(self.wrong("dropout", &format!("drops with a probability from 0 to below 1, got {p}")));
         }
         self.push(Layer::Dropout { p }, &[x])
     }
@@ -188,6 +191,9 @@ impl Builder {
         let shapes = inputs.iter().map(|i| self.shape(*i)).collect::<Result<Vec<_>>>()?;
         let weight = specs.first().map(|s| s.shape.as_slice());
         let shape = shape::output(&op, &shapes, weight).map_err(|why| self.wrong(label, &why))?;
+        if shape.contains(&0) {
+            return Err(self.wrong(label, &format!("would give {}, which is no value at all", shape::written(&shape))));
+        }
         let id = self.nodes.len();
         if !specs.is_empty() {
             self.listed.push(id);

@@ -67,7 +67,7 @@ pub(crate) fn output(layer: &Layer, inputs: &[&[usize]], weight: Option<&[usize]
         Layer::Flatten => vec![x.iter().product()],
         Layer::Maxout { pieces } => {
             let n = vector()?;
-            if *pieces == 0 || n % pieces != 0 {
+            if *pieces == 0 || !n.is_multiple_of(*pieces) {
                 return Err(format!("{n} values are not units of {pieces} pieces"));
             }
             vec![n / pieces]

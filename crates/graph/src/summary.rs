@@ -64,7 +64,7 @@ fn number(n: usize) -> String {
     let digits = if n == 0 { String::new() } else { n.to_string() };
     let mut written = String::new();
     for (i, digit) in digits.char_indices() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             written.push(',');
         }
         written.push(digit);

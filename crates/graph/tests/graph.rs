@@ -110,6 +110,11 @@ fn what_does_not_fit_is_said_where_it_is_told() {
     says(g.batch_norm("fc", x), &["layer fc", "two layers have this name"]);
     let said = g.list_after(y, flat).unwrap_err().to_string();
     assert!(said.contains("one of the two layers has no parameters"), "{said}");
+    for p in [1.0, -0.1, f64::NAN] {
+        says(g.dropout(y, p), &["layer dropout", "drops with a probability from 0 to below 1, got"]);
+    }
+    says(g.linear("none", 0).of(flat), &["layer none", "would give 0, which is no value at all"]);
+    says(g.conv("none", 0, 3).of(x), &["layer none", "would give 0×3×3, which is no value at all"]);
     let y = g.dropout(y, 0.5).unwrap();
     says(g.dropout(y, 0.5), &["layer dropout", "there is one already"]);
     let mut other = builder((3, 5, 5));
