@@ -400,9 +400,11 @@ fn a_store_that_cannot_be_written_says_so() {
 #[test]
 fn a_training_that_holds_out_everything_says_so() {
     let head = HEAD.replace("validation = 60", "validation = 260");
-    let records = undisturbed(&suite(&[&head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat()));
-    let reason = records[0].failed.as_deref().unwrap();
-    assert!(reason.contains("nothing to train on") && reason.contains("lower `validation`"), "{reason}");
+    let folder = tempfile::tempdir().unwrap();
+    let suite = suite(&[&head, "[[row]]\nrecipe = \"ce\"\n", ATTACKS].concat());
+    let error = go(&suite, folder.path(), &Watcher::default(), |_| {}).unwrap_err();
+    let reason = error.to_string();
+    assert!(reason.contains("nothing is left to train on") && reason.contains("lower `validation`"), "{reason}");
 }
 
 #[test]

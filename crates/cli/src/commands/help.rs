@@ -5,6 +5,7 @@ use crate::exit::{Code, Failure};
 use crate::help::command;
 use crate::session::Session;
 use clap::ValueEnum;
+use clap::error::ErrorKind;
 use gauntlet_core::registry::unknown;
 use serde_json::json;
 
@@ -28,7 +29,12 @@ pub(crate) fn help(session: &Session, arguments: &Help) -> Result<Code, Failure>
         };
         shown = found;
     }
-    let text = shown.render_help().to_string();
+    // What `--help` says, short or long as clap decides.
+    let words = std::iter::once("gauntlet").chain(arguments.words.iter().map(String::as_str)).chain(["--help"]);
+    let text = match command().try_get_matches_from(words) {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => error.render().to_string(),
+        _ => shown.render_help().to_string(),
+    };
     session.result(|| json!({ "help": text }), || text.clone())?;
     Ok(Code::Done)
 }
