@@ -53,7 +53,7 @@ fn what_no_page_can_show_and_what_no_file_can_be_called_is_refused_by_check() {
         sandbox.run("check wrong.toml").expect(2).says(words);
     };
     let control = "this text has the control character '\\u{1b}', which no page or picture can show";
-    check("id = \"ce\"", "id = \"ce\"\nnote = \"\\u001b[2J\"", &[control, "wrong.toml:19:8"]);
+    check("id = \"ce\"", "id = \"ce\"\nnote = \"\\u001b[2J\"", &[control, "wrong.toml:18:8"]);
     check("format = 1", "format = 1\nnotes = [\"fine\", \"\\u001b\"]", &[control]);
     check("id = \"kept\"", &format!("id = \"{}\"", "a".repeat(300)), &["it may have at most 128 bytes, got 300"]);
     check("name = \"small\"", &format!("name = \"{}\"", "a".repeat(300)), &["cannot name a folder", "128 at most"]);
@@ -90,7 +90,7 @@ fn a_model_is_priced_before_it_is_built() {
     let shell = |line: &str| sandbox.shell(&format!("ulimit -v 8000000; \"$GAUNTLET\" {line}"));
     let train = format!("train --model {WIDE} --recipe ce --data tiny --out a.safetensors");
     let words =
-        ["mlp has 4347068426 parameters: 4 copies (weights, gradients, optimiser) would take 69.6 GB, and", "--force"];
+        ["mlp has 4347133962 parameters: 4 copies (weights, gradients, optimiser) would take 69.6 GB, and", "--force"];
     shell(&train).expect(2).says(&words);
     let attack = format!("attack --model {WIDE} --checkpoint m.safetensors --data tiny --attack fgsm --eps 0.1");
     shell(&attack).expect(2).says(&["2 copies (weights, gradients, optimiser) would take 34.8 GB"]);
