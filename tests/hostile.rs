@@ -121,7 +121,7 @@ fn a_list_of_names_says_what_a_foreign_file_holds() {
     trained(&sandbox, "m.safetensors");
     let bytes = std::fs::read(sandbox.path("m.safetensors")).unwrap();
     let (tensors, _) = from_bytes("m", &bytes).unwrap();
-    let attack = "attack --model linear --data tiny --attack fgsm --eps 0.1 --json --checkpoint";
+    let attack = "attack --model linear --data tiny --attack fgsm --eps 0.1 --checkpoint";
     let accuracy = |line: &str| sandbox.json(&format!("{attack} {line}"))["clean_accuracy"].clone();
     let own = accuracy("m.safetensors");
     // Shapes that come once need no order, whatever the names.
@@ -131,7 +131,7 @@ fn a_list_of_names_says_what_a_foreign_file_holds() {
         sandbox.write("foreign.safetensors", to_bytes(all.into_iter(), Default::default()).unwrap());
     };
     renamed(["z", "a"], None);
-    let done = sandbox.run(&format!("{attack} foreign.safetensors")).expect(0);
+    let done = sandbox.run(&format!("{attack} foreign.safetensors --json")).expect(0);
     assert!(done.out.contains("by shape, since no two are alike"), "{}", done.out);
     assert_eq!(accuracy("foreign.safetensors"), own);
     // Two alike: the list of names decides.

@@ -1,9 +1,11 @@
 //! From a manifest to a data set in memory.
 
+use crate::ceiling::Ceiling;
 use crate::decode::verify;
 use crate::manifest::{Manifest, Source};
 use crate::repo::{Repo, RepoKind};
 use crate::{Dataset, Error, Half, LoadOptions, Result, Split, glyphs, hub, local};
+use std::path::Path;
 
 /// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
 ///
@@ -32,9 +34,11 @@ pub fn load(manifest: &Manifest, options: &LoadOptions) -> Result<Dataset> {
 pub fn load_half(manifest: &Manifest, options: &LoadOptions, half: Half) -> Result<Split> {
     let split = match (&manifest.source, &options.data_dir) {
         (Source::Glyphs { seed, train, test }, _) => {
+            let all = train.saturating_add(*test);
+            Ceiling::of(manifest).room(Path::new(&manifest.name), all as u64)?;
             let split = match half {
                 Half::Train => glyphs::draw(*seed, 0..*train)?,
-                Half::Test => glyphs::draw(*seed, *train..train + test)?,
+                Half::Test => glyphs::draw(*seed, *train..all)?,
             };
             verify(manifest, half.name(), &split)?;
             split

@@ -1,7 +1,7 @@
 //! Files of a few kilobytes that would unpack to gigabytes, and files that are longer than what they are.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_data::{Catalogue, LoadOptions, Manifest, load};
+use gauntlet_data::{Catalogue, LoadOptions, Manifest, Source, load};
 use image::{GrayImage, ImageFormat};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -257,4 +257,12 @@ proptest! {
             prop_assert!(error.to_string().starts_with("manifest tiny.toml: "), "{error}");
         }
     }
+}
+
+#[test]
+fn glyphs_without_number_are_refused_before_the_first_is_drawn() {
+    let mut manifest = Catalogue::default().get("glyphs").unwrap();
+    manifest.source = Source::Glyphs { seed: 0, train: usize::MAX, test: 1_000_000_000_000 };
+    let error = load(&manifest, &LoadOptions::default()).unwrap_err().to_string();
+    assert!(error.starts_with("glyphs: it announces 18446744073709551615 images, which would take "), "{error}");
 }
