@@ -323,7 +323,7 @@ fn recorded_steps_train_the_same_bits() {
     use gauntlet_core::optimiser::{Optimiser, OptimiserState};
     use gauntlet_core::position::Position;
     use gauntlet_core::{Batch, Key, Purpose, Setup, Weights};
-    use gauntlet_engine::{Graphs, Row, TrainingStep};
+    use gauntlet_engine::{Graphs, Recorder, Row, TrainingStep};
 
     let registry: Registry = gauntlet::app().registry().unwrap();
     let compute = Compute::open(Processor::Cuda(0), false).unwrap();
@@ -355,7 +355,7 @@ fn recorded_steps_train_the_same_bits() {
                 optimiser: &optimiser,
                 clip: Some(1.0),
                 teacher: None,
-                graphs,
+                graphs: graphs.map(|g| g as &dyn Recorder),
             };
             let mut losses = Vec::new();
             for number in 0..steps {

@@ -4,7 +4,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::{Compute, Key, Norm, Processor, Purpose, ThreatModel, Weights};
+use gauntlet_core::{Compute, Key, Processor, Purpose, ThreatModel, Weights};
+use gauntlet_records::Norm;
 
 /// More than fit one launch.
 const PARAMETERS: usize = 40;
