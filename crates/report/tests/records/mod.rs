@@ -36,7 +36,7 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
                     restart: 0,
                     steps: 1,
                     size: 0.1,
-                    margin: Some(0.25),
+                    margin: (c == 'R').then_some(0.25),
                     forwards: 2,
                     backwards: 1,
                     broken_by: String::new(),
