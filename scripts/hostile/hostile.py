@@ -17,6 +17,7 @@ from pathlib import Path
 import made
 
 SECONDS, BYTES = 20, 2 << 30
+PATIENCE = 90
 # What ends a process that would take the machine with it; above what counts as too much, so that this shows in the table.
 HARD_BYTES = 4 << 30
 DOCUMENTED = (0, 1, 2, 3, 4)
@@ -139,14 +140,14 @@ def run(binary, base, case, work):
 
         words = [binary, *case.words, *([] if "--threads" in case.words else ["--threads", "1"])]
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "HF_HUB_OFFLINE": "1", **case.env}
-        start = time.monotonic()
         with open(folder / ".out", "wb") as out, open(folder / ".err", "wb") as err:
             process = subprocess.Popen(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, preexec_fn=limits)
-            timer = threading.Timer(2 * SECONDS, process.kill)
+            timer = threading.Timer(PATIENCE, process.kill)
             timer.start()
             _, status, usage = os.wait4(process.pid, 0)
             timer.cancel()
-        seconds = time.monotonic() - start
+        # Of the CPU: a machine with other work to do is no fault of the binary's, and what hangs is ended.
+        seconds = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         process.returncode = code
         wrong = []
@@ -336,7 +337,6 @@ def by_hand(long):
         "wide": made.parquet([made.png(width=50_000, height=50_000, rows=b"")], [0]),
     }
     for name, body in bombs.items():
-        # What is only not unpacked does no harm.
         want = (0, 2, 3) if name in ("pixels", "profile") else no
         yield case("parquet", name, local, [four, ("d/train.parquet", good), ("d/test.parquet", body)], want=want)
     del page
