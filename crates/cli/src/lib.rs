@@ -22,6 +22,7 @@ mod exit;
 mod help;
 mod interrupt;
 mod progress;
+mod quoted;
 mod session;
 mod suites;
 mod threads;

@@ -31,9 +31,8 @@ pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &R
         attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
     }
     let mut flags = evaluator.probe(&clean, registry)?;
-    flags.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
-    flags.extend(flags::draws(&attacked, evaluator.draws));
-    flags.extend(flags::out_of_reach(&attacked, registry));
+    let how = (clean.randomised.is_some(), evaluator.draws);
+    flags.extend(flags::remarks(&clean.verdicts, &attacked, how, registry));
     Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
 }
 

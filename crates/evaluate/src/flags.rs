@@ -31,9 +31,23 @@ pub fn flag(name: &str, detail: String) -> Flag {
     Flag { name: name.to_string(), detail }
 }
 
+/// Everything that the referee has to say of one model's results under all attacks; `randomised`: the model has that flag, `draws`:
+/// forwards that a proposal was judged on.
+pub fn remarks(
+    clean: &[CleanVerdict],
+    attacked: &[Attacked],
+    (randomised, draws): (bool, u32),
+    registry: &Registry,
+) -> Vec<Flag> {
+    let mut all = raise(clean, attacked, randomised);
+    all.extend(self::draws(attacked, draws));
+    all.extend(out_of_reach(attacked, registry));
+    all
+}
+
 /// Looks at one model's results under all attacks: signs of masked gradients and of attacks that were not finished
 /// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag.
-pub fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
+fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
     let mut raised = Vec::new();
     raised.extend(constant(clean));
     stronger(attacked, &mut raised);
@@ -55,7 +69,7 @@ pub fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) ->
 }
 
 /// What several draws of a randomised model say beside the first, where they do not all say the same.
-pub fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
+fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
     let differing = |v: &&Verdict| v.fooled.is_some_and(|k| k > 0 && k < draws);
     let mut raised = Vec::new();
     for cell in attacked {
@@ -80,7 +94,7 @@ pub fn draws(attacked: &[Attacked], draws: u32) -> Vec<Flag> {
 }
 
 /// Attacks that cannot get from the clean image to the end of their budget: steps × α < ε.
-pub fn out_of_reach(attacked: &[Attacked], registry: &Registry) -> Vec<Flag> {
+fn out_of_reach(attacked: &[Attacked], registry: &Registry) -> Vec<Flag> {
     let mut raised = Vec::new();
     for cell in attacked {
         let mut given = Map::from_iter([("name".to_string(), cell.name().into())]);

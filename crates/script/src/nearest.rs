@@ -2,8 +2,5 @@
 
 /// `did you mean` the nearest of `known`, or nothing.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match gauntlet_core::registry::unknown("", name, known) {
-        gauntlet_core::Error::Unknown { hint: Some(near), .. } => format!(", did you mean `{near}`?"),
-        _ => String::new(),
-    }
+    gauntlet_records::nearest::nearest(name, known).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
 }

@@ -2,8 +2,6 @@
 
 mod slurm;
 
-pub(crate) use slurm::quoted;
-
 use crate::arguments::Submit;
 use crate::commands::run::{committed, free, only, select};
 use crate::exit::{Code, Failure};

@@ -261,9 +261,8 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         kept.eight_bit(&examples, &target, &ThreatModel::new(request.norm, kept.eps.value()))?;
     }
     let mut raised = evaluator.probe(&clean, context.registry)?;
-    raised.extend(flags::raise(&clean.verdicts, &attacked, clean.randomised.is_some()));
-    raised.extend(flags::draws(&attacked, request.draws));
-    raised.extend(flags::out_of_reach(&attacked, context.registry));
+    let how = (clean.randomised.is_some(), request.draws);
+    raised.extend(flags::remarks(&clean.verdicts, &attacked, how, context.registry));
     let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
     let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);
     Ok(AttackReport {

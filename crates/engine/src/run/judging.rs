@@ -164,9 +164,8 @@ impl<'a> Desk<'a> {
         }
         record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
         let randomised = record.result.flags.iter().any(|f| f.name == RANDOMISED);
-        record.result.flags.extend(flags::raise(&record.result.clean, &record.result.attacked, randomised));
-        record.result.flags.extend(flags::draws(&record.result.attacked, self.suite.draws));
-        record.result.flags.extend(flags::out_of_reach(&record.result.attacked, self.context.registry));
+        let (how, registry) = ((randomised, self.suite.draws), self.context.registry);
+        record.result.flags.extend(flags::remarks(&record.result.clean, &record.result.attacked, how, registry));
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));
         }
