@@ -86,9 +86,15 @@ impl Claim {
         let file = File::open(&path).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
-                let text = std::fs::read_to_string(&path).unwrap_or_default();
-                let unknown = || Holder { host: "unknown".into(), pid: 0, since: String::new() };
-                Some(serde_json::from_str(&text).unwrap_or_else(|_| unknown()))
+                // Between the lock and the new name a taker is known by the name of who was there before.
+                for _ in 0..PATIENCE / 20 {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    match serde_json::from_str::<Holder>(&text) {
+                        Ok(holder) if !ended(&holder) => return Some(holder),
+                        _ => std::thread::sleep(Duration::from_millis(1)),
+                    }
+                }
+                Some(Holder { host: "unknown".into(), pid: 0, since: String::new() })
             }
             Err(TryLockError::Error(e)) if lockless(&e) => Heartbeat::holder(folder),
             _ => None,
@@ -113,6 +119,18 @@ fn lies_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn lies_at(_: &File, path: &Path) -> bool {
     path.exists()
+}
+
+/// Whether a holder is known to be no longer there: a process of this machine that ended (Linux; elsewhere nobody knows).
+fn ended(holder: &Holder) -> bool {
+    if !cfg!(target_os = "linux") || holder.host != host() || !Path::new("/proc/self/stat").exists() {
+        return false;
+    }
+    match std::fs::read_to_string(format!("/proc/{}/stat", holder.pid)) {
+        // The state follows the name, which may hold anything. Z: nobody has waited for it yet.
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X'])),
+        Err(e) => e.kind() == ErrorKind::NotFound,
+    }
 }
 
 fn host() -> String {
@@ -151,6 +169,25 @@ mod tests {
             taker.join().unwrap()
         });
         assert!(taken);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_was_killed_does_not_hold_what_another_has_locked() {
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        let text = |pid| format!("{{\"host\":\"{}\",\"pid\":{pid},\"since\":\"\"}}", host());
+        std::fs::write(&path, text(dead.id())).unwrap();
+        let file = File::open(&path).unwrap();
+        file.lock().unwrap();
+        dead.wait().unwrap();
+        std::thread::scope(|scope| {
+            let looker = scope.spawn(|| Claim::holder(folder.path()).unwrap().pid);
+            std::thread::sleep(Duration::from_millis(20));
+            std::fs::write(&path, text(std::process::id())).unwrap();
+            assert_eq!(looker.join().unwrap(), std::process::id());
+        });
     }
 
     #[test]
