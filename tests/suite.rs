@@ -37,7 +37,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     let pictures = |folder: &str| {
         let file =
             |what: &str| std::fs::read(sandbox.path(&format!("{folder}/records/ce-0.{what}.safetensors"))).unwrap();
-        [file("pictures"), file("strongest")]
+        [file("pictures"), file("strongest-linf")]
     };
     let first_pictures = pictures("reports/small");
     let page = sandbox.read("reports/small/index.html");
@@ -125,8 +125,10 @@ fn the_gallery_shows_the_examples_that_the_table_counts() {
         for row in ["ce", "kept", "cut"] {
             let records = sandbox.path(&format!("r{k}/records"));
             let result = record_file::read(&records.join(format!("{row}-0.json"))).unwrap().result;
-            let cell = result.strongest().unwrap();
-            let shown = Pictures::read(&Pictures::path_of_strongest(&records, &format!("{row}-0"))).unwrap().unwrap();
+            let cell = result.strongest()[0];
+            let shown = Pictures::read(&Pictures::path_of_strongest(&records, &format!("{row}-0"), cell.norm))
+                .unwrap()
+                .unwrap();
             assert!(shown.shows(cell) && shown.shown.len() == 8, "{} for {}", shown.attack, cell.attack);
             // Attacked by themselves, these few examples fared as they did among all.
             for (picture, verdict) in shown.shown.iter().zip(&cell.verdicts) {

@@ -42,9 +42,9 @@ const names = (page) => page.$$eval("#grid tbody tr", (rows) => rows.filter((r) 
 async function sorting(page) {
   const before = await names(page);
   assert.ok(before.length > 0, "the table has no rows");
-  const count = await page.locator("#grid thead th:has(button)").count();
+  const count = await page.locator("#grid th[aria-sort]").count();
   for (const k of new Set([1, count - 1])) {
-    const head = page.locator("#grid thead th").nth(k);
+    const head = page.locator("#grid th[aria-sort]").nth(k);
     const button = head.locator("button");
     const numbers = async () => (await column(page, k)).filter((v) => !Number.isNaN(v));
     await button.click();
@@ -61,6 +61,39 @@ async function sorting(page) {
     assert.equal(await head.getAttribute("aria-sort"), "none");
     assert.deepEqual(await names(page), before, "the third press does not restore the suite's order");
   }
+}
+
+/** Attacks of a norm go behind its worst cases and come back; afterwards all are there. */
+async function groups(page) {
+  const shown = () => page.$$eval("#grid th[aria-sort]", (heads) => heads.filter((h) => h.offsetParent).length);
+  const cells = () => page.$$eval("#grid tbody tr:first-child > *", (all) => all.filter((c) => c.offsetParent && !c.classList.contains("flags")).length);
+  for (const button of await page.locator("#grid .group button").all()) {
+    const group = button.locator("..");
+    const folds = Number(await group.getAttribute("data-folds"));
+    assert.ok(folds > 0, "a norm without worst cases can be folded");
+    if ((await button.getAttribute("aria-expanded")) === "false") await button.click();
+    const all = await shown();
+    await button.focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await button.getAttribute("aria-expanded"), "false");
+    assert.equal(await shown(), all - folds, "folding hides something else than the attacks");
+    assert.equal(await cells(), all - folds, "cells and headings go different ways");
+    await button.click();
+    assert.equal(await shown(), all);
+    assert.equal(await cells(), all);
+    assert.equal(await group.evaluate((head) => String(head.colSpan)), await group.getAttribute("data-columns"));
+  }
+}
+
+/** Up to three pictures lie open, the others behind their subjects, which the navigation opens. */
+async function pictured(page) {
+  const leading = await page.locator("#pictures figure").count();
+  assert.ok(leading <= 3 && (leading > 0 || (await page.locator("figure").count()) === 0), `${leading} pictures lead`);
+  const folded = page.locator("main section:has(> details.more:not([open]))").last();
+  if ((await folded.count()) === 0) return;
+  const id = await folded.getAttribute("id");
+  await page.click(`nav a[href="#${id}"]`);
+  await page.waitForFunction((id) => document.querySelector(`#${id} > details`).open, id);
 }
 
 async function filters(page) {
@@ -82,7 +115,7 @@ async function filters(page) {
     if ((await boxes.count()) === 0) continue;
     const box = boxes.last();
     const value = await box.getAttribute("value");
-    const visible = () => page.$$eval("#grid thead th", (heads) => heads.filter((h) => h.offsetParent).map((h) => ({ ...h.dataset })));
+    const visible = () => page.$$eval("#grid th[aria-sort]", (heads) => heads.filter((h) => h.offsetParent).map((h) => ({ ...h.dataset })));
     const all = await visible();
     await box.focus();
     await page.keyboard.press("Space");
@@ -167,8 +200,10 @@ for (const colorScheme of ["light", "dark"]) {
   await shoot(page, colorScheme, { fullPage: true });
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip", "the first stop is not the skip link");
+  await groups(page);
   await sorting(page);
   await filters(page);
+  await pictured(page);
   await flags(page);
   figures = await alternatives(page);
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

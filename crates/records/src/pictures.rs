@@ -57,8 +57,11 @@ struct About {
 
 /// Ending of the file beside a record: the quick attack of the training's monitor.
 pub const ENDING: &str = ".pictures.safetensors";
-/// Likewise: the strongest attack of the evaluation, without gradients.
-pub const STRONGEST: &str = ".strongest.safetensors";
+/// Likewise: the strongest attacks of the evaluation, one file for each norm (`.strongest-linf.safetensors`), without gradients.
+pub const STRONGEST: [&str; 4] =
+    [".strongest-linf.safetensors", ".strongest-l2.safetensors", ".strongest-l1.safetensors", OF_ALL_NORMS];
+/// What the one file was called that stood for all norms until November 2026; it is still read.
+pub const OF_ALL_NORMS: &str = ".strongest.safetensors";
 
 /// Values in units of their largest size / 127, and that size.
 pub fn quantise(values: &[f32]) -> (Vec<i8>, f32) {
@@ -73,9 +76,20 @@ impl Pictures {
         folder.join(format!("{stem}{ENDING}"))
     }
 
-    /// The other file: what the strongest attack does.
-    pub fn path_of_strongest(folder: &Path, stem: &str) -> PathBuf {
-        folder.join(format!("{stem}{STRONGEST}"))
+    /// The other file: what the strongest attack of a norm does.
+    pub fn path_of_strongest(folder: &Path, stem: &str, norm: Norm) -> PathBuf {
+        let [linf, l2, l1, _] = STRONGEST;
+        let ending = match norm {
+            Norm::Linf => linf,
+            Norm::L2 => l2,
+            Norm::L1 => l1,
+        };
+        folder.join(format!("{stem}{ending}"))
+    }
+
+    /// All such files that may be there.
+    pub fn paths_of_strongest(folder: &Path, stem: &str) -> [PathBuf; 4] {
+        STRONGEST.map(|ending| folder.join(format!("{stem}{ending}")))
     }
 
     /// Whether they show that attack, as a record calls it.
@@ -263,7 +277,7 @@ mod tests {
     #[test]
     fn gradients_may_be_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, mut without) = (Pictures::path_of_strongest(folder.path(), "ce-0"), pictures());
+        let (path, mut without) = (Pictures::path_of_strongest(folder.path(), "ce-0", Norm::Linf), pictures());
         without.shown.iter_mut().for_each(|p| (p.gradient, p.gradient_scale) = (Vec::new(), 0.0));
         without.write(&path).unwrap();
         assert_eq!(Pictures::read(&path).unwrap(), Some(without));

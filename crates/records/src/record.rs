@@ -169,14 +169,25 @@ impl Outcome {
         self.attacked.iter().filter(move |c| !c.verdicts.is_empty() && c.verdicts.len() == c.examples.unwrap_or(all))
     }
 
-    /// The attack and ε that leave the fewest examples right, of those that are complete and on the examples that they
-    /// share; of several the one with the smallest ε, then the first. `None`: nothing was attacked.
-    pub fn strongest(&self) -> Option<&Attacked> {
-        let shared = shared(self.complete());
-        let right = |c: &Attacked| {
-            c.verdicts.iter().filter(|v| v.fate == Fate::Robust && shared.binary_search(&v.id).is_ok()).count()
+    /// For every norm, in order of appearance: of the attacks that are complete at its largest ε the one that leaves the fewest
+    /// examples right, on the examples that they share; of several the first. Models are shown under the same threat by that.
+    pub fn strongest(&self) -> Vec<&Attacked> {
+        let mut norms: Vec<crate::Norm> = Vec::new();
+        for cell in self.complete() {
+            if !norms.contains(&cell.norm) {
+                norms.push(cell.norm);
+            }
+        }
+        let of_norm = |norm: crate::Norm| {
+            let largest = self.complete().filter(|c| c.norm == norm).map(|c| &c.eps).max()?;
+            let there = || self.complete().filter(|c| c.norm == norm && c.eps == *largest);
+            let shared = shared(there());
+            let right = |c: &&Attacked| {
+                c.verdicts.iter().filter(|v| v.fate == Fate::Robust && shared.binary_search(&v.id).is_ok()).count()
+            };
+            there().min_by_key(right)
         };
-        self.complete().min_by_key(|c| (right(c), c.norm, c.eps.clone()))
+        norms.into_iter().filter_map(of_norm).collect()
     }
 }
 

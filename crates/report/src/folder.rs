@@ -6,7 +6,7 @@ use gauntlet_records::Error as RecordError;
 use gauntlet_records::{
     Expectation, Pictures, Record,
     file::write_atomically,
-    pictures::{ENDING, STRONGEST},
+    pictures::{ENDING, OF_ALL_NORMS, STRONGEST},
     record_file, regular_file,
 };
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub struct Folder {
     pub records: Vec<Record>,
     /// What the quick attack does to the first examples of those records that have pictures of it.
     pub pictures: Vec<(Entry, Pictures)>,
-    /// What the strongest attack of the record does, likewise.
+    /// What the strongest attack of each norm of the record does, likewise.
     pub strongest: Vec<(Entry, Pictures)>,
     /// What is missing, damaged, foreign or double: one sentence each, naming the file.
     pub problems: Vec<String>,
@@ -145,9 +145,13 @@ impl Folder {
             let entry = Entry { row: row.clone(), seed: *seed };
             pictures.extend(read(Pictures::path(path, &stem)).map(|found| (entry.clone(), found)));
             // Pictures of a record that was replaced since are none of this one.
-            let found = read(Pictures::path_of_strongest(path, &stem));
-            let found = found.filter(|p| result.strongest().is_some_and(|cell| p.shows(cell)));
-            strongest.extend(found.map(|found| (entry, found)));
+            let mut norms = Vec::new();
+            for found in Pictures::paths_of_strongest(path, &stem).into_iter().filter_map(&mut read) {
+                if !norms.contains(&found.norm) && result.complete().any(|cell| found.shows(cell)) {
+                    norms.push(found.norm);
+                    strongest.push((entry.clone(), found));
+                }
+            }
         }
         Ok(Folder { manifest, records, pictures, strongest, problems })
     }
@@ -165,7 +169,10 @@ impl Folder {
             pictures.write(&Pictures::path(path, &record_file::stem(&of.row, of.seed)?))?;
         }
         for (of, pictures) in &self.strongest {
-            pictures.write(&Pictures::path_of_strongest(path, &record_file::stem(&of.row, of.seed)?))?;
+            let stem = record_file::stem(&of.row, of.seed)?;
+            pictures.write(&Pictures::path_of_strongest(path, &stem, pictures.norm))?;
+            // The file that stood for all norms before.
+            let _ = std::fs::remove_file(path.join(stem + OF_ALL_NORMS));
         }
         let mut json =
             serde_json::to_vec_pretty(&self.manifest).map_err(|e| RecordError::Message(format!("{MANIFEST}: {e}")))?;
@@ -175,8 +182,8 @@ impl Folder {
             // Only what reads as a record of this suite is ours to remove.
             if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
                 let stem = stale.with_extension("").display().to_string();
-                let beside = [record_file::VERDICTS, record_file::PLAIN, ENDING, STRONGEST]
-                    .map(|ending| PathBuf::from(stem.clone() + ending));
+                let endings = [record_file::VERDICTS, record_file::PLAIN, ENDING].into_iter().chain(STRONGEST);
+                let beside = endings.map(|ending| PathBuf::from(stem.clone() + ending));
                 for file in std::iter::once(stale).chain(beside) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}

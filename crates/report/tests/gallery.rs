@@ -5,7 +5,7 @@ mod pictures;
 mod records;
 
 use base64::Engine;
-use gauntlet_records::Pictures;
+use gauntlet_records::{Norm, Pictures};
 use gauntlet_report::{Entry, Folder, Report};
 use pictures::pictures;
 use png::ColorType;
@@ -125,8 +125,8 @@ fn what_the_strongest_attack_found_stands_before_what_the_quick_one_does() {
     for said in [
         "strongest of the suite",
         "“Quick attack”: of that row",
-        "<h3>ce: pgd, L∞ ε = 0.25, seed 0</h3>",
-        "<h3>other: quick attack (pgd, 10 steps), L∞ ε = 0.25, seed 0</h3>",
+        "<h4 class=\"row\">ce: pgd, L∞ ε = 0.25, seed 0</h4>",
+        "<h4 class=\"row\">other: quick attack (pgd, 10 steps), L∞ ε = 0.25, seed 0</h4>",
         "alt=\"no perturbation: withstands\"",
         "<span>withstands</span>",
         "<span>wrong already</span>",
@@ -135,11 +135,16 @@ fn what_the_strongest_attack_found_stands_before_what_the_quick_one_does() {
     }
     assert_eq!(decoded(section(&page, "gradients")).len(), 3 + 2 * 3, "gradients are the quick attack's");
 
-    // Both come back from disk; pictures of an attack that is not the record's strongest do not.
+    // Both come back from disk, also where one file stood for all norms; pictures of what the record has not do not.
     let place = tempfile::tempdir().unwrap();
     folder.write(place.path()).unwrap();
     assert_eq!(Folder::read(place.path()).unwrap(), folder);
-    let file = Pictures::path_of_strongest(place.path(), "ce-0");
+    let file = Pictures::path_of_strongest(place.path(), "ce-0", Norm::Linf);
+    let one_for_all = place.path().join("ce-0.strongest.safetensors");
+    std::fs::rename(&file, &one_for_all).unwrap();
+    assert_eq!(Folder::read(place.path()).unwrap(), folder);
+    folder.write(place.path()).unwrap();
+    assert!(file.exists() && !one_for_all.exists());
     Pictures { eps: "0.1".parse().unwrap(), ..found }.write(&file).unwrap();
     assert!(Folder::read(place.path()).unwrap().strongest.is_empty());
 }

@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::{interrupt, suites};
 use gauntlet_engine::{Filters, Row, Store, Suite, timestamp};
 use gauntlet_evaluate::Selection;
-use gauntlet_records::{Pictures, Record};
+use gauntlet_records::Record;
 use gauntlet_report::{Entry, Folder, Manifest, Report};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -69,11 +69,14 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         let found = suites::find(&arguments.suite)?;
         let origin = if found.built_in { None } else { Origin::of(Path::new(&found.path)) };
         register(&mut records, &suite.expect, origin.as_ref());
-        let stored = |of: fn(&Store, &Record) -> Option<Pictures>| {
-            let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
-            records.iter().filter_map(|r| Some((entry(r), of(&context.store, r)?))).collect()
-        };
-        let (pictures, strongest) = (stored(gauntlet_engine::pictures_of), stored(gauntlet_engine::strongest_of));
+        let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
+        let (mut pictures, mut strongest) = (Vec::new(), Vec::new());
+        for record in &records {
+            let of_quick = gauntlet_engine::pictures_of(&context.store, record);
+            pictures.extend(of_quick.map(|found| (entry(record), found)));
+            let of_strongest = gauntlet_engine::strongest_of(&context.store, record);
+            strongest.extend(of_strongest.into_iter().map(|found| (entry(record), found)));
+        }
         let manifest = manifest(&suite, &records, arguments, shortened);
         let folder_of = Folder { manifest, records, pictures, strongest, problems: Vec::new() };
         folder_of.write(&folder)?;

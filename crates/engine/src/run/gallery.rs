@@ -1,5 +1,5 @@
 //! The first examples of an evaluation as pictures: what the quick attack of the training's monitor does to them, and the
-//! adversarial examples of the evaluation's strongest attack.
+//! adversarial examples of the evaluation's strongest attacks.
 
 use crate::store::description::{place, strongest};
 use crate::train::monitor::input_gradient;
@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
 use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
 use gauntlet_evaluate::{AttackEntry, Cost, Done, Evaluator, Examples, Watch};
-use gauntlet_records::{Eps, Fate, Picture, Pictures, Record, Verdict, pictures::quantise};
+use gauntlet_records::{Attacked, Eps, Fate, Picture, Pictures, Record, Verdict, pictures::quantise};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,10 +133,14 @@ pub fn pictures_of(store: &Store, record: &Record) -> Option<Pictures> {
     store.get_pictures(&place(record, &Value::Null))
 }
 
-/// Likewise of its strongest attack.
-pub fn strongest_of(store: &Store, record: &Record) -> Option<Pictures> {
-    let (key, cell) = strongest(record)?;
-    let found = store.get_pictures(&key)?;
+/// Likewise of its strongest attacks, one for each norm.
+pub fn strongest_of(store: &Store, record: &Record) -> Vec<Pictures> {
+    strongest(record).iter().filter_map(|(key, cell)| kept(store, key, cell)).collect()
+}
+
+/// The store's pictures of an evaluation at that ε.
+pub(crate) fn kept(store: &Store, key: &str, cell: &Attacked) -> Option<Pictures> {
+    let found = store.get_pictures(key)?;
     // Two suites may call the attack differently.
     let found = Pictures { attack: cell.attack.clone(), ..found };
     found.shows(cell).then_some(found)

@@ -153,7 +153,7 @@ impl<'a> Desk<'a> {
             return Ok(Attempt::Busy);
         }
         record.result.configuration["attacks"] = attacks.into();
-        if store.checkpoint(training_key).exists() && gallery::strongest_of(store, record).is_none() {
+        if store.checkpoint(training_key).exists() {
             match self.show_strongest(record, row, seed, (training_key, entry), &open) {
                 Err(error) if !of_all(&error) => {
                     let text = format!("no pictures of the strongest attack: {error}");
@@ -191,7 +191,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Pictures of what the strongest attack found, likewise.
+    /// Pictures of what the strongest attack of each norm found, likewise.
     fn show_strongest<'s>(
         &self,
         record: &Record,
@@ -200,20 +200,25 @@ impl<'a> Desk<'a> {
         trained: (&str, &TrainingEntry),
         open: &dyn Fn() -> Result<&'s (Frozen, CleanPass)>,
     ) -> Result<()> {
-        let Some((key, cell)) = description::strongest(record) else { return Ok(()) };
-        let Some(entry) = self.attacks().into_iter().find(|a| a.label == cell.attack) else { return Ok(()) };
-        let Some(Prepared { crafted_on, .. }) = self.prepare(entry, row, seed, trained)? else { return Ok(()) };
-        let surrogate = self.crafted_on(crafted_on.as_ref())?;
-        let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-        let (target, pass) = open()?;
-        let own = self.own_examples(entry, pass)?;
-        let examples = match &own {
-            Some((examples, _)) => examples,
-            None => self.examples()?,
-        };
-        let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
-        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
-        self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)
+        for (key, cell) in description::strongest(record) {
+            if gallery::kept(&self.context.store, &key, cell).is_some() {
+                continue;
+            }
+            let Some(entry) = self.attacks().into_iter().find(|a| a.label == cell.attack) else { continue };
+            let Some(Prepared { crafted_on, .. }) = self.prepare(entry, row, seed, trained)? else { continue };
+            let surrogate = self.crafted_on(crafted_on.as_ref())?;
+            let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+            let (target, pass) = open()?;
+            let own = self.own_examples(entry, pass)?;
+            let examples = match &own {
+                Some((examples, _)) => examples,
+                None => self.examples()?,
+            };
+            let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
+            let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
+            self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)?;
+        }
+        Ok(())
     }
 
     /// One attack at all its budgets, with a journal beside the result.

@@ -98,18 +98,20 @@ pub(crate) fn evaluation(conditions: &Value, model: &Value, checkpoint_sha256: &
     })
 }
 
-/// A record's strongest attack, and the key of its evaluation.
-pub(crate) fn strongest(record: &Record) -> Option<(String, &Attacked)> {
-    let cell = record.result.strongest()?;
-    let same = |a: &&Value| {
-        let eps = a["eps"].as_array().into_iter().flatten();
-        a["attack"] == cell.parameters
-            && a.get("examples").is_some() == cell.examples.is_some()
-            && a["norm"] == cell.norm.to_string()
-            && eps.clone().any(|e| *e == cell.eps.to_string())
+/// A record's strongest attacks, one for each norm, with the keys of their evaluations.
+pub(crate) fn strongest(record: &Record) -> Vec<(String, &Attacked)> {
+    let described = |cell: &Attacked| {
+        let same = |a: &&Value| {
+            let mut eps = a["eps"].as_array().into_iter().flatten();
+            a["attack"] == cell.parameters
+                && a.get("examples").is_some() == cell.examples.is_some()
+                && a["norm"] == cell.norm.to_string()
+                && eps.any(|e| *e == cell.eps.to_string())
+        };
+        record.result.configuration["attacks"].as_array()?.iter().find(same)
     };
-    let attack = record.result.configuration["attacks"].as_array()?.iter().find(same)?;
-    Some((place(record, attack), cell))
+    let strongest = record.result.strongest().into_iter();
+    strongest.filter_map(|cell| Some((place(record, described(cell)?), cell))).collect()
 }
 
 /// The key of a record's evaluation under an attack.

@@ -52,7 +52,9 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>, folder: &Path
     }
     let stem = record_file::stem(&record.row, record.seed)?;
     let mut beside = vec![(clean_key, Pictures::path(folder, &stem))];
-    beside.extend(description::strongest(record).map(|(key, _)| (key, Pictures::path_of_strongest(folder, &stem))));
+    for (key, cell) in description::strongest(record) {
+        beside.push((key, Pictures::path_of_strongest(folder, &stem, cell.norm)));
+    }
     for (key, path) in beside {
         if store.get_pictures(&key).is_none()
             && let Ok(Some(pictures)) = Pictures::read(&path)

@@ -26,6 +26,36 @@ impl Board {
         format!("{data}, {norm} ε = {eps}: {}, {n} images{weaker}", self.names.join(", "))
     }
 
+    /// `mnist L∞ 0.3, autoattack, 1000`.
+    fn short(&self) -> String {
+        let names = if self.autoattack { "autoattack".to_string() } else { self.names.join(", ") };
+        format!("{} {} {}, {names}, {}", self.data, self.norm.symbol(), self.eps, self.n)
+    }
+
+    /// Who stands first, with what stands beside it; `None`: all are at chance.
+    fn first(&self) -> Option<String> {
+        let mut ranked = self.standings.iter().filter(|s| s.rank.is_some());
+        let best = ranked.next()?;
+        let alike = ranked.filter(|s| s.rank == best.rank).count();
+        let beside = match alike {
+            0 => String::new(),
+            1 => " (one other cannot be told apart from it)".to_string(),
+            several => format!(" ({several} others cannot be told apart from it)"),
+        };
+        let (by, bound) = if self.autoattack { ("autoattack", "") } else { ("weaker attacks", ", an upper bound") };
+        Some(format!(
+            "{}, {} ε = {}, {by} on {} images: {} of {} keeps {:.1} %, of {:.1} % clean{bound}{beside}.",
+            self.data,
+            self.norm.symbol(),
+            self.eps,
+            self.n,
+            best.row,
+            best.suite,
+            best.robust,
+            best.clean
+        ))
+    }
+
     /// Attacks with their parameters, images, and what chance gives.
     pub(super) fn protocol(&self) -> String {
         format!(
@@ -81,6 +111,8 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Table<'a> {
     title: String,
+    /// The title in the navigation.
+    short: String,
     protocol: String,
     lines: Vec<Line<'a>>,
 }
@@ -88,7 +120,11 @@ struct Table<'a> {
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'static str,
+    theme: &'static str,
     caption: &'static str,
+    /// What each of AutoAttack's boards says, in a sentence; where there is none, the first board.
+    found: Vec<String>,
+    facts: Vec<(&'static str, String)>,
     tables: Vec<Table<'a>>,
     problems: &'a [String],
 }
@@ -99,6 +135,30 @@ pub(super) fn robust(s: &Ranked) -> String {
 }
 
 impl Leaderboard {
+    fn found(&self) -> Vec<String> {
+        let first: Vec<String> = self.boards.iter().filter(|b| b.autoattack).filter_map(Board::first).take(3).collect();
+        if first.is_empty() { self.boards.iter().find_map(Board::first).into_iter().collect() } else { first }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let standings = || self.boards.iter().flat_map(|b| &b.standings);
+        let mut data: Vec<&str> = self.boards.iter().map(|b| b.data.as_str()).collect();
+        let mut suites: Vec<&str> = standings().map(|s| s.suite.as_str()).collect();
+        for list in [&mut data, &mut suites] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        vec![
+            (
+                "boards",
+                format!("{}, {} of AutoAttack", self.boards.len(), self.boards.iter().filter(|b| b.autoattack).count()),
+            ),
+            ("entries", standings().count().to_string()),
+            ("data", data.join(", ")),
+            ("suites", suites.join(", ")),
+        ]
+    }
+
     /// A table for every board.
     pub fn markdown(&self) -> String {
         let mut out = format!("# Leaderboard\n\n{CAPTION}\n");
@@ -219,10 +279,18 @@ impl Leaderboard {
         let mut tables = Vec::new();
         for board in &self.boards {
             let lines = board.standings.iter().map(line).collect();
-            tables.push(Table { title: board.title(), protocol: board.protocol(), lines });
+            tables.push(Table { title: board.title(), short: board.short(), protocol: board.protocol(), lines });
         }
         let style = include_str!("../page/style.css");
-        let page = Page { style, caption: CAPTION, tables, problems: &self.problems };
+        let page = Page {
+            style,
+            theme: crate::page::THEME,
+            caption: CAPTION,
+            found: self.found(),
+            facts: self.facts(),
+            tables,
+            problems: &self.problems,
+        };
         let mut environment = Environment::new();
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.add_filter("marked", crate::page::marked);

@@ -1,10 +1,10 @@
 //! The pictures that the page shows: of every row one training's, the first that has some.
 //!
-//! What the strongest attack does stands before what the quick one does: those examples are in the table.
+//! What the strongest attacks do stands before what the quick one does: those examples are in the table.
 
 use super::pixels::Pixels;
 use crate::{Entry, Folder, Report};
-use gauntlet_records::{Picture, Pictures};
+use gauntlet_records::{Norm, Picture, Pictures};
 
 /// Rows of a table of images.
 const ROWS: usize = 12;
@@ -23,21 +23,38 @@ pub(super) struct Exhibit<'a> {
     classes: Vec<String>,
 }
 
-/// The rows that have pictures, in the report's order: adversarial examples, and where there are none the quick attack's.
-pub(super) fn attacked<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
-    exhibits(report, folder, &[&folder.strongest, &folder.pictures])
+/// What the rows' attacks do, in the report's order: for every norm the adversarial examples of the suite's attacks; where there are
+/// none of any norm the quick attack's.
+pub(super) fn attacked<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Vec<Exhibit<'a>>> {
+    let mut threats: Vec<Norm> = Vec::new();
+    for (_, pictures) in &folder.strongest {
+        if !threats.contains(&pictures.norm) {
+            threats.push(pictures.norm);
+        }
+    }
+    let of_norm = |norm: Norm| exhibits(report, folder, &folder.strongest, &|p| p.norm == norm);
+    let mut all: Vec<Vec<Exhibit<'a>>> = threats.into_iter().map(of_norm).collect();
+    let mut quick = exhibits(report, folder, &folder.pictures, &|_| true);
+    quick.retain(|q| !all.iter().flatten().any(|e| e.row == q.row));
+    all.push(quick);
+    all.retain(|exhibits| !exhibits.is_empty());
+    all
 }
 
 /// The rows that have input gradients.
 pub(super) fn gradients<'a>(report: &'a Report, folder: &'a Folder) -> Vec<Exhibit<'a>> {
-    exhibits(report, folder, &[&folder.pictures])
+    exhibits(report, folder, &folder.pictures, &|_| true)
 }
 
-fn exhibits<'a>(report: &'a Report, folder: &'a Folder, from: &[&'a Vec<(Entry, Pictures)>]) -> Vec<Exhibit<'a>> {
+fn exhibits<'a>(
+    report: &'a Report,
+    folder: &'a Folder,
+    from: &'a [(Entry, Pictures)],
+    wanted: &dyn Fn(&Pictures) -> bool,
+) -> Vec<Exhibit<'a>> {
     let of = |row: &'a String| {
         let drawable = |p: &Pictures| !p.shown.is_empty() && p.shape.0 * p.shape.1 * p.shape.2 > 0;
-        let own = |list: &&'a Vec<(Entry, Pictures)>| list.iter().find(|(e, p)| e.row == *row && drawable(p));
-        let (entry, pictures) = from.iter().find_map(own)?;
+        let (entry, pictures) = from.iter().find(|(e, p)| e.row == *row && wanted(p) && drawable(p))?;
         let record = folder.records.iter().find(|r| (&r.row, r.seed) == (&entry.row, entry.seed));
         let told = record.and_then(|r| r.result.configuration.get("classes")?.as_array());
         let name = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_string);

@@ -3,11 +3,6 @@
 use crate::{Plot, Subject};
 use serde::Serialize;
 
-/// Pictures beyond so many in a section wait behind their titles.
-fn open(subject: Subject) -> usize {
-    if subject == Subject::Training { 4 } else { 9 }
-}
-
 /// Bytes of pictures in a page; drawings after them are linked.
 const MOST: usize = 3_400_000;
 
@@ -20,11 +15,17 @@ pub(super) struct Section {
     figures: Vec<Figure>,
 }
 
+/// What a page shows of its pictures.
+pub(super) struct Pictures {
+    /// Up to three to look at first.
+    pub(super) leading: Vec<Figure>,
+    /// All others, by subject, behind the subject's name.
+    pub(super) sections: Vec<Section>,
+}
+
 /// A picture with its numbers.
 #[derive(Serialize)]
-struct Figure {
-    /// Behind its title.
-    folded: bool,
+pub(super) struct Figure {
     id: String,
     name: String,
     title: String,
@@ -34,24 +35,29 @@ struct Figure {
     lines: Vec<Vec<String>>,
 }
 
-/// The sections that have pictures, in order, where `bytes` are taken by others.
-pub(super) fn sections(plots: &[Plot], mut bytes: usize) -> Vec<Section> {
+/// The pictures, where `bytes` are taken by others.
+pub(super) fn pictures(plots: &[Plot], mut bytes: usize) -> Pictures {
+    let (first, others): (Vec<&Plot>, Vec<&Plot>) = plots.iter().partition(|p| p.leads);
+    let mut figures = |of: Vec<&Plot>| -> Vec<Figure> { of.into_iter().map(|plot| figure(plot, &mut bytes)).collect() };
+    let (first, others) = match others.split_first() {
+        Some((one, rest)) if first.is_empty() => (vec![*one], rest.to_vec()),
+        _ => (first, others),
+    };
+    let leading = figures(first);
     let section = |subject: Subject| {
         let (id, heading, explanation) = words(subject);
-        let of_it = plots.iter().filter(|p| p.subject == subject);
-        let figures: Vec<Figure> =
-            of_it.enumerate().map(|(i, plot)| figure(plot, i >= open(subject), &mut bytes)).collect();
-        Section { id, heading, explanation, figures }
+        let of_it = others.iter().copied().filter(|p| p.subject == subject).collect();
+        Section { id, heading, explanation, figures: figures(of_it) }
     };
-    Subject::ALL.into_iter().map(section).filter(|s| !s.figures.is_empty()).collect()
+    let sections = Subject::ALL.into_iter().map(section).filter(|s| !s.figures.is_empty()).collect();
+    Pictures { leading, sections }
 }
 
-fn figure(plot: &Plot, folded: bool, bytes: &mut usize) -> Figure {
+fn figure(plot: &Plot, bytes: &mut usize) -> Figure {
     let id = format!("plot-{}", plot.name);
     let svg = plot.drawing.inline(&id, &plot.title, &plot.description);
     *bytes += svg.len();
     Figure {
-        folded,
         svg: (*bytes <= MOST).then_some(svg),
         id,
         name: plot.name.clone(),
@@ -73,7 +79,7 @@ fn words(subject: Subject) -> (&'static str, &'static str, &'static str) {
             "scatter",
             "Clean against robust accuracy",
             "Up and to the right is better. The line joins the rows that no other row equals in one accuracy and beats in \
-             the other (the Pareto front).",
+             the other (the Pareto front). Robust accuracy goes from 0 to 100 %, clean accuracy over what there is.",
         ),
         Subject::Culprits => (
             "culprits",

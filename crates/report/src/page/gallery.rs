@@ -18,6 +18,16 @@ pub(super) struct Gallery {
     /// Whether some rows show adversarial examples of the suite, and some what the quick attack does.
     strongest: bool,
     quick: bool,
+    threats: Vec<Threat>,
+}
+
+/// The rows under one threat model.
+#[derive(Serialize)]
+struct Threat {
+    /// `L∞`, `L2`; none for the quick attack's.
+    norm: Option<&'static str>,
+    /// Rows behind a title.
+    folded: bool,
     said: String,
     rows: Vec<Row>,
 }
@@ -57,23 +67,38 @@ pub(super) struct Image {
 
 impl Gallery {
     /// `None`: no row has pictures.
-    pub(super) fn of(exhibits: &[Exhibit<'_>]) -> Result<Option<Gallery>> {
-        if exhibits.is_empty() {
+    pub(super) fn of(threats: &[Vec<Exhibit<'_>>]) -> Result<Option<Gallery>> {
+        if threats.is_empty() {
             return Ok(None);
         }
-        // Three images of every example.
-        let extent = Extent::of(exhibits, MOST, |p| 3 * p.bytes(3));
-        let shown = &exhibits[..extent.rows];
-        let (strongest, quick) = (shown.iter().any(|e| e.strongest), shown.iter().any(|e| !e.strongest));
-        let rows = shown.iter().enumerate();
-        let rows = rows.map(|(r, exhibit)| row(exhibit, r >= OPEN, extent.examples)).collect::<Result<_>>()?;
-        Ok(Some(Gallery { strongest, quick, said: extent.said, rows }))
+        let all = || threats.iter().flatten();
+        let (strongest, quick) = (all().any(|e| e.strongest), all().any(|e| !e.strongest));
+        let threats = threats.iter().enumerate().map(|(i, exhibits)| threat(exhibits, i > 0)).collect::<Result<_>>()?;
+        Ok(Some(Gallery { strongest, quick, threats }))
     }
 
     /// What its images add to the page.
     pub(super) fn bytes(&self) -> usize {
-        self.rows.iter().flat_map(|r| &r.lines).flat_map(|l| &l.images).map(|i| i.uri.len()).sum()
+        self.threats
+            .iter()
+            .flat_map(|t| &t.rows)
+            .flat_map(|r| &r.lines)
+            .flat_map(|l| &l.images)
+            .map(|i| i.uri.len())
+            .sum()
     }
+}
+
+fn threat(exhibits: &[Exhibit<'_>], folded: bool) -> Result<Threat> {
+    // Three images of every example.
+    let extent = Extent::of(exhibits, MOST, |p| 3 * p.bytes(3));
+    let shown = exhibits[..extent.rows].iter().enumerate();
+    Ok(Threat {
+        norm: exhibits.first().filter(|e| e.strongest).map(|e| e.pictures.norm.symbol()),
+        folded,
+        said: extent.said,
+        rows: shown.map(|(r, exhibit)| row(exhibit, r >= OPEN, extent.examples)).collect::<Result<_>>()?,
+    })
 }
 
 fn row(exhibit: &Exhibit<'_>, folded: bool, examples: usize) -> Result<Row> {

@@ -33,6 +33,9 @@ pub(super) fn facts(report: &Report, records: &[Record]) -> Vec<Fact> {
     };
     let seeds = match report.seeds.as_slice() {
         [_] => "one: training again would give other numbers".to_string(),
+        [first, .., last] if last - first + 1 == report.seeds.len() as u64 && report.seeds.is_sorted() => {
+            format!("{}: {first} to {last}", report.seeds.len())
+        }
         seeds => format!("{}: {}", seeds.len(), few(seeds.iter().map(u64::to_string).collect())),
     };
     let facts = [

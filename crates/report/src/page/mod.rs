@@ -12,7 +12,7 @@ mod published;
 mod table;
 
 use crate::{Folder, Plot, Report, Result};
-use figure::Section;
+use figure::{Figure, Section};
 use flags::Raised;
 use gallery::Gallery;
 use gradients::Gradients;
@@ -23,12 +23,16 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use published::Published;
 use serde::Serialize;
-use table::{Head, Line, Training};
+use table::{Group, Head, Line, Training};
+
+/// The switch between light and dark.
+pub(crate) const THEME: &str = include_str!("theme.js");
 
 /// Everything that the template shows.
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'a str,
+    theme: &'a str,
     script: &'a str,
     suite: &'a str,
     caption: String,
@@ -39,6 +43,8 @@ struct Page<'a> {
     alone: bool,
     several_seeds: bool,
     heads: Vec<Head>,
+    /// Norms, each over its columns.
+    groups: Vec<Group>,
     attacks: Vec<String>,
     /// Attacks with their parameters.
     methods: Vec<String>,
@@ -54,6 +60,8 @@ struct Page<'a> {
     published: Option<Published>,
     failing: Option<String>,
     legend: Vec<String>,
+    /// Up to three pictures to look at first.
+    leading: Vec<Figure>,
     sections: Vec<Section>,
     gallery: Option<Gallery>,
     gradients: Option<Gradients>,
@@ -71,8 +79,10 @@ impl Report {
         let gallery = Gallery::of(&exhibit::attacked(self, folder))?;
         let gradients = Gradients::of(&exhibit::gradients(self, folder))?;
         let taken = gallery.as_ref().map_or(0, Gallery::bytes) + gradients.as_ref().map_or(0, Gradients::bytes);
+        let pictures = figure::pictures(plots, taken);
         let page = Page {
             style: include_str!("style.css"),
+            theme: THEME,
             script: include_str!("script.js"),
             suite: &self.suite,
             caption: self.caption(),
@@ -81,6 +91,7 @@ impl Report {
             alone: self.images.alone,
             several_seeds: self.seeds.len() > 1,
             heads: table::heads(self, &folder.records),
+            groups: table::groups(self),
             attacks: table::distinct(self.columns.iter().map(|c| c.attack().to_string())),
             methods: table::methods(self, &folder.records),
             budgets: table::distinct(self.columns.iter().filter_map(table::budget)),
@@ -100,7 +111,8 @@ impl Report {
             published: Published::of(self),
             failing: self.failing_sentence(),
             legend: self.legend(),
-            sections: figure::sections(plots, taken),
+            leading: pictures.leading,
+            sections: pictures.sections,
             gallery,
             gradients,
             command: &folder.manifest.command,

@@ -1,26 +1,14 @@
 "use strict";
 (() => {
-  const root = document.documentElement;
   const $ = (selector) => document.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-
-  // Light or dark: the system's choice until the reader makes one.
-  const button = $("#theme");
-  const kept = () => { try { return localStorage.getItem("gauntlet-theme"); } catch { return null; } };
-  const keep = (theme) => { try { localStorage.setItem("gauntlet-theme", theme); } catch { /* not from this place */ } };
-  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const name = () => { button.textContent = dark() ? "Light" : "Dark"; };
-  if (["light", "dark"].includes(kept())) root.dataset.theme = kept();
-  button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; keep(root.dataset.theme); name(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
-  name();
-  button.hidden = false;
 
   // Sorting: descending, ascending, the suite's order again.
   const grid = $("#grid");
   const body = grid.tBodies[0];
   const rows = [...body.rows];
-  const heads = [...grid.tHead.rows[0].cells].filter((head) => head.querySelector("button"));
+  const heads = all("th[aria-sort]", grid.tHead);
+  const groups = all(".group", grid.tHead);
   const values = rows.map((row) => [...row.cells].map((cell, k) => k ? parseFloat(cell.dataset.v) : cell.textContent));
   let sorted = "";
   const sort = (k) => {
@@ -61,12 +49,29 @@
     const attacks = off("attack");
     const budgets = off("budget");
     const gone = [];
+    const folded = new Set(groups.filter((group) => group.dataset.folded).map((group) => group.dataset.name));
     heads.forEach((head, k) => {
-      const hide = k > 0 && (attacks.has(head.dataset.attack) || budgets.has(head.dataset.budget));
-      if (hide) { head.dataset.gone = "1"; gone.push(`#grid tr > :nth-child(${k + 1})`); } else { delete head.dataset.gone; }
+      const hide = k > 0 && (attacks.has(head.dataset.attack) || budgets.has(head.dataset.budget) || folded.has(head.dataset.group));
+      head.hidden = hide;
+      if (hide) { head.dataset.gone = "1"; gone.push(`#grid tbody tr > :nth-child(${k + 1})`); } else { delete head.dataset.gone; }
+    });
+    // A norm's name stands over what is left of its columns.
+    let first = heads.findIndex((head) => head.parentElement !== grid.tHead.rows[0]);
+    groups.forEach((group) => {
+      const own = heads.slice(first, first += Number(group.dataset.columns));
+      const left = own.filter((head) => !head.hidden).length;
+      group.hidden = left === 0;
+      group.colSpan = left || 1;
     });
     rules.textContent = gone.length ? `${gone.join(",")}{display:none}` : "";
     say();
+  };
+  // Attacks of a norm behind its worst cases: at first where the table does not fit.
+  const fold = (group, folded) => {
+    if (folded) group.dataset.folded = "1"; else delete group.dataset.folded;
+    const button = group.querySelector("button");
+    button.setAttribute("aria-expanded", String(!folded));
+    button.lastElementChild.textContent = folded ? `show ${group.dataset.folds} attacks` : "worst case alone";
   };
   const beside = () => { grid.dataset.beside = form.elements.beside.value; };
   form.addEventListener("input", () => { filter(); beside(); });
@@ -74,6 +79,18 @@
   form.hidden = false;
   filter();
   beside();
+  const foldable = groups.filter((group) => group.dataset.folds !== "0");
+  const wide = grid.parentElement.scrollWidth > grid.parentElement.clientWidth + 1;
+  foldable.forEach((group) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(group.firstElementChild, document.createElement("span"));
+    button.firstElementChild.after(" ");
+    group.append(button);
+    fold(group, wide);
+    button.addEventListener("click", () => { fold(group, !group.dataset.folded); filter(); wider(); });
+  });
+  filter();
 
   // Flags explain themselves to pointer and keyboard alike.
   const tip = $("#tip");
@@ -103,10 +120,26 @@
   addEventListener("scroll", place, true);
 
   // Who does not see all columns is told.
-  const wider = () => { $("#wider").hidden = grid.parentElement.scrollWidth <= grid.parentElement.clientWidth + 1; };
+  function wider() {
+    const box = grid.parentElement;
+    $("#wider").hidden = box.scrollWidth <= box.clientWidth + 1;
+    box.parentElement.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+    box.style.setProperty("--second", `${grid.tHead.rows[0].offsetHeight}px`);
+  }
+  grid.parentElement.addEventListener("scroll", wider, { passive: true });
   addEventListener("resize", wider);
   form.addEventListener("input", wider);
   wider();
+
+  // A part that is asked for opens.
+  const open = () => {
+    const part = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const folded = part && (part.closest("details") || part.querySelector(":scope > details.more"));
+    if (folded) folded.open = true;
+  };
+  addEventListener("hashchange", open);
+  all("nav a").forEach((link) => link.addEventListener("click", () => requestAnimationFrame(open)));
+  open();
 
   const copy = $("#copy");
   if (navigator.clipboard) {

@@ -19,6 +19,19 @@ pub(super) struct Head {
     n: Option<String>,
     /// The attack's parameters.
     parameters: String,
+    /// The symbol of its norm; none for clean.
+    group: Option<&'static str>,
+    /// Whether it stays when the group is folded.
+    stays: bool,
+}
+
+/// Columns of one norm, side by side.
+#[derive(Serialize)]
+pub(super) struct Group {
+    name: &'static str,
+    columns: usize,
+    /// Columns that are hidden when it is folded; 0: it cannot be.
+    folds: usize,
 }
 
 /// A row over its seeds.
@@ -83,16 +96,38 @@ pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     found
 }
 
-/// The columns in the order of the page: clean, the worst cases, which decide, then one attack after the other.
+/// The columns in the order of the page: clean, then norm by norm the worst cases, which decide, and one attack after the other.
 fn order(report: &Report) -> Vec<usize> {
-    let place = |k: &usize| match report.columns[*k] {
-        Column::Clean => 0,
-        Column::Worst { .. } => 1,
-        Column::Attack { .. } => 2,
+    let norms: Vec<Norm> = norms(report);
+    let place = |k: &usize| {
+        let column = &report.columns[*k];
+        let norm = column.budget().map(|(norm, _)| norms.iter().position(|n| *n == norm));
+        (norm, !matches!(column, Column::Worst { .. }))
     };
     let mut order: Vec<usize> = (0..report.columns.len()).collect();
     order.sort_by_key(place);
     order
+}
+
+/// Every norm that is attacked in, in order.
+fn norms(report: &Report) -> Vec<Norm> {
+    let mut norms = Vec::new();
+    for (norm, _) in report.columns.iter().filter_map(Column::budget) {
+        if !norms.contains(&norm) {
+            norms.push(norm);
+        }
+    }
+    norms
+}
+
+/// The norms with how many columns each has.
+pub(super) fn groups(report: &Report) -> Vec<Group> {
+    let group = |norm: Norm| {
+        let of_it = || report.columns.iter().filter(|c| c.budget().is_some_and(|(n, _)| n == norm));
+        let (columns, stay) = (of_it().count(), of_it().filter(|c| matches!(c, Column::Worst { .. })).count());
+        Group { name: norm.symbol(), columns, folds: if stay == 0 { 0 } else { columns - stay } }
+    };
+    norms(report).into_iter().map(group).collect()
 }
 
 pub(super) fn heads(report: &Report, records: &[Record]) -> Vec<Head> {
@@ -105,6 +140,8 @@ pub(super) fn heads(report: &Report, records: &[Record]) -> Vec<Head> {
             attack: c.attack().to_string(),
             budget: budget(c).unwrap_or_default(),
             parameters: parameters(c, records),
+            group: c.budget().map(|(norm, _)| norm.symbol()),
+            stays: matches!(c, Column::Worst { .. }),
         }
     };
     order(report).into_iter().map(head).collect()

@@ -1,7 +1,7 @@
 //! Stacked bars, one for each row, that share a length.
 
 use super::canvas::{Drawing, Side};
-use super::legend::{self, Key, shortened};
+use super::legend::{self, shortened};
 use super::palette::INK;
 use crate::Result;
 use plotters::style::RGBColor;
@@ -12,14 +12,14 @@ const BAR: f64 = 22.0;
 /// Draws bars of shares in percent; `parts` are the legend.
 pub(super) fn draw(title: &str, parts: &[(RGBColor, String)], bars: &[(String, Vec<f64>)]) -> Result<Drawing> {
     let longest = bars.iter().map(|b| b.0.chars().count()).max().unwrap_or(0).min(26);
-    let (left, width) = (16.0 + 6.4 * longest as f64, 430.0);
+    let (left, width) = (16.0 + 6.7 * longest as f64, 430.0);
     let (top, length) = (32.0, width - left - 22.0);
     let below = top + BAR * bars.len() as f64 + 20.0;
     Drawing::new(width as u32, below as u32 + legend::height(parts.len()) + 4, |canvas| {
         Drawing::title(canvas, title)?;
         for (i, (row, shares)) in bars.iter().enumerate() {
             let y = top + BAR * i as f64;
-            canvas.text(left - 8.0, y + BAR / 2.0, 11.5, Side::Right, INK, &shortened(row, 26))?;
+            canvas.text(left - 8.0, y + BAR / 2.0, 12.0, Side::Right, INK, &shortened(row, 26))?;
             let mut x = left;
             for ((colour, _), share) in parts.iter().zip(shares) {
                 let width = length * share / 100.0;
@@ -31,9 +31,8 @@ pub(super) fn draw(title: &str, parts: &[(RGBColor, String)], bars: &[(String, V
         }
         for percent in [0, 25, 50, 75, 100] {
             let x = left + length * f64::from(percent) / 100.0;
-            canvas.text(x, below - 12.0, 11.0, Side::Centre, INK, &format!("{percent} %"))?;
+            canvas.text(x, below - 12.0, 12.0, Side::Centre, INK, &format!("{percent} %"))?;
         }
-        let entries: Vec<_> = parts.iter().map(|(colour, label)| (Key::Colour(*colour), label.clone())).collect();
-        legend::draw(canvas, 14.0, below, 206.0, &entries)
+        legend::draw(canvas, 14.0, below, 206.0, parts)
     })
 }

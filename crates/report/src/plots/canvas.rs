@@ -124,7 +124,7 @@ impl Drawing {
 
     /// A title, as every picture has one on top.
     pub(super) fn title(canvas: &Canvas<'_>, text: &str) -> Drawn {
-        canvas.text(8.0, 15.0, 13.0, Side::Left, INK, text)
+        canvas.text(8.0, 15.0, 13.5, Side::Left, INK, text)
     }
 
     /// Gives the picture's circles a text that shows when the pointer rests on them, in the order they were drawn.
@@ -184,7 +184,7 @@ impl Drawing {
 }
 
 /// What every text has that says nothing else, and stands once at the top instead.
-const COMMON: &str = " font-size=\"44\"";
+const COMMON: &str = " font-size=\"48\"";
 
 /// The elements between plotters' opening and closing tag, one a line, without what goes without saying; lines of the grid,
 /// which are many and lie behind everything else, as one path.

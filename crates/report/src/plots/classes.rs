@@ -51,6 +51,7 @@ pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
             plots.push(Plot {
                 name: format!("classes-{file_of}{file}"),
                 subject: Subject::Classes,
+                leads: false,
                 description: format!("A table of colours: {}.", told.collect::<Vec<_>>().join("; ")),
                 drawing: heat_map::draw(&title, &names, &lines)?,
                 header: std::iter::once("recipe".to_string()).chain(names.iter().cloned()).collect(),

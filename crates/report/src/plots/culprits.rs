@@ -21,7 +21,8 @@ struct Trial<'a> {
 /// A picture for every ensemble, and for all attacks together, at every norm and ε.
 pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
-    for (_, norm, eps) in strictest::columns(report) {
+    let leading = strictest::leading(report);
+    for (k, norm, eps) in strictest::columns(report) {
         let here: Vec<&Broken> = report.broken.iter().filter(|b| (b.norm, &b.eps) == (norm, &eps) && b.n > 0).collect();
         for trial in trials(&here, records) {
             for (range, file, of) in parts(report.rows.len(), MOST) {
@@ -29,7 +30,8 @@ pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
                 let bars: Vec<(String, Vec<f64>)> =
                     rows.iter().filter_map(|row| Some((row.clone(), trial.shares(row)?))).collect();
                 if !bars.is_empty() {
-                    plots.push(plot(&trial, &bars, &file, &of)?);
+                    let leads = Some(k) == leading && plots.iter().all(|p: &Plot| !p.leads);
+                    plots.push(Plot { leads, ..plot(&trial, &bars, &file, &of)? });
                 }
             }
         }
@@ -56,6 +58,7 @@ fn plot(trial: &Trial<'_>, bars: &[(String, Vec<f64>)], file: &str, of: &str) ->
     Ok(Plot {
         name: format!("{}{file}", trial.name),
         subject: Subject::Culprits,
+        leads: false,
         description: format!("A bar for each row, of all its examples. {}.", told.collect::<Vec<_>>().join("; ")),
         drawing: bars::draw(&title, &labels, bars)?,
         header,

@@ -14,12 +14,15 @@ pub(super) const PALE: RGBColor = RGBColor(0x9a, 0x9a, 0x9b);
 pub(super) const REST: RGBColor = RGBColor(0xee, 0xee, 0xef);
 
 /// The colours above with the custom properties of the page that replace them there.
-pub(super) const THEMED: [(&str, &str); 5] = [
+pub(super) const THEMED: [(&str, &str); 7] = [
     ("#000000", "currentColor"),
     ("#59595A", "var(--soft)"),
     ("#DDDDDE", "var(--grid)"),
     ("#9A9A9B", "var(--pale)"),
     ("#EEEEEF", "var(--rest)"),
+    // The two blues, which are dim on a dark ground, and still are told apart there.
+    ("#0072B2", "var(--blue)"),
+    ("#56B4E9", "var(--sky)"),
 ];
 
 /// Okabe & Ito 2008, without its yellow, which no white paper shows.

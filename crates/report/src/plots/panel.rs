@@ -1,7 +1,8 @@
 //! Lines over a pair of axes.
 
 use super::canvas::{Canvas, Drawn, FINE, Side, font};
-use super::palette::{GRID, INK, SERIES, SOFT};
+use super::legend::shortened;
+use super::palette::{GRID, INK, PALE, SERIES, SOFT};
 use plotters::coord::CoordTranslate;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::drawing::DrawingAreaErrorKind;
@@ -19,6 +20,8 @@ pub(super) struct Point {
 /// One line; its place in the panel gives its colour and its mark.
 pub(super) struct Line {
     pub(super) series: usize,
+    /// What stands at its end; empty: nothing.
+    pub(super) name: String,
     pub(super) points: Vec<Point>,
 }
 
@@ -74,9 +77,11 @@ impl Panel<'_> {
     /// Axes, bands, lines, marks.
     pub(super) fn draw(&self, canvas: &Canvas<'_>) -> Drawn {
         let (left, top, width, height) = self.place;
-        canvas.text(left + 4.0, top + 7.0, 11.5, Side::Left, SOFT, self.measure)?;
-        canvas.text(left + width - 8.0, top + height - 8.0, 11.5, Side::Right, SOFT, self.along)?;
-        let to_pixel = axes(canvas, (left, top + 16.0, width, height - 32.0), &self.x, &self.y)?;
+        let room = self.room();
+        canvas.text(left + 4.0, top + 7.0, 12.0, Side::Left, SOFT, self.measure)?;
+        canvas.text(left + width - room, top + height - 8.0, 12.0, Side::Right, SOFT, self.along)?;
+        let to_pixel = axes(canvas, (left, top + 16.0, width, height - 32.0), (&self.x, &self.y), room)?;
+        let mut ends = Vec::new();
         for line in &self.lines {
             let colour = SERIES[line.series % SERIES.len()];
             let points: Vec<Point> = line.points.iter().copied().filter(|p| p.y.is_finite()).collect();
@@ -87,6 +92,9 @@ impl Panel<'_> {
             }
             let path: Vec<(i32, i32)> = points.iter().map(|p| to_pixel(p.x, p.y)).collect();
             canvas.area.draw(&PathElement::new(path.clone(), colour.stroke_width(2 * FINE as u32)))?;
+            if let Some((_, y)) = path.last().filter(|_| !line.name.is_empty()) {
+                ends.push((f64::from(*y) / f64::from(FINE), line));
+            }
             // Marks on every point hide a long curve.
             let every = points.len().div_ceil(8).max(1);
             for (x, y) in path.iter().step_by(every) {
@@ -99,26 +107,71 @@ impl Panel<'_> {
                 )?;
             }
         }
+        self.label(canvas, ends)
+    }
+
+    /// What the names at the ends take at the right.
+    fn room(&self) -> f64 {
+        let longest = self.lines.iter().map(|l| l.name.chars().count().min(LONGEST)).max().unwrap_or(0);
+        if longest == 0 { 14.0 } else { 28.0 + 6.2 * longest as f64 }
+    }
+
+    /// Names of lines beside their ends, from top to bottom as those lie, moved apart where they would touch.
+    fn label(&self, canvas: &Canvas<'_>, mut ends: Vec<(f64, &Line)>) -> Drawn {
+        let (left, top, width, height) = self.place;
+        let edge = left + width - self.room();
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let places = apart(&ends.iter().map(|e| e.0).collect::<Vec<_>>(), top + 24.0, top + height - 34.0);
+        for ((y, line), place) in ends.into_iter().zip(places) {
+            let colour = SERIES[line.series % SERIES.len()];
+            if (place - y).abs() > 3.0 {
+                canvas.line((edge + 4.0, y), (edge + 9.0, place), 1, PALE)?;
+            }
+            canvas.mark(line.series, edge + 14.0, place, 3.2, colour)?;
+            canvas.text(edge + 21.0, place, 11.5, Side::Left, INK, &shortened(&line.name, LONGEST))?;
+        }
         Ok(())
     }
 }
 
-/// Draws a pair of axes with their labels into a place; gives the way from values to the backend's units.
+/// Letters of a name at the end of a line.
+const LONGEST: usize = 20;
+
+/// Height of such a name.
+const NAME: f64 = 13.5;
+
+/// Ascending places within `[low, high]`, each as near to its wish as leaves room for the others.
+fn apart(wishes: &[f64], low: f64, high: f64) -> Vec<f64> {
+    let mut places: Vec<f64> = wishes.to_vec();
+    let mut free = low;
+    for place in &mut places {
+        *place = place.max(free);
+        free = *place + NAME;
+    }
+    let mut free = high;
+    for place in places.iter_mut().rev() {
+        *place = place.min(free);
+        free = *place - NAME;
+    }
+    places
+}
+
+/// Draws a pair of axes with their labels into a place, with so much room at the right; gives the way from values to the backend's units.
 pub(super) fn axes(
     canvas: &Canvas<'_>,
     (left, top, width, height): Place,
-    x: &Axis,
-    y: &Axis,
+    (x, y): (&Axis, &Axis),
+    right: f64,
 ) -> Result<impl Fn(f64, f64) -> (i32, i32) + use<>, DrawingAreaErrorKind<std::io::Error>> {
     let units = |v: f64| (v * f64::from(FINE)).round() as i32;
     let area = canvas.area.clone().shrink((units(left), units(top)), (units(width), units(height)));
     let mut chart = ChartBuilder::on(&area)
-        .margin_right(units(14.0))
+        .margin_right(units(right))
         .margin_top(units(4.0))
         .x_label_area_size(units(20.0))
         .y_label_area_size(units(42.0))
         .build_cartesian_2d(x.clone(), y.clone())?;
-    let font = font(11.0).color(&INK);
+    let font = font(12.0).color(&INK);
     chart
         .configure_mesh()
         .max_light_lines(0)
@@ -129,4 +182,17 @@ pub(super) fn axes(
         .draw()?;
     let coordinates = chart.as_coord_spec().clone();
     Ok(move |x: f64, y: f64| coordinates.translate(&(x, y)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_apart_in_order_and_inside() {
+        assert_eq!(apart(&[10.0, 50.0], 0.0, 100.0), [10.0, 50.0]);
+        assert_eq!(apart(&[10.0, 12.0], 0.0, 100.0), [10.0, 23.5]);
+        assert_eq!(apart(&[99.0, 100.0, 100.0], 0.0, 100.0), [73.0, 86.5, 100.0]);
+        assert_eq!(apart(&[-5.0], 0.0, 100.0), [0.0]);
+    }
 }

@@ -40,6 +40,8 @@ pub struct Plot {
     pub name: String,
     /// What it is about.
     pub subject: Subject,
+    /// Whether it is the one of its subject to look at first.
+    pub leads: bool,
     /// What it shows.
     pub title: String,
     /// What can be seen in it, in words.

@@ -24,6 +24,7 @@ struct Dot {
 pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
     let Some(clean) = report.columns.iter().position(|c| *c == Column::Clean) else { return Ok(Vec::new()) };
     let mut plots = Vec::new();
+    let leading = strictest::leading(report);
     for (k, norm, eps) in strictest::columns(report) {
         let dots = dots(report, clean, k);
         if dots.len() < 2 {
@@ -41,6 +42,7 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
         plots.push(Plot {
             name: format!("clean-against-robust-{}", slug(&format!("{norm}-{eps}"))),
             subject: Subject::Scatter,
+            leads: Some(k) == leading,
             description: format!(
                 "A point for each of {} rows: clean accuracy to the right, accuracy under {column} upwards, in percent. \
                  On the Pareto front: {}.",
@@ -81,13 +83,15 @@ fn around(values: impl Iterator<Item = f64>) -> Axis {
 }
 
 fn draw(title: &str, measure: &str, dots: &[Dot]) -> Result<Drawing> {
-    let (x, y) = (around(dots.iter().map(|d| d.clean)), around(dots.iter().map(|d| d.robust)));
+    let x = around(dots.iter().map(|d| d.clean));
+    // Every picture has the same axis upwards: robustness that is small looks small.
+    let y = Axis { low: -2.0, high: 102.0, ticks: ticks::linear(0.0, 100.0, 5) };
     let mut texts = Vec::new();
     let mut drawing = Drawing::new(430, 330, |canvas| {
         Drawing::title(canvas, title)?;
-        canvas.text(4.0, 35.0, 11.5, Side::Left, SOFT, &format!("{measure}, %"))?;
-        canvas.text(422.0, 322.0, 11.5, Side::Right, SOFT, "clean, %")?;
-        let to_pixel = axes(canvas, (0.0, 44.0, 430.0, 268.0), &x, &y)?;
+        canvas.text(4.0, 35.0, 12.0, Side::Left, SOFT, &format!("{measure}, %"))?;
+        canvas.text(422.0, 322.0, 12.0, Side::Right, SOFT, "clean, %")?;
+        let to_pixel = axes(canvas, (0.0, 44.0, 430.0, 268.0), (&x, &y), 14.0)?;
         let at = |d: &Dot| {
             let (x, y) = to_pixel(d.clean, d.robust);
             (f64::from(x) / f64::from(FINE), f64::from(y) / f64::from(FINE))
@@ -121,16 +125,16 @@ fn name(
     colour: RGBColor,
     taken: &mut Vec<(f64, f64, f64)>,
 ) -> super::canvas::Drawn {
-    let width = 6.3 * text.chars().count() as f64;
+    let width = 6.8 * text.chars().count() as f64;
     for (dx, dy) in
         [(8.0, 0.0), (-8.0, 0.0), (8.0, -12.0), (-8.0, -12.0), (8.0, 12.0), (-8.0, 12.0), (8.0, -24.0), (8.0, 24.0)]
     {
         let (from, to) = if dx > 0.0 { (x + dx, x + dx + width) } else { (x + dx - width, x + dx) };
-        let free = taken.iter().all(|(a, b, line)| (line - (y + dy)).abs() > 10.0 || *b < from || *a > to);
+        let free = taken.iter().all(|(a, b, line)| (line - (y + dy)).abs() > 11.0 || *b < from || *a > to);
         if free && from > 44.0 && to < 424.0 && (48.0..284.0).contains(&(y + dy)) {
             taken.push((from, to, y + dy));
             let side = if dx > 0.0 { Side::Left } else { Side::Right };
-            return canvas.text(x + dx, y + dy, 11.0, side, colour, text);
+            return canvas.text(x + dx, y + dy, 12.0, side, colour, text);
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! Security curves: robust accuracy against ε.
 
 use super::canvas::Drawing;
-use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
 use super::plot::{Plot, Subject, one, parts, slug};
 use super::ticks;
@@ -46,6 +45,7 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
             plots.push(Plot {
                 name: format!("security-{}{}{file}", slug(&curve.attack), slug_of(curve.norm)),
                 subject: Subject::Security,
+                leads: plots.is_empty(),
                 description: describe(report, &curve, &rows, &columns),
                 drawing: draw(report, &title, &rows, &columns, &values)?,
                 header,
@@ -106,7 +106,7 @@ fn draw(
     columns: &[(usize, f64, String)],
     values: &dyn Fn(usize) -> Vec<(f64, Value)>,
 ) -> Result<Drawing> {
-    let (width, plot) = (430.0, 250.0);
+    let (width, plot) = (430.0, 302.0);
     let end = columns.iter().map(|c| c.1).fold(0.0, f64::max);
     // The suite's own budgets where there is room for them.
     let mut shown: Vec<(f64, String)> = Vec::new();
@@ -120,7 +120,7 @@ fn draw(
             let sd = if v.seeds > 1 { v.sd } else { 0.0 };
             Point { x, y: v.mean, low: (v.mean - sd).max(0.0), high: (v.mean + sd).min(100.0) }
         };
-        Line { series, points: values(*r).into_iter().map(point).collect() }
+        Line { series, name: report.rows[*r].clone(), points: values(*r).into_iter().map(point).collect() }
     });
     let panel = Panel {
         place: (0.0, 28.0, width, plot),
@@ -130,11 +130,8 @@ fn draw(
         y: Axis { low: 0.0, high: 100.0, ticks: ticks::linear(0.0, 100.0, 5) },
         lines: lines.collect(),
     };
-    let entries: Vec<_> = rows.iter().enumerate().map(|(k, r)| (Key::Series(k), report.rows[*r].clone())).collect();
-    let below = 28.0 + plot;
-    Drawing::new(width as u32, below as u32 + legend::height(entries.len()), |canvas| {
+    Drawing::new(width as u32, (28.0 + plot) as u32, |canvas| {
         Drawing::title(canvas, title)?;
-        panel.draw(canvas)?;
-        legend::draw(canvas, 14.0, below, 206.0, &entries)
+        panel.draw(canvas)
     })
 }

@@ -19,6 +19,15 @@ pub(crate) fn columns(report: &Report) -> Vec<(usize, Norm, Eps)> {
     found
 }
 
+/// Of those the one that a reader looks at first: of the first norm the largest budget at which a row keeps 5 %, else the smallest.
+pub(super) fn leading(report: &Report) -> Option<usize> {
+    let columns = columns(report);
+    let norm = report.columns.iter().find_map(|c| c.budget())?.0;
+    let of_norm: Vec<usize> = columns.iter().filter(|c| c.1 == norm).map(|c| c.0).collect();
+    let kept = |k: usize| (0..report.rows.len()).filter_map(|r| report.summary.value(r, k)).any(|v| v.mean >= 5.0);
+    of_norm.iter().rev().copied().find(|k| kept(*k)).or_else(|| of_norm.first().copied())
+}
+
 /// `L∞ ε = 0.3`.
 pub(super) fn budget(norm: Norm, eps: &Eps) -> String {
     format!("{} ε = {eps}", norm.symbol())

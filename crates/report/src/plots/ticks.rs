@@ -20,6 +20,14 @@ pub(super) fn linear(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
+/// The end of an axis that holds `high` and has a round number on top.
+pub(super) fn end(low: f64, high: f64, wanted: usize) -> f64 {
+    let ticks = linear(low, high, wanted);
+    let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else { return high };
+    let step = if ticks.len() > 1 { (last.0 - first.0) / (ticks.len() - 1) as f64 } else { high - low };
+    if last.0 >= high - 1e-9 * step { last.0 } else { last.0 + step }
+}
+
 /// Ticks of a logarithmic axis, as decimal logarithms: powers of ten, and between them 2 and 5, or 3, where there is room.
 pub(super) fn logarithmic(low: f64, high: f64) -> Vec<(f64, String)> {
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
@@ -73,6 +81,8 @@ mod tests {
         assert_eq!(texts(linear(0.0, 100.0, 5)), ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(texts(linear(-0.03, 0.05, 4)), ["−0.02", "0.00", "0.02", "0.04"]);
         assert_eq!(texts(linear(2.0, 2.0, 4)), ["2"]);
+        assert!((end(0.0, 0.97, 4) - 1.0).abs() < 1e-9);
+        assert_eq!([end(0.0, 100.0, 5), end(-0.5, 7.2, 4)], [100.0, 8.0]);
         assert_eq!(texts(logarithmic(-1.2, 1.1)), ["0.1", "0.2", "0.5", "1", "2", "5", "10"]);
         assert_eq!(texts(logarithmic(-2.2, 1.1)), ["0.01", "0.03", "0.1", "0.3", "1", "3", "10"]);
         assert_eq!(texts(whole(1, 30, 6)), ["5", "10", "15", "20", "25", "30"]);

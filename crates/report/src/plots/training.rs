@@ -2,7 +2,6 @@
 
 use super::canvas::Drawing;
 use super::course::{over_seeds, trainings};
-use super::legend::{self, Key};
 use super::panel::{Axis, Line, Panel, Point};
 use super::plot::{Plot, Subject, one, slug};
 use super::ticks;
@@ -38,6 +37,7 @@ pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
         plots.push(Plot {
             name: format!("training-{}", slug(row)),
             subject: Subject::Training,
+            leads: false,
             description: describe(row, &groups, epochs, trainings.len(), &first.monitored_on),
             drawing: draw(&title, &groups)?,
             header,
@@ -61,13 +61,16 @@ fn groups(trainings: &[&[Epoch]], first: &Epoch) -> Vec<Group> {
         curve("own budget, FGSM", 100.0, &|e| e.own_fgsm_accuracy),
         curve("own budget, PGD", 100.0, &|e| e.own_pgd_accuracy),
     ];
-    let norms = vec![curve("L1", 1.0, &|e| Some(e.gradient_l1)), curve("L2", 1.0, &|e| Some(e.gradient_l2))];
+    // Each on an axis of its own: the first is the second times up to the root of the number of pixels.
+    let norm = |name: &str, of: &dyn Fn(&Epoch) -> f64| vec![curve(name, 1.0, &|e| Some(of(e)))];
+    let (l1, l2) = (norm("L1", &|e| e.gradient_l1), norm("L2", &|e| e.gradient_l2));
     let alignment = vec![curve("alignment", 1.0, &|e| e.alignment)];
     let all = [
         ("loss terms", false, terms),
         ("accuracy, %", true, accuracies),
-        ("norm of the input gradient", false, norms),
         ("alignment of input gradients", false, alignment),
+        ("L2 norm of the input gradient", false, l2),
+        ("L1 norm of the input gradient", false, l1),
     ];
     all.into_iter()
         .map(|(measure, percent, curves): (_, _, Vec<Curve>)| Group {
@@ -84,7 +87,7 @@ fn numbers(groups: &[Group]) -> (Vec<String>, Vec<Vec<String>>) {
     let mut header = vec!["epoch".to_string()];
     header.extend(groups.iter().flat_map(|g| {
         g.curves.iter().map(|c| match g.measure {
-            "norm of the input gradient" => format!("gradient {}", c.name),
+            "L1 norm of the input gradient" | "L2 norm of the input gradient" => format!("gradient {}", c.name),
             "accuracy, %" => format!("{}, %", c.name),
             _ => c.name.clone(),
         })
@@ -126,27 +129,15 @@ fn describe(row: &str, groups: &[Group], epochs: usize, seeds: usize, monitored_
     )
 }
 
-/// Width and height of a panel, its legend apart.
-const PANEL: (f64, f64) = (330.0, 190.0);
+/// Width and height of a panel.
+const PANEL: (f64, f64) = (430.0, 200.0);
 
 fn draw(title: &str, groups: &[Group]) -> Result<Drawing> {
-    // The legends of neighbours are equally high.
-    let lines = |pair: &[Group]| pair.iter().map(|g| legend::height(g.curves.len())).max().unwrap_or(0);
-    let heights: Vec<f64> = groups.chunks(2).map(|pair| PANEL.1 + f64::from(lines(pair))).collect();
-    let height = 28.0 + heights.iter().sum::<f64>();
+    let height = 28.0 + PANEL.1 * groups.len().div_ceil(2) as f64;
     Drawing::new(2 * PANEL.0 as u32, height as u32, |canvas| {
         Drawing::title(canvas, title)?;
-        let mut top = 28.0;
-        for (pair, height) in groups.chunks(2).zip(&heights) {
-            for (i, group) in pair.iter().enumerate() {
-                let left = PANEL.0 * i as f64;
-                panel(group, left, top).draw(canvas)?;
-                // A measure that is its own name needs no legend.
-                let named = group.curves.iter().enumerate().filter(|(_, c)| !group.measure.starts_with(&c.name));
-                let entries: Vec<_> = named.map(|(k, c)| (Key::Series(k), c.name.clone())).collect();
-                legend::draw(canvas, left + 14.0, top + PANEL.1, 155.0, &entries)?;
-            }
-            top += height;
+        for (i, group) in groups.iter().enumerate() {
+            panel(group, PANEL.0 * (i % 2) as f64, 28.0 + PANEL.1 * (i / 2) as f64).draw(canvas)?;
         }
         Ok(())
     })
@@ -167,14 +158,17 @@ fn panel(group: &Group, left: f64, top: f64) -> Panel<'static> {
     } else {
         let low = points().map(|p| p.low).fold(low.min(0.0), f64::min);
         let high = points().map(|p| p.high).fold(high, f64::max);
-        let high = if high > low { high + 0.03 * (high - low) } else { low + 1.0 };
+        let high = if high > low { ticks::end(low, high, 4) } else { low + 1.0 };
         Axis { low, high, ticks: ticks::linear(low, high, 4) }
     };
     let inside = |v: f64| v.clamp(y.low, y.high);
     let scaled = |v: f64| inside(if logarithmic { v.max(f64::MIN_POSITIVE).log10() } else { v });
     let point = |p: &Point| Point { x: p.x, y: scaled(p.y), low: scaled(p.low), high: scaled(p.high) };
     let finite = |c: &Curve| c.points.iter().filter(|p| p.y.is_finite()).map(point).collect();
-    let lines = group.curves.iter().enumerate().map(|(series, c)| Line { series, points: finite(c) }).collect();
+    // A measure that is its own name needs no other.
+    let name = |c: &Curve| if group.measure.starts_with(&c.name) { String::new() } else { c.name.clone() };
+    let lines = group.curves.iter().enumerate();
+    let lines = lines.map(|(series, c)| Line { series, name: name(c), points: finite(c) }).collect();
     Panel {
         place: (left, top, PANEL.0, PANEL.1),
         measure: group.measure,

@@ -43,6 +43,7 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
             plots.push(Plot {
                 name: format!("transfer-{}{file}", slug(&format!("{norm}-{eps}"))),
                 subject: Subject::Transfer,
+                leads: false,
                 description: format!(
                     "A row for each model that is attacked, a column for each that the examples were made on. {}.",
                     told.collect::<Vec<_>>().join("; ")
