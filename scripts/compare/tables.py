@@ -1,5 +1,7 @@
 """Saved duels -> the reports about attacks. Nothing is measured here: the files are a function of the saved JSON."""
 import csv
+import gzip
+import io
 import json
 import math
 from statistics import median
@@ -113,7 +115,9 @@ def equal(a, b):
 
 def table(path, columns, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as f:
+    # Packed without a time: the same rows are the same file.
+    packed = path.suffix == ".gz"
+    with io.TextIOWrapper(gzip.GzipFile(path, "wb", mtime=0), newline="") if packed else open(path, "w", newline="") as f:
         writer = csv.DictWriter(f, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -335,7 +339,7 @@ def smallest_text(duels, rows):
         "## Smallest perturbations", "",
         "On correctly classified images: how many were broken at any size, and the median ‖δ‖, an image that was not "
         "broken counting as infinitely far. Required: gauntlet's median at most 2 % above the library's. `no longer` is "
-        "the share of images on which gauntlet's δ is at most 2 % longer. Every size: [minimum.csv](minimum.csv); the "
+        "the share of images on which gauntlet's δ is at most 2 % longer. Every size: [minimum.csv.gz](minimum.csv.gz); the "
         "tables: [minimum-medians.csv](minimum-medians.csv).", "",
     ]
     for attack in ATTACKS:
@@ -377,7 +381,7 @@ def agreement(machine, duels, out):
     if medians:
         text += smallest_text(minimal, medians)
         table(out / "minimum-medians.csv", list(medians[0]), medians)
-        table(out / "minimum.csv", ["attack", "checkpoint", "id", "gauntlet", *LIBRARIES[1:]], [
+        table(out / "minimum.csv.gz", ["attack", "checkpoint", "id", "gauntlet", *LIBRARIES[1:]], [
             row for d in minimal for row in sizes(d)])
     text += ["## How the libraries were run", "", *(f"* {name}: {why}." for name, why in machine["patches"].items()),
              *(f"* {line}." for line in errors(duels)), "",
