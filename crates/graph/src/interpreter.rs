@@ -30,9 +30,15 @@ impl Interpreter {
     fn call(&self, call: &Call, values: &[Option<Var>], params: &Params, pass: &mut Pass<'_>) -> Result<Var> {
         let node = self.graph.node(call.node);
         let x = value(values, call.inputs[0])?;
+        // The kernels norm images: a vector is one of a single pixel.
+        let (vector, image) = match (&node.op, x.dims()) {
+            (Layer::BatchNorm { .. }, &[n, c]) => (Some([n, c]), Some(x.reshape(&[n, c, 1, 1])?)),
+            _ => (None, None),
+        };
+        let x = image.as_ref().unwrap_or(x);
         let param = |i: usize| params.get(&self.graph.param(node.params[i]).name);
         let rectified = call.rectified;
-        Ok(match &node.op {
+        let y = match &node.op {
             Layer::Input => x.clone(),
             Layer::Affine { scale, shift } => {
                 let constant =
@@ -76,6 +82,10 @@ impl Interpreter {
             Layer::Maxout { pieces } => maxout(x, *pieces)?,
             Layer::Dropout { p } if pass.mode == Mode::Train => dropout(x, *p, pass)?,
             Layer::Dropout { .. } => x.clone(),
+        };
+        Ok(match vector {
+            Some(dims) => y.reshape(&dims)?,
+            None => y,
         })
     }
 }

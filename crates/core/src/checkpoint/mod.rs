@@ -11,7 +11,7 @@ mod torch_zip;
 
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
-use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
+use crate::{Error, ModelInfo, ParamSpec, Result, Weights};
 use candle_core::DType;
 use contents::Contents;
 use gauntlet_records::file::{hex, write_atomically};
@@ -79,19 +79,11 @@ fn describe(info: &ModelInfo) -> HashMap<String, String> {
     HashMap::from([
         ("format".to_string(), "pt".to_string()),
         ("model".to_string(), info.name.clone()),
-        ("activation".to_string(), activation_name(info.activation).to_string()),
+        ("activation".to_string(), info.activation.name().to_string()),
         ("mean".to_string(), list(&info.mean)),
         ("std".to_string(), list(&info.std)),
         ("classes".to_string(), info.classes.to_string()),
     ])
-}
-
-fn activation_name(a: Activation) -> &'static str {
-    match a {
-        Activation::Relu => "relu",
-        Activation::Softplus => "softplus",
-        Activation::Gelu => "gelu",
-    }
 }
 
 /// Writes a checkpoint: PyTorch's names, description of the model in the metadata.
