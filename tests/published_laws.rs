@@ -92,7 +92,7 @@ fn attacked_in(
         examples: None,
     };
     let evaluator = Evaluator { surrogate, ..Evaluator::new(target, &s.examples, &GO_ON) };
-    evaluate(&evaluator, &[entry], &s.registry).unwrap().attacked
+    evaluate(&evaluator, &[entry], &s.registry, &mut ()).unwrap().attacked
 }
 
 /// Which examples are right under the attack.

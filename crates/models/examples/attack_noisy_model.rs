@@ -139,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Evaluator::new(&target, &examples, &never)
     };
     let begun = Instant::now();
-    let found = evaluate(&evaluator, &[entry], &registry)?;
+    let found = evaluate(&evaluator, &[entry], &registry, &mut ())?;
     let seconds = begun.elapsed().as_secs_f64();
     let verdicts = &found.attacked[0].verdicts;
     let n = examples.len() as f64;
