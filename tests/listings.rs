@@ -138,7 +138,7 @@ fn the_help_of_every_command_is_as_it_was() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         pages == committed,
-        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet --test end_to_end the_help"
+        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet-cli --test end_to_end the_help"
     );
     for (command, has) in [("run", true), ("attack", true), ("list", false), ("report", false), ("status", false)] {
         assert_eq!(sandbox.ok(&format!("{command} --help")).out.contains("--threads"), has, "{command}");

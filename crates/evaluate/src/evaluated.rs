@@ -63,6 +63,11 @@ pub fn evaluate(
 }
 
 impl Evaluated {
+    /// Correct ÷ all, before any attack.
+    pub fn clean_accuracy(&self) -> f64 {
+        CleanVerdict::accuracy(&self.clean)
+    }
+
     /// As a record that reports can read: `row` names the model in tables.
     pub fn record(self, suite: &str, row: &str, provenance: Provenance) -> Record {
         Record {

@@ -6,10 +6,10 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
-use gauntlet_core::registry::{BuildModel, unknown};
-use gauntlet_core::{ParamDoc, Spec};
-use gauntlet_data::Source;
-use gauntlet_graph::{Cost, Graph, Row};
+use gauntlet::core::registry::{BuildModel, unknown};
+use gauntlet::core::{ParamDoc, Spec};
+use gauntlet::data::Source;
+use gauntlet::graph::{Cost, Graph, Row};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -80,7 +80,7 @@ const CLASSES: usize = 10;
 fn model(spec: &Spec<BuildModel>) -> Item {
     let given = Map::from_iter([("name".to_string(), spec.name.into())]);
     // A plug-in's has no graph here.
-    Item { graph: gauntlet_models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
+    Item { graph: gauntlet::models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
 }
 
 fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
