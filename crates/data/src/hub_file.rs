@@ -7,7 +7,9 @@ use crate::{
     repo::{Repo, RepoKind},
 };
 use std::fmt;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "hub")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 const FORM: &str = "write hf:owner/repo/file.safetensors@revision, where revision is best a commit";

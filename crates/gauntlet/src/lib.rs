@@ -45,10 +45,6 @@
 //!
 //! The command line is another package, `gauntlet-cli`; a plug-in that wants one with its own components depends on both.
 
-mod registry;
-
-pub use registry::registry;
-
 pub use candle_core as candle;
 pub use gauntlet_attacks as attacks;
 pub use gauntlet_autograd as autograd;
@@ -70,3 +66,19 @@ pub use gauntlet_engine::{attack, run, train};
 pub use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin, Subject, evaluate};
 pub use gauntlet_models::CandleModule;
 pub use gauntlet_records::{Norm, Record};
+
+/// Every built-in recipe, penalty, attack, objective and model, and recipes written as scripts where this is built with them.
+///
+/// One's own are added to its tables: `registry.attacks.add(SPEC)?`.
+///
+/// # Errors
+/// A name that is registered twice.
+pub fn registry() -> gauntlet_core::Result<Registry> {
+    let mut registry = Registry::default();
+    gauntlet_attacks::register(&mut registry)?;
+    gauntlet_models::register(&mut registry)?;
+    gauntlet_recipes::register(&mut registry)?;
+    #[cfg(feature = "scripts")]
+    gauntlet_script::register(&mut registry);
+    Ok(registry)
+}
