@@ -1,8 +1,8 @@
 //! Adversarial robustness of image classifiers, as a library: attack what lives in your own program, train with a loss of your
 //! own, keep what came out as records.
 //!
-//! What can be attacked is a [`Target`](core::Target). A function from images to logits is one as a
-//! [`CandleModule`](models::CandleModule); a network with weights of ours is opened as a [`Subject`].
+//! What can be attacked is a [`Target`]. A function from images to logits is one as a [`CandleModule`]; a network with weights of ours
+//! is opened as a [`Subject`].
 //!
 //! ```
 //! use gauntlet::candle::{self, Device, Tensor};
