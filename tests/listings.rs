@@ -25,6 +25,23 @@ fn everything_that_a_suite_can_name_is_listed() {
     }
     let pgd = sandbox.ok("list attacks --verbose").out;
     assert!(pgd.contains("steps = 40 (int): steps per restart") && pgd.contains("Madry et al. 2018"), "{pgd}");
+    let attacks = sandbox.json("list attacks");
+    let plain = sandbox.ok("list attacks").out;
+    for (name, family) in [
+        ("fgsm", "one-step"),
+        ("pgd", "gradient"),
+        ("fmn", "minimal"),
+        ("square", "scores"),
+        ("noise", "noise"),
+        ("transfer", "transfer"),
+        ("worst-case", "ensemble"),
+    ] {
+        let item = attacks.as_array().unwrap().iter().find(|a| a["name"] == name).unwrap();
+        assert_eq!(item["family"], family, "{name}");
+        let line = plain.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some(family), "{line}");
+    }
+    assert!(sandbox.json("list models")[0]["family"].is_null());
     let suite = sandbox.json("list suites");
     sandbox.write("suites/mine.toml", "# Mine alone.\nformat = 1\n");
     let more = sandbox.json("list suites");
@@ -138,7 +155,7 @@ fn the_help_of_every_command_is_as_it_was() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         pages == committed,
-        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet --test end_to_end the_help"
+        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet-cli --test end_to_end the_help"
     );
     for (command, has) in [("run", true), ("attack", true), ("list", false), ("report", false), ("status", false)] {
         assert_eq!(sandbox.ok(&format!("{command} --help")).out.contains("--threads"), has, "{command}");

@@ -5,7 +5,7 @@ mod upkeep;
 pub(crate) use upkeep::{Clean, Status, Submit, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gauntlet_core::Processor;
+use gauntlet::core::Processor;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;

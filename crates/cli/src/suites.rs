@@ -3,10 +3,10 @@
 use crate::complaint;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_core::registry::unknown;
-use gauntlet_data::Catalogue;
-use gauntlet_engine::Suite;
-use gauntlet_records::regular_file;
+use gauntlet::core::registry::unknown;
+use gauntlet::data::Catalogue;
+use gauntlet::engine::Suite;
+use gauntlet::records::regular_file;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,19 @@
 //! A data set is a manifest (`datasets/<name>.toml`); any image-classification parquet data set can be added by writing
 //! one, without code.
 
+#[cfg(feature = "hub")]
 mod bar;
 mod catalogue;
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "encoded images come with the hub"))]
 mod ceiling;
+mod checked;
 mod cifar;
+#[cfg(feature = "hub")]
 mod decode;
 mod error;
 mod glyphs;
 mod half;
+#[cfg(feature = "hub")]
 mod hub;
 mod hub_file;
 mod idx;
@@ -18,11 +23,17 @@ mod load;
 mod load_options;
 mod local;
 mod manifest;
+#[cfg(feature = "hub")]
 mod page_header;
+#[cfg(feature = "hub")]
 mod parquet_rows;
+#[cfg(feature = "hub")]
 mod plain_get;
+#[cfg(feature = "hub")]
 mod repo;
 mod split;
+#[cfg(not(feature = "hub"))]
+mod without_hub;
 
 pub use catalogue::Catalogue;
 pub use error::{Error, Result};

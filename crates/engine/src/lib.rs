@@ -33,7 +33,7 @@ pub use run::attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate,
 pub use run::context::{Context, Filters};
 pub use run::gallery::{pictures_of, strongest_of};
 pub use run::plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
-pub use run::runner::{run, run_on};
+pub use run::recording::{run, run_on};
 pub use run::train_request::{TrainReport, TrainRequest, train};
 pub use store::claim::Claim;
 pub use store::clean::{Litter, Swept, clean};

@@ -4,9 +4,9 @@ use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Store, Surrogate};
-use gauntlet_evaluate::Selection;
-use gauntlet_records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, regular_file, statistics::wilson};
+use gauntlet::engine::{AttackReport, AttackRequest, CheckpointSource, Store, Surrogate};
+use gauntlet::evaluate::Selection;
+use gauntlet::records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, regular_file, statistics::wilson};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -54,10 +54,10 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     context.force = arguments.size.force;
     context.width = arguments.slots.get();
     let progress = session.progress();
-    let report = gauntlet_engine::attack(&request, &context, &progress);
+    let report = gauntlet::engine::attack(&request, &context, &progress);
     progress.finish();
     let mut report = report.map_err(|e| match e {
-        gauntlet_engine::Error::Interrupted => Failure::new(
+        gauntlet::engine::Error::Interrupted => Failure::new(
             Code::Interrupted,
             match &arguments.journal {
                 Some(_) => "interrupted; run the same command again to go on from the journal",
@@ -68,7 +68,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     })?;
     if let Some(file) = &arguments.verdicts {
         let table = verdicts(&report).map_err(|e| Failure::new(Code::Environment, format!("verdicts: {e}")))?;
-        write_atomically(file, &table).map_err(gauntlet_engine::Error::from)?;
+        write_atomically(file, &table).map_err(gauntlet::engine::Error::from)?;
     }
     let saved = save(arguments, &mut report)?;
     session.result(
@@ -175,7 +175,7 @@ pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
     }
-    for told in gauntlet_report::folded(&report.flags) {
+    for told in gauntlet::report::folded(&report.flags) {
         let _ = writeln!(out, "flag: {told}");
     }
     out

@@ -3,11 +3,10 @@
 use crate::Store;
 use crate::provenance;
 use candle_core::DType;
-use gauntlet_core::{Compute, Error, Frozen, Network, Registry, Result, Weights, memory};
+use gauntlet_core::{Compute, Error, Network, Registry, Result, memory};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_records::Provenance;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Components, data, store and the switches of one process. Nothing here changes a number but `dtype` and `compute`, which
@@ -69,11 +68,6 @@ impl<'a> Context<'a> {
     /// The provenance of work that begins now.
     pub(crate) fn provenance(&self) -> Provenance {
         Provenance { device: self.compute.name(), ..provenance(self.threads) }
-    }
-    /// A network with constant weights where it is to be computed with.
-    pub(crate) fn frozen(&self, network: Arc<dyn Network>, weights: &Weights) -> Result<Frozen> {
-        let weights = weights.to_device(self.compute.device())?.constants();
-        Ok(Frozen::new(network, weights).in_blocks_of(self.compute.block()))
     }
     /// Whether so many copies of a network's weights fit into the memory, before the first is made.
     ///

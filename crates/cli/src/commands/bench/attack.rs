@@ -6,9 +6,9 @@ use crate::commands::attack::{checkpoint, object, text};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_engine::{AttackRequest, Store};
-use gauntlet_evaluate::Selection;
-use gauntlet_records::Norm;
+use gauntlet::engine::{AttackRequest, Store};
+use gauntlet::evaluate::Selection;
+use gauntlet::records::Norm;
 
 pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code, Failure> {
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
@@ -33,7 +33,7 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
     let mut context = session.context(&session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
     let progress = session.progress();
-    let report = gauntlet_engine::attack(&request, &context, &progress);
+    let report = gauntlet::engine::attack(&request, &context, &progress);
     progress.finish();
     let report = report?;
     session.result(

@@ -1,8 +1,8 @@
 //! The page of recipes, docs/recipes.md: everything that their `Spec`s say.
 
-use gauntlet_core::{Registry, Result, Spec};
-use gauntlet_engine::step_cost;
-use gauntlet_evaluate::Kind;
+use gauntlet::core::{Registry, Result, Spec};
+use gauntlet::engine::step_cost;
+use gauntlet::evaluate::Kind;
 use serde_json::{Map, json};
 use std::fmt::Write;
 
@@ -54,7 +54,7 @@ fn cost(registry: &Registry, kind: Kind, name: &str) -> Result<f64> {
     let named = |name: &str| Map::from_iter([("name".to_string(), json!(name))]);
     let (network, _) = registry.model(&named("lenet-small"), (1, 28, 28), 10)?;
     let found = step_cost(registry, kind, &named(name), &network, EXAMPLES);
-    Ok(found.map_err(|e| gauntlet_core::Error::Message(e.to_string()))?.arithmetic)
+    Ok(found.map_err(|e| gauntlet::core::Error::Message(e.to_string()))?.arithmetic)
 }
 
 fn section<B>(out: &mut String, kind: &str, spec: &Spec<B>) {
