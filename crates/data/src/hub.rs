@@ -34,7 +34,7 @@ pub(crate) fn connect(options: &LoadOptions) -> Result<Hub> {
 }
 
 /// sha256 of a file, lower-case hexadecimal.
-fn sha256(path: &Path) -> Result<String> {
+pub(crate) fn sha256(path: &Path) -> Result<String> {
     let fail = |e: std::io::Error| crate::error::file(path, e);
     let mut file = std::fs::File::open(path).map_err(fail)?;
     let mut hash = Sha256::new();

@@ -6,7 +6,9 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
+use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::registry::{BuildModel, unknown};
+use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{ParamDoc, Spec};
 use gauntlet_data::Source;
 use gauntlet_graph::{Cost, Graph, Row};
@@ -45,6 +47,8 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         }
         What::Attacks => r.attacks.iter().map(|s| component("attack", s)).collect(),
         What::Models => r.models.iter().map(model).collect(),
+        What::Optimisers => Optimiser::SPECS.iter().map(|s| component("optimiser", s)).collect(),
+        What::Schedules => Schedule::SPECS.iter().map(|s| component("schedule", s)).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };

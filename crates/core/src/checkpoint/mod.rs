@@ -2,6 +2,7 @@
 
 mod contents;
 mod mapping;
+mod names;
 mod pickle;
 mod pickle_machine;
 mod safetensors_file;
@@ -9,6 +10,7 @@ mod state_dict;
 mod torch_legacy;
 mod torch_zip;
 
+pub use names::names;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};

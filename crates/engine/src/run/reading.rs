@@ -7,6 +7,7 @@ use crate::store::results::TrainingEntry;
 use crate::{CheckpointSource, Result, Row, canonical, fingerprint};
 use gauntlet_core::{Weights, checkpoint};
 use gauntlet_evaluate::Component;
+use std::path::PathBuf;
 
 impl<'a> Desk<'a> {
     /// Reads a checkpoint as weights of `model`; the first time, what was adapted is noted.
@@ -16,12 +17,14 @@ impl<'a> Desk<'a> {
     pub(crate) fn read(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<(Given, Weights)> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
         let network = self.built(model)?;
-        let (weights, more) = checkpoint::load(&file, &network.specs(), network.info(), self.context.dtype)?;
+        let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
+        let (specs, info) = (network.specs(), network.info());
+        let (weights, more) = checkpoint::load_named(&file, names.as_deref(), &specs, info, self.context.dtype)?;
         notes.extend(more);
         let sha256 = checkpoint::sha256(&weights)?;
         let description = description::checkpoint(&sha256, model, self.context.dtype);
         let given = Given { key: fingerprint(&description), description, sha256 };
-        if self.given.borrow_mut().insert(place(source, model), given.clone()).is_none() {
+        if self.given.borrow_mut().insert(place(source, model, row), given.clone()).is_none() {
             notes.iter().for_each(|note| self.note(&row.id, 0, &format!("{source}: {note}")));
         }
         Ok((given, weights))
@@ -32,7 +35,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// See [`Desk::read`].
     pub(crate) fn given(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<Given> {
-        let known = self.given.borrow().get(&place(source, model)).cloned();
+        let known = self.given.borrow().get(&place(source, model, row)).cloned();
         known.map_or_else(|| Ok(self.read(source, model, row)?.0), Ok)
     }
 
@@ -52,6 +55,11 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn place(source: &CheckpointSource, model: &Component) -> String {
-    format!("{source} {}", canonical(&model.describe()))
+/// The list of names that a row gives for its own checkpoint.
+fn names<'r>(source: &CheckpointSource, row: &'r Row) -> Option<&'r PathBuf> {
+    row.names.as_ref().filter(|_| row.checkpoint.as_ref() == Some(source))
+}
+
+fn place(source: &CheckpointSource, model: &Component, row: &Row) -> String {
+    format!("{source} {:?} {}", names(source, row), canonical(&model.describe()))
 }
