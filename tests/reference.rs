@@ -85,3 +85,60 @@ fn a_suite_to_begin_with_passes_and_has_every_key() {
     sandbox.run("init other.toml --data tyni").expect(2).says(&["did you mean \"tiny\""]);
     assert_eq!(sandbox.read("mine.toml"), text);
 }
+
+/// A folder of images becomes a data set that is checked, trained on and attacked.
+#[test]
+fn a_folder_becomes_a_data_set() {
+    let sandbox = Sandbox::new();
+    let idx = |dims: &[u32], body: Vec<u8>| {
+        let mut out = vec![0, 0, 8, dims.len() as u8];
+        dims.iter().for_each(|d| out.extend(d.to_be_bytes()));
+        out.extend(body);
+        out
+    };
+    for (prefix, n) in [("train", 60u32), ("t10k", 20)] {
+        let pixels = (0..n * 36).map(|i| if (i / 36) % 2 == 0 { (i % 7) as u8 } else { 255 - (i % 5) as u8 });
+        sandbox.write(&format!("My Images/{prefix}-images-idx3-ubyte"), idx(&[n, 6, 6], pixels.collect()));
+        sandbox.write(
+            &format!("My Images/{prefix}-labels-idx1-ubyte"),
+            idx(&[n], (0..n).map(|i| (i % 2) as u8).collect()),
+        );
+    }
+    let run = |line: &str| sandbox.shell(&format!("\"$GAUNTLET\" {line}"));
+    let said = run("new dataset 'My Images' --classes dark,bright").expect(0).out;
+    for words in [
+        "wrote datasets/my-images.toml: 60 training and 20 test images (idx), 1 × 6 × 6, 2 classes",
+        "dark    30 + 10",
+        "gauntlet init mine.toml --data my-images",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let manifest = sandbox.read("datasets/my-images.toml");
+    assert!(
+        manifest.contains("folder = \"../My Images\"") && manifest.contains("classes = [\"dark\", \"bright\"]"),
+        "{manifest}"
+    );
+    assert!(sandbox.ok("list datasets my-images").out.contains("6×6 grey, 60 + 20"));
+    sandbox.ok("init own.toml --data my-images");
+    let text = sandbox.read("own.toml").replace("\"lenet-small\"", "\"linear\"");
+    sandbox.write("own.toml", &text);
+    sandbox.ok("check own.toml");
+    sandbox.ok("run own.toml");
+    assert!(sandbox.read("reports/own/table.csv").contains("fgsm-aug"));
+    run("new dataset 'My Images'").expect(2).says(&["datasets/my-images.toml exists already"]);
+    let json = run("new dataset 'My Images' --name other --json").expect(0).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json["train"].as_u64(), json["classes"][1].as_str()), (Some(60), Some("1")));
+    run("new dataset 'My Images' --name mnist").expect(2).says(&["there is a data set mnist already"]);
+    run("new dataset 'My Images' --name Upper").expect(2).says(&["lower-case letters"]);
+    run("new dataset nowhere").expect(2).says(&["there is no folder nowhere"]);
+    sandbox.write("two/train.parquet", "");
+    run("new dataset two").expect(2).says(&["has no parquet file of the test split"]);
+    assert!(!sandbox.path("datasets/two.toml").exists());
+    // From elsewhere the folder is named as a whole.
+    run("new dataset \"$PWD/My Images\" --name whole").expect(0);
+    assert!(sandbox.read("datasets/whole.toml").contains("folder = \"/"));
+    let attack = "attack --model linear --checkpoint w.safetensors --data whole --attack fgsm --eps 0.1 --threads 1";
+    sandbox.ok("train --model linear --recipe ce --data whole --epochs 1 --batch 10 --out w.safetensors");
+    assert!(sandbox.ok(attack).out.contains("n = 20 test examples of whole"));
+}
