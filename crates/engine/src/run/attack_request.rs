@@ -176,7 +176,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
                 names: Option<&[String]>|
      -> Result<(Frozen, String, Vec<String>)> {
         let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
-        context.affordable(network.as_ref(), ATTACKED)?;
+        context.affordable(network.as_ref(), ATTACKED, 0)?;
         let (weights, notes) = match source {
             Some(source) => {
                 let (file, mut notes) = source.resolve(&context.data)?;

@@ -80,7 +80,8 @@ impl<'a> Desk<'a> {
             seen: RefCell::default(),
             said: RefCell::default(),
         };
-        desk.built(&suite.model)?;
+        let trains = suite.rows.iter().any(|r| r.checkpoint.is_none() && r.model.is_none());
+        desk.built(&suite.model, if trains { suite.train.batch } else { 0 })?;
         Ok(desk)
     }
 
@@ -119,13 +120,15 @@ impl<'a> Desk<'a> {
 
     /// A row's network on this data.
     pub(crate) fn network(&self, row: &'a Row) -> Result<Arc<dyn Network>> {
-        self.built(self.model(row))
+        let batch = if row.checkpoint.is_none() { self.suite.train.batch } else { 0 };
+        self.built(self.model(row), batch)
     }
 
-    pub(crate) fn built(&self, model: &Component) -> Result<Arc<dyn Network>> {
+    /// A network for the data, which fits into the memory with a step of `batch` images.
+    pub(crate) fn built(&self, model: &Component, batch: usize) -> Result<Arc<dyn Network>> {
         let (shape, classes) = (self.data.train.shape(), self.data.classes.len());
         let network = self.context.registry.model(&model.given(), shape, classes)?.0;
-        self.context.affordable(network.as_ref(), TRAINED)?;
+        self.context.affordable(network.as_ref(), TRAINED, batch)?;
         Ok(network)
     }
 

@@ -16,7 +16,7 @@ impl<'a> Desk<'a> {
     /// A file that is not there or does not fit; a hub that does not deliver.
     pub(crate) fn read(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<(Given, Weights)> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
-        let network = self.built(model)?;
+        let network = self.built(model, 0)?;
         let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
         let (specs, info) = (network.specs(), network.info());
         let (weights, more) = checkpoint::load_named(&file, names.as_deref(), &specs, info, self.context.dtype)?;
