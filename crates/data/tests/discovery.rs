@@ -137,10 +137,10 @@ fn columns_that_cannot_be_told_apart_are_asked_for() {
     fails(folder.path(), &["several columns can hold labels: fine, coarse", "--label"]);
     let of = |image: Option<&str>, label: Option<&str>| {
         let (image, label) = (image.map(String::from), label.map(String::from));
-        Discovery { image, label, ..mine() }.of(folder.path())
+        Discovery { image, label, ..mine() }.of(folder.path()).map_err(|e| e.to_string())
     };
     loads(&of(None, Some("coarse")).unwrap());
-    let said = |image, label| of(image, label).unwrap_err().to_string();
+    let said = |image, label| of(image, label).unwrap_err();
     assert!(said(Some("title"), None).contains("its column \"title\" cannot hold images"));
     assert!(said(None, Some("corse")).contains("it has no column \"corse\", only img, title, fine, coarse"));
     let text = parquet(&[b"no image".to_vec()], &["label"], &[0], None);
