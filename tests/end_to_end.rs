@@ -15,6 +15,7 @@ mod plugins;
 mod published;
 mod published_laws;
 mod published_weights;
+mod reference;
 mod sandbox;
 mod scripts;
 mod suite;

@@ -73,8 +73,12 @@ pub(crate) enum Command {
     List(List),
     /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
     Check(Check),
-    /// Write a crate with a recipe of your own, ready to run
+    /// Write a suite to begin with: every key, with what it means
+    Init(Init),
+    /// Write a crate with a recipe of your own, ready to run; or the manifest of a data set of your own
     New(New),
+    /// Print the JSON Schema of suites or manifests, for editors; or their reference
+    Schema(Schema),
     /// Measure the speed of training steps, attacks and kernels
     Bench(Bench),
     /// Show the machine, the hub's cache, and a self-test of all derivatives
@@ -348,6 +352,10 @@ pub(crate) enum What {
     Attacks,
     /// Architectures.
     Models,
+    /// Optimisers.
+    Optimisers,
+    /// Schedules of the learning rate.
+    Schedules,
     /// Data sets.
     Datasets,
     /// Suites.
@@ -378,6 +386,57 @@ pub(crate) struct New {
 pub(crate) enum NewWhat {
     /// A penalty, a binary that knows it, a test and a suite
     Recipe(NewRecipe),
+    /// The manifest of a folder of images: parquet, idx (MNIST's format) or CIFAR-10's binary files
+    Dataset(NewDataset),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewDataset {
+    /// Folder with the files of a training and a test split
+    pub(crate) folder: PathBuf,
+    /// Name in suites (default: the folder's)
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Names of the classes, in the order of the labels (default: what the files say, else 0, 1, ...)
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub(crate) classes: Vec<String>,
+    /// Parquet: column of the images (default: the only one that can be)
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) image: Option<String>,
+    /// Parquet: column of the labels (default: the only one that can be, or `label`)
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label: Option<String>,
+    /// The manifest (default: datasets/NAME.toml, where suites look for it); it must not exist yet
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The suite; it must not exist yet
+    #[arg(value_name = "FILE", default_value = "mine.toml")]
+    pub(crate) file: PathBuf,
+    /// The data set that it is about
+    #[arg(long, default_value = "glyphs")]
+    pub(crate) data: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) what: SchemaOf,
+    /// The reference of its keys, in Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Suites.
+    Suite,
+    /// Manifests of data sets.
+    Dataset,
 }
 
 #[derive(Debug, Args)]
@@ -397,7 +456,7 @@ pub(crate) struct Doctor {}
 
 #[derive(Debug, Args)]
 pub(crate) struct Help {
-    /// A command; or recipes, attacks, models, datasets, suites and names of them
+    /// A command; or recipes, attacks, models, optimisers, schedules, datasets, suites and names of them
     #[arg(value_name = "WORD")]
     pub(crate) words: Vec<String>,
 }

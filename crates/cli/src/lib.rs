@@ -23,6 +23,8 @@ mod help;
 mod interrupt;
 mod progress;
 mod quoted;
+mod reference;
+mod schema;
 mod session;
 mod suites;
 mod threads;

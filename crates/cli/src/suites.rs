@@ -118,7 +118,8 @@ pub(crate) fn load(session: &Session, given: &str) -> Result<(Suite, Catalogue),
 
 /// One line about a suite: its first comment.
 pub(crate) fn summary(text: &str) -> String {
-    let comment = text.lines().find_map(|l| l.strip_prefix('#')).unwrap_or_default();
+    // A line for editors says nothing to people.
+    let comment = text.lines().filter(|l| !l.starts_with("#:")).find_map(|l| l.strip_prefix('#')).unwrap_or_default();
     comment.trim().to_string()
 }
 

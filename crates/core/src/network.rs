@@ -150,6 +150,10 @@ pub trait Network: Send + Sync {
     fn info(&self) -> &ModelInfo;
     /// Names, shapes and initialisers of all parameters and buffers, in PyTorch's `state_dict` order.
     fn specs(&self) -> Vec<crate::ParamSpec>;
+    /// Numbers in the outputs of all layers for one image, which a training step keeps; 0 where nobody has counted them.
+    fn activations(&self) -> u64 {
+        0
+    }
     /// Logits `(N, K)` of pixels `x (N, C, H, W)` in `[0, 1]`.
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var>;
 }

@@ -61,11 +61,27 @@ fn image(bytes: &[u8], manifest: &Manifest) -> Result<DynamicImage, String> {
     DynamicImage::from_decoder(decoder).map_err(odd)
 }
 
+/// Channels, height and width of an encoded image, from its header.
+///
+/// # Errors
+/// In words: it is no image.
+pub(crate) fn shape(bytes: &[u8]) -> Result<(usize, usize, usize), String> {
+    let odd =
+        |e: ImageError| format!("the image does not decode ({e}); the column holds no images, or the file is damaged");
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| odd(e.into()))?;
+    let decoder = reader.into_decoder().map_err(odd)?;
+    let (width, height) = decoder.dimensions();
+    Ok((if is_grey(decoder.color_type()) { 1 } else { 3 }, height as usize, width as usize))
+}
+
+fn is_grey(colour: ColorType) -> bool {
+    matches!(colour, ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16)
+}
+
 /// Channel-first pixels of the manifest's shape.
 fn planes(image: DynamicImage, manifest: &Manifest) -> Result<Vec<u8>, String> {
     let (c, ..) = manifest.shape;
-    let grey = matches!(image.color(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
-    match (c, grey) {
+    match (c, is_grey(image.color())) {
         (1, true) => Ok(image.into_luma8().into_raw()),
         (3, _) => {
             let interleaved = image.into_rgb8().into_raw();

@@ -12,6 +12,7 @@ mod checked;
 mod cifar;
 #[cfg(feature = "hub")]
 mod decode;
+mod discovery;
 mod error;
 mod glyphs;
 mod half;
@@ -19,10 +20,12 @@ mod half;
 mod hub;
 mod hub_file;
 mod idx;
+mod layout;
 mod load;
 mod load_options;
 mod local;
 mod manifest;
+pub mod manifest_keys;
 #[cfg(feature = "hub")]
 mod page_header;
 #[cfg(feature = "hub")]
@@ -36,6 +39,7 @@ mod split;
 mod without_hub;
 
 pub use catalogue::Catalogue;
+pub use discovery::{Discovery, Found};
 pub use error::{Error, Result};
 pub use half::Half;
 pub use hub_file::HubFile;

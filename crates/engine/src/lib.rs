@@ -41,6 +41,7 @@ pub use store::holder::Holder;
 pub use store::results::Store;
 pub use store::status::{Item, Standing, StoreStatus, SuiteStatus, status};
 pub use suite::checkpoint_source::CheckpointSource;
+pub use suite::keys;
 pub use suite::quick::Quick;
 pub use suite::resolved::{Row, Suite};
 pub use suite::teacher::Teacher;

@@ -97,6 +97,10 @@ impl Network for Interpreter {
     fn specs(&self) -> Vec<ParamSpec> {
         self.graph.params().to_vec()
     }
+    fn activations(&self) -> u64 {
+        let count = |shape: &[usize]| shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
+        self.graph.nodes().iter().fold(0, |n, node| n.saturating_add(count(&node.shape)))
+    }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let ModelInfo { name, input: (c, h, w), .. } = self.graph.interface();
         if x.dims().len() != 4 || x.dims()[1..] != [*c, *h, *w] {

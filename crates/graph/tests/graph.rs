@@ -280,3 +280,16 @@ fn the_interpreter_computes_what_the_layers_say() {
         }
     }
 }
+
+#[test]
+fn activations_are_the_numbers_of_all_outputs() {
+    let mut g = builder((2, 8, 8));
+    let x = g.input();
+    let y = g.conv("a", 4, 3).padding(1).of(x).unwrap();
+    let y = g.act(y).unwrap();
+    let y = g.max_pool(y, 2).unwrap();
+    let y = g.global_avg_pool(y).unwrap();
+    let z = g.linear("b", 10).of(y).unwrap();
+    let network = Interpreter::new(g.finish(z).unwrap());
+    assert_eq!(network.activations(), 2 * 64 + 4 * 64 + 4 * 64 + 4 * 16 + 4 + 10);
+}

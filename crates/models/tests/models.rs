@@ -147,9 +147,9 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
         checked(json!({ "name": "cnn4", "activation": activation }), (1, 4, 4), Mode::Train, 2);
     }
     for mode in [Mode::Train, Mode::Eval] {
-        checked(json!({ "name": "cnn7", "width": 2, "hidden": 8, "activation": "silu" }), (2, 8, 8), mode, 2);
-        checked(json!({ "name": "resnet18", "width": 2, "activation": "elu" }), (2, 8, 8), mode, 2);
-        checked(json!({ "name": "resnet50", "width": 1, "activation": "leaky-relu" }), (2, 8, 8), mode, 2);
+        checked(json!({ "name": "cnn7", "width": 2, "hidden": 8, "activation": "silu" }), (2, 16, 16), mode, 2);
+        checked(json!({ "name": "resnet18", "width": 2, "activation": "elu" }), (2, 16, 16), mode, 2);
+        checked(json!({ "name": "resnet50", "width": 1, "activation": "leaky-relu" }), (2, 16, 16), mode, 2);
     }
     checked(json!({ "name": "maxout", "hidden": [9, 7], "pieces": 3 }), (1, 4, 4), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train, 2);

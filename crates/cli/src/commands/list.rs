@@ -6,7 +6,9 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
+use gauntlet::core::optimiser::Optimiser;
 use gauntlet::core::registry::{BuildAttack, BuildModel, unknown};
+use gauntlet::core::schedule::Schedule;
 use gauntlet::core::{ParamDoc, Registry, Spec};
 use gauntlet::data::Source;
 use gauntlet::graph::{Cost, Graph, Row};
@@ -48,6 +50,8 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         }
         What::Attacks => r.attacks.iter().map(|s| attack(r, s)).collect(),
         What::Models => r.models.iter().map(model).collect(),
+        What::Optimisers => Optimiser::SPECS.iter().map(|s| component("optimiser", s)).collect(),
+        What::Schedules => Schedule::SPECS.iter().map(|s| component("schedule", s)).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };

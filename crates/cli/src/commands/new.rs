@@ -1,4 +1,7 @@
 //! `gauntlet new recipe`: a crate with a recipe of one's own. Its template is the plug-in that the tests build and run.
+//! `gauntlet new dataset`: a manifest.
+
+mod dataset;
 
 use crate::arguments::{New, NewRecipe, NewWhat};
 use crate::exit::{Code, Failure};
@@ -88,7 +91,13 @@ const RESERVED: &[&str] = &[
 ];
 
 pub(crate) fn new(session: &Session, arguments: &New) -> Result<Code, Failure> {
-    let NewWhat::Recipe(arguments) = &arguments.what;
+    match &arguments.what {
+        NewWhat::Recipe(arguments) => recipe(session, arguments),
+        NewWhat::Dataset(arguments) => dataset::dataset(session, arguments),
+    }
+}
+
+fn recipe(session: &Session, arguments: &NewRecipe) -> Result<Code, Failure> {
     let name = arguments.name.as_str();
     valid(session, name)?;
     let folder = arguments.path.clone().unwrap_or_else(|| PathBuf::from(name));

@@ -2,6 +2,7 @@
 
 mod contents;
 mod mapping;
+mod names;
 mod pickle;
 mod pickle_machine;
 mod safetensors_file;
@@ -9,6 +10,7 @@ mod state_dict;
 mod torch_legacy;
 mod torch_zip;
 
+pub use names::names;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Error, ModelInfo, ParamSpec, Result, Weights};
@@ -186,6 +188,7 @@ pub fn sha256(weights: &Weights) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Activation;
     use crate::{Init, Key, Purpose};
     use candle_core::{Device, Tensor};
 

@@ -177,7 +177,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
     let open = |model: &Map<String, Value>, from: Option<&CheckpointSource>, names: Option<&[String]>| {
         let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
-        context.affordable(network.as_ref(), ATTACKED)?;
+        context.affordable(network.as_ref(), ATTACKED, 0)?;
         let (file, mut notes) = match from {
             Some(source) => source.resolve(&context.data).map(|(file, notes)| (Some(file), notes))?,
             None => (None, Vec::new()),

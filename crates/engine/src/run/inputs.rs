@@ -28,14 +28,14 @@ impl<'a> Inputs<'a> {
         Inputs { context, train_sha256: images.train.sha256(), images, examples: OnceCell::new() }
     }
 
-    /// A network of that architecture for these images.
+    /// A network of that architecture for these images, to be trained in batches of `batch` images (0: it is not).
     ///
     /// # Errors
-    /// An architecture that they do not fit; weights that would not fit into the memory.
-    pub(crate) fn network(&self, model: &Component) -> Result<Arc<dyn Network>> {
+    /// An architecture that they do not fit; weights, or the outputs of a step's layers, that would not fit into the memory.
+    pub(crate) fn network(&self, model: &Component, batch: usize) -> Result<Arc<dyn Network>> {
         let (shape, classes) = (self.images.train.shape(), self.images.classes.len());
         let network = self.context.registry.model(&model.given(), shape, classes)?.0;
-        self.context.affordable(network.as_ref(), TRAINED)?;
+        self.context.affordable(network.as_ref(), TRAINED, batch)?;
         Ok(network)
     }
 

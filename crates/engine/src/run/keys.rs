@@ -6,11 +6,12 @@ use crate::run::inputs::Inputs;
 use crate::run::teller::Teller;
 use crate::store::description;
 use crate::{CheckpointSource, Context, Error, Result, Row, Teacher, TrainConfig, canonical, fingerprint};
-use gauntlet_core::Network;
+use gauntlet_core::{Network, checkpoint};
 use gauntlet_evaluate::{Component, Origin, Subject};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,7 +54,8 @@ impl<'a> Keys<'a> {
 
     /// A row's network on this data.
     pub(crate) fn network(&self, row: &'a Row) -> Result<Arc<dyn Network>> {
-        self.inputs.network(self.model(row))
+        let batch = if row.checkpoint.is_none() { self.config.batch } else { 0 };
+        self.inputs.network(self.model(row), batch)
     }
 
     /// Key and description of a row's training; `None` while its teacher is still to be trained.
@@ -119,11 +121,13 @@ impl<'a> Keys<'a> {
     /// A file that is not there or does not fit; a hub that does not deliver.
     pub(crate) fn read(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<(Given, Subject)> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
-        let subject = Subject::open(self.inputs.network(model)?, Origin::file(&file), self.context.dtype)?;
+        let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
+        let origin = Origin::File { path: &file, names: names.as_deref() };
+        let subject = Subject::open(self.inputs.network(model, 0)?, origin, self.context.dtype)?;
         notes.extend(subject.notes.iter().cloned());
         let description = description::checkpoint(&subject.sha256, model, self.context.dtype);
         let given = Given { key: fingerprint(&description), description, sha256: subject.sha256.clone() };
-        if self.given.borrow_mut().insert(place(source, model), given.clone()).is_none() {
+        if self.given.borrow_mut().insert(place(source, model, row), given.clone()).is_none() {
             notes.iter().for_each(|note| self.teller.note(&row.id, 0, &format!("{source}: {note}")));
         }
         Ok((given, subject))
@@ -134,13 +138,18 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// See [`Keys::read`].
     pub(crate) fn given(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<Given> {
-        let known = self.given.borrow().get(&place(source, model)).cloned();
+        let known = self.given.borrow().get(&place(source, model, row)).cloned();
         known.map_or_else(|| Ok(self.read(source, model, row)?.0), Ok)
     }
 }
 
-fn place(source: &CheckpointSource, model: &Component) -> String {
-    format!("{source} {}", canonical(&model.describe()))
+/// The list of names that a row gives for its own checkpoint.
+fn names<'r>(source: &CheckpointSource, row: &'r Row) -> Option<&'r PathBuf> {
+    row.names.as_ref().filter(|_| row.checkpoint.as_ref() == Some(source))
+}
+
+fn place(source: &CheckpointSource, model: &Component, row: &Row) -> String {
+    format!("{source} {:?} {}", names(source, row), canonical(&model.describe()))
 }
 
 /// A failure of a teacher, as its pupil tells it.

@@ -104,6 +104,9 @@ impl<'a> Runner<'a> {
         }
         if let Some(source) = &row.checkpoint {
             configuration["checkpoint"] = source.to_string().into();
+            if let Some(names) = &row.names {
+                configuration["checkpoint_names"] = names.display().to_string().into();
+            }
         }
         if let Some(teacher) = &row.teacher {
             configuration["teacher"] = teacher.to_string().into();

@@ -50,7 +50,8 @@ impl<'a> Runner<'a> {
         let evaluations = EvaluationKeys::new(suite, &inputs.images, &keys);
         let book = Rc::new(Book::new(suite, context));
         let models = Models::new((&inputs, &teller), &keys, Some(&book));
-        inputs.network(&suite.model)?;
+        let trains = suite.rows.iter().any(|r| r.checkpoint.is_none() && r.model.is_none());
+        inputs.network(&suite.model, if trains { suite.train.batch } else { 0 })?;
         Ok(Runner { suite, context, teller, inputs, keys, evaluations, models, book, seen: RefCell::default() })
     }
 

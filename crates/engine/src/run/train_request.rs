@@ -63,7 +63,7 @@ pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events)
     let held_out = config.validation;
     events.event(&Event::DataReady { data: &request.data, train, test, held_out });
     let shared = (&Rc::new(Inputs::new(images, context)), &Rc::new(Teller::new(events)));
-    shared.0.network(&model)?;
+    shared.0.network(&model, config.batch)?;
     let keys = Rc::new(Keys::new(shared, std::slice::from_ref(&row), &model, &config));
     let trained = Models::new(shared, &keys, None).checkpoint(&row, request.seed)?;
     let (key, entry) = trained.ok_or_else(|| {

@@ -7,6 +7,7 @@ use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::Expectation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A suite file, resolved: every name looked up, every default filled in.
@@ -68,6 +69,9 @@ pub struct Row {
     /// Weights that are not trained here: a file, or one of the hub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointSource>,
+    /// File with the names of the checkpoint's tensors, in the order of the model's parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<PathBuf>,
     /// Whom the recipe learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Teacher>,

@@ -2,7 +2,7 @@
 
 use super::peak::peak_rss_mb;
 use crate::arguments::BenchAttack;
-use crate::commands::attack::{checkpoint, object, text};
+use crate::commands::attack::{object, source, text};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
@@ -14,7 +14,7 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: arguments.checkpoint.as_deref().map(checkpoint).transpose()?,
+        checkpoint: arguments.checkpoint.as_deref().map(source).transpose()?,
         data: arguments.data.clone(),
         examples: Selection::Take(arguments.take.get()),
         attack: component::parse("attack", &arguments.attack)?,
