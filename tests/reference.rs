@@ -7,7 +7,7 @@ use std::path::Path;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
 /// What stands before the generated part of a page.
 const MARK: &str = "a test compares (UPDATE_GOLDEN=1 renews). -->\n";
-const RENEW: &str = "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet --test end_to_end reference";
+const RENEW: &str = "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet-cli --test end_to_end reference";
 
 fn current(path: &str, now: &str) {
     let path = Path::new(ROOT).join(path);
