@@ -339,7 +339,7 @@ pub(crate) struct List {
     /// With formula and every parameter
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Recipes as a page in Markdown: docs/recipes.md
+    /// Recipes or attacks as a page in Markdown: docs/recipes.md, docs/attacks.md
     #[arg(long, conflicts_with_all = ["verbose", "names"])]
     pub(crate) markdown: bool,
 }

@@ -69,6 +69,7 @@ impl Idx {
 ///
 /// # Errors
 /// A file that is not idx, or is not of images.
+#[cfg(feature = "hub")]
 pub(crate) fn shape(images: &Path) -> Result<(usize, usize, usize)> {
     match Idx::open(images)?.dims.as_slice() {
         [_, h, w] => Ok((1, *h, *w)),

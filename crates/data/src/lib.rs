@@ -12,6 +12,7 @@ mod checked;
 mod cifar;
 #[cfg(feature = "hub")]
 mod decode;
+#[cfg(feature = "hub")]
 mod discovery;
 mod error;
 mod glyphs;
@@ -20,6 +21,7 @@ mod half;
 mod hub;
 mod hub_file;
 mod idx;
+#[cfg(feature = "hub")]
 mod layout;
 mod load;
 mod load_options;
@@ -39,6 +41,7 @@ mod split;
 mod without_hub;
 
 pub use catalogue::Catalogue;
+#[cfg(feature = "hub")]
 pub use discovery::{Discovery, Found};
 pub use error::{Error, Result};
 pub use half::Half;

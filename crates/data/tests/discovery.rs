@@ -1,4 +1,5 @@
 //! From a folder to a manifest: every layout that is read, made here, and what is said where there is nothing or too much.
+#![cfg(feature = "hub")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use gauntlet_data::{Discovery, Found, LoadOptions, Manifest, Source, load};

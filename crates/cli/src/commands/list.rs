@@ -36,10 +36,11 @@ struct Item {
 pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure> {
     let r = &session.registry;
     if arguments.markdown {
-        if arguments.what != What::Recipes {
-            return Err(Failure::user("--markdown is for recipes: gauntlet list recipes --markdown"));
-        }
-        let page = page::page(r)?;
+        let page = match arguments.what {
+            What::Recipes => page::recipes(r)?,
+            What::Attacks => page::attacks(r),
+            _ => return Err(Failure::user("--markdown is for recipes and attacks: gauntlet list attacks --markdown")),
+        };
         session.result(|| json!({ "markdown": page }), || page.clone())?;
         return Ok(Code::Done);
     }
@@ -83,13 +84,17 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
 }
 
 fn attack(registry: &Registry, spec: &Spec<BuildAttack>) -> Item {
+    Item { family: family(registry, spec), ..component("attack", spec) }
+}
+
+/// What an attack goes by, with its defaults.
+fn family(registry: &Registry, spec: &Spec<BuildAttack>) -> Option<Family> {
     let given = Map::from_iter([("name".to_string(), spec.name.into())]);
-    let family = match registry.attack(&given) {
+    match registry.attack(&given) {
         Ok((attack, _)) => Some(attack.family()),
         // One that is made of others is not built without them; of a plug-in's nothing is known then.
         Err(_) => (spec.origin == "built-in").then(|| Family::of_name(spec.name)),
-    };
-    Item { family, ..component("attack", spec) }
+    }
 }
 
 /// Classes of a model that is listed.
