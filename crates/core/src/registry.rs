@@ -14,6 +14,8 @@ pub type BuildRecipe = fn(&Args, &Registry) -> Result<Arc<dyn Recipe>>;
 pub type BuildPenalty = fn(&Args, &Registry) -> Result<Arc<dyn Penalty>>;
 /// Builds an attack.
 pub type BuildAttack = fn(&Args, &Registry) -> Result<Arc<dyn Attack>>;
+/// Registration of an attack.
+pub type AttackSpec = Spec<BuildAttack>;
 /// Builds a network for an input (C, H, W) and K classes.
 pub type BuildModel = fn(&Args, (usize, usize, usize), usize) -> Result<Arc<dyn Network>>;
 /// Builds an objective.

@@ -74,8 +74,10 @@ pub trait Attack: Send + Sync {
             Backwards::One | Backwards::PerClass => Family::Gradient,
         }
     }
-    /// Norms it is defined for.
-    fn norms(&self) -> &[Norm];
+    /// Norms it is defined for; all, where its steps are those of the threat model.
+    fn norms(&self) -> &[Norm] {
+        &[Norm::Linf, Norm::L2, Norm::L1]
+    }
     /// Whether it can run on such a model: too few classes, and the like.
     ///
     /// # Errors
@@ -83,8 +85,10 @@ pub trait Attack: Send + Sync {
     fn fits(&self, _open: &Open) -> Result<()> {
         Ok(())
     }
-    /// Restart × target class, in order; the first success ends the example. Never empty.
-    fn jobs(&self, clean: &Clean, threat: &ThreatModel) -> Vec<Job>;
+    /// Restart × target class, in order; the first success ends the example. One untargeted run where nothing else is said.
+    fn jobs(&self, _clean: &Clean, _threat: &ThreatModel) -> Vec<Job> {
+        Job::restarts(1)
+    }
     /// Pull-backs per step.
     fn backwards(&self) -> Backwards {
         Backwards::One
