@@ -18,7 +18,7 @@ fn all() -> Vec<Graph> {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();
     let names: Vec<&str> = registry.models.iter().map(|s| s.name).collect();
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 15);
     names.iter().map(|name| graph(json!({ "name": name }), None)).collect()
 }
 
@@ -73,6 +73,10 @@ fn the_kernels_do_the_multiplications_that_the_graph_counts() {
     let large = [
         graph(json!({ "name": "preactresnet18" }), Some((3, 8, 8))),
         graph(json!({ "name": "wideresnet", "depth": 10, "width": 2 }), Some((3, 8, 8))),
+        graph(json!({ "name": "resnet18", "width": 8 }), Some((3, 8, 8))),
+        graph(json!({ "name": "resnet34", "width": 8 }), Some((3, 8, 8))),
+        graph(json!({ "name": "resnet50", "width": 8 }), Some((3, 8, 8))),
+        graph(json!({ "name": "cnn7", "width": 4 }), Some((3, 8, 8))),
     ];
     let small = all().into_iter().filter(|g| !large.iter().any(|l| l.interface().name == g.interface().name));
     for graph in small.chain(large.clone()) {
@@ -107,6 +111,14 @@ fn layers_are_fused_where_they_were_by_hand() {
         // 17 batch norms, 20 convolutions, 8 sums, pooling and the linear layer; then 31, 34, 15.
         ("preactresnet18", 17 + 20 + 8 + 2, 17),
         ("wideresnet", 31 + 34 + 15 + 2, 31),
+        // A convolution, its norm and its rectifier, which comes along with the norm.
+        ("cnn7", 5 * 2 + 1 + 1 + 1 + 1, 6),
+        ("vgg11-bn", 8 * 2 + 5 + 1 + 1, 8),
+        ("vgg16-bn", 13 * 2 + 5 + 1 + 1, 13),
+        // 20 convolutions and norms, 8 sums with a rectifier each, pooling and the linear layer; of 34 layers 36 and 16, of 50 53 and 16.
+        ("resnet18", 2 * 20 + 2 * 8 + 2, 9),
+        ("resnet34", 2 * 36 + 2 * 16 + 2, 17),
+        ("resnet50", 2 * 53 + 2 * 16 + 2, 33),
     ] {
         assert_eq!(count(json!({ "name": name })), (calls, rectified), "{name}");
     }

@@ -1,5 +1,6 @@
 //! `gauntlet list`: what suite files can name.
 
+mod family;
 mod page;
 
 use crate::arguments::{List, What};
@@ -84,17 +85,7 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
 }
 
 fn attack(registry: &Registry, spec: &Spec<BuildAttack>) -> Item {
-    Item { family: family(registry, spec), ..component("attack", spec) }
-}
-
-/// What an attack goes by, with its defaults.
-fn family(registry: &Registry, spec: &Spec<BuildAttack>) -> Option<Family> {
-    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
-    match registry.attack(&given) {
-        Ok((attack, _)) => Some(attack.family()),
-        // One that is made of others is not built without them; of a plug-in's nothing is known then.
-        Err(_) => (spec.origin == "built-in").then(|| Family::of_name(spec.name)),
-    }
+    Item { family: family::of(registry, spec), ..component("attack", spec) }
 }
 
 /// Classes of a model that is listed.

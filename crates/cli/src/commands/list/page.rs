@@ -1,5 +1,6 @@
 //! The pages of recipes and of attacks, docs/recipes.md and docs/attacks.md: everything that their `Spec`s say.
 
+use crate::commands::list::family;
 use gauntlet::core::attack::Backwards;
 use gauntlet::core::{Attack, Registry, Result, Spec};
 use gauntlet::engine::step_cost;
@@ -70,7 +71,7 @@ pub(super) fn attacks(registry: &Registry) -> String {
     let mut out = format!("{ATTACKS}\n| name | family | norms | sees | what |\n| :-- | :-- | :-- | :-- | :-- |\n");
     let attacks: Vec<_> = registry.attacks.iter().filter(|s| s.origin == "built-in").collect();
     for s in &attacks {
-        let family = super::family(registry, s).map_or("–".to_string(), |f| f.to_string());
+        let family = family::of(registry, s).map_or("–".to_string(), |f| f.to_string());
         let built = registry.attack(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
         let of = |told: &dyn Fn(&dyn Attack) -> String| built.as_ref().map_or("–".into(), |(a, _)| told(a.as_ref()));
         let norms = of(&|a| a.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
