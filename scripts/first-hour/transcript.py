@@ -37,17 +37,23 @@ def matches(promised, line):
 
 
 def hold(promised, lines):
-    """The first promised line that does not come, or None."""
-    at, skipping = 0, False
+    """The first promised line that does not come, or None. Lines without `...` between them come one after the other."""
+    groups, skipping = [], False
     for want in promised:
         if want == "...":
             skipping = True
-            continue
-        found = next((i for i in range(at, len(lines)) if matches(want, lines[i])), None) if skipping else (
-            at if at < len(lines) and matches(want, lines[at]) else None)
+        elif skipping or not groups:
+            groups.append((skipping, [want]))
+            skipping = False
+        else:
+            groups[-1][1].append(want)
+    at = 0
+    for anywhere, wanted in groups:
+        starts = range(at, len(lines)) if anywhere else [at]
+        found = next((i for i in starts if len(lines) - i >= len(wanted) and all(map(matches, wanted, lines[i:]))), None)
         if found is None:
-            return want
-        at, skipping = found + 1, False
+            return " / ".join(wanted)
+        at = found + len(wanted)
     return None if skipping or at >= len(lines) or not promised else f"nothing more, but {lines[at]!r} came"
 
 
