@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-data", &["core", "records"]),
     ("gauntlet-graph", &["autograd", "core"]),
     ("gauntlet-models", &["core", "graph"]),
+    ("gauntlet-onnx", &["core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
@@ -89,6 +90,7 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
     assert_eq!(users("hf-hub"), ["gauntlet-data"]);
     assert_eq!(users("parquet"), ["gauntlet-data"]);
     assert_eq!(users("clap"), ["gauntlet"]);
+    assert_eq!(users("prost"), ["gauntlet-onnx"]);
     assert_eq!(users("rhai"), ["gauntlet-script"]);
     assert!(built_with("gauntlet-core").contains("candle-core"));
     for package in ["gauntlet-records", "gauntlet-report"] {

@@ -256,6 +256,7 @@ fn by_layers(graph: &Graph, weights: &Weights, x: &Var) -> Var {
                 Ok(Var::constant(Tensor::from_vec(units, (rows.len(), node.shape[0]), &Device::Cpu).unwrap()))
             }
             Layer::Dropout { .. } => Ok(input(0).clone()),
+            other => unreachable!("not in this network: {other:?}"),
         };
         let y = y.unwrap();
         assert_eq!(y.dims()[1..], node.shape, "{node:?}");
