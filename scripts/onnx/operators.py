@@ -212,6 +212,12 @@ def shapes():
     case("Slice", [("Slice", "x s e a", "y")], {"s": ints(1, 0), "e": ints(3, -1), "a": ints(1, 3)})
     case("Slice steps", [("Slice", "x s e a t", "y")], {"s": ints(1, 0), "e": ints(2**60, 2**60), "a": ints(2, 3), "t": ints(2, 3)})
     case("Slice", [("Slice", "x", "y", dict(starts=[0, 1], ends=[9223372036854775807, 4], axes=[1, 2]))], opset=9)
+    case("Slice backwards", [("Slice", "x s e a t", "y")], {"s": ints(-1), "e": ints(-2**62), "a": ints(2), "t": ints(-1)})
+    case("pads as PyTorch computes them", [
+        ("Constant", "", "p", dict(value_ints=[1, 0, 2, 1])), ("Constant", "", "z", dict(value_ints=[0, 0, 0, 0])), ("Concat", "p z", "q", dict(axis=0)),
+        ("Reshape", "q two", "m"), ("Slice", "m s e a t", "b"), ("Transpose", "b", "c", dict(perm=[1, 0])), ("Reshape", "c one", "d"),
+        ("Cast", "d", "f", dict(to=7)), ("Pad", "x f v", "y", dict(mode="constant"))],
+        {"two": ints(-1, 2), "s": ints(-1), "e": ints(-2**63), "a": ints(0), "t": ints(-1), "one": ints(-1), "v": np.float32(0)})
     case("Split", [("Split", "x", "a b c", dict(axis=1)), ("Concat", "c a b", "y", dict(axis=1))])
     case("Split sizes", [("Split", "x s", "a b", dict(axis=2)), ("Concat", "b a", "y", dict(axis=2))], {"s": ints(2, 4)})
     case("Split", [("Split", "x", "a b", dict(axis=2, split=[2, 4])), ("Concat", "b a", "y", dict(axis=2))], opset=11)

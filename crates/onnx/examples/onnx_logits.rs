@@ -10,7 +10,14 @@ use gauntlet_graph::Interpreter;
 use gauntlet_onnx::{Options, open};
 use std::error::Error;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(e) = answer() {
+        eprintln!("{e}");
+        std::process::exit(1);
+    }
+}
+
+fn answer() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [file, pixels, rest @ ..] = &arguments[..] else {
         return Err("usage: onnx_logits NET.onnx X.f32 [f32|f64]".into());

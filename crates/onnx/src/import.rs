@@ -125,6 +125,7 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
         numerics: 1,
     };
     let mut g = Lowering::new(Builder::new(info), opset, input.lead, input.single, options.frozen.clone());
+    g.says = initial.values().any(|v| matches!(v, Value::Weight(w) if w.role == Role::Parameter));
     let mut values: HashMap<&str, Value> = initial.into_iter().collect();
     values.insert(&asked.name, shown(&mut g, &input)?);
     let problems = lower(&mut g, graph, &ordered, &mut values, unknown);

@@ -29,6 +29,8 @@ pub(crate) struct Lowering {
     pub(crate) single: bool,
     /// Names of initialisers that are not to be trained.
     pub(crate) frozen: Vec<String>,
+    /// Whether the file says which initialisers are parameters.
+    pub(crate) says: bool,
     pub(crate) used: BTreeMap<String, Used>,
     pub(crate) notes: Vec<String>,
     views: HashMap<(NodeId, Vec<usize>), NodeId>,
@@ -85,6 +87,7 @@ impl Lowering {
             lead,
             single,
             frozen,
+            says: false,
             used: BTreeMap::new(),
             notes: Vec::new(),
             views: HashMap::new(),
@@ -177,7 +180,10 @@ impl Lowering {
         if let Some(id) = self.parameters.get(&weight.name) {
             return self.given(*id, false);
         }
-        let spec = self.spec(weight, init, trained);
+        // Where the file says what its parameters are, what it does not name is a constant of the exporter; weights of convolutions
+        // and linear layers into which batch norm was folded are named by nobody and never come here.
+        let made = self.says && weight.role == Role::Unsaid;
+        let spec = self.spec(weight, init, trained && !made);
         let name = self.free(&weight.name);
         let added = self.builder.layer_with(Layer::Parameter, &[], name, vec![spec]);
         let id = added.map_err(|e| e.to_string())?;

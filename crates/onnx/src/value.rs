@@ -86,6 +86,24 @@ pub(crate) enum Value {
     Whole(Whole),
 }
 
+/// The places of the entries that are taken of an axis, in the order of the result.
+pub(crate) fn taken(dims: &[usize], axis: usize, of: &[usize]) -> Vec<usize> {
+    let inner: usize = dims[axis + 1..].iter().product();
+    let outer: usize = dims[..axis].iter().product();
+    let rows = (0..outer).flat_map(|o| of.iter().map(move |i| o * dims[axis] + i));
+    rows.flat_map(|row| row * inner..(row + 1) * inner).collect()
+}
+
+/// The places of all entries when axis i of the result is axis `order[i]`.
+pub(crate) fn permuted(dims: &[usize], order: &[usize]) -> Vec<usize> {
+    let step = |axis: usize| dims[axis + 1..].iter().product::<usize>();
+    let mut places = vec![0];
+    for axis in order {
+        places = places.iter().flat_map(|p| (0..dims[*axis]).map(move |i| p + i * step(*axis))).collect();
+    }
+    places
+}
+
 /// Both shapes repeated to one by numpy's rules, and the places of every entry in both.
 pub(crate) fn pairs(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, Vec<(usize, usize)>), String> {
     let rank = a.len().max(b.len());

@@ -139,6 +139,10 @@ fn what_normalises_the_image_is_frozen_and_what_the_file_says_is_believed() {
     }
     let net = read(&file);
     assert_eq!((trained(&net), buffers(&net)), (vec!["w"], vec!["mean", "std", "b"]));
+    // What it does not name then is a constant of its own.
+    file.graph().value_info.retain(|v| v.name != "b");
+    let net = read(&file);
+    assert_eq!((trained(&net), buffers(&net)), (vec!["w"], vec!["mean", "std", "b"]));
     let frozen = Options { frozen: vec!["w".into()], ..Options::default() };
     let net = import(file.bytes(), "net", &frozen).unwrap();
     assert!(trained(&net).is_empty());

@@ -1,10 +1,43 @@
 //! Values transposed, cut, joined and padded.
 
 use crate::lowering::{Lowering, Op, absolute};
-use crate::value::{Computed, Count, Numbers, Value, Whole};
+use crate::value::{Computed, Count, Numbers, Value, Whole, permuted, taken};
 use gauntlet_graph::Layer;
 
+/// Entries of what is known, by their places.
+fn picked(value: &Value, dims: Vec<usize>, places: &[usize]) -> Option<Value> {
+    match value {
+        Value::Whole(w) => Some(Value::Whole(Whole { dims, values: places.iter().map(|i| w.values[*i]).collect() })),
+        Value::Numbers(n) => {
+            // Another constant than the one that it is taken of.
+            let values = places.iter().map(|i| n.values[*i]).collect();
+            Some(Value::Numbers(Numbers { name: format!("{}[..]", n.name), dims, values }))
+        }
+        _ => None,
+    }
+}
+
+fn known(value: &Value) -> Option<&[usize]> {
+    match value {
+        Value::Whole(Whole { dims, .. }) | Value::Numbers(Numbers { dims, .. }) => Some(dims),
+        _ => None,
+    }
+}
+
 pub(super) fn transpose(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
+    if let Some(dims) = known(op.input(0)?) {
+        let order = match op.attributes.ints("perm")? {
+            Some(perm) => perm.iter().map(|a| absolute(*a, dims.len())).collect::<Result<Vec<_>, _>>()?,
+            None => (0..dims.len()).rev().collect(),
+        };
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if sorted != (0..dims.len()).collect::<Vec<_>>() {
+            return Err(format!("perm is {order:?} for {dims:?}"));
+        }
+        let shape = order.iter().map(|a| dims[*a]).collect();
+        return Ok(picked(op.input(0)?, shape, &permuted(dims, &order)).into_iter().collect());
+    }
     let x = g.computed(op.input(0)?)?;
     let (rank, lead) = (g.rank(&x), g.lead(&x));
     let given = match op.attributes.ints("perm")? {
@@ -29,8 +62,11 @@ pub(super) fn transpose(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, Str
 pub(super) fn concat(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
     let axis = op.attributes.int("axis")?.ok_or("attribute axis is missing")?;
     let all = (0..op.inputs.len()).map(|i| op.input(i)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(Value::Whole(_)) = all.first() {
+    if let Some(Value::Whole(first)) = all.first() {
         let mut values: Vec<Count> = Vec::new();
+        if first.dims.len() != 1 {
+            return Err("it joins integers with more than one axis".into());
+        }
         for value in &all {
             match value {
                 Value::Whole(w) if w.dims.len() == 1 => values.extend(&w.values),
@@ -70,48 +106,49 @@ pub(super) fn slice(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String>
     Ok(vec![value])
 }
 
-/// Where a slice begins, how many entries it has and in which steps.
-fn places(n: usize, (start, end, step): (i64, i64, i64)) -> Result<(usize, usize, usize), String> {
-    if step < 1 {
-        return Err(format!("steps of {step}: only steps forward are supported"));
-    }
+/// The entries that a slice takes.
+fn places(n: usize, (start, end, step): (i64, i64, i64)) -> Result<Vec<usize>, String> {
     let n = n as i64;
-    let place = |v: i64| (if v < 0 { v.saturating_add(n) } else { v }).clamp(0, n);
+    let (first, last) = if step > 0 { (0, n) } else { (-1, n - 1) };
+    if step == 0 {
+        return Err("steps of 0".into());
+    }
+    // Backwards, what lies before the first entry is the end.
+    let place = |v: i64| (if v < 0 { v.saturating_add(n) } else { v }).clamp(first, last);
     let (start, end) = (place(start), place(end));
-    let count = (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs());
-    Ok((start as usize, count as usize, step as usize))
+    let all = std::iter::successors(Some(start), |v| v.checked_add(step));
+    let taken = all.take_while(|v| if step > 0 { *v < end } else { *v > end });
+    Ok(taken.map(|v| v as usize).collect())
 }
 
 fn cut(g: &mut Lowering, value: &Value, axis: i64, range: (i64, i64, i64)) -> Result<Value, String> {
-    match value {
-        Value::Whole(w) => {
-            if w.dims.len() != 1 {
-                return Err("a slice of integers with more than one axis".into());
-            }
-            absolute(axis, 1)?;
-            let (start, count, step) = places(w.values.len(), range)?;
-            let values: Vec<Count> = w.values.iter().skip(start).step_by(step).take(count).copied().collect();
-            Ok(Value::Whole(Whole { dims: vec![values.len()], values }))
-        }
-        other => {
-            let x = g.computed(other)?;
-            if g.lead(&x) == 1 && absolute(axis, g.rank(&x))? == 0 {
-                // All examples.
-                return match range {
-                    (0, end, 1) if end >= i64::from(i32::MAX) => Ok(Value::Computed(x)),
-                    _ => Err("it takes some examples of a batch only".into()),
-                };
-            }
-            let axis = g.axis(&x, axis)?;
-            let (start, count, step) = places(x.shape[axis], range)?;
-            if (start, count, step) == (0, x.shape[axis], 1) {
-                return Ok(Value::Computed(x));
-            }
-            let image = x.image;
-            let y = g.layer(Layer::Slice { axis, start, count, step }, &x)?;
-            Ok(Value::Computed(Computed { image, ..y }))
-        }
+    if let Some(dims) = known(value) {
+        let axis = absolute(axis, dims.len())?;
+        let entries = places(dims[axis], range)?;
+        let mut shape = dims.to_vec();
+        shape[axis] = entries.len();
+        return picked(value, shape, &taken(dims, axis, &entries)).ok_or_else(|| "no constant".into());
     }
+    let x = g.computed(value)?;
+    if g.lead(&x) == 1 && absolute(axis, g.rank(&x))? == 0 {
+        // All examples.
+        return match range {
+            (0, end, 1) if end >= i64::from(i32::MAX) => Ok(Value::Computed(x)),
+            _ => Err("it takes some examples of a batch only".into()),
+        };
+    }
+    let axis = g.axis(&x, axis)?;
+    let entries = places(x.shape[axis], range)?;
+    if entries.iter().copied().eq(0..x.shape[axis]) {
+        return Ok(Value::Computed(x));
+    }
+    let image = x.image;
+    let layer = match (usize::try_from(range.2), entries.first()) {
+        (Ok(step), Some(&start)) => Layer::Slice { axis, start, count: entries.len(), step },
+        _ => Layer::Select { axis, places: entries },
+    };
+    let y = g.layer(layer, &x)?;
+    Ok(Value::Computed(Computed { image, ..y }))
 }
 
 pub(super) fn split(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
@@ -154,20 +191,14 @@ pub(super) fn gather(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
     if dims.len() > 1 {
         return Err(format!("places {dims:?} with more than one axis"));
     }
+    if let Some(sizes) = known(op.input(0)?) {
+        let axis = absolute(axis, sizes.len())?;
+        let entries = wanted.iter().map(|i| absolute(*i, sizes[axis])).collect::<Result<Vec<_>, _>>()?;
+        let shape = [&sizes[..axis], &dims, &sizes[axis + 1..]].concat();
+        let found = picked(op.input(0)?, shape, &taken(sizes, axis, &entries));
+        return Ok(found.into_iter().collect());
+    }
     match op.input(0)? {
-        Value::Whole(w) => {
-            if w.dims.len() != 1 {
-                return Err("of integers with more than one axis".into());
-            }
-            absolute(axis, 1)?;
-            let place = |i: &i64| absolute(*i, w.values.len()).map(|i| w.values[i]);
-            Ok(vec![Value::Whole(Whole { dims, values: wanted.iter().map(place).collect::<Result<_, _>>()? })])
-        }
-        Value::Numbers(n) if n.dims.len() == 1 => {
-            let place = |i: &i64| absolute(*i, n.values.len()).map(|i| n.values[i]);
-            let values = wanted.iter().map(place).collect::<Result<_, _>>()?;
-            Ok(vec![Value::Numbers(Numbers { name: op.output(), dims, values })])
-        }
         other => {
             let x = g.computed(other)?;
             let axis = g.axis(&x, axis)?;
