@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
+    ("gauntlet-vnnlib", &["core", "records"]),
     ("gauntlet-script", &["autograd", "core", "records"]),
     ("gauntlet-evaluate", &["autograd", "core", "records"]),
     ("gauntlet-engine", &["autograd", "core", "data", "evaluate", "records"]),
