@@ -77,7 +77,7 @@ impl Aim {
     /// Its derivative by the outputs.
     pub(crate) fn cotangent(self, case: &Case, y: &[f64]) -> Vec<f32> {
         let mut c = vec![0.0f32; y.len()];
-        let mut add = |atom: &crate::Halfspace| atom.terms.iter().for_each(|(j, v)| c[*j] += *v as f32);
+        let mut add = |atom: &crate::halfspace::Halfspace| atom.terms.iter().for_each(|(j, v)| c[*j] += *v as f32);
         let slacks = || case.atoms.iter().map(|a| (a.slack(y), a));
         match self {
             Aim::Sum if slacks().any(|(s, _)| s < 0.0) => slacks().filter(|(s, _)| *s < 0.0).for_each(|(_, a)| add(a)),
@@ -209,7 +209,7 @@ fn share(steps: u32, of: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Halfspace;
+    use crate::halfspace::Halfspace;
     use std::sync::Arc;
 
     fn square() -> Bounds {

@@ -30,7 +30,7 @@ fn network(inputs: usize, layers: &[(Vec<f32>, Vec<f32>)]) -> Subject {
         if i > 0 {
             x = g.act(x).unwrap();
         }
-        x = g.linear(&format!("fc{i}"), bias.len()).of(x).unwrap();
+        x = g.linear(format!("fc{i}"), bias.len()).of(x).unwrap();
         let tensor = |v: &[f32], dims: &[usize]| Tensor::from_slice(v, dims, &Device::Cpu).unwrap();
         entries.push((format!("fc{i}.weight"), tensor(weight, &[bias.len(), width]), true));
         entries.push((format!("fc{i}.bias"), tensor(bias, &[bias.len()]), true));
