@@ -119,6 +119,12 @@ def published(name, size, **settings):
     return build
 
 
+def densenet():
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (6, 12, 24, 16), 16, num_classes=10), (3, 64, 64)
+
+
 def narrow_resnet(block, layers, width):
     def build():
         from torchvision.models import resnet
@@ -160,7 +166,7 @@ NETWORKS = {
     "wideresnet_silu": wideresnet_silu,
     "resnet18": narrow_resnet("basic", [2, 2, 2, 2], 4),
     "resnet50": narrow_resnet("bottleneck", [3, 4, 6, 3], 4),
-    "densenet121": published("densenet121", 64, growth_rate=8, num_init_features=16),
+    "densenet121": densenet,
     "mobilenet_v3_small": published("mobilenet_v3_small", 64),
     "efficientnet_b0": published("efficientnet_b0", 64),
     "convnext_tiny": published("convnext_tiny", 64),
