@@ -24,6 +24,10 @@ const OPSETS: std::ops::RangeInclusive<i64> = 8..=22;
 /// Bytes of a file: what protobuf itself allows.
 const MOST: u64 = 2 << 30;
 
+/// How PyTorch exports a network so that all of it can be trained: nothing is folded, and parameters keep their names.
+pub const TRAINABLE_EXPORT: &str = "torch.onnx.export(copy.deepcopy(model).train(), x, \"net.onnx\", dynamo=True, optimize=False, \
+                                    dynamic_shapes=({0: torch.export.Dim(\"n\")},))";
+
 /// What a file does not say.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -113,7 +117,8 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
     let output = output(graph, options)?;
     let given = |name: &str| name == asked.name || initial.contains_key(name);
     let ordered = order(&graph.node, output, given)?;
-    let unknown: Vec<Problem> = ordered.iter().filter_map(|i| foreign(&graph.node[*i])).collect();
+    let unknown: BTreeMap<usize, Problem> =
+        ordered.iter().enumerate().filter_map(|(at, i)| Some((at, foreign(&graph.node[*i])?))).collect();
 
     let info = ModelInfo {
         name: stem.into(),
@@ -235,14 +240,13 @@ fn lower<'a>(
     graph: &'a GraphProto,
     ordered: &[usize],
     values: &mut HashMap<&'a str, Value>,
-    mut problems: Vec<Problem>,
+    mut problems: BTreeMap<usize, Problem>,
 ) -> Vec<Problem> {
     let mut lost: HashSet<&str> = HashSet::new();
-    for i in ordered {
+    for (at, i) in ordered.iter().enumerate() {
         let node = &graph.node[*i];
         let broken = node.input.iter().any(|input| lost.contains(input.as_str()));
-        let known = problems.iter().any(|p| p.node == name(node) && p.operator == node.op_type);
-        let made = match operators::find(&node.op_type).filter(|_| !broken && !known) {
+        let made = match operators::find(&node.op_type).filter(|_| !broken && !problems.contains_key(&at)) {
             None => None,
             Some(operator) => match Attributes::of(node).and_then(|attributes| {
                 let inputs = node.input.iter().map(|name| values.get(name.as_str()).cloned()).collect();
@@ -253,7 +257,7 @@ fn lower<'a>(
             }) {
                 Ok(made) => Some(made),
                 Err(why) => {
-                    problems.push(Problem { node: name(node).into(), operator: node.op_type.clone(), why });
+                    problems.insert(at, Problem { node: name(node).into(), operator: node.op_type.clone(), why });
                     None
                 }
             },
@@ -263,7 +267,7 @@ fn lower<'a>(
             None => lost.extend(node.output.iter().map(String::as_str)),
         }
     }
-    problems
+    problems.into_values().collect()
 }
 
 /// The graph whose logits are a value.
@@ -298,8 +302,7 @@ fn folded(g: &mut Lowering) {
     if folded > 0 {
         g.note(format!(
             "{folded} weights and biases of convolutions are not the network's own: the exporter folded batch norm into them. It can \
-             be attacked and fine-tuned; to train it, export it with torch.onnx.export(copy.deepcopy(model).train(), x, \
-             \"net.onnx\", dynamo=True, optimize=False, dynamic_shapes=({{0: torch.export.Dim(\"n\")}},))"
+             be attacked and fine-tuned; to train it, export it by {TRAINABLE_EXPORT}"
         ));
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn gemm(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> 
     };
     if let (true, Some(inputs), Some(Value::Weight(weight))) = (right, row.filter(|_| x.batched), op.optional(1)) {
         let bias = match op.optional(2) {
-            Some(Value::Weight(bias)) if bias.dims == weight.dims[..1] => Some(bias),
+            Some(Value::Weight(bias)) if Some(&bias.dims[..]) == weight.dims.get(..1) => Some(bias),
             _ => None,
         };
         let whole = bias.is_some() || op.optional(2).is_none();
