@@ -141,6 +141,7 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
     let (graph, mut g) = finish(g, logits, output)?;
     let weights = weights(&mut g, &graph)?;
     folded(&mut g);
+    shared(&mut g, &model, &ordered);
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
     Ok(Imported { graph, weights, producer, opset, nodes: ordered.len(), notes: g.notes, external: folder.read })
 }
@@ -219,7 +220,10 @@ fn foreign(node: &NodeProto) -> Option<Problem> {
         )));
     }
     if operators::find(&node.op_type).is_none() {
-        return Some(problem("the operator is not supported".into()));
+        let random = node.op_type.starts_with("Random") || node.op_type == "Bernoulli";
+        let way =
+            if random { ": it draws (stochastic depth, dropout): export the network with model.eval()" } else { "" };
+        return Some(problem(format!("the operator is not supported{way}")));
     }
     None
 }
@@ -294,6 +298,26 @@ fn weights(g: &mut Lowering, graph: &Graph) -> Result<Weights, String> {
         entries.push((spec.name.clone(), tensor, used.trainable));
     }
     Ok(Weights::from_entries(entries))
+}
+
+/// Says which parameters several nodes have in common.
+fn shared(g: &mut Lowering, model: &ModelProto, ordered: &[usize]) {
+    let Some(graph) = &model.graph else { return };
+    let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in ordered.iter().map(|i| &graph.node[*i]).filter(|n| n.op_type != "Identity") {
+        for input in node.input.iter().filter(|name| g.used.get(*name).is_some_and(|used| used.trainable)) {
+            *readers.entry(input).or_default() += 1;
+        }
+    }
+    let several: Vec<&str> = readers.iter().filter(|(_, n)| **n > 1).map(|(name, _)| *name).collect();
+    if !several.is_empty() {
+        let (count, names) = (several.len(), several.iter().take(5).copied().collect::<Vec<_>>().join(", "));
+        let more = if count > 5 { ", ..." } else { "" };
+        g.note(format!(
+            "{count} parameters belong to several nodes and are trained as one ({names}{more}): exporters merge tensors that are equal by \
+             chance, as zeros of a fresh network are"
+        ));
+    }
 }
 
 /// Says where batch norm was folded into convolutions, as far as names show it.

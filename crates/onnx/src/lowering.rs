@@ -180,8 +180,8 @@ impl Lowering {
         if let Some(id) = self.parameters.get(&weight.name) {
             return self.given(*id, false);
         }
-        // Where the file says what its parameters are, what it does not name is a constant of the exporter; weights of convolutions
-        // and linear layers into which batch norm was folded are named by nobody and never come here.
+        // Where the file says what its parameters are, what it does not name is a constant of the exporter. Weights of convolutions,
+        // linear layers and products, which it does not name where something was folded into them, do not come here unsaid.
         let made = self.says && weight.role == Role::Unsaid;
         let spec = self.spec(weight, init, trained && !made);
         let name = self.free(&weight.name);
