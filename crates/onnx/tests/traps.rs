@@ -143,6 +143,11 @@ fn what_normalises_the_image_is_frozen_and_what_the_file_says_is_believed() {
     file.graph().value_info.retain(|v| v.name != "b");
     let net = read(&file);
     assert_eq!((trained(&net), buffers(&net)), (vec!["w"], vec!["mean", "std", "b"]));
+    assert!(
+        net.notes.iter().any(|n| n.starts_with("b is none of the parameters that the file names")),
+        "{:?}",
+        net.notes
+    );
     // But for a matrix, which an exporter turns round.
     file.graph().value_info.retain(|v| v.name != "w");
     let mut value = info("b", &[]);
