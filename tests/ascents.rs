@@ -1,9 +1,9 @@
 //! Attacks that are nothing but gradient steps, taken by tensor operations on a whole batch: the points of the walks.
 
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::attack::lockstep;
-use gauntlet_core::{Frozen, Key, Purpose, ThreatModel, Weights};
-use gauntlet_records::Norm;
+use gauntlet::core::attack::lockstep;
+use gauntlet::core::{Frozen, Key, Purpose, ThreatModel, Weights};
+use gauntlet::records::Norm;
 use serde_json::{Value, json};
 
 fn flat(t: &Tensor) -> Vec<f64> {
@@ -12,7 +12,7 @@ fn flat(t: &Tensor) -> Vec<f64> {
 
 #[test]
 fn a_batch_of_tensor_operations_ends_where_the_walks_end() {
-    let registry = gauntlet::app().registry().unwrap();
+    let registry = gauntlet_cli::app().registry().unwrap();
     let table = |value: Value| value.as_object().unwrap().clone();
     let given = table(json!({ "name": "lenet-small", "activation": "softplus" }));
     let (network, _) = registry.model(&given, (1, 12, 12), 5).unwrap();

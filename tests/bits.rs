@@ -2,8 +2,8 @@
 //! `numerics` of what moved; this test fails where one does not.
 
 use crate::sandbox::Sandbox;
-use gauntlet_engine::fingerprint;
-use gauntlet_records::{Fate, Record, Verdict, VerdictLine, record_file};
+use gauntlet::engine::fingerprint;
+use gauntlet::records::{Fate, Record, Verdict, VerdictLine, record_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

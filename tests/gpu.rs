@@ -4,10 +4,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::DType;
-use gauntlet_core::{Compute, Processor, Registry, checkpoint};
-use gauntlet_data::{Catalogue, Split};
-use gauntlet_engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
-use gauntlet_records::Record;
+use gauntlet::core::{Compute, Processor, Registry, checkpoint};
+use gauntlet::data::{Catalogue, Split};
+use gauntlet::engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
+use gauntlet::records::Record;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -38,7 +38,7 @@ struct Ran {
 
 fn run(text: &str, shape: (usize, usize), (train, test): (usize, usize), processor: Processor) -> Ran {
     let (registry, catalogue, stop): (Registry, _, _) =
-        (gauntlet::app().registry().unwrap(), Catalogue::default(), AtomicBool::new(false));
+        (gauntlet_cli::app().registry().unwrap(), Catalogue::default(), AtomicBool::new(false));
     let folder = tempfile::tempdir().unwrap();
     let suite = Suite::load(text, "gpu.toml", &registry, &catalogue).unwrap();
     let images = Images {
@@ -272,7 +272,7 @@ recipe = { name = "free-at", eps = "0.1", replays = 2 }
 name = "fgsm"
 eps = ["0.1"]
 "#;
-    let registry: Registry = gauntlet::app().registry().unwrap();
+    let registry: Registry = gauntlet_cli::app().registry().unwrap();
     let catalogue = Catalogue::default();
     let suite = Suite::load(text, "gpu.toml", &registry, &catalogue).unwrap();
     let images = || Images {
@@ -319,13 +319,13 @@ eps = ["8/255"]
 /// last batch that is smaller. Where batch norm moves statistics, or a recipe draws, there is no graph.
 #[test]
 fn recorded_steps_train_the_same_bits() {
-    use gauntlet_core::Memory;
-    use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-    use gauntlet_core::position::Position;
-    use gauntlet_core::{Batch, Key, Purpose, Setup, Weights};
-    use gauntlet_engine::{Graphs, Recorder, Row, TrainingStep};
+    use gauntlet::core::Memory;
+    use gauntlet::core::optimiser::{Optimiser, OptimiserState};
+    use gauntlet::core::position::Position;
+    use gauntlet::core::{Batch, Key, Purpose, Setup, Weights};
+    use gauntlet::engine::{Graphs, Recorder, Row, TrainingStep};
 
-    let registry: Registry = gauntlet::app().registry().unwrap();
+    let registry: Registry = gauntlet_cli::app().registry().unwrap();
     let compute = Compute::open(Processor::Cuda(0), false).unwrap();
     let device = compute.device();
     let images = split((1, 12), 40, 1);
@@ -344,7 +344,7 @@ fn recorded_steps_train_the_same_bits() {
         let recipe = Row::short("row", &registry, &object(recipe)).unwrap().build(&registry).unwrap();
         let run = |graphs: Option<&Graphs>| {
             let mut weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), DType::F32, device).unwrap();
-            let mut none = |_: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| Ok(());
+            let mut none = |_: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| Ok(());
             let mut setup =
                 Setup { train: &mut none, model: network.info(), seed: 0, dtype: DType::F32, teacher: None };
             let mut memory: Memory = recipe.prepare(&mut setup).unwrap();

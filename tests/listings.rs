@@ -25,6 +25,23 @@ fn everything_that_a_suite_can_name_is_listed() {
     }
     let pgd = sandbox.ok("list attacks --verbose").out;
     assert!(pgd.contains("steps = 40 (int): steps per restart") && pgd.contains("Madry et al. 2018"), "{pgd}");
+    let attacks = sandbox.json("list attacks");
+    let plain = sandbox.ok("list attacks").out;
+    for (name, family) in [
+        ("fgsm", "one-step"),
+        ("pgd", "gradient"),
+        ("fmn", "minimal"),
+        ("square", "scores"),
+        ("noise", "noise"),
+        ("transfer", "transfer"),
+        ("worst-case", "ensemble"),
+    ] {
+        let item = attacks.as_array().unwrap().iter().find(|a| a["name"] == name).unwrap();
+        assert_eq!(item["family"], family, "{name}");
+        let line = plain.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some(family), "{line}");
+    }
+    assert!(sandbox.json("list models")[0]["family"].is_null());
     let suite = sandbox.json("list suites");
     sandbox.write("suites/mine.toml", "# Mine alone.\nformat = 1\n");
     let more = sandbox.json("list suites");
@@ -57,22 +74,25 @@ fn the_layers_of_a_model_are_listed_with_their_shapes_and_costs() {
 }
 
 #[test]
-fn the_page_of_recipes_is_what_the_registry_says() {
+fn the_pages_of_recipes_and_attacks_are_what_the_registry_says() {
     let sandbox = Sandbox::new();
-    let page = sandbox.ok("list recipes --markdown").out;
-    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md")).unwrap();
-    assert!(page == committed, "out of date: cargo run --release -- list recipes --markdown > docs/recipes.md");
-    let listed = sandbox.json("list recipes");
-    for item in listed.as_array().unwrap().iter().filter(|i| i["origin"] == "built-in") {
-        let heading = format!("\n## {} ({})\n", item["name"].as_str().unwrap(), item["kind"].as_str().unwrap());
-        let section = page.split(&heading).nth(1).unwrap_or_else(|| panic!("{heading}"));
-        let section = section.split("\n## ").next().unwrap();
-        assert!(section.contains(item["formula"].as_str().unwrap()), "{heading}");
-        for p in item["parameters"].as_array().unwrap() {
-            assert!(section.contains(&format!("\n| `{}` | ", p["name"].as_str().unwrap())), "{heading}: {p}");
+    for what in ["recipes", "attacks"] {
+        let page = sandbox.ok(&format!("list {what} --markdown")).out;
+        let path = format!("{}/../../docs/{what}.md", env!("CARGO_MANIFEST_DIR"));
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == committed, "out of date: cargo run --release -- list {what} --markdown > docs/{what}.md");
+        let listed = sandbox.json(&format!("list {what}"));
+        for item in listed.as_array().unwrap().iter().filter(|i| i["origin"] == "built-in") {
+            let heading = format!("\n## {} ({})\n", item["name"].as_str().unwrap(), item["kind"].as_str().unwrap());
+            let section = page.split(&heading).nth(1).unwrap_or_else(|| panic!("{heading}"));
+            let section = section.split("\n## ").next().unwrap();
+            assert!(section.contains(item["formula"].as_str().unwrap()), "{heading}");
+            for p in item["parameters"].as_array().unwrap() {
+                assert!(section.contains(&format!("\n| `{}` | ", p["name"].as_str().unwrap())), "{heading}: {p}");
+            }
         }
     }
-    sandbox.run("list attacks --markdown").expect(2).says(&["--markdown is for recipes"]);
+    sandbox.run("list models --markdown").expect(2).says(&["--markdown is for recipes and attacks"]);
 }
 
 #[test]
@@ -138,7 +158,7 @@ fn the_help_of_every_command_is_as_it_was() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         pages == committed,
-        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet --test end_to_end the_help"
+        "out of date: UPDATE_GOLDEN=1 cargo test --release -p gauntlet-cli --test end_to_end the_help"
     );
     for (command, has) in [("run", true), ("attack", true), ("list", false), ("report", false), ("status", false)] {
         assert_eq!(sandbox.ok(&format!("{command} --help")).out.contains("--threads"), has, "{command}");

@@ -84,7 +84,11 @@ fn network(model: &str, activation: &str, input: (usize, usize, usize)) -> Arc<d
         "preactresnet18-activation" => {
             json!({ "name": "preactresnet18", "shortcut": "activation", "activation": activation })
         }
-        _ => json!({ "name": model, "activation": activation }),
+        "cnn7-8-64" => json!({ "name": "cnn7", "width": 8, "hidden": 64, "activation": activation }),
+        _ => match model.strip_suffix("-8") {
+            Some(resnet) => json!({ "name": resnet, "width": 8, "activation": activation }),
+            None => json!({ "name": model, "activation": activation }),
+        },
     };
     registry.model(given.as_object().unwrap(), input, 10).unwrap().0
 }
@@ -191,6 +195,24 @@ fn the_residual_network_in_f64_with_batch_norm_in_both_modes() {
     check_model("preactresnet18-activation-softplus-train", DType::F64, 1e-9);
     check_model("wideresnet-16-2-relu-eval", DType::F64, 1e-9);
     check_model("wideresnet-16-2-softplus-train", DType::F64, 1e-9);
+}
+
+#[test]
+fn the_leaderboards_architectures_in_f64_with_every_activation() {
+    for file in [
+        "resnet18-8-relu-eval",
+        "resnet18-8-silu-train",
+        "resnet34-8-leaky-relu-eval",
+        "resnet50-8-relu-eval",
+        "resnet50-8-elu-train",
+        "vgg11-bn-relu-eval",
+        "vgg16-bn-silu-eval",
+        "vgg16-bn-tanh-train",
+        "cnn7-8-64-relu-eval",
+        "cnn7-8-64-sigmoid-train",
+    ] {
+        check_model(file, DType::F64, 1e-9);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn table(path: PathBuf) -> toml::Table {
 #[test]
 fn the_plug_in_is_built_as_the_workspace_is_and_depends_on_gauntlet_alone() {
     let (ours, theirs) = (table(root().join("Cargo.toml")), table(root().join("plugins/example-recipe/Cargo.toml")));
-    assert_eq!(theirs["dependencies"].as_table().unwrap().keys().collect::<Vec<_>>(), ["gauntlet"]);
+    assert_eq!(theirs["dependencies"].as_table().unwrap().keys().collect::<Vec<_>>(), ["gauntlet", "gauntlet-cli"]);
     // The same profile: dependencies are compiled once for both. Our own crates are dependencies there.
     let (ours, theirs) = (&ours["profile"]["release"], &theirs["profile"]["release"]);
     let mut left = theirs["package"].as_table().unwrap().clone();
@@ -59,14 +59,14 @@ fn a_new_recipe_is_the_example_under_another_name() {
     let sandbox = Sandbox::new();
     let made = sandbox.json("new recipe my-first-loss --path made");
     let files: Vec<&str> = made["files"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
-    let package = root().join("crates/cli").display().to_string();
+    let crates = root().join("crates").display().to_string();
     for file in &files {
         let example = fs::read_to_string(root().join("plugins/example-recipe").join(file)).unwrap();
         let renamed = example
             .replace("gradient-times-input", "my-first-loss")
             .replace("gradient_times_input", "my_first_loss")
             .replace("GradientTimesInput", "MyFirstLoss")
-            .replace("../../crates/cli", &package);
+            .replace("../../crates", &crates);
         let found = sandbox.read(&format!("made/{file}"));
         if *file == "Cargo.lock" {
             // Cargo wants the packages in the order of their names.
@@ -89,7 +89,10 @@ fn a_new_recipe_is_the_example_under_another_name() {
     let said = sandbox.ok("new recipe second").out;
     assert!(said.contains("cd second\ncargo run --release -- check second"), "{said}");
     sandbox.ok("new recipe third --gauntlet https://example.org/gauntlet.git");
-    assert!(sandbox.read("third/Cargo.toml").contains("gauntlet = { git = \"https://example.org/gauntlet.git\" }"));
+    let third = sandbox.read("third/Cargo.toml");
+    for package in ["gauntlet", "gauntlet-cli"] {
+        assert!(third.contains(&format!("{package} = {{ git = \"https://example.org/gauntlet.git\" }}\n")), "{third}");
+    }
     sandbox.ok(&format!("new recipe fourth --gauntlet {}", root().display()));
     assert_eq!(sandbox.read("fourth/Cargo.toml"), sandbox.read("second/Cargo.toml").replace("second", "fourth"));
 }

@@ -4,13 +4,13 @@
 //! Two models are trained on the embedded glyphs: `ce` and adversarial training.
 
 use candle_core::{DType, Tensor};
-use gauntlet_core::attack::{lockstep, predicted, rows};
-use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
-use gauntlet_data::{Catalogue, LoadOptions};
-use gauntlet_engine::examples_of;
-use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
-use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
-use gauntlet_records::{Attacked, Fate, Norm};
+use gauntlet::core::attack::{lockstep, predicted, rows};
+use gauntlet::core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
+use gauntlet::data::{Catalogue, LoadOptions};
+use gauntlet::engine::examples_of;
+use gauntlet::engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
+use gauntlet::evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet::records::{Attacked, Fate, Norm};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +33,7 @@ struct Scene {
 fn scene() -> &'static Scene {
     static SCENE: OnceLock<Scene> = OnceLock::new();
     SCENE.get_or_init(|| {
-        let registry = gauntlet::app().registry().unwrap();
+        let registry = gauntlet_cli::app().registry().unwrap();
         let catalogue = Catalogue::new([]);
         let folder = tempfile::tempdir().unwrap();
         let context = Context::new(&registry, &catalogue, Store::new(folder.path()), &GO_ON);
@@ -64,7 +64,7 @@ fn scene() -> &'static Scene {
         let plain = frozen(json!({ "name": "ce" }));
         let inner = json!({ "name": "pgd", "steps": 5, "alpha": "eps/3" });
         let robust = frozen(json!({ "name": "pgd-at", "eps": "0.1", "attack": inner, "ramp": 1.0 }));
-        let data = gauntlet_data::load(&catalogue.get("glyphs").unwrap(), &LoadOptions::default()).unwrap();
+        let data = gauntlet::data::load(&catalogue.get("glyphs").unwrap(), &LoadOptions::default()).unwrap();
         let chosen: Vec<usize> = (0..N).collect();
         let examples = examples_of(&data.test, &chosen, DType::F32).unwrap();
         Scene { registry, examples, plain, robust }
@@ -92,7 +92,7 @@ fn attacked_in(
         examples: None,
     };
     let evaluator = Evaluator { surrogate, ..Evaluator::new(target, &s.examples, &GO_ON) };
-    evaluate(&evaluator, &[entry], &s.registry).unwrap().attacked
+    evaluate(&evaluator, &[entry], &s.registry, &mut ()).unwrap().attacked
 }
 
 /// Which examples are right under the attack.

@@ -1,7 +1,7 @@
 //! A suite from data to tables, and again from the store, from records, on other threads.
 
 use crate::sandbox::{SUITE, Sandbox};
-use gauntlet_records::{Fate, Norm, Pictures, record_file};
+use gauntlet::records::{Fate, Norm, Pictures, record_file};
 use std::time::Instant;
 
 #[test]

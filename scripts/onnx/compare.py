@@ -4,7 +4,9 @@
 Usage: compare.py ONNX_LOGITS [NETWORK..]: ONNX_LOGITS is the example program of gauntlet-onnx.
 """
 
+import contextlib
 import copy
+import io
 import json
 import pathlib
 import subprocess
@@ -75,7 +77,8 @@ def compare(program, name, folder):
             label = f"{name:20} {exporter:7} batch {batch} {'train' if training else 'eval '}"
             path = str(folder / f"{name}.{exporter}.{batch}.{training}.onnx")
             try:
-                exported = export(net, shape, path, exporter, batch, training)
+                with contextlib.redirect_stdout(io.StringIO()):  # The older exporter prints its whole graph when it fails.
+                    exported = export(net, shape, path, exporter, batch, training)
             except Exception as error:
                 print(f"{label} exporter: {str(error).splitlines()[0][:150]}", flush=True)
                 continue

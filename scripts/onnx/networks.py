@@ -119,6 +119,19 @@ def published(name, size, **settings):
     return build
 
 
+def densenet():
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (6, 12, 24, 16), 16, num_classes=10), (3, 64, 64)
+
+
+def vgg16_bn():
+    from torchvision.models import vgg
+
+    net = nn.Sequential(vgg.make_layers(vgg.cfgs["D"], batch_norm=True), nn.Flatten(), nn.Linear(512, 10))
+    return thinner(net, 4), (3, 32, 32)
+
+
 def narrow_resnet(block, layers, width):
     def build():
         from torchvision.models import resnet
@@ -160,11 +173,11 @@ NETWORKS = {
     "wideresnet_silu": wideresnet_silu,
     "resnet18": narrow_resnet("basic", [2, 2, 2, 2], 4),
     "resnet50": narrow_resnet("bottleneck", [3, 4, 6, 3], 4),
-    "densenet121": published("densenet121", 64, growth_rate=8, num_init_features=16),
+    "densenet121": densenet,
     "mobilenet_v3_small": published("mobilenet_v3_small", 64),
     "efficientnet_b0": published("efficientnet_b0", 64),
     "convnext_tiny": published("convnext_tiny", 64),
-    "vgg16_bn": published("vgg16_bn", 32),
+    "vgg16_bn": vgg16_bn,
     "vit_b_16": published("vit_b_16", 224),
     "swin_t": published("swin_t", 64),
 }

@@ -163,6 +163,11 @@ def everything():
         # Shortcuts that read the activation, as in the code of Rice et al.
         ("preactresnet18-activation", "relu", "eval", 2, colour), ("preactresnet18-activation", "softplus", "train", 3, colour),
         ("wideresnet-16-2", "relu", "eval", 2, colour), ("wideresnet-16-2", "softplus", "train", 3, colour),
+        ("resnet18-8", "relu", "eval", 2, colour), ("resnet18-8", "silu", "train", 3, colour),
+        ("resnet34-8", "leaky-relu", "eval", 2, colour), ("resnet50-8", "relu", "eval", 2, colour),
+        ("resnet50-8", "elu", "train", 3, colour), ("vgg11-bn", "relu", "eval", 2, colour),
+        ("vgg16-bn", "silu", "eval", 2, colour), ("vgg16-bn", "tanh", "train", 3, colour),
+        ("cnn7-8-64", "relu", "eval", 2, colour), ("cnn7-8-64", "sigmoid", "train", 3, colour),
     ]
     sgd, adam, adamw = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
     optimisers = [

@@ -3,7 +3,10 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-ACTIVATIONS = {"relu": nn.ReLU, "softplus": nn.Softplus, "gelu": nn.GELU}
+ACTIVATIONS = {
+    "relu": nn.ReLU, "softplus": nn.Softplus, "gelu": nn.GELU, "silu": nn.SiLU, "leaky-relu": nn.LeakyReLU, "elu": nn.ELU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}
 
 
 def linear(act):
@@ -132,10 +135,82 @@ class WideResNet(nn.Module):
         return self.fc(y.flatten(1))
 
 
+class Residual(nn.Module):
+    """A basic block, or a bottleneck of four times the channels."""
+
+    def __init__(self, cin, planes, stride, act, wide):
+        super().__init__()
+        cout = 4 * planes if wide else planes
+        kernels = [(cin, planes, 1, 1), (planes, planes, 3, stride), (planes, cout, 1, 1)] if wide else [
+            (cin, planes, 3, stride), (planes, planes, 3, 1)]
+        self.depth, self.act = len(kernels), act
+        for i, (a, b, size, step) in enumerate(kernels, 1):
+            setattr(self, f"conv{i}", nn.Conv2d(a, b, size, stride=step, padding=size // 2, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(b))
+        self.shortcut = nn.Sequential()
+        if stride != 1 or cin != cout:
+            self.shortcut = nn.Sequential(nn.Conv2d(cin, cout, 1, stride=stride, bias=False), nn.BatchNorm2d(cout))
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.depth + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            y = self.act(y) if i < self.depth else y
+        return self.act(y + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, act, counts, wide, width):
+        super().__init__()
+        self.act = act()
+        self.conv1, self.bn1 = nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        cin = width
+        for stage, count in enumerate(counts):
+            blocks = []
+            for i in range(count):
+                blocks.append(Residual(cin, width << stage, 2 if stage and not i else 1, self.act, wide))
+                cin = (width << stage) * (4 if wide else 1)
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(cin, 10)
+
+    def forward(self, x):
+        y = self.act(self.bn1(self.conv1(x)))
+        y = self.layer4(self.layer3(self.layer2(self.layer1(y))))
+        return self.linear(y.mean((2, 3)))
+
+
+class Vgg(nn.Module):
+    def __init__(self, act, counts):
+        super().__init__()
+        layers, cin = [], 3
+        for count, cout in zip(counts, [64, 128, 256, 512, 512]):
+            for _ in range(count):
+                layers += [nn.Conv2d(cin, cout, 3, padding=1), nn.BatchNorm2d(cout), act()]
+                cin = cout
+            layers.append(nn.MaxPool2d(2))
+        self.features, self.classifier = nn.Sequential(*layers), nn.Linear(512, 10)
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
+def cnn7(act, width, hidden):
+    layers, cin = [], 3
+    for cout, stride in [(width, 1), (width, 1), (2 * width, 2), (2 * width, 1), (2 * width, 1)]:
+        layers += [nn.Conv2d(cin, cout, 3, stride=stride, padding=1), nn.BatchNorm2d(cout), act()]
+        cin = cout
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 16 * cin, hidden), nn.BatchNorm1d(hidden), act(),
+                         nn.Linear(hidden, 10))
+
+
 BUILD = {
     "linear": linear, "mlp": mlp, "lenet-small": lenet_small, "cnn4": cnn4, "madry-cnn": MadryCnn, "trades-smallcnn": SmallCnn,
     "preactresnet18": PreActResNet18, "preactresnet18-activation": lambda act: PreActResNet18(act, activated=True),
     "wideresnet-16-2": lambda act: WideResNet(act, 16, 2),
+    "resnet18-8": lambda act: ResNet(act, [2, 2, 2, 2], False, 8), "resnet34-8": lambda act: ResNet(act, [3, 4, 6, 3], False, 8),
+    "resnet50-8": lambda act: ResNet(act, [3, 4, 6, 3], True, 8),
+    "vgg11-bn": lambda act: Vgg(act, [1, 1, 2, 2, 2]), "vgg16-bn": lambda act: Vgg(act, [2, 2, 3, 3, 3]),
+    "cnn7-8-64": lambda act: cnn7(act, 8, 64),
 }
 
 

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! candle's own `backward` is not used: its derivatives are detached node by node, so second-order values are wrong
-//! rather than missing (see DESIGN.md). Here an operation is recorded exactly when one of its inputs is, or depends on,
+//! rather than missing (see docs/architecture.md). Here an operation is recorded exactly when one of its inputs is, or depends on,
 //! a leaf; [`Graph`] says per call whether the *results* can be differentiated again; there is no global state.
 
 mod allowance;

@@ -151,7 +151,17 @@ fn many_images_and_odd_planes_agree() {
     }
 }
 
+/// Without the driver's two functions in its own hands, nothing is recorded.
 #[test]
+#[cfg(not(feature = "interpose"))]
+fn nothing_is_recorded_where_memory_is_the_drivers() {
+    let device = gpu();
+    let point = Var::constant(numbers(&[6, 5], 1).to_device(&device).unwrap());
+    assert!(cuda::record(&device, || point.affine(2.0, 0.0).map(drop)).unwrap().is_none());
+}
+
+#[test]
+#[cfg(feature = "interpose")]
 fn a_recorded_step_is_repeated_and_others_are_not_recorded() {
     let device = gpu();
     let point = Var::constant(numbers(&[6, 5], 1).to_device(&device).unwrap()).affine(1.0, 0.0).unwrap();

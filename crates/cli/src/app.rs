@@ -5,58 +5,51 @@ use crate::exit::Failure;
 use crate::session::Session;
 use crate::{commands, component, help, interrupt, threads};
 use clap::FromArgMatches;
-use gauntlet_core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
-use gauntlet_core::{Error, Registry, Result, Spec};
-use gauntlet_engine::{Conformance, conformance, documented_choices, short_kind};
+use gauntlet::core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
+use gauntlet::core::{Error, Registry, Result, Spec};
+use gauntlet::engine::{Conformance, conformance, documented_choices, short_kind};
 use serde_json::Value;
 use std::process::ExitCode;
 
-/// Components beside the built-in ones.
-#[derive(Default)]
+/// The command line over built-in components and those that are added.
 pub struct App {
-    recipes: Vec<Spec<BuildRecipe>>,
-    penalties: Vec<Spec<BuildPenalty>>,
-    attacks: Vec<Spec<BuildAttack>>,
-    models: Vec<Spec<BuildModel>>,
-    objectives: Vec<Spec<BuildObjective>>,
+    /// An error is said when the components are asked for.
+    registry: Result<Registry>,
 }
 
 /// The application with the built-in components.
 pub fn app() -> App {
-    App::default()
+    App { registry: gauntlet::registry() }
 }
 
 impl App {
+    fn with(self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        App { registry: self.registry.and_then(|mut registry| add(&mut registry).map(|()| registry)) }
+    }
     /// Adds a base recipe.
     #[must_use]
-    pub fn recipe(mut self, spec: Spec<BuildRecipe>) -> Self {
-        self.recipes.push(spec);
-        self
+    pub fn recipe(self, spec: Spec<BuildRecipe>) -> Self {
+        self.with(|r| r.recipes.add(spec))
     }
     /// Adds a penalty.
     #[must_use]
-    pub fn penalty(mut self, spec: Spec<BuildPenalty>) -> Self {
-        self.penalties.push(spec);
-        self
+    pub fn penalty(self, spec: Spec<BuildPenalty>) -> Self {
+        self.with(|r| r.penalties.add(spec))
     }
     /// Adds an attack.
     #[must_use]
-    pub fn attack(mut self, spec: Spec<BuildAttack>) -> Self {
-        self.attacks.push(spec);
-        self
+    pub fn attack(self, spec: Spec<BuildAttack>) -> Self {
+        self.with(|r| r.attacks.add(spec))
     }
     /// Adds an architecture.
     #[must_use]
-    pub fn model(mut self, spec: Spec<BuildModel>) -> Self {
-        self.models.push(spec);
-        self
+    pub fn model(self, spec: Spec<BuildModel>) -> Self {
+        self.with(|r| r.models.add(spec))
     }
-
     /// Adds an objective for attacks to ascend.
     #[must_use]
-    pub fn objective(mut self, spec: Spec<BuildObjective>) -> Self {
-        self.objectives.push(spec);
-        self
+    pub fn objective(self, spec: Spec<BuildObjective>) -> Self {
+        self.with(|r| r.objectives.add(spec))
     }
 
     /// Built-in components first, then those that were added.
@@ -64,25 +57,15 @@ impl App {
     /// # Errors
     /// A name that is taken.
     pub fn registry(self) -> Result<Registry> {
-        let mut registry = Registry::default();
-        gauntlet_attacks::register(&mut registry)?;
-        gauntlet_models::register(&mut registry)?;
-        gauntlet_recipes::register(&mut registry)?;
-        gauntlet_script::register(&mut registry);
-        self.recipes.into_iter().try_for_each(|s| registry.recipes.add(s))?;
-        self.penalties.into_iter().try_for_each(|s| registry.penalties.add(s))?;
-        self.attacks.into_iter().try_for_each(|s| registry.attacks.add(s))?;
-        self.models.into_iter().try_for_each(|s| registry.models.add(s))?;
-        self.objectives.into_iter().try_for_each(|s| registry.objectives.add(s))?;
-        Ok(registry)
+        self.registry
     }
 
-    /// The conformance suite ([`gauntlet_engine::conformance()`]), for the test of a plug-in: over the table `{ name =
+    /// The conformance suite ([`gauntlet::engine::conformance()`]), for the test of a plug-in: over the table `{ name =
     /// "...", ... }`, or, given a bare name, over every documented choice of its parameters.
     ///
     /// # Errors
     /// A name that is taken or unknown, an argument outside its domain.
-    pub fn conformance(self, given: &str) -> gauntlet_engine::Result<Vec<Conformance>> {
+    pub fn conformance(self, given: &str) -> gauntlet::engine::Result<Vec<Conformance>> {
         let registry = self.registry()?;
         let table = component::parse("recipe", given).map_err(|f| Error::Message(f.message))?;
         let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -118,7 +101,10 @@ impl App {
                 Command::Report(a) => commands::report::report(&session, &a),
                 Command::Leaderboard(a) => commands::leaderboard::leaderboard(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),
+                Command::Inspect(a) => commands::inspect::inspect(&session, &a),
+                Command::Init(a) => commands::init::init(&session, &a),
                 Command::New(a) => commands::new::new(&session, &a),
+                Command::Schema(a) => commands::schema::schema(&session, &a),
                 Command::Check(a) => commands::check::check(&session, &a),
                 Command::Bench(a) => commands::bench::bench(&session, &a),
                 Command::Doctor(a) => commands::doctor::doctor(&session, &a),
@@ -137,11 +123,11 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_core::{Args, Attack};
+    use gauntlet::core::{Args, Attack};
     use std::sync::Arc;
 
     fn nothing(_: &Args, _: &Registry) -> Result<Arc<dyn Attack>> {
-        Err(gauntlet_core::Error::Message("for tests".into()))
+        Err(gauntlet::core::Error::Message("for tests".into()))
     }
     fn spec(name: &'static str) -> Spec<BuildAttack> {
         Spec {

@@ -5,7 +5,7 @@ mod upkeep;
 pub(crate) use upkeep::{Clean, Status, Submit, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gauntlet_core::Processor;
+use gauntlet::core::Processor;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -73,8 +73,14 @@ pub(crate) enum Command {
     List(List),
     /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
     Check(Check),
-    /// Write a crate with a recipe of your own, ready to run
+    /// Show the network of an ONNX file: layers, shapes, parameters, buffers, or what of it cannot be imported
+    Inspect(Inspect),
+    /// Write a suite to begin with: every key, with what it means
+    Init(Init),
+    /// Write a crate with a recipe of your own, ready to run; or the manifest of a data set of your own
     New(New),
+    /// Print the JSON Schema of suites or manifests, for editors; or their reference
+    Schema(Schema),
     /// Measure the speed of training steps, attacks and kernels
     Bench(Bench),
     /// Show the machine, the hub's cache, and a self-test of all derivatives
@@ -315,6 +321,28 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// ONNX file; data beside it is read from its folder
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the channels of its images stand (default: last where that axis is 1 or 3 and the first is not)
+    #[arg(long, value_enum, value_name = "PLACE")]
+    pub(crate) channels: Option<Channels>,
+    /// The output that gives the logits, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+}
+
+/// Where channels stand.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Channels {
+    /// (C, H, W)
+    First,
+    /// (H, W, C)
+    Last,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Leaderboard {
     /// Folders of records, or of reports that hold `records`: your own, your colleagues'
     #[arg(required = true, value_name = "DIR")]
@@ -335,7 +363,7 @@ pub(crate) struct List {
     /// With formula and every parameter
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Recipes as a page in Markdown: docs/recipes.md
+    /// Recipes or attacks as a page in Markdown: docs/recipes.md, docs/attacks.md
     #[arg(long, conflicts_with_all = ["verbose", "names"])]
     pub(crate) markdown: bool,
 }
@@ -348,6 +376,10 @@ pub(crate) enum What {
     Attacks,
     /// Architectures.
     Models,
+    /// Optimisers.
+    Optimisers,
+    /// Schedules of the learning rate.
+    Schedules,
     /// Data sets.
     Datasets,
     /// Suites.
@@ -378,6 +410,57 @@ pub(crate) struct New {
 pub(crate) enum NewWhat {
     /// A penalty, a binary that knows it, a test and a suite
     Recipe(NewRecipe),
+    /// The manifest of a folder of images: parquet, idx (MNIST's format) or CIFAR-10's binary files
+    Dataset(NewDataset),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewDataset {
+    /// Folder with the files of a training and a test split
+    pub(crate) folder: PathBuf,
+    /// Name in suites (default: the folder's)
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Names of the classes, in the order of the labels (default: what the files say, else 0, 1, ...)
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub(crate) classes: Vec<String>,
+    /// Parquet: column of the images (default: the only one that can be)
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) image: Option<String>,
+    /// Parquet: column of the labels (default: the only one that can be, or `label`)
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label: Option<String>,
+    /// The manifest (default: datasets/NAME.toml, where suites look for it); it must not exist yet
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The suite; it must not exist yet
+    #[arg(value_name = "FILE", default_value = "mine.toml")]
+    pub(crate) file: PathBuf,
+    /// The data set that it is about
+    #[arg(long, default_value = "glyphs")]
+    pub(crate) data: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) what: SchemaOf,
+    /// The reference of its keys, in Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Suites.
+    Suite,
+    /// Manifests of data sets.
+    Dataset,
 }
 
 #[derive(Debug, Args)]
@@ -397,7 +480,7 @@ pub(crate) struct Doctor {}
 
 #[derive(Debug, Args)]
 pub(crate) struct Help {
-    /// A command; or recipes, attacks, models, datasets, suites and names of them
+    /// A command; or recipes, attacks, models, optimisers, schedules, datasets, suites and names of them
     #[arg(value_name = "WORD")]
     pub(crate) words: Vec<String>,
 }

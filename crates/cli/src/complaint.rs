@@ -3,7 +3,7 @@
 use crate::exit::{Code, Failure};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use gauntlet_engine::Diagnostic;
+use gauntlet::engine::Diagnostic;
 
 /// Complaints that are drawn; one mistake often makes many.
 const SHOWN: usize = 20;

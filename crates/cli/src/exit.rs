@@ -1,7 +1,7 @@
 //! Exit codes, and errors on their way to one.
 
-use gauntlet_core::Error as CoreError;
-use gauntlet_records::Error as RecordError;
+use gauntlet::core::Error as CoreError;
+use gauntlet::records::Error as RecordError;
 use std::fmt::{Arguments, Write as _};
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -134,29 +134,29 @@ impl From<CoreError> for Failure {
     }
 }
 
-impl From<gauntlet_report::Error> for Failure {
-    fn from(error: gauntlet_report::Error) -> Self {
+impl From<gauntlet::report::Error> for Failure {
+    fn from(error: gauntlet::report::Error) -> Self {
         let code = match &error {
-            gauntlet_report::Error::Record(e) => code_of_record(e),
+            gauntlet::report::Error::Record(e) => code_of_record(e),
             _ => Code::User,
         };
         Failure::new(code, chain(&error))
     }
 }
 
-impl From<gauntlet_data::Error> for Failure {
-    fn from(error: gauntlet_data::Error) -> Self {
+impl From<gauntlet::data::Error> for Failure {
+    fn from(error: gauntlet::data::Error) -> Self {
         Failure::new(code_of_data(&error), chain(&error))
     }
 }
 
-fn code_of_data(error: &gauntlet_data::Error) -> Code {
+fn code_of_data(error: &gauntlet::data::Error) -> Code {
     if error.is_environment() { Code::Environment } else { Code::User }
 }
 
-impl From<gauntlet_engine::Error> for Failure {
-    fn from(error: gauntlet_engine::Error) -> Self {
-        use gauntlet_engine::Error::{Core, Damaged, Data, Interrupted, Store};
+impl From<gauntlet::engine::Error> for Failure {
+    fn from(error: gauntlet::engine::Error) -> Self {
+        use gauntlet::engine::Error::{Core, Damaged, Data, Interrupted, Store};
         let code = match &error {
             Core(e) => code_of_core(e),
             Data(e) => code_of_data(e),

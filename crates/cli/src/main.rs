@@ -17,5 +17,5 @@ fn main() -> ExitCode {
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, -1);
     }
-    gauntlet::app().run()
+    gauntlet_cli::app().run()
 }

@@ -1,7 +1,7 @@
 //! Events of a run as progress bars on a terminal, or as lines where there is none.
 
 use crate::exit::to_stderr;
-use gauntlet_engine::{Event, Events, Part};
+use gauntlet::engine::{Event, Events, Part};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::Mutex;

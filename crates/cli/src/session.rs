@@ -3,11 +3,11 @@
 use crate::arguments::{DataArgs, Global};
 use crate::exit::{Code, Failure, to_stderr};
 use crate::progress::Progress;
-use gauntlet_autograd::kernels::Isa;
-use gauntlet_core::{Compute, Registry};
-use gauntlet_data::{Catalogue, LoadOptions};
-use gauntlet_engine::{Context, Store};
-use gauntlet_report::Screen;
+use gauntlet::autograd::kernels::Isa;
+use gauntlet::core::{Compute, Registry};
+use gauntlet::data::{Catalogue, LoadOptions};
+use gauntlet::engine::{Context, Store};
+use gauntlet::report::Screen;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ impl Session {
     pub(crate) fn create(&self, folder: &Path) -> Result<(), Failure> {
         std::fs::create_dir_all(folder).map_err(|source| {
             let path = folder.display().to_string();
-            gauntlet_core::Error::Io { action: "create", path, source }.into()
+            gauntlet::core::Error::Io { action: "create", path, source }.into()
         })
     }
 

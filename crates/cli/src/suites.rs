@@ -3,10 +3,10 @@
 use crate::complaint;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_core::registry::unknown;
-use gauntlet_data::Catalogue;
-use gauntlet_engine::Suite;
-use gauntlet_records::regular_file;
+use gauntlet::core::registry::unknown;
+use gauntlet::data::Catalogue;
+use gauntlet::engine::Suite;
+use gauntlet::records::regular_file;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -118,7 +118,8 @@ pub(crate) fn load(session: &Session, given: &str) -> Result<(Suite, Catalogue),
 
 /// One line about a suite: its first comment.
 pub(crate) fn summary(text: &str) -> String {
-    let comment = text.lines().find_map(|l| l.strip_prefix('#')).unwrap_or_default();
+    // A line for editors says nothing to people.
+    let comment = text.lines().filter(|l| !l.starts_with("#:")).find_map(|l| l.strip_prefix('#')).unwrap_or_default();
     comment.trim().to_string()
 }
 

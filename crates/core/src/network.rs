@@ -17,7 +17,7 @@ pub enum Mode {
 
 /// The nonlinearity of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// max(0, x), relu'(0) = 0.
     Relu,
@@ -25,15 +25,65 @@ pub enum Activation {
     Softplus,
     /// x·Φ(x), the exact (erf) form.
     Gelu,
+    /// x·σ(x), also called swish.
+    Silu,
+    /// max(0, x) + 0.01 · min(0, x), 0.01 at 0.
+    LeakyRelu,
+    /// max(0, x) + exp(min(0, x)) − 1, 1 at 0.
+    Elu,
+    /// tanh x.
+    Tanh,
+    /// σ(x) = 1 / (1 + e⁻ˣ).
+    Sigmoid,
 }
 
 impl Activation {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Activation; 8] = [
+        Activation::Relu,
+        Activation::Softplus,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::LeakyRelu,
+        Activation::Elu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+    ];
+
+    /// As suites and checkpoints call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::Softplus => "softplus",
+            Activation::Gelu => "gelu",
+            Activation::Silu => "silu",
+            Activation::LeakyRelu => "leaky-relu",
+            Activation::Elu => "elu",
+            Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
+        }
+    }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Activation> {
+        Activation::ALL.into_iter().find(|a| a.name() == name)
+    }
+
     /// Applies it elementwise.
     pub fn apply(self, x: &Var) -> Result<Var> {
         Ok(match self {
             Activation::Relu => x.relu()?,
             Activation::Softplus => x.softplus()?,
             Activation::Gelu => x.gelu()?,
+            Activation::Silu => x.mul(&x.sigmoid()?)?,
+            // Where x > 0 both give x but for rounding: (1 − a) · x + a · x.
+            Activation::LeakyRelu => x.relu()?.affine(0.99, 0.0)?.add(&x.affine(0.01, 0.0)?)?,
+            Activation::Elu => {
+                let positive = x.relu()?;
+                x.sub(&positive)?.exp()?.affine(1.0, -1.0)?.add(&positive)?
+            }
+            Activation::Tanh => x.tanh()?,
+            Activation::Sigmoid => x.sigmoid()?,
         })
     }
 }
@@ -100,6 +150,10 @@ pub trait Network: Send + Sync {
     fn info(&self) -> &ModelInfo;
     /// Names, shapes and initialisers of all parameters and buffers, in PyTorch's `state_dict` order.
     fn specs(&self) -> Vec<crate::ParamSpec>;
+    /// Numbers in the outputs of all layers for one image, which a training step keeps; 0 where nobody has counted them.
+    fn activations(&self) -> u64 {
+        0
+    }
     /// Logits `(N, K)` of pixels `x (N, C, H, W)` in `[0, 1]`.
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var>;
 }

@@ -1,6 +1,7 @@
 //! Learning-rate schedules.
 
 use crate::position::Position;
+use crate::{ParamDoc, Spec};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate moves over a training; `base` is the optimiser's rate.
@@ -34,7 +35,52 @@ fn two_fifths() -> f64 {
     0.4
 }
 
+const fn spec(
+    name: &'static str,
+    summary: &'static str,
+    formula: &'static str,
+    paper: &'static str,
+    params: &'static [ParamDoc],
+) -> Spec<()> {
+    Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
+}
+
 impl Schedule {
+    /// Every schedule that suites can name.
+    pub const SPECS: [Spec<()>; 4] = [
+        spec("constant", "the optimiser's rate throughout", "base", "-", &[]),
+        spec(
+            "step",
+            "the rate drops at the beginning of the listed epochs",
+            "base · factorᵏ  after k of them",
+            "-",
+            &[
+                ParamDoc {
+                    name: "at",
+                    kind: "list of ints",
+                    default: "",
+                    unit: "epochs",
+                    doc: "epochs, from 0, at which the rate drops",
+                },
+                ParamDoc { name: "factor", kind: "float", default: "0.1", unit: "", doc: "factor of each drop" },
+            ],
+        ),
+        spec("cosine", "half a cosine, step by step", "base · (1 + cos πt) / 2,  t from 0 to 1", "-", &[]),
+        spec(
+            "triangular",
+            "linearly up to the rate and down to 0, step by step",
+            "base · min(t / peak, (1 − t) / (1 − peak))",
+            "Wong, Rice & Kolter 2020",
+            &[ParamDoc {
+                name: "peak",
+                kind: "float",
+                default: "0.4",
+                unit: "",
+                doc: "fraction of the training at which the rate is highest, in (0, 1)",
+            }],
+        ),
+    ];
+
     /// What is wrong with the parameters, if anything.
     pub fn validate(&self) -> Result<(), String> {
         match self {

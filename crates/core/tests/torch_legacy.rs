@@ -4,6 +4,7 @@
 use candle_core::DType;
 use gauntlet_core::checkpoint::load;
 use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Weights};
+use proptest::prelude::*;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -384,4 +385,43 @@ fn a_zip_holds_no_more_than_its_length() {
         bytes[entry + 42..entry + 46].copy_from_slice(&first[42..46]);
     }
     fails(&bytes, &["holds more than its", "one part over another"]);
+}
+/// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(1000), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Pickles in a row with bytes changed: weights of the right shapes or an error that names the file; never a panic, never a second.
+    #[test]
+    fn no_harm_to_a_pickle_harms_its_reader(
+        harms in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..5), 1..6)
+    ) {
+        let mut bytes = good();
+        for (at, value, kind) in harms {
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = value,
+                1 => bytes.insert(at, value),
+                2 => drop(bytes.remove(at)),
+                // What a pickle does with its stack, once more.
+                3 => bytes.insert(at, b"(t)0)e}sR.Q2qrhj"[usize::from(value) % 16]),
+                _ => {
+                    let part: Vec<u8> = bytes[at..].iter().copied().take(usize::from(value)).collect();
+                    bytes.splice(at..at, part);
+                }
+            }
+            if bytes.is_empty() {
+                bytes.push(value);
+            }
+        }
+        let start = Instant::now();
+        match read(&bytes) {
+            Ok((weights, _)) => prop_assert!(weights.iter().all(|(_, t, _)| [4, 2].contains(&t.elem_count()))),
+            Err(error) => prop_assert!(error.starts_with("checkpoint ") && error.len() < 5000, "{error}"),
+        }
+        prop_assert!(start.elapsed().as_secs_f64() < 1.0);
+    }
 }

@@ -30,6 +30,15 @@ impl Ceiling {
         Ceiling { image: area.saturating_mul(c as u64), area }
     }
 
+    /// For images of whose shape nothing is known: what the memory holds of so many.
+    pub(crate) fn of_memory(rows: u64) -> Self {
+        /// One image, where there is no end to the memory.
+        const MOST: u64 = 1 << 26;
+        let left = memory::available().unwrap_or(u64::MAX) / 8;
+        let image = (left / rows.max(1)).clamp(1, MOST);
+        Ceiling { image, area: image }
+    }
+
     /// Bytes of an encoded image.
     pub(crate) fn encoded(self) -> u64 {
         self.image.saturating_mul(TIMES).saturating_add(BESIDE_ONE)

@@ -2,7 +2,7 @@
 
 use crate::ceiling::Ceiling;
 use crate::manifest::Manifest;
-use crate::{Error, Result, Split};
+use crate::{Error, Result};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use rayon::prelude::*;
 use std::io::Cursor;
@@ -61,11 +61,27 @@ fn image(bytes: &[u8], manifest: &Manifest) -> Result<DynamicImage, String> {
     DynamicImage::from_decoder(decoder).map_err(odd)
 }
 
+/// Channels, height and width of an encoded image, from its header.
+///
+/// # Errors
+/// In words: it is no image.
+pub(crate) fn shape(bytes: &[u8]) -> Result<(usize, usize, usize), String> {
+    let odd =
+        |e: ImageError| format!("the image does not decode ({e}); the column holds no images, or the file is damaged");
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| odd(e.into()))?;
+    let decoder = reader.into_decoder().map_err(odd)?;
+    let (width, height) = decoder.dimensions();
+    Ok((if is_grey(decoder.color_type()) { 1 } else { 3 }, height as usize, width as usize))
+}
+
+fn is_grey(colour: ColorType) -> bool {
+    matches!(colour, ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16)
+}
+
 /// Channel-first pixels of the manifest's shape.
 fn planes(image: DynamicImage, manifest: &Manifest) -> Result<Vec<u8>, String> {
     let (c, ..) = manifest.shape;
-    let grey = matches!(image.color(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
-    match (c, grey) {
+    match (c, is_grey(image.color())) {
         (1, true) => Ok(image.into_luma8().into_raw()),
         (3, _) => {
             let interleaved = image.into_rgb8().into_raw();
@@ -73,37 +89,4 @@ fn planes(image: DynamicImage, manifest: &Manifest) -> Result<Vec<u8>, String> {
         }
         _ => Err(format!("the image has colours ({:?}), the manifest says {c} channel", image.color())),
     }
-}
-
-/// Compares a whole split with the content that the manifest pins, if it does. Local files may be another encoding of the
-/// same data; their decoded content is pinned all the same.
-pub(crate) fn verify(manifest: &Manifest, split: &str, whole: &Split) -> Result<()> {
-    let part = if split == "train" { &manifest.train } else { &manifest.test };
-    let Some(want) = &part.content else { return Ok(()) };
-    let got = whole.sha256();
-    if got == *want {
-        return Ok(());
-    }
-    Err(Error::Content { name: manifest.name.clone(), split: split.into(), got, want: want.clone() })
-}
-
-/// A checked, non-empty split.
-pub(crate) fn finish(manifest: &Manifest, split: &str, pixels: Vec<u8>, labels: Vec<u32>) -> Result<Split> {
-    let part = if split == "train" { &manifest.train } else { &manifest.test };
-    let mut whole = Split::new(manifest.shape, pixels, labels)?;
-    verify(manifest, split, &whole)?;
-    if let Some(take) = part.take {
-        whole.truncate(take);
-    }
-    if whole.is_empty() {
-        return Err(Error::Empty { name: manifest.name.clone(), split: split.into() });
-    }
-    if let Some(bad) = whole.labels().iter().position(|l| *l as usize >= manifest.classes.len()) {
-        return Err(Error::Row {
-            path: format!("{split} labels of {}", manifest.name),
-            row: bad,
-            why: format!("label {} is outside 0..{}", whole.labels()[bad], manifest.classes.len()),
-        });
-    }
-    Ok(whole)
 }

@@ -34,7 +34,7 @@ pub(crate) fn connect(options: &LoadOptions) -> Result<Hub> {
 }
 
 /// sha256 of a file, lower-case hexadecimal.
-fn sha256(path: &Path) -> Result<String> {
+pub(crate) fn sha256(path: &Path) -> Result<String> {
     let fail = |e: std::io::Error| crate::error::file(path, e);
     let mut file = std::fs::File::open(path).map_err(fail)?;
     let mut hash = Sha256::new();
@@ -67,7 +67,7 @@ pub(crate) fn fetch(hub: &Hub, repo: Repo<'_>, file: &RemoteFile, options: &Load
         id: id.into(),
         file: file.path.clone(),
         endpoint: endpoint.clone(),
-        why,
+        why: once(&why),
         local: kind.local(),
     };
     let (owner, name) = split_id(id);
@@ -137,6 +137,21 @@ pub(crate) fn fetch(hub: &Hub, repo: Repo<'_>, file: &RemoteFile, options: &Load
     Err(fail(last))
 }
 
+/// Words with each address in brackets told once: every layer of a client adds it again.
+fn once(words: &str) -> String {
+    let mut told = String::new();
+    let mut rest = words;
+    while let Some(at) = rest.find(" (http") {
+        let Some(end) = rest[at..].find(')').map(|n| at + n + 1) else { break };
+        told += &rest[..at];
+        if !told.contains(rest[at..end].trim()) {
+            told += &rest[at..end];
+        }
+        rest = &rest[end..];
+    }
+    told + rest
+}
+
 fn send<T: RepoType>(
     repository: HFRepositorySync<T>,
     (revision, file, whence): (&str, &RemoteFile, &str),
@@ -146,4 +161,17 @@ fn send<T: RepoType>(
     let request = repository.download_file().filename(file.path.clone()).revision(revision.to_string());
     let request = request.force_download(again).local_files_only(options.offline);
     request.progress(Bar::new(whence, options)).send()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_once() {
+        let twice = "request error: for url (http://a/b) (http://a/b); by plain GET: for url (http://a/c): refused (os error 111)";
+        let said = "request error: for url (http://a/b); by plain GET: for url (http://a/c): refused (os error 111)";
+        assert_eq!(once(twice), said);
+        assert_eq!((once("timed out"), once("cut (http://a")), ("timed out".into(), "cut (http://a".into()));
+    }
 }

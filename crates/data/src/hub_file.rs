@@ -1,9 +1,15 @@
 //! One file of a model repository on the hub: `hf:owner/repo/file@revision`, verified like data.
 
-use crate::repo::{Repo, RepoKind};
-use crate::{Error, LoadOptions, Result, hub};
+use crate::{Error, LoadOptions, Result};
+#[cfg(feature = "hub")]
+use crate::{
+    hub,
+    repo::{Repo, RepoKind},
+};
 use std::fmt;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "hub")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 const FORM: &str = "write hf:owner/repo/file.safetensors@revision, where revision is best a commit";
@@ -40,6 +46,7 @@ impl HubFile {
     /// # Errors
     /// [`Error::Hub`] if nothing arrives, [`Error::Sha`] if what arrives is wrong twice, [`Error::Unverified`] if neither
     /// the reference nor the hub says what its sha256 is.
+    #[cfg(feature = "hub")]
     pub fn fetch(&self, options: &LoadOptions) -> Result<(PathBuf, Option<String>)> {
         let repo = Repo { kind: RepoKind::Model, id: &self.id, revision: &self.revision };
         let file = crate::RemoteFile { path: self.path.clone(), sha256: self.sha256.clone() };
@@ -47,9 +54,19 @@ impl HubFile {
         let commit = commit(&path);
         Ok((path, commit))
     }
+
+    /// The verified file in the hub's cache; this program has no hub.
+    ///
+    /// # Errors
+    /// Always: it was built without the feature `hub`.
+    #[cfg(not(feature = "hub"))]
+    pub fn fetch(&self, _: &LoadOptions) -> Result<(PathBuf, Option<String>)> {
+        Err(crate::without_hub::missing(&self.to_string()))
+    }
 }
 
 /// The commit that a file of the hub's cache is of: `.../snapshots/<commit>/...`.
+#[cfg(feature = "hub")]
 fn commit(path: &Path) -> Option<String> {
     let mut parts = path.components().map(|c| c.as_os_str().to_string_lossy());
     parts.find(|p| p == "snapshots")?;

@@ -65,6 +65,18 @@ impl Idx {
     }
 }
 
+/// The shape that an idx file of images announces.
+///
+/// # Errors
+/// A file that is not idx, or is not of images.
+#[cfg(feature = "hub")]
+pub(crate) fn shape(images: &Path) -> Result<(usize, usize, usize)> {
+    match Idx::open(images)?.dims.as_slice() {
+        [_, h, w] => Ok((1, *h, *w)),
+        dims => Err(crate::error::file(images, format!("it holds no images: its header says {dims:?}"))),
+    }
+}
+
 /// Images and labels of one split, if both files are there.
 ///
 /// # Errors

@@ -1,10 +1,14 @@
 //! From a manifest to a data set in memory.
 
 use crate::ceiling::Ceiling;
-use crate::decode::verify;
+use crate::checked::verify;
 use crate::manifest::{Manifest, Source};
-use crate::repo::{Repo, RepoKind};
-use crate::{Dataset, Error, Half, LoadOptions, Result, Split, glyphs, hub, local};
+use crate::{Dataset, Error, Half, LoadOptions, Result, Split, glyphs, local};
+#[cfg(feature = "hub")]
+use crate::{
+    hub,
+    repo::{Repo, RepoKind},
+};
 use std::path::Path;
 
 /// Loads a data set: drawn, from local files, or from the hub (verified; from the cache when it is there).
@@ -46,6 +50,9 @@ pub fn load_half(manifest: &Manifest, options: &LoadOptions, half: Half) -> Resu
         (_, Some(folder)) => local::load(manifest, folder, half)?,
         (Source::Local { folder: Some(folder), .. }, None) => local::load(manifest, folder, half)?,
         (Source::Local { folder: None, .. }, None) => return Err(Error::NoFolder { name: manifest.name.clone() }),
+        #[cfg(not(feature = "hub"))]
+        (Source::Hub { id, .. }, None) => return Err(crate::without_hub::missing(id)),
+        #[cfg(feature = "hub")]
         (Source::Hub { id, revision, image, label }, None) => {
             let hub = hub::connect(options)?;
             let repo = Repo { kind: RepoKind::Dataset, id, revision };

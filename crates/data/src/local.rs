@@ -1,9 +1,13 @@
 //! Local files: `--data-dir` with parquet, idx or CIFAR-10 binary files.
 
 use crate::ceiling::Ceiling;
-use crate::decode::{decode, finish};
+use crate::checked::finish;
+#[cfg(feature = "hub")]
+use crate::decode::decode;
 use crate::manifest::{Manifest, RemoteFile, Source};
-use crate::{Error, Half, Result, Split, cifar, idx, parquet_rows};
+#[cfg(feature = "hub")]
+use crate::parquet_rows;
+use crate::{Error, Half, Result, Split, cifar, idx};
 use std::path::{Path, PathBuf};
 
 /// One half from `folder`, or from the folder in it that has the data set's name.
@@ -65,7 +69,15 @@ fn find_parquet(folder: &Path, id: &str, path: &str) -> Option<PathBuf> {
     [folder.join(path), folder.join(id).join(path), folder.join(bare)].into_iter().find(|p| p.is_file())
 }
 
+/// Reading parquet files comes with the hub.
+#[cfg(not(feature = "hub"))]
+pub(crate) fn files(_: &Manifest, _: Half, paths: &[PathBuf], _: &str, _: &str) -> Result<Split> {
+    let shown = paths.first().map(|p| p.display().to_string()).unwrap_or_default();
+    Err(crate::without_hub::missing(&shown))
+}
+
 /// One split from parquet files in order.
+#[cfg(feature = "hub")]
 pub(crate) fn files(manifest: &Manifest, half: Half, paths: &[PathBuf], image: &str, label: &str) -> Result<Split> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {

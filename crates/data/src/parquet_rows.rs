@@ -94,6 +94,81 @@ pub(crate) fn read(
     if found.is_empty() { Ok(()) } else { each(first, &found) }
 }
 
+/// What a column can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Bytes, or a struct with a member `bytes`.
+    Images,
+    /// Whole numbers.
+    Labels,
+    /// Something else.
+    Other,
+}
+
+/// A parquet file as it describes itself.
+pub(crate) struct About {
+    /// Columns in order.
+    pub(crate) columns: Vec<(String, Sort)>,
+    /// What the hub's tools wrote about the columns, as JSON.
+    pub(crate) features: Option<String>,
+    /// Rows.
+    pub(crate) rows: u64,
+}
+
+/// Reads what a file says of itself.
+///
+/// # Errors
+/// A file that is no whole parquet file.
+pub(crate) fn about(path: &Path) -> Result<About> {
+    let fail = |why: String| crate::error::file(path, why);
+    let (file, _) = regular_file::open(path).map_err(|e| fail(e.to_string()))?;
+    let reader = caught(|| SerializedFileReader::new(file))
+        .and_then(|reader| reader.map_err(|e| e.to_string()))
+        .map_err(|e| fail(format!("it is no whole parquet file ({e})")))?;
+    let about = reader.metadata().file_metadata();
+    let columns = about.schema().get_fields().iter().map(|f| (f.name().to_string(), sort(f))).collect();
+    let features = about.key_value_metadata().into_iter().flatten().find(|k| k.key == "huggingface");
+    let rows = u64::try_from(about.num_rows()).unwrap_or(0);
+    Ok(About { columns, features: features.and_then(|k| k.value.clone()), rows })
+}
+
+fn sort(field: &Type) -> Sort {
+    use parquet::basic::{ConvertedType, Type as Physical};
+    if field.is_group() {
+        let bytes =
+            |m: &Arc<Type>| m.name() == "bytes" && m.is_primitive() && m.get_physical_type() == Physical::BYTE_ARRAY;
+        return if field.get_fields().iter().any(bytes) { Sort::Images } else { Sort::Other };
+    }
+    match (field.get_physical_type(), field.get_basic_info().converted_type()) {
+        (Physical::BYTE_ARRAY, ConvertedType::NONE) => Sort::Images,
+        (Physical::INT32 | Physical::INT64, kind) => match kind {
+            ConvertedType::DATE | ConvertedType::DECIMAL => Sort::Other,
+            ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS => Sort::Other,
+            ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS => Sort::Other,
+            _ => Sort::Labels,
+        },
+        _ => Sort::Other,
+    }
+}
+
+/// The first image of a file, encoded.
+///
+/// # Errors
+/// See [`read`]; a file without rows.
+pub(crate) fn first(path: &Path, columns: (&str, &str), rows: u64) -> Result<Vec<u8>> {
+    let mut first = None;
+    let enough = |_: usize, rows: &[Row]| {
+        first = rows.first().map(|row| row.bytes.clone());
+        Err(Error::Message(String::new()))
+    };
+    let read = read(path, columns, Ceiling::of_memory(rows), enough);
+    match (first, read) {
+        (Some(bytes), _) => Ok(bytes),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(crate::error::file(path, "it has no rows")),
+    }
+}
+
 /// What the library makes of bytes that it did not expect; at some of them it panics.
 ///
 /// # Errors

@@ -227,8 +227,13 @@ fn cifar_files_have_one_length() {
     }
 }
 
+/// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Bytes of a parquet file changed at random: rows or an error, never a panic, never long.
     #[test]
@@ -243,6 +248,42 @@ proptest! {
             }
         }
         let _ = test_split(&bytes);
+    }
+
+    /// The same of idx files, zipped and plain: a split of the manifest's shape or an error that names the file.
+    #[test]
+    fn no_harm_to_an_idx_file_harms_its_reader(
+        zipped in any::<bool>(),
+        harms in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6)
+    ) {
+        let tiny = Manifest::parse("tiny.toml", TINY).unwrap();
+        let whole = [idx(&[2, 4, 4], &[9; 32]), idx(&[2], &[0, 1])];
+        let mut harmed = if zipped { whole.clone().map(|file| gzipped(&file)) } else { whole.clone() };
+        for (which, at, value, kind) in harms {
+            let bytes = &mut harmed[usize::from(which)];
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = value,
+                1 => bytes.insert(at, value),
+                2 => bytes.truncate(at.max(1)),
+                _ => drop(bytes.remove(at)),
+            }
+            if bytes.is_empty() {
+                bytes.push(value);
+            }
+        }
+        let files = [
+            ("train-images-idx3-ubyte", whole[0].as_slice()),
+            ("train-labels-idx1-ubyte", whole[1].as_slice()),
+            ("t10k-images-idx3-ubyte", harmed[0].as_slice()),
+            ("t10k-labels-idx1-ubyte", harmed[1].as_slice()),
+        ];
+        let start = Instant::now();
+        match said(&tiny, &files) {
+            Ok(rows) => prop_assert!(rows > 0 && rows < 100),
+            Err(error) => prop_assert!(error.contains("t10k") || error.contains("test"), "{error}"),
+        }
+        prop_assert!(start.elapsed().as_secs_f64() < 1.0);
     }
 
     /// The same of a manifest's text.

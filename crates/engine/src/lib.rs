@@ -33,7 +33,7 @@ pub use run::attack_request::{AttackReport, AttackRequest, EpsReport, Surrogate,
 pub use run::context::{Context, Filters};
 pub use run::gallery::{pictures_of, strongest_of};
 pub use run::plan::{Plan, PlannedEvaluation, PlannedTraining, State, plan};
-pub use run::runner::{run, run_on};
+pub use run::recording::{run, run_on};
 pub use run::train_request::{TrainReport, TrainRequest, train};
 pub use store::claim::Claim;
 pub use store::clean::{Litter, Swept, clean};
@@ -41,6 +41,7 @@ pub use store::holder::Holder;
 pub use store::results::Store;
 pub use store::status::{Item, Standing, StoreStatus, SuiteStatus, status};
 pub use suite::checkpoint_source::CheckpointSource;
+pub use suite::keys;
 pub use suite::quick::Quick;
 pub use suite::resolved::{Row, Suite};
 pub use suite::teacher::Teacher;

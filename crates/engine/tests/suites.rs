@@ -381,8 +381,13 @@ const VALUES: [&str; 18] = [
     "\"ce\"",
 ];
 
+/// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A suite or complaints that lie inside of the text.
     #[test]

@@ -30,7 +30,6 @@ impl CleanPass {
     }
     /// Correct ÷ all.
     pub fn accuracy(&self) -> f64 {
-        let correct = self.verdicts.iter().filter(|v| v.predicted == v.label).count();
-        correct as f64 / self.verdicts.len().max(1) as f64
+        CleanVerdict::accuracy(&self.verdicts)
     }
 }

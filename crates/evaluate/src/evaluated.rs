@@ -1,9 +1,10 @@
 //! A whole gauntlet on one target.
 
-use crate::{AttackEntry, Cost, Evaluator, Result, flags};
+use crate::{AttackEntry, Cost, Evaluator, Result, Watch, flags};
 use gauntlet_core::Registry;
 use gauntlet_records::record::{Outcome, RECORD_FORMAT};
 use gauntlet_records::{Attacked, CleanVerdict, Flag, Provenance, Record};
+use std::time::Instant;
 
 /// What a whole gauntlet found out about one target.
 #[derive(Debug, Clone)]
@@ -16,27 +17,57 @@ pub struct Evaluated {
     pub flags: Vec<Flag>,
     /// Executed work.
     pub cost: Cost,
+    /// Wall seconds of the clean pass and the attacks.
+    pub seconds: f64,
 }
 
-/// Runs attacks against any target, e.g. a model that lives in the caller's own program.
+/// Runs attacks against any target: a [`Subject`](crate::Subject)'s, or a model that lives in the caller's own program.
+///
+/// The clean pass comes first, then attack by attack, then the probes. Where the evaluator knows its clean pass, this is a part
+/// of an evaluation: neither pass nor probes are repeated, and flags are left to whoever has the whole.
 ///
 /// # Errors
-/// See [`Evaluator::attack`]; an attack whose arguments are wrong.
-pub fn evaluate(evaluator: &Evaluator<'_>, attacks: &[AttackEntry], registry: &Registry) -> Result<Evaluated> {
-    let mut cost = Cost::default();
-    let clean = evaluator.clean(&mut cost)?;
+/// See [`Evaluator::attack`]; an attack whose arguments are wrong; whatever keeps the follower from following.
+pub fn evaluate(
+    evaluator: &Evaluator<'_>,
+    attacks: &[AttackEntry],
+    registry: &Registry,
+    watch: &mut dyn Watch,
+) -> Result<Evaluated> {
+    let (mut cost, mut seconds, mut own) = (Cost::default(), 0.0, None);
+    let clean = match evaluator.clean {
+        Some(known) => known,
+        None => {
+            let begun = Instant::now();
+            let mut pass = evaluator.classify(&mut cost)?;
+            seconds += begun.elapsed().as_secs_f64();
+            pass.randomised = evaluator.randomised(&pass)?;
+            &*own.insert(pass)
+        }
+    };
+    let begun = Instant::now();
     let mut attacked = Vec::new();
     for entry in attacks {
         let (attack, _) = registry.attack(&entry.attack.given())?;
-        attacked.extend(evaluator.attack(entry, &attack, &clean, &mut cost)?);
+        let done = watch.known(entry)?;
+        attacked.extend(evaluator.attack_with(entry, &attack, clean, &mut cost, &done, watch)?);
     }
-    let mut flags = evaluator.probe(&clean, registry)?;
-    let how = (clean.randomised.is_some(), evaluator.draws);
-    flags.extend(flags::remarks(&clean.verdicts, &attacked, how, registry));
-    Ok(Evaluated { clean: clean.verdicts, attacked, flags, cost })
+    seconds += begun.elapsed().as_secs_f64();
+    let mut flags = Vec::new();
+    if evaluator.clean.is_none() {
+        flags = evaluator.probe(clean, registry)?;
+        let how = (clean.randomised.is_some(), evaluator.draws);
+        flags.extend(flags::remarks(&clean.verdicts, &attacked, how, registry));
+    }
+    Ok(Evaluated { clean: clean.verdicts.clone(), attacked, flags, cost, seconds })
 }
 
 impl Evaluated {
+    /// Correct ÷ all, before any attack.
+    pub fn clean_accuracy(&self) -> f64 {
+        CleanVerdict::accuracy(&self.clean)
+    }
+
     /// As a record that reports can read: `row` names the model in tables.
     pub fn record(self, suite: &str, row: &str, provenance: Provenance) -> Record {
         Record {

@@ -31,14 +31,17 @@ pub struct Evaluator<'a> {
     pub draws: u32,
     /// The model that transferred examples are crafted on.
     pub surrogate: Option<&'a dyn Target>,
+    /// The clean pass over these examples, where it is known: [`evaluate`](crate::evaluate) then does a part of an evaluation.
+    pub clean: Option<&'a CleanPass>,
     /// Set to stop at the next step.
     pub interrupt: &'a AtomicBool,
 }
 
 impl<'a> Evaluator<'a> {
-    /// 256 slots, attack seed 0, nothing carried over, one draw, no surrogate.
+    /// 256 slots, attack seed 0, nothing carried over, one draw, no surrogate, no clean pass yet.
     pub fn new(target: &'a dyn Target, examples: &'a Examples, interrupt: &'a AtomicBool) -> Self {
-        Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, draws: 1, surrogate: None, interrupt }
+        let (surrogate, clean) = (None, None);
+        Evaluator { target, examples, width: 256, attack_seed: 0, carry: false, draws: 1, surrogate, clean, interrupt }
     }
 
     /// Classifies every example, and asks about some once more (not counted): is the model randomised?

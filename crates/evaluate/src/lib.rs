@@ -1,7 +1,7 @@
 //! Attacks against any target: every example before and under attack, and whether the numbers can be trusted.
 //!
-//! Usable with neither suites nor stores: a [`Target`](gauntlet_core::Target), [`Examples`] and a registry of attacks go in,
-//! verdicts and flags come out ([`evaluate`]). Attacks propose, the referee judges; what an example costs and how it ends is a
+//! Usable with neither suites nor stores: a [`Target`](gauntlet_core::Target) (a network with weights is opened as a [`Subject`]),
+//! [`Examples`] and a registry of attacks go in, verdicts and flags come out ([`evaluate`]). Attacks propose, the referee judges; what an example costs and how it ends is a
 //! function of the example alone, whatever runs beside it.
 
 mod attack_entry;
@@ -18,6 +18,7 @@ mod gradient_check;
 pub mod probes;
 mod referee;
 mod selection;
+mod subject;
 mod watch;
 mod zero_gradient;
 
@@ -31,6 +32,7 @@ pub use evaluator::Evaluator;
 pub use examples::Examples;
 pub use gradient_check::gradient_check;
 pub use selection::Selection;
+pub use subject::{Origin, Subject};
 pub use watch::{Done, Watch};
 
 /// Raised by hand when the evaluator's own numbers change; part of every evaluation's key.

@@ -106,7 +106,7 @@ impl Evaluator<'_> {
             logits: clean.logits[..n].to_vec(),
             randomised: clean.randomised.clone(),
         };
-        let evaluator = Evaluator { examples: &few, ..*self };
+        let evaluator = Evaluator { examples: &few, clean: None, ..*self };
         let cells = evaluator.attack(&entry, &attack, &part, &mut Cost::default())?;
         let robust = cells.first().map_or(0.0, |c| robust_accuracy(&c.verdicts));
         let chance = 1.0 / self.target.info().classes as f64;

@@ -1,6 +1,6 @@
 //! Whoever follows an attack.
 
-use crate::Result;
+use crate::{AttackEntry, Result};
 use candle_core::Tensor;
 use gauntlet_records::Verdict;
 use std::collections::BTreeMap;
@@ -10,6 +10,13 @@ pub type Done = BTreeMap<(usize, usize), Verdict>;
 
 /// Whoever follows an attack; `eps` is a position in the entry's list.
 pub trait Watch {
+    /// What is known of an attack before it begins, from an evaluation that was interrupted.
+    ///
+    /// # Errors
+    /// Whatever keeps it from knowing: the evaluation ends with it.
+    fn known(&mut self, _entry: &AttackEntry) -> Result<Done> {
+        Ok(Done::new())
+    }
     /// An ε begins: `pending` of the `of` attacked examples have no verdict yet. One of `known` per example; those that are not
     /// attacked, or not yet, count as wrong.
     fn started(&mut self, _eps: usize, _pending: usize, _of: usize, _known: &[Verdict]) {}

@@ -61,7 +61,7 @@ fn judge(target: &dyn Target, examples: &Examples, width: usize, carry: bool) ->
         // Hardly more than noise: whether a restart helps is a matter of luck.
         entry("pgd", &["0.05"], json!({ "steps": 1, "restarts": 6, "alpha": "eps/10" })),
     ];
-    evaluate(&evaluator, &attacks, &registry()).unwrap().attacked
+    evaluate(&evaluator, &attacks, &registry(), &mut ()).unwrap().attacked
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn where_the_target_alone_counts_the_referee_counts_it_alone() {
         let judged = |success: &str| {
             let evaluator = Evaluator { draws: 2, ..Evaluator::new(&target, &examples, &GO_ON) };
             let entry = entry("fgsm", &[eps], json!({ "objective": "margin-t", "success": success }));
-            evaluate(&evaluator, &[entry], &registry()).unwrap().attacked.remove(0).verdicts
+            evaluate(&evaluator, &[entry], &registry(), &mut ()).unwrap().attacked.remove(0).verdicts
         };
         for (i, (only, any)) in judged("target").iter().zip(&judged("any")).enumerate() {
             if only.fate == Fate::Wrong {
@@ -181,7 +181,7 @@ fn examples_are_transferred_from_the_surrogate_and_judged_by_the_target() {
     let attack = |given: serde_json::Value| entry("transfer", &["0.05"], json!({ "surrogate": "it", "attack": given }));
     let run = |surrogate: Option<&dyn Target>, entry: &AttackEntry| {
         let evaluator = Evaluator { attack_seed: 7, surrogate, ..Evaluator::new(&target, &examples, &GO_ON) };
-        evaluate(&evaluator, std::slice::from_ref(entry), &registry())
+        evaluate(&evaluator, std::slice::from_ref(entry), &registry(), &mut ())
     };
     let fates = |cells: &[Attacked]| cells[0].verdicts.iter().map(|v| v.fate).collect::<Vec<_>>();
     // From itself, a single step is the attack itself.
@@ -228,7 +228,7 @@ fn an_ensemble_is_what_its_stages_leave() {
     ];
     let run = |entries: &[AttackEntry], width| {
         let evaluator = Evaluator { width, ..Evaluator::new(&target, &examples, &GO_ON) };
-        evaluate(&evaluator, entries, &registry()).unwrap().attacked
+        evaluate(&evaluator, entries, &registry(), &mut ()).unwrap().attacked
     };
     let (ensemble, parts) = (run(std::slice::from_ref(&whole), 256), run(&alone, 256));
     let (mut first, mut later) = (0, 0);
@@ -367,8 +367,13 @@ fn a_nan_is_never_a_success_and_never_unseen() {
     assert!(verdicts.iter().all(|v| v.fate == Fate::Robust && v.margin.is_some_and(f64::is_nan)));
     // Through the front door it is flagged.
     let evaluator = Evaluator { width: 4, ..Evaluator::new(&target, &examples, &GO_ON) };
-    let found = evaluate(&evaluator, &[entry("noise", &["0.4"], json!({ "draws": 40, "shape": "sign" }))], &registry())
-        .unwrap();
+    let found = evaluate(
+        &evaluator,
+        &[entry("noise", &["0.4"], json!({ "draws": 40, "shape": "sign" }))],
+        &registry(),
+        &mut (),
+    )
+    .unwrap();
     for name in ["logits-not-finite", "no-gradient"] {
         assert!(found.flags.iter().any(|f| f.name == name), "{:?}", found.flags);
     }

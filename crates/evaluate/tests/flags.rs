@@ -56,7 +56,7 @@ fn flags(target: &dyn Target, examples: &Examples) -> Vec<String> {
     ];
     let evaluator = Evaluator::new(target, examples, &GO_ON);
     let mut names: Vec<String> =
-        evaluate(&evaluator, &attacks, &registry()).unwrap().flags.into_iter().map(|f| f.name).collect();
+        evaluate(&evaluator, &attacks, &registry(), &mut ()).unwrap().flags.into_iter().map(|f| f.name).collect();
     names.dedup();
     names
 }
@@ -228,7 +228,7 @@ fn several_draws_give_the_rate_at_which_a_randomised_model_is_fooled() {
     let run = |draws: u32| {
         let twisted = target();
         let evaluator = Evaluator { draws, ..Evaluator::new(&twisted, &examples, &GO_ON) };
-        evaluate(&evaluator, &still, &registry()).unwrap()
+        evaluate(&evaluator, &still, &registry(), &mut ()).unwrap()
     };
     // Of eight draws in a row two are upside down, wherever they begin.
     let found = run(8);
@@ -268,7 +268,7 @@ fn a_search_that_breaks_nothing_at_any_size_is_flagged_and_one_that_does_is_not(
     let blind = Twisted { inner: &inner, before: same, after: plain, back: None, asked: Mutex::new(0) };
     let deepfool = [AttackEntry { norm: Norm::L2, ..entry("deepfool", &["0.01", "0.1"], json!({})) }];
     let raised = |target: &dyn Target| -> Vec<String> {
-        let found = evaluate(&Evaluator::new(target, &examples, &GO_ON), &deepfool, &registry()).unwrap();
+        let found = evaluate(&Evaluator::new(target, &examples, &GO_ON), &deepfool, &registry(), &mut ()).unwrap();
         found.flags.into_iter().filter(|f| f.name == "minimal-attack-fails").map(|f| f.detail).collect()
     };
     let told = raised(&blind);
@@ -285,7 +285,7 @@ fn an_attack_that_cannot_reach_its_budget_is_flagged() {
     let (target, examples) = scene("linear", 20);
     let raised = |entry: AttackEntry| -> Vec<String> {
         let evaluator = Evaluator::new(&target, &examples, &GO_ON);
-        let flags = evaluate(&evaluator, &[entry], &registry()).unwrap().flags;
+        let flags = evaluate(&evaluator, &[entry], &registry(), &mut ()).unwrap().flags;
         flags.into_iter().filter(|f| f.name == "budget-out-of-reach").map(|f| f.detail).collect()
     };
     let short = json!({ "steps": 10, "alpha": "0.01" });

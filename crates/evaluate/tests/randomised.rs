@@ -78,7 +78,7 @@ fn left(inner: &Frozen, examples: &Examples, given: Value) -> (f64, Vec<Verdict>
         surrogate: Some(&target),
         ..Evaluator::new(&target, examples, &GO_ON)
     };
-    let found = evaluate(&evaluator, &[entry(given)], &registry()).unwrap();
+    let found = evaluate(&evaluator, &[entry(given)], &registry(), &mut ()).unwrap();
     let verdicts = found.attacked[0].verdicts.clone();
     (robust_accuracy_over_draws(&verdicts, DRAWS).unwrap(), verdicts)
 }

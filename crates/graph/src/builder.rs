@@ -2,6 +2,7 @@
 
 use crate::{Fans, Graph, Layer, Node, NodeId, ParamId, Start, shape};
 use gauntlet_core::{Error, Init, ModelInfo, ParamSpec, Result};
+use std::collections::HashMap;
 
 /// PyTorch's defaults.
 const BATCH_NORM: Layer = Layer::BatchNorm { eps: 1e-5, momentum: 0.1 };
@@ -175,15 +176,17 @@ impl Builder {
             return Err(self.wrong(&self.label(idle), "nothing reads its value"));
         }
         let mut params: Vec<ParamSpec> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for i in std::mem::take(&mut self.listed) {
             for spec in std::mem::take(&mut self.specs[i]) {
-                let known = params.iter().position(|p| p.name == spec.name);
+                let known = places.get(&spec.name).copied();
                 if let Some(other) = known.filter(|k| params[*k].shape != spec.shape) {
                     let shapes = (shape::written(&params[other].shape), shape::written(&spec.shape));
                     return Err(self.wrong(&spec.name, &format!("is a parameter of {} and of {}", shapes.0, shapes.1)));
                 }
                 self.nodes[i].params.push(ParamId(known.unwrap_or(params.len())));
                 if known.is_none() {
+                    places.insert(spec.name.clone(), params.len());
                     params.push(spec);
                 }
             }

@@ -46,10 +46,6 @@ pub enum Function {
     GeluTanh,
     /// x / (1 + |x|).
     Softsign,
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// tanh x.
-    Tanh,
     /// eˣ.
     Exp,
     /// ln x.
@@ -84,8 +80,6 @@ impl Function {
             Function::Mish => "mish",
             Function::GeluTanh => "gelu (tanh)",
             Function::Softsign => "softsign",
-            Function::Sigmoid => "sigmoid",
-            Function::Tanh => "tanh",
             Function::Exp => "exp",
             Function::Log => "log",
             Function::Sqrt => "sqrt",
@@ -118,8 +112,6 @@ impl Function {
                 x.mul(&gate)?
             }
             Function::Softsign => x.div(&x.abs()?.affine(1.0, 1.0)?)?,
-            Function::Sigmoid => x.sigmoid()?,
-            Function::Tanh => x.tanh()?,
             Function::Exp => x.exp()?,
             Function::Log => x.log()?,
             Function::Sqrt => x.sqrt()?,

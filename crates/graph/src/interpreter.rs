@@ -34,12 +34,18 @@ impl Interpreter {
             return Ok(param(0)?.clone());
         }
         let x = value(values, call.inputs[0])?;
+        // The kernels norm images: a vector is one of a single pixel.
+        let (vector, image) = match (&node.op, x.dims()) {
+            (Layer::BatchNorm { .. }, &[n, c]) => (Some([n, c]), Some(x.reshape(&[n, c, 1, 1])?)),
+            _ => (None, None),
+        };
+        let x = image.as_ref().unwrap_or(x);
         let second = || value(values, call.inputs[1]);
         // What stands in front of an example's axes.
         let lead = usize::from(node.batched);
         let full = |shape: &[usize]| [&x.dims()[..lead], shape].concat();
         let rectified = call.rectified;
-        Ok(match &node.op {
+        let y = match &node.op {
             Layer::Input | Layer::Parameter => x.clone(),
             Layer::Affine { scale, shift } => {
                 let constant =
@@ -114,6 +120,10 @@ impl Interpreter {
                 Var::cat(&parts, axis + lead)?
             }
             Layer::Expand(shape) => x.broadcast_to(&full(shape))?,
+        };
+        Ok(match vector {
+            Some(dims) => y.reshape(&dims)?,
+            None => y,
         })
     }
 }
@@ -124,6 +134,10 @@ impl Network for Interpreter {
     }
     fn specs(&self) -> Vec<ParamSpec> {
         self.graph.params().to_vec()
+    }
+    fn activations(&self) -> u64 {
+        let count = |shape: &[usize]| shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
+        self.graph.nodes().iter().fold(0, |n, node| n.saturating_add(count(&node.shape)))
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let ModelInfo { name, input: (c, h, w), .. } = self.graph.interface();

@@ -26,7 +26,7 @@ pub enum Layer {
     },
     /// W · x + b: `(in,)` to `(out,)`. Parameters: weight `(out, in)` and, where there is one, bias `(out,)`.
     Linear,
-    /// γ · (x − mean) / √(var + eps) + β per channel of `(C, H, W)`, with the batch's statistics in train mode and the running ones
+    /// γ · (x − mean) / √(var + eps) + β per channel of `(C, H, W)`, or per value of `(C,)`, with the batch's statistics in train mode and the running ones
     /// in eval mode. Parameters: weight γ, bias β, running_mean, running_var, all `(C,)`.
     BatchNorm {
         /// What keeps the root away from 0.
@@ -161,9 +161,7 @@ impl Layer {
             Layer::Conv2d { .. } => "conv2d",
             Layer::Linear => "linear",
             Layer::BatchNorm { .. } => "batch norm",
-            Layer::Act(Activation::Relu) => "relu",
-            Layer::Act(Activation::Softplus) => "softplus",
-            Layer::Act(Activation::Gelu) => "gelu",
+            Layer::Act(activation) => activation.name(),
             Layer::MaxPool { .. } => "max pool",
             Layer::GlobalAvgPool => "global average pool",
             Layer::Add => "add",

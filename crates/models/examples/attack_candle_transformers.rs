@@ -109,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ];
         let never = AtomicBool::new(false);
         // Among the flags: whether the model's input gradient is the derivative of its logits.
-        let found = evaluate(&Evaluator::new(&target, &examples, &never), &attacks, &registry)?;
+        let found = evaluate(&Evaluator::new(&target, &examples, &never), &attacks, &registry, &mut ())?;
         let percent = |of: &dyn Fn(usize) -> bool| 100.0 * (0..16).filter(|i| of(*i)).count() as f64 / 16.0;
         let clean = percent(&|i| found.clean[i].predicted == found.clean[i].label);
         println!("{} on {} glyphs, L∞, ε = 8/255", target.info().name, examples.len());

@@ -10,10 +10,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::{Frozen, Key, Linear, ModelInfo, Purpose, Registry, Target, checkpoint};
+use gauntlet_core::{Compute, Frozen, Key, Linear, ModelInfo, Purpose, Registry, Target};
 use gauntlet_data::{Catalogue, LoadOptions, load};
 use gauntlet_engine::examples_of;
-use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Kind, evaluate};
+use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Kind, Origin, Subject, evaluate};
 use gauntlet_records::{Fate, verdict::robust_accuracy_over_draws};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -106,9 +106,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     gauntlet_models::register(&mut registry)?;
     let manifest = Catalogue::default().get(&request.data)?;
     let (network, _) = registry.model(&request.model, manifest.shape, manifest.labels().len())?;
-    let (weights, notes) = checkpoint::load(&request.weights, &network.specs(), network.info(), DType::F32)?;
+    let subject = Subject::open(network, Origin::file(&request.weights), DType::F32)?;
     let target = Noisy {
-        inner: Frozen::new(network, weights.constants()),
+        inner: subject.target(&Compute::default())?,
         sd: request.sd,
         seed: request.noise_seed,
         asked: AtomicU64::new(0),
@@ -139,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Evaluator::new(&target, &examples, &never)
     };
     let begun = Instant::now();
-    let found = evaluate(&evaluator, &[entry], &registry)?;
+    let found = evaluate(&evaluator, &[entry], &registry, &mut ())?;
     let seconds = begun.elapsed().as_secs_f64();
     let verdicts = &found.attacked[0].verdicts;
     let n = examples.len() as f64;
@@ -147,7 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let over_draws = robust_accuracy_over_draws(verdicts, request.draws).filter(|_| request.draws > 1);
     let report = json!({
         "n": examples.len(),
-        "notes": notes,
+        "notes": subject.notes,
         "clean": share(found.clean.iter().filter(|v| v.predicted == v.label).count()),
         "clean_over_draws": share(correct) / f64::from(request.draws.max(1)),
         "robust": share(verdicts.iter().filter(|v| v.fate == Fate::Robust).count()),

@@ -5,6 +5,7 @@
 
 mod candle_module;
 mod cnn4;
+mod cnn7;
 mod hidden;
 mod lenet_small;
 mod linear;
@@ -12,9 +13,11 @@ mod madry_cnn;
 mod maxout;
 mod mlp;
 mod preactresnet18;
+mod resnet;
 mod settings;
 mod start;
 mod trades_smallcnn;
+mod vgg;
 mod wideresnet;
 
 pub use candle_module::CandleModule;
@@ -38,7 +41,7 @@ const MNIST: Input = (1, 28, 28);
 const CIFAR: Input = (3, 32, 32);
 
 /// All of them, in the order in which they are listed.
-const BUILT_IN: [BuiltIn; 9] = [
+const BUILT_IN: [BuiltIn; 15] = [
     BuiltIn { spec: linear::SPEC, graph: linear::graph, input: MNIST },
     BuiltIn { spec: mlp::SPEC, graph: mlp::graph, input: MNIST },
     BuiltIn { spec: maxout::SPEC, graph: maxout::graph, input: MNIST },
@@ -46,6 +49,12 @@ const BUILT_IN: [BuiltIn; 9] = [
     BuiltIn { spec: cnn4::SPEC, graph: cnn4::graph, input: CIFAR },
     BuiltIn { spec: madry_cnn::SPEC, graph: madry_cnn::graph, input: MNIST },
     BuiltIn { spec: trades_smallcnn::SPEC, graph: trades_smallcnn::graph, input: MNIST },
+    BuiltIn { spec: cnn7::SPEC, graph: cnn7::graph, input: CIFAR },
+    BuiltIn { spec: vgg::SPEC_11, graph: vgg::vgg11, input: CIFAR },
+    BuiltIn { spec: vgg::SPEC_16, graph: vgg::vgg16, input: CIFAR },
+    BuiltIn { spec: resnet::SPEC_18, graph: resnet::resnet18, input: CIFAR },
+    BuiltIn { spec: resnet::SPEC_34, graph: resnet::resnet34, input: CIFAR },
+    BuiltIn { spec: resnet::SPEC_50, graph: resnet::resnet50, input: CIFAR },
     BuiltIn { spec: preactresnet18::SPEC, graph: preactresnet18::graph, input: CIFAR },
     BuiltIn { spec: wideresnet::SPEC, graph: wideresnet::graph, input: CIFAR },
 ];

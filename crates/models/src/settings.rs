@@ -10,7 +10,7 @@ pub(crate) type Input = (usize, usize, usize);
 /// The parameter `activation`.
 pub(crate) const ACTIVATION: ParamDoc = ParamDoc {
     name: "activation",
-    kind: "one of relu, softplus, gelu",
+    kind: "one of relu, softplus, gelu, silu, leaky-relu, elu, tanh, sigmoid",
     default: "\"relu\"",
     unit: "",
     doc: "smooth ones make input-gradient penalties far more effective",
@@ -62,11 +62,10 @@ impl Settings {
         // An architecture without activations (maxout) has no such parameter.
         let activation = match args.value("activation") {
             Err(_) => Activation::Relu,
-            Ok(_) => match args.choice("activation", &["relu", "softplus", "gelu"])? {
-                "softplus" => Activation::Softplus,
-                "gelu" => Activation::Gelu,
-                _ => Activation::Relu,
-            },
+            Ok(_) => {
+                let names = Activation::ALL.map(Activation::name);
+                Activation::named(args.choice("activation", &names)?).unwrap_or(Activation::Relu)
+            }
         };
         let init: Option<Start> = match args.choice("init", &["default", "torch", "he", "he-truncated", "xavier"])? {
             "torch" => Some(torch_default),

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Frozen, Key, Mode, Network, Pass, Purpose, Registry, Target, Weights};
+use gauntlet_core::{Activation, Frozen, Key, Mode, Network, Pass, Purpose, Registry, Target, Weights};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -41,6 +41,12 @@ fn parameter_counts_are_the_published_ones() {
         ("cnn4", (3, 32, 32), 41_082),
         ("madry-cnn", (1, 28, 28), 3_274_634),
         ("trades-smallcnn", (1, 28, 28), 312_202),
+        ("cnn7", (3, 32, 32), 17_192_650),
+        ("vgg11-bn", (3, 32, 32), 9_231_114),
+        ("vgg16-bn", (3, 32, 32), 14_728_266),
+        ("resnet18", (3, 32, 32), 11_173_962),
+        ("resnet34", (3, 32, 32), 21_282_122),
+        ("resnet50", (3, 32, 32), 23_520_842),
         ("preactresnet18", (3, 32, 32), 11_172_170),
         ("wideresnet", (3, 32, 32), 46_160_474),
     ] {
@@ -136,6 +142,14 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
         checked(json!({ "name": "lenet-small", "activation": activation }), (1, 8, 8), Mode::Train, 2);
         checked(json!({ "name": "cnn4", "activation": activation }), (1, 4, 4), Mode::Train, 2);
         checked(json!({ "name": "madry-cnn", "activation": activation }), (1, 4, 4), Mode::Train, 2);
+    }
+    for activation in Activation::ALL.map(Activation::name) {
+        checked(json!({ "name": "cnn4", "activation": activation }), (1, 4, 4), Mode::Train, 2);
+    }
+    for mode in [Mode::Train, Mode::Eval] {
+        checked(json!({ "name": "cnn7", "width": 2, "hidden": 8, "activation": "silu" }), (2, 16, 16), mode, 2);
+        checked(json!({ "name": "resnet18", "width": 2, "activation": "elu" }), (2, 16, 16), mode, 2);
+        checked(json!({ "name": "resnet50", "width": 1, "activation": "leaky-relu" }), (2, 16, 16), mode, 2);
     }
     checked(json!({ "name": "maxout", "hidden": [9, 7], "pieces": 3 }), (1, 4, 4), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train, 2);

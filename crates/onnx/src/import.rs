@@ -24,6 +24,10 @@ const OPSETS: std::ops::RangeInclusive<i64> = 8..=22;
 /// Bytes of a file: what protobuf itself allows.
 const MOST: u64 = 2 << 30;
 
+/// How PyTorch exports a network so that all of it can be trained: nothing is folded, and parameters keep their names.
+pub const TRAINABLE_EXPORT: &str = "torch.onnx.export(copy.deepcopy(model).train(), x, \"net.onnx\", dynamo=True, optimize=False, \
+                                    dynamic_shapes=({0: torch.export.Dim(\"n\")},))";
+
 /// What a file does not say.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -113,7 +117,8 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
     let output = output(graph, options)?;
     let given = |name: &str| name == asked.name || initial.contains_key(name);
     let ordered = order(&graph.node, output, given)?;
-    let unknown: Vec<Problem> = ordered.iter().filter_map(|i| foreign(&graph.node[*i])).collect();
+    let unknown: BTreeMap<usize, Problem> =
+        ordered.iter().enumerate().filter_map(|(at, i)| Some((at, foreign(&graph.node[*i])?))).collect();
 
     let info = ModelInfo {
         name: stem.into(),
@@ -136,6 +141,7 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
     let (graph, mut g) = finish(g, logits, output)?;
     let weights = weights(&mut g, &graph)?;
     folded(&mut g);
+    shared(&mut g, &model, &ordered);
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
     Ok(Imported { graph, weights, producer, opset, nodes: ordered.len(), notes: g.notes, external: folder.read })
 }
@@ -214,7 +220,10 @@ fn foreign(node: &NodeProto) -> Option<Problem> {
         )));
     }
     if operators::find(&node.op_type).is_none() {
-        return Some(problem("the operator is not supported".into()));
+        let random = node.op_type.starts_with("Random") || node.op_type == "Bernoulli";
+        let way =
+            if random { ": it draws (stochastic depth, dropout): export the network with model.eval()" } else { "" };
+        return Some(problem(format!("the operator is not supported{way}")));
     }
     None
 }
@@ -235,14 +244,13 @@ fn lower<'a>(
     graph: &'a GraphProto,
     ordered: &[usize],
     values: &mut HashMap<&'a str, Value>,
-    mut problems: Vec<Problem>,
+    mut problems: BTreeMap<usize, Problem>,
 ) -> Vec<Problem> {
     let mut lost: HashSet<&str> = HashSet::new();
-    for i in ordered {
+    for (at, i) in ordered.iter().enumerate() {
         let node = &graph.node[*i];
         let broken = node.input.iter().any(|input| lost.contains(input.as_str()));
-        let known = problems.iter().any(|p| p.node == name(node) && p.operator == node.op_type);
-        let made = match operators::find(&node.op_type).filter(|_| !broken && !known) {
+        let made = match operators::find(&node.op_type).filter(|_| !broken && !problems.contains_key(&at)) {
             None => None,
             Some(operator) => match Attributes::of(node).and_then(|attributes| {
                 let inputs = node.input.iter().map(|name| values.get(name.as_str()).cloned()).collect();
@@ -253,7 +261,7 @@ fn lower<'a>(
             }) {
                 Ok(made) => Some(made),
                 Err(why) => {
-                    problems.push(Problem { node: name(node).into(), operator: node.op_type.clone(), why });
+                    problems.insert(at, Problem { node: name(node).into(), operator: node.op_type.clone(), why });
                     None
                 }
             },
@@ -263,7 +271,7 @@ fn lower<'a>(
             None => lost.extend(node.output.iter().map(String::as_str)),
         }
     }
-    problems
+    problems.into_values().collect()
 }
 
 /// The graph whose logits are a value.
@@ -292,14 +300,33 @@ fn weights(g: &mut Lowering, graph: &Graph) -> Result<Weights, String> {
     Ok(Weights::from_entries(entries))
 }
 
+/// Says which parameters several nodes have in common.
+fn shared(g: &mut Lowering, model: &ModelProto, ordered: &[usize]) {
+    let Some(graph) = &model.graph else { return };
+    let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in ordered.iter().map(|i| &graph.node[*i]).filter(|n| n.op_type != "Identity") {
+        for input in node.input.iter().filter(|name| g.used.get(*name).is_some_and(|used| used.trainable)) {
+            *readers.entry(input).or_default() += 1;
+        }
+    }
+    let several: Vec<&str> = readers.iter().filter(|(_, n)| **n > 1).map(|(name, _)| *name).collect();
+    if !several.is_empty() {
+        let (count, names) = (several.len(), several.iter().take(5).copied().collect::<Vec<_>>().join(", "));
+        let more = if count > 5 { ", ..." } else { "" };
+        g.note(format!(
+            "{count} parameters belong to several nodes and are trained as one ({names}{more}): exporters merge tensors that are equal by \
+             chance, as zeros of a fresh network are"
+        ));
+    }
+}
+
 /// Says where batch norm was folded into convolutions, as far as names show it.
 fn folded(g: &mut Lowering) {
     let folded = g.used.keys().filter(|k| k.starts_with("onnx::Conv_") || k.ends_with(".weight_bias")).count();
     if folded > 0 {
         g.note(format!(
             "{folded} weights and biases of convolutions are not the network's own: the exporter folded batch norm into them. It can \
-             be attacked and fine-tuned; to train it, export it with torch.onnx.export(copy.deepcopy(model).train(), x, \
-             \"net.onnx\", dynamo=True, optimize=False, dynamic_shapes=({{0: torch.export.Dim(\"n\")}},))"
+             be attacked and fine-tuned; to train it, export it by {TRAINABLE_EXPORT}"
         ));
     }
 }

@@ -28,5 +28,5 @@ mod tensor;
 mod value;
 
 pub use error::{Error, Problem, Result};
-pub use import::{Imported, Options, import, open};
+pub use import::{Imported, Options, TRAINABLE_EXPORT, import, open};
 pub use input::Layout;

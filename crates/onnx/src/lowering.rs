@@ -180,9 +180,15 @@ impl Lowering {
         if let Some(id) = self.parameters.get(&weight.name) {
             return self.given(*id, false);
         }
-        // Where the file says what its parameters are, what it does not name is a constant of the exporter; weights of convolutions
-        // and linear layers into which batch norm was folded are named by nobody and never come here.
+        // Where the file says what its parameters are, what it does not name is a constant of the exporter. Weights of convolutions,
+        // linear layers and products, which it does not name where something was folded into them, do not come here unsaid.
         let made = self.says && weight.role == Role::Unsaid;
+        if made && trained {
+            let name = &weight.name;
+            self.note(format!(
+                "{name} is none of the parameters that the file names: a constant of the exporter, which is not trained"
+            ));
+        }
         let spec = self.spec(weight, init, trained && !made);
         let name = self.free(&weight.name);
         let added = self.builder.layer_with(Layer::Parameter, &[], name, vec![spec]);

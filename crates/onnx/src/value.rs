@@ -104,8 +104,11 @@ pub(crate) fn permuted(dims: &[usize], order: &[usize]) -> Vec<usize> {
     places
 }
 
+/// A shape, and for every entry its places in two values.
+pub(crate) type Pairs = (Vec<usize>, Vec<(usize, usize)>);
+
 /// Both shapes repeated to one by numpy's rules, and the places of every entry in both.
-pub(crate) fn pairs(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, Vec<(usize, usize)>), String> {
+pub(crate) fn pairs(a: &[usize], b: &[usize]) -> Result<Pairs, String> {
     let rank = a.len().max(b.len());
     let entry = |x: &[usize], i: usize| (i + x.len()).checked_sub(rank).map_or(1, |i| x[i]);
     let mut dims = Vec::new();

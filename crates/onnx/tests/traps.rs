@@ -143,9 +143,20 @@ fn what_normalises_the_image_is_frozen_and_what_the_file_says_is_believed() {
     file.graph().value_info.retain(|v| v.name != "b");
     let net = read(&file);
     assert_eq!((trained(&net), buffers(&net)), (vec!["w"], vec!["mean", "std", "b"]));
+    assert!(
+        net.notes.iter().any(|n| n.starts_with("b is none of the parameters that the file names")),
+        "{:?}",
+        net.notes
+    );
+    // But for a matrix, which an exporter turns round.
+    file.graph().value_info.retain(|v| v.name != "w");
+    let mut value = info("b", &[]);
+    value.metadata_props.push(entry("pkg.torch.export.graph_signature.InputSpec.kind", "PARAMETER"));
+    file.graph().value_info.push(value);
+    assert_eq!(trained(&read(&file)), ["w", "b"]);
     let frozen = Options { frozen: vec!["w".into()], ..Options::default() };
     let net = import(file.bytes(), "net", &frozen).unwrap();
-    assert!(trained(&net).is_empty());
+    assert_eq!(trained(&net), ["b"]);
 }
 
 #[test]
@@ -170,6 +181,7 @@ fn equal_tensors_that_an_exporter_merged_are_parameters_of_their_own() {
         .initialiser(floats("b", &[2], &[0.5, -0.5]));
     let net = read(&tied);
     assert_eq!(trained(&net), ["w", "b"]);
+    assert!(net.notes.iter().any(|n| n.starts_with("2 parameters belong to several nodes") && n.contains("(b, w)")));
     // (1, 1) → (3.5, 6.5) → (17, 36).
     assert_eq!(forward(&net, &[1.0, 1.0], &mut Pass::eval(&[0])), [[17.0, 36.0]]);
 }
@@ -306,6 +318,12 @@ fn all_that_is_not_supported_is_told_at_once() {
     file.graph().node[2].op_type = "Einsum".into();
     file.graph().node[0].attribute.push(int("surprise", 1));
     file.graph().node[3].domain = "com.microsoft".into();
+    let mut random = small();
+    random.graph().node[2].op_type = "RandomUniformLike".into();
+    assert!(
+        said(&random)
+            .contains("not supported: it draws (stochastic depth, dropout): export the network with model.eval()")
+    );
     let text = said(&file);
     assert!(text.contains("net.onnx: 3 nodes cannot be imported:"), "{text}");
     for words in [

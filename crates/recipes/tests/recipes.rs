@@ -1,4 +1,4 @@
-//! What every recipe promises (DESIGN.md, "Conventions of recipes"), on small networks in f64.
+//! What every recipe promises (docs/architecture.md, "Conventions of recipes"), on small networks in f64.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "recipes/closed_forms.rs"]

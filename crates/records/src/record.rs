@@ -37,6 +37,11 @@ impl Attacked {
         self.parameters["name"].as_str().unwrap_or_default()
     }
 
+    /// Correct clean and under the attack ÷ all examples that it was run on.
+    pub fn robust_accuracy(&self) -> f64 {
+        crate::verdict::robust_accuracy(&self.verdicts)
+    }
+
     /// What it goes by.
     pub fn family(&self) -> Family {
         self.family.unwrap_or_else(|| Family::of_name(self.name()))

@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance, Registered};
     use crate::{Family, Fate, Norm, Verdict};
+    use proptest::prelude::*;
 
     fn record() -> Record {
         // Numerical Recipes' linear congruence: digits enough.
@@ -380,6 +381,43 @@ mod tests {
     fn a_row_that_is_no_file_name_is_refused() {
         for row in ["", "../x", "a/b", ".hidden", "a b"] {
             assert!(stem(row, 0).unwrap_err().to_string().contains("row id"), "{row}");
+        }
+    }
+
+    /// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+    fn cases(usual: u32) -> u32 {
+        std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Bytes of a record or of its table changed: the same verdicts or an error that names a file, never a panic.
+        #[test]
+        fn no_harm_to_a_record_harms_its_reader(
+            harms in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = write(folder.path(), &record()).unwrap();
+            let files = [path.clone(), folder.path().join("grad-norm-1.verdicts.csv.gz")];
+            for (which, at, value, kind) in harms {
+                let file = &files[usize::from(which)];
+                let mut bytes = std::fs::read(file).unwrap();
+                let at = at.index(bytes.len().max(1));
+                match kind {
+                    0 => bytes.iter_mut().skip(at).take(1).for_each(|b| *b = value),
+                    1 => bytes.insert(at, value),
+                    2 => bytes.truncate(at),
+                    // A digit for a digit: what is still JSON.
+                    _ => bytes.iter_mut().skip(at).find(|b| b.is_ascii_digit()).into_iter().for_each(|b| *b = b'0' + value % 10),
+                }
+                std::fs::write(file, bytes).unwrap();
+            }
+            match read(&path) {
+                // The table is held by its sha256, which the record says.
+                Ok(found) => prop_assert_eq!(found.result.clean.len(), record().result.clean.len()),
+                Err(error) => prop_assert!(error.to_string().contains("grad-norm-1"), "{}", error),
+            }
         }
     }
 }

@@ -108,6 +108,12 @@ impl CleanVerdict {
     pub fn margin(margin: f64) -> f64 {
         significant(margin, CLEAN_DIGITS)
     }
+
+    /// Correct ÷ all.
+    pub fn accuracy(verdicts: &[CleanVerdict]) -> f64 {
+        let correct = verdicts.iter().filter(|v| v.predicted == v.label).count();
+        correct as f64 / verdicts.len().max(1) as f64
+    }
 }
 
 /// A number with so many significant decimal digits, the nearest; one that is not finite as it is.

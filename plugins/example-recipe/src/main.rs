@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gauntlet::app().penalty(gradient_times_input::SPEC).run()
+    gauntlet_cli::app().penalty(gradient_times_input::SPEC).run()
 }

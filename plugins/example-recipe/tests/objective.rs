@@ -32,7 +32,7 @@ const OBJECTIVE: Spec<BuildObjective> = Spec {
 
 #[test]
 fn a_suite_can_name_it() {
-    let registry = gauntlet::app().penalty(gradient_times_input::SPEC).objective(OBJECTIVE).registry().unwrap();
+    let registry = gauntlet_cli::app().penalty(gradient_times_input::SPEC).objective(OBJECTIVE).registry().unwrap();
     let pgd = "[[attack]]\nname = \"pgd\"\nobjective = \"true-logit\"\neps = [\"0.1\"]\n";
     let suite = format!("{}\n{pgd}", include_str!("../suite.toml").split("[[attack]]").next().unwrap());
     let suite = Suite::load(&suite, "suite.toml", &registry, &Catalogue::default()).unwrap();

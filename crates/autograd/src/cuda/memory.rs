@@ -2,8 +2,9 @@
 //!
 //! The driver's stream-ordered allocator takes its time for every buffer and again when it goes, and a small network's step
 //! is little else than sixty buffers and forty launches. candle's buffers come from `cuMemAllocAsync` and go to `cuMemFreeAsync`; no other way
-//! leads in between, so this crate defines these two functions itself: a program's own symbols go before those of the
-//! driver's library. New memory comes from `cuMemAllocFromPoolAsync`, the same pool by another name.
+//! leads in between, so with the feature `interpose` this crate defines these two functions itself: a program's own symbols go
+//! before those of the driver's library. The binary is built so; a library has no business with the symbols of its user's
+//! program, and without the feature no memory is kept and no graph recorded. New memory comes from `cuMemAllocFromPoolAsync`, the same pool by another name.
 //!
 //! Reuse needs no event: a stream does things in order, and a buffer returns to the stream that it was taken for.
 //! `GAUNTLET_GPU_MEMORY=driver` turns all of this off, for tools that watch memory (compute-sanitizer, and the emulated
@@ -49,7 +50,8 @@ fn rounded(size: usize) -> usize {
 /// Whether memory is kept at all.
 fn keeps() -> bool {
     static KEEPS: OnceLock<bool> = OnceLock::new();
-    *KEEPS.get_or_init(|| std::env::var_os("GAUNTLET_GPU_MEMORY").is_none_or(|how| how != "driver"))
+    let asked = || std::env::var_os("GAUNTLET_GPU_MEMORY").is_none_or(|how| how != "driver");
+    *KEEPS.get_or_init(|| cfg!(feature = "interpose") && asked())
 }
 
 /// From the driver, in the order of the stream. A stream that is captured would make it part of the graph, so then at once.
@@ -72,7 +74,8 @@ fn fresh(to: *mut CUdeviceptr, size: usize, stream: CUstream, captured: bool) ->
 
 /// In place of the driver's function of that name.
 #[expect(unsafe_code, reason = "stands in for a function of the driver")]
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+#[cfg_attr(not(feature = "interpose"), expect(dead_code, reason = "the driver's own are called"))]
 pub(crate) unsafe extern "C" fn cuMemAllocAsync(to: *mut CUdeviceptr, size: usize, stream: CUstream) -> CUresult {
     if !keeps() {
         return fresh(to, size, stream, false);
@@ -116,7 +119,8 @@ pub(crate) unsafe extern "C" fn cuMemAllocAsync(to: *mut CUdeviceptr, size: usiz
 
 /// In place of the driver's function of that name.
 #[expect(unsafe_code, reason = "stands in for a function of the driver")]
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+#[cfg_attr(not(feature = "interpose"), expect(dead_code, reason = "the driver's own are called"))]
 pub(crate) unsafe extern "C" fn cuMemFreeAsync(buffer: CUdeviceptr, stream: CUstream) -> CUresult {
     let mut kept = kept();
     let Some(class) = kept.classes.get(&buffer).copied() else {

@@ -4,15 +4,13 @@ use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_engine::{AttackReport, AttackRequest, CheckpointSource, Store, Surrogate};
-use gauntlet_evaluate::Selection;
-use gauntlet_records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, regular_file, statistics::wilson};
+use gauntlet::core::checkpoint;
+use gauntlet::engine::{AttackReport, AttackRequest, CheckpointSource, Store, Surrogate};
+use gauntlet::evaluate::Selection;
+use gauntlet::records::{Eps, Fate, Norm, VerdictLine, file::write_atomically, statistics::wilson};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-
-/// Bytes of a list of names: a hundred for each of 100,000 tensors.
-const MAX_NAMES: u64 = 10 << 20;
 
 /// Examples if neither `--take` nor `--all` is given: what the papers of this field mostly attack.
 const USUAL: usize = 1000;
@@ -27,7 +25,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     };
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: Some(checkpoint(&arguments.checkpoint)?),
+        checkpoint: Some(source(&arguments.checkpoint)?),
         data: arguments.data.clone(),
         examples,
         attack: given(arguments)?,
@@ -39,7 +37,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
             None => None,
             Some(file) => {
                 let model = arguments.surrogate_model.as_ref().unwrap_or(&arguments.model);
-                Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: checkpoint(file)? })
+                Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: source(file)? })
             }
         },
         keep: arguments.save.is_some(),
@@ -54,10 +52,10 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     context.force = arguments.size.force;
     context.width = arguments.slots.get();
     let progress = session.progress();
-    let report = gauntlet_engine::attack(&request, &context, &progress);
+    let report = gauntlet::engine::attack(&request, &context, &progress);
     progress.finish();
     let mut report = report.map_err(|e| match e {
-        gauntlet_engine::Error::Interrupted => Failure::new(
+        gauntlet::engine::Error::Interrupted => Failure::new(
             Code::Interrupted,
             match &arguments.journal {
                 Some(_) => "interrupted; run the same command again to go on from the journal",
@@ -68,7 +66,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
     })?;
     if let Some(file) = &arguments.verdicts {
         let table = verdicts(&report).map_err(|e| Failure::new(Code::Environment, format!("verdicts: {e}")))?;
-        write_atomically(file, &table).map_err(gauntlet_engine::Error::from)?;
+        write_atomically(file, &table).map_err(gauntlet::engine::Error::from)?;
     }
     let saved = save(arguments, &mut report)?;
     session.result(
@@ -86,9 +84,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
 
 /// Names of tensors, one a line.
 fn names(path: &Path) -> Result<Vec<String>, Failure> {
-    let text = regular_file::read_text(path, MAX_NAMES, "a list of names")
-        .map_err(|e| Failure::user(format!("--names {}: {e}", path.display())))?;
-    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
+    checkpoint::names(path).map_err(|e| Failure::user(format!("--names {e}")))
 }
 
 /// Writes what was kept, in 8 bits if that is asked for. Returns the paths.
@@ -119,7 +115,7 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
 }
 
 /// A file, or one of the hub's.
-pub(super) fn checkpoint(argument: &Path) -> Result<CheckpointSource, Failure> {
+pub(super) fn source(argument: &Path) -> Result<CheckpointSource, Failure> {
     CheckpointSource::of(argument).map_err(|e| Failure::user(format!("--checkpoint {e}")))
 }
 
@@ -175,7 +171,7 @@ pub(super) fn text(request: &AttackRequest, report: &AttackReport) -> String {
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
     }
-    for told in gauntlet_report::folded(&report.flags) {
+    for told in gauntlet::report::folded(&report.flags) {
         let _ = writeln!(out, "flag: {told}");
     }
     out

@@ -7,13 +7,13 @@ use crate::arguments::Check;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, suites};
-use gauntlet_core::registry::unknown;
+use gauntlet::core::registry::unknown;
 
 /// A script by its file; a suite that exists; then a recipe or penalty, by name or as a table.
 pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failure> {
     let given = arguments.what.trim();
-    if given.ends_with(".rhai") && !given.starts_with(gauntlet_script::PREFIX) {
-        return recipe::check(session, &format!("{}{given}", gauntlet_script::PREFIX));
+    if given.ends_with(".rhai") && !given.starts_with(gauntlet::script::PREFIX) {
+        return recipe::check(session, &format!("{}{given}", gauntlet::script::PREFIX));
     }
     if suites::exists(given) {
         return suite::check(session, arguments);

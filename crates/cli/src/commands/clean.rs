@@ -3,7 +3,7 @@
 use crate::arguments::Clean;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_engine::{Store, Swept, clean as sweep};
+use gauntlet::engine::{Store, Swept, clean as sweep};
 use serde_json::Value;
 use std::fmt::Write;
 

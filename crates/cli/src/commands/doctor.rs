@@ -5,10 +5,10 @@ use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
 use candle_core::DType;
-use gauntlet_autograd::kernels::Isa;
-use gauntlet_autograd::selftest::{Case, TOLERANCE, cases};
-use gauntlet_core::Compute;
-use gauntlet_engine::mathematics;
+use gauntlet::autograd::kernels::Isa;
+use gauntlet::autograd::selftest::{Case, TOLERANCE, cases};
+use gauntlet::core::Compute;
+use gauntlet::engine::mathematics;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -53,12 +53,12 @@ fn check(case: &Case, compute: &Compute) -> Result<Found, String> {
 }
 
 pub(crate) fn doctor(session: &Session, _: &Doctor) -> Result<Code, Failure> {
-    let provenance = gauntlet_engine::provenance(rayon::current_num_threads());
+    let provenance = gauntlet::engine::provenance(rayon::current_num_threads());
     let features = features();
     let (endpoint, cache) = hub();
     session.say("checking every operation's derivatives against central differences ...");
     let checks: Vec<Check> = cases()
-        .map_err(gauntlet_core::Error::from)?
+        .map_err(gauntlet::core::Error::from)?
         .iter()
         .map(|case| Check { name: case.name, outcome: check(case, &session.compute) })
         .collect();

@@ -6,7 +6,7 @@ use crate::help::command;
 use crate::session::Session;
 use clap::ValueEnum;
 use clap::error::ErrorKind;
-use gauntlet_core::registry::unknown;
+use gauntlet::core::registry::unknown;
 use serde_json::json;
 
 /// `help attack` is `attack --help`, `help attacks pgd` is `list attacks pgd`.

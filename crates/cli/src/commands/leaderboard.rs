@@ -3,7 +3,7 @@
 use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_report::{Folder, Leaderboard};
+use gauntlet::report::{Folder, Leaderboard};
 use serde_json::json;
 
 pub(crate) fn leaderboard(session: &Session, arguments: &arguments::Leaderboard) -> Result<Code, Failure> {

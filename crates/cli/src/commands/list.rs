@@ -6,10 +6,13 @@ use crate::arguments::{List, What};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
-use gauntlet_core::registry::{BuildModel, unknown};
-use gauntlet_core::{ParamDoc, Spec};
-use gauntlet_data::Source;
-use gauntlet_graph::{Cost, Graph, Row};
+use gauntlet::core::optimiser::Optimiser;
+use gauntlet::core::registry::{BuildAttack, BuildModel, unknown};
+use gauntlet::core::schedule::Schedule;
+use gauntlet::core::{ParamDoc, Registry, Spec};
+use gauntlet::data::Source;
+use gauntlet::graph::{Cost, Graph, Row};
+use gauntlet::records::Family;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -18,6 +21,8 @@ struct Item {
     name: String,
     /// `recipe`, `penalty`, ...: what kind of thing it is, where a list holds several.
     kind: &'static str,
+    /// Of an attack.
+    family: Option<Family>,
     summary: String,
     paper: String,
     origin: String,
@@ -31,10 +36,11 @@ struct Item {
 pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure> {
     let r = &session.registry;
     if arguments.markdown {
-        if arguments.what != What::Recipes {
-            return Err(Failure::user("--markdown is for recipes: gauntlet list recipes --markdown"));
-        }
-        let page = page::page(r)?;
+        let page = match arguments.what {
+            What::Recipes => page::recipes(r)?,
+            What::Attacks => page::attacks(r),
+            _ => return Err(Failure::user("--markdown is for recipes and attacks: gauntlet list attacks --markdown")),
+        };
         session.result(|| json!({ "markdown": page }), || page.clone())?;
         return Ok(Code::Done);
     }
@@ -43,8 +49,10 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
             let penalties = r.penalties.iter().map(|s| component("penalty", s));
             r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
         }
-        What::Attacks => r.attacks.iter().map(|s| component("attack", s)).collect(),
+        What::Attacks => r.attacks.iter().map(|s| attack(r, s)).collect(),
         What::Models => r.models.iter().map(model).collect(),
+        What::Optimisers => Optimiser::SPECS.iter().map(|s| component("optimiser", s)).collect(),
+        What::Schedules => Schedule::SPECS.iter().map(|s| component("schedule", s)).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };
@@ -65,6 +73,7 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
     Item {
         name: spec.name.to_string(),
         kind,
+        family: None,
         summary: spec.summary.to_string(),
         paper: spec.paper.to_string(),
         origin: spec.origin.to_string(),
@@ -74,13 +83,27 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
     }
 }
 
+fn attack(registry: &Registry, spec: &Spec<BuildAttack>) -> Item {
+    Item { family: family(registry, spec), ..component("attack", spec) }
+}
+
+/// What an attack goes by, with its defaults.
+fn family(registry: &Registry, spec: &Spec<BuildAttack>) -> Option<Family> {
+    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
+    match registry.attack(&given) {
+        Ok((attack, _)) => Some(attack.family()),
+        // One that is made of others is not built without them; of a plug-in's nothing is known then.
+        Err(_) => (spec.origin == "built-in").then(|| Family::of_name(spec.name)),
+    }
+}
+
 /// Classes of a model that is listed.
 const CLASSES: usize = 10;
 
 fn model(spec: &Spec<BuildModel>) -> Item {
     let given = Map::from_iter([("name".to_string(), spec.name.into())]);
     // A plug-in's has no graph here.
-    Item { graph: gauntlet_models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
+    Item { graph: gauntlet::models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
 }
 
 fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
@@ -116,6 +139,7 @@ fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
         items.push(Item {
             name,
             kind: "data set",
+            family: None,
             summary,
             paper: String::new(),
             origin,
@@ -131,6 +155,7 @@ fn suite((name, found): (String, suites::Found)) -> Item {
     Item {
         name,
         kind: "suite",
+        family: None,
         summary: suites::summary(&found.text),
         paper: String::new(),
         origin: found.path,
@@ -156,6 +181,9 @@ fn object(item: &Item) -> Value {
         "name": item.name, "kind": item.kind, "summary": item.summary, "paper": item.paper, "origin": item.origin,
         "parameters": params,
     });
+    if let Some(family) = item.family {
+        object["family"] = json!(family);
+    }
     for (label, text) in &item.details {
         object[*label] = text.as_str().into();
     }
@@ -177,13 +205,14 @@ fn object(item: &Item) -> Value {
 
 fn text(items: &[Item], verbose: bool) -> String {
     let width = |f: &dyn Fn(&Item) -> usize| items.iter().map(f).max().unwrap_or(0);
-    let (name, kind) = (width(&|i| i.name.chars().count()), width(&|i| i.kind.len()));
     let mixed = items.iter().any(|i| i.kind != items[0].kind);
+    let sort = |i: &Item| i.family.map_or_else(|| if mixed { i.kind.into() } else { String::new() }, |f| f.to_string());
+    let (name, kind) = (width(&|i| i.name.chars().count()), width(&|i| sort(i).len()));
     let mut out = String::new();
     for item in items {
         let _ = write!(out, "{:name$}  ", item.name);
-        if mixed {
-            let _ = write!(out, "{:kind$}  ", item.kind);
+        if kind > 0 {
+            let _ = write!(out, "{:kind$}  ", sort(item));
         }
         let source = [item.paper.as_str(), &item.origin].into_iter().filter(|s| !["", "-"].contains(s));
         let source: Vec<&str> = source.collect();

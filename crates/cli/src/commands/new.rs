@@ -1,4 +1,7 @@
 //! `gauntlet new recipe`: a crate with a recipe of one's own. Its template is the plug-in that the tests build and run.
+//! `gauntlet new dataset`: a manifest.
+
+mod dataset;
 
 use crate::arguments::{New, NewRecipe, NewWhat};
 use crate::exit::{Code, Failure};
@@ -18,8 +21,9 @@ const TEMPLATE: &[(&str, &str)] = &[
     ("tests/conformance.rs", include_str!("../../../../plugins/example-recipe/tests/conformance.rs")),
 ];
 
-/// Its dependency on gauntlet.
-const DEPENDENCY: &str = "gauntlet = { path = \"../../crates/cli\" }";
+/// Its dependencies on gauntlet: the library, and the command line over it.
+const DEPENDENCIES: &str =
+    "gauntlet = { path = \"../../crates/gauntlet\" }\ngauntlet-cli = { path = \"../../crates/cli\" }";
 
 /// Names that cargo or rustc refuse for a crate, and ours.
 const RESERVED: &[&str] = &[
@@ -87,7 +91,13 @@ const RESERVED: &[&str] = &[
 ];
 
 pub(crate) fn new(session: &Session, arguments: &New) -> Result<Code, Failure> {
-    let NewWhat::Recipe(arguments) = &arguments.what;
+    match &arguments.what {
+        NewWhat::Recipe(arguments) => recipe(session, arguments),
+        NewWhat::Dataset(arguments) => dataset::dataset(session, arguments),
+    }
+}
+
+fn recipe(session: &Session, arguments: &NewRecipe) -> Result<Code, Failure> {
     let name = arguments.name.as_str();
     valid(session, name)?;
     let folder = arguments.path.clone().unwrap_or_else(|| PathBuf::from(name));
@@ -95,29 +105,29 @@ pub(crate) fn new(session: &Session, arguments: &New) -> Result<Code, Failure> {
         let why = format!("{} exists already; --path chooses another folder", folder.display());
         return Err(Failure::user(why));
     }
-    let dependency = dependency(arguments)?;
+    let dependencies = dependencies(arguments)?;
     let mut written = Vec::new();
     for (file, text) in TEMPLATE {
         let path = folder.join(file);
         if let Some(parent) = path.parent() {
             session.create(parent)?;
         }
-        let mut text = filled(text, name, &dependency);
+        let mut text = filled(text, name, &dependencies);
         if *file == "Cargo.lock" {
             text = sorted(&text);
         }
         std::fs::write(&path, text).map_err(|source| {
             let path = path.display().to_string();
-            Failure::from(gauntlet_core::Error::Io { action: "write", path, source })
+            Failure::from(gauntlet::core::Error::Io { action: "write", path, source })
         })?;
         written.push(*file);
     }
     session.result(
-        || json!({ "folder": folder.display().to_string(), "files": written, "dependency": dependency }),
+        || json!({ "folder": folder.display().to_string(), "files": written, "dependencies": dependencies }),
         || {
             let shown = folder.display();
             format!(
-                "{shown}: {}\n\n{dependency}\n\ncd {shown}\ncargo run --release -- check {name}\ncargo run --release -- run \
+                "{shown}: {}\n\n{dependencies}\n\ncd {shown}\ncargo run --release -- check {name}\ncargo run --release -- run \
                  suite.toml\n",
                 written.join(", ")
             )
@@ -146,26 +156,31 @@ fn valid(session: &Session, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The line of Cargo.toml that says where gauntlet is.
-fn dependency(arguments: &NewRecipe) -> Result<String, Failure> {
+/// The lines of Cargo.toml that say where gauntlet is.
+fn dependencies(arguments: &NewRecipe) -> Result<String, Failure> {
     let quoted = |s: &str| toml::Value::String(s.to_string()).to_string();
+    let lines = |library: &str, cli: &str| format!("gauntlet = {{ {library} }}\ngauntlet-cli = {{ {cli} }}");
     let given = arguments.gauntlet.as_deref();
     if let Some(url) = given.filter(|g| g.contains("://") || g.starts_with("git@")) {
-        return Ok(format!("gauntlet = {{ git = {} }}", quoted(url)));
+        let git = format!("git = {}", quoted(url));
+        return Ok(lines(&git, &git));
     }
     // Where this binary was built, if it is still there.
     let checkout = given.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let is_package = |folder: &Path| {
-        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        manifest.lines().any(|l| l.trim() == "name = \"gauntlet\"")
+    let package = |checkout: &Path, folder: &str, name: &str| {
+        let folder = checkout.join("crates").join(folder);
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        manifest.lines().find(|l| l.trim() == format!("name = {name:?}"))?;
+        Some(format!("path = {}", quoted(&folder.canonicalize().ok()?.display().to_string())))
     };
-    let places = [Path::new(checkout).join("crates/cli"), PathBuf::from(checkout)];
-    let package = places.iter().find(|p| is_package(p)).and_then(|p| p.canonicalize().ok());
-    match (package, given) {
-        (Some(package), _) => Ok(format!("gauntlet = {{ path = {} }}", quoted(&package.display().to_string()))),
+    // The checkout, or the folder of one of its packages.
+    let places = [PathBuf::from(checkout), Path::new(checkout).join("../..")];
+    let packages = |p: &PathBuf| Some((package(p, "gauntlet", "gauntlet")?, package(p, "cli", "gauntlet-cli")?));
+    match (places.iter().find_map(packages), given) {
+        (Some((library, cli)), _) => Ok(lines(&library, &cli)),
         (None, Some(given)) => Err(Failure::user(format!(
-            "--gauntlet {given}: no checkout of gauntlet is there (crates/cli/Cargo.toml), and it is no git address \
-             (https://...)"
+            "--gauntlet {given}: no checkout of gauntlet is there (crates/gauntlet and crates/cli), and it is no git \
+             address (https://...)"
         ))),
         (None, None) => Err(Failure::user(
             "the checkout that this binary was built from is gone; say where gauntlet is: --gauntlet DIR, or a git address",
@@ -174,13 +189,13 @@ fn dependency(arguments: &NewRecipe) -> Result<String, Failure> {
 }
 
 /// The template's text with the new names.
-fn filled(text: &str, name: &str, dependency: &str) -> String {
+fn filled(text: &str, name: &str, dependencies: &str) -> String {
     let upper = |word: &str| {
         let mut letters = word.chars();
         letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
     };
     let camel: String = name.split('-').map(upper).collect();
-    text.replace(DEPENDENCY, dependency)
+    text.replace(DEPENDENCIES, dependencies)
         .replace("gradient-times-input", name)
         .replace("gradient_times_input", &name.replace('-', "_"))
         .replace("GradientTimesInput", &camel)
@@ -205,7 +220,7 @@ mod tests {
         let lock = TEMPLATE.iter().find(|(f, _)| *f == "Cargo.lock").unwrap().1;
         assert_eq!(sorted(lock), *lock);
         let moved = sorted(&lock.replace("gradient-times-input", "zz-last"));
-        assert!(moved.contains("dependencies = [\n \"gauntlet\",\n]\n") && moved != lock);
+        assert!(moved.contains("dependencies = [\n \"gauntlet\",\n \"gauntlet-cli\",\n]\n") && moved != lock);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which commit had set a suite's expectations when its trainings began.
 
-use gauntlet_records::{Expectation, Record, record::Registered};
+use gauntlet::records::{Expectation, Record, record::Registered};
 use std::path::Path;
 use std::process::Command;
 
@@ -48,7 +48,7 @@ pub(crate) fn register(records: &mut [Record], expectations: &[Expectation], ori
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet_records::{
+    use gauntlet::records::{
         Band, Quantity,
         record::{Outcome, Provenance, RECORD_FORMAT},
     };

@@ -5,7 +5,7 @@ use crate::commands::registration::register;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
-use gauntlet_report::{Folder, Judged, Judgement, Report, Standing};
+use gauntlet::report::{Folder, Judged, Judgement, Report, Standing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

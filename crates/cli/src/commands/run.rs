@@ -9,10 +9,10 @@ use crate::exit::{Code, Failure};
 use crate::quoted::quoted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_engine::{Filters, Row, Store, Suite, timestamp};
-use gauntlet_evaluate::Selection;
-use gauntlet_records::Record;
-use gauntlet_report::{Entry, Folder, Manifest, Report};
+use gauntlet::engine::{Filters, Row, Store, Suite, timestamp};
+use gauntlet::evaluate::Selection;
+use gauntlet::records::Record;
+use gauntlet::report::{Entry, Folder, Manifest, Report};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,13 +50,13 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         context.failed_since = Some(since.clone());
     } else if arguments.jobs.get() > 1 {
         // Read once here, so that the workers find the data set, and the committed records imported.
-        let open = gauntlet_engine::plan(&suite, &context)?.open();
+        let open = gauntlet::engine::plan(&suite, &context)?.open();
         let since = timestamp(SystemTime::now());
         workers::work(session, arguments, open.min(arguments.jobs.get()), &since, interrupt)?;
         context.failed_since = Some(since);
     }
     let progress = session.progress();
-    let records = gauntlet_engine::run(&suite, &context, &progress);
+    let records = gauntlet::engine::run(&suite, &context, &progress);
     progress.finish();
     let records = records?;
     if silent {
@@ -72,9 +72,9 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
         let (mut pictures, mut strongest) = (Vec::new(), Vec::new());
         for record in &records {
-            let of_quick = gauntlet_engine::pictures_of(&context.store, record);
+            let of_quick = gauntlet::engine::pictures_of(&context.store, record);
             pictures.extend(of_quick.map(|found| (entry(record), found)));
-            let of_strongest = gauntlet_engine::strongest_of(&context.store, record);
+            let of_strongest = gauntlet::engine::strongest_of(&context.store, record);
             strongest.extend(of_strongest.into_iter().map(|found| (entry(record), found)));
         }
         let manifest = manifest(&suite, &records, arguments, shortened);
@@ -168,7 +168,7 @@ pub(crate) fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> 
                 only.rows.extend(chosen.map(|r| r.id.clone()));
                 if only.rows.len() == before {
                     let known: BTreeSet<String> = suite.rows.iter().flat_map(names).collect();
-                    let error = gauntlet_core::registry::unknown(key, value, known.iter().map(String::as_str));
+                    let error = gauntlet::core::registry::unknown(key, value, known.iter().map(String::as_str));
                     return Err(wrong(error.to_string()));
                 }
             }

@@ -5,7 +5,7 @@ use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
 use crate::suites;
-use gauntlet_engine::{Item, Standing, Store, StoreStatus, status as look};
+use gauntlet::engine::{Item, Standing, Store, StoreStatus, status as look};
 use serde_json::Value;
 use std::fmt::Write;
 

@@ -7,8 +7,8 @@ use crate::commands::run::{committed, free, only, select};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_engine::{Store, Suite, Teacher};
-use gauntlet_records::file::write_atomically;
+use gauntlet::engine::{Store, Suite, Teacher};
+use gauntlet::records::file::write_atomically;
 use serde_json::json;
 use slurm::{Job, Script};
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
     let out = run.out.clone().unwrap_or_else(|| Path::new("reports").join(&suite.name));
     free(&suite, &run.suite, &out)?;
     context.records = if run.fresh { Vec::new() } else { committed(&suite, &out.join("records")) };
-    let mut cells = gauntlet_engine::plan(&suite, &context)?.open_cells();
+    let mut cells = gauntlet::engine::plan(&suite, &context)?.open_cells();
     teachers_first(&suite, &mut cells);
 
     let here = std::env::current_dir().map_err(|e| Failure::new(Code::Environment, format!("no folder: {e}")))?;

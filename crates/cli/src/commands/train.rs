@@ -5,9 +5,9 @@ use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_core::Error;
-use gauntlet_engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
-use gauntlet_records::{Eps, file::write_atomically};
+use gauntlet::core::Error;
+use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
+use gauntlet::records::{Eps, file::write_atomically};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
         session.create(folder)?;
     }
     let progress = session.progress();
-    let report = gauntlet_engine::train(&request, &context, &progress);
+    let report = gauntlet::engine::train(&request, &context, &progress);
     progress.finish();
     let report = report?;
     let bytes = std::fs::read(&report.checkpoint).map_err(|source| Error::Io {
@@ -66,7 +66,7 @@ pub(crate) fn train(session: &Session, arguments: &Train) -> Result<Code, Failur
                 text +=
                     &format!("{:.1} s; a step costs {cost:.2} × the multiplications of a step of ce\n", report.seconds);
             }
-            for told in gauntlet_report::folded(&report.flags) {
+            for told in gauntlet::report::folded(&report.flags) {
                 text += &format!("flag: {told}\n");
             }
             text
@@ -87,9 +87,9 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
     } else if !optimiser.contains_key("lr") {
         optimiser.insert("lr".into(), json!(1e-3));
     }
-    let optimiser: gauntlet_core::optimiser::Optimiser = read("optimiser", optimiser.into())?;
+    let optimiser: gauntlet::core::optimiser::Optimiser = read("optimiser", optimiser.into())?;
     optimiser.validate().map_err(|why| Failure::user(format!("--optimiser: {why}")))?;
-    let schedule: gauntlet_core::schedule::Schedule =
+    let schedule: gauntlet::core::schedule::Schedule =
         read("schedule", component::parse("schedule", &arguments.schedule)?.into())?;
     schedule.validate().map_err(|why| Failure::user(format!("--schedule: {why}")))?;
     let augmentation: Augmentation = read("augmentation", arguments.augmentation.as_str().into())?;

@@ -4,8 +4,8 @@ use crate::arguments::Verify;
 use crate::exit::{Code, Failure};
 use crate::interrupt;
 use crate::session::Session;
-use gauntlet_engine::{Store, VerifiedRecord, Verifier};
-use gauntlet_report::Folder;
+use gauntlet::engine::{Store, VerifiedRecord, Verifier};
+use gauntlet::report::Folder;
 use serde_json::Value;
 use std::fmt::Write;
 

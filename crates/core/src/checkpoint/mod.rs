@@ -2,6 +2,7 @@
 
 mod contents;
 mod mapping;
+mod names;
 mod pickle;
 mod pickle_machine;
 mod safetensors_file;
@@ -9,9 +10,10 @@ mod state_dict;
 mod torch_legacy;
 mod torch_zip;
 
+pub use names::names;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
-use crate::{Activation, Error, ModelInfo, ParamSpec, Result, Weights};
+use crate::{Error, ModelInfo, ParamSpec, Result, Weights};
 use candle_core::DType;
 use contents::Contents;
 use gauntlet_records::file::{hex, write_atomically};
@@ -79,19 +81,11 @@ fn describe(info: &ModelInfo) -> HashMap<String, String> {
     HashMap::from([
         ("format".to_string(), "pt".to_string()),
         ("model".to_string(), info.name.clone()),
-        ("activation".to_string(), activation_name(info.activation).to_string()),
+        ("activation".to_string(), info.activation.name().to_string()),
         ("mean".to_string(), list(&info.mean)),
         ("std".to_string(), list(&info.std)),
         ("classes".to_string(), info.classes.to_string()),
     ])
-}
-
-fn activation_name(a: Activation) -> &'static str {
-    match a {
-        Activation::Relu => "relu",
-        Activation::Softplus => "softplus",
-        Activation::Gelu => "gelu",
-    }
 }
 
 /// Writes a checkpoint: PyTorch's names, description of the model in the metadata.
@@ -194,6 +188,7 @@ pub fn sha256(weights: &Weights) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Activation;
     use crate::{Init, Key, Purpose};
     use candle_core::{Device, Tensor};
 

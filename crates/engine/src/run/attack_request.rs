@@ -7,10 +7,12 @@ use crate::run::progress::Progress;
 use crate::store::description::{self, Conditions};
 use crate::store::journal::Journal;
 use crate::{Adversarial, CheckpointSource, Context, Result, fingerprint};
-use candle_core::{Device, Tensor};
-use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel, Weights, budget, checkpoint};
+use candle_core::Tensor;
+use gauntlet_core::{Target, ThreatModel, budget};
 use gauntlet_data::Half;
-use gauntlet_evaluate::{AttackEntry, Component, Cost, Done, Evaluator, Examples, Kind, Selection, Watch, flags};
+use gauntlet_evaluate::{
+    AttackEntry, Component, Done, Evaluated, Evaluator, Examples, Kind, Origin, Selection, Subject, Watch, evaluate,
+};
 use gauntlet_records::{
     Attacked, CleanVerdict, Eps, Fate, Flag, Norm, Verdict,
     verdict::{robust_accuracy, robust_accuracy_over_draws},
@@ -19,7 +21,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// What is to be attacked, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +123,9 @@ struct Keeper<'a> {
 }
 
 impl Watch for Keeper<'_> {
+    fn known(&mut self, entry: &AttackEntry) -> gauntlet_evaluate::Result<Done> {
+        self.inner.known(entry)
+    }
     fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
         self.inner.started(eps, pending, of, known);
     }
@@ -171,35 +175,25 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let (c, h, w) = manifest.shape;
     budget::all_sensible(&request.eps, request.norm, Some(c * h * w))?;
     request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
-    let open = |model: &Map<String, Value>,
-                source: Option<&CheckpointSource>,
-                names: Option<&[String]>|
-     -> Result<(Frozen, String, Vec<String>)> {
+    let open = |model: &Map<String, Value>, from: Option<&CheckpointSource>, names: Option<&[String]>| {
         let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
-        context.affordable(network.as_ref(), ATTACKED)?;
-        let (weights, notes) = match source {
-            Some(source) => {
-                let (file, mut notes) = source.resolve(&context.data)?;
-                let (weights, more) =
-                    checkpoint::load_named(&file, names, &network.specs(), network.info(), context.dtype)?;
-                notes.extend(more);
-                (weights, notes)
-            }
-            None => {
-                let key = Key::new(0, Purpose::Init);
-                let weights = Weights::init(&network.specs(), key, context.dtype, &Device::Cpu)?;
-                (weights, vec!["the weights are untrained".into()])
-            }
+        context.affordable(network.as_ref(), ATTACKED, 0)?;
+        let (file, mut notes) = match from {
+            Some(source) => source.resolve(&context.data).map(|(file, notes)| (Some(file), notes))?,
+            None => (None, Vec::new()),
         };
-        Ok((context.frozen(network, &weights)?, checkpoint::sha256(&weights)?, notes))
+        let origin = file.as_deref().map_or(Origin::Initial, |path| Origin::File { path, names });
+        let mut subject = Subject::open(network, origin, context.dtype)?;
+        notes.append(&mut subject.notes);
+        Ok::<_, crate::Error>((subject.target(&context.compute)?, Subject { notes, ..subject }))
     };
-    let (target, checkpoint_sha256, mut notes) =
-        open(&request.model, request.checkpoint.as_ref(), request.names.as_deref())?;
+    let (target, subject) = open(&request.model, request.checkpoint.as_ref(), request.names.as_deref())?;
+    let (checkpoint_sha256, mut notes) = (subject.sha256, subject.notes);
     let other = match &request.surrogate {
         Some(other) => {
-            let (frozen, sha256, more) = open(&other.model, Some(&other.checkpoint), None)?;
-            notes.extend(more.into_iter().map(|note| format!("surrogate: {note}")));
-            Some((frozen, sha256))
+            let (frozen, surrogate) = open(&other.model, Some(&other.checkpoint), None)?;
+            notes.extend(surrogate.notes.into_iter().map(|note| format!("surrogate: {note}")));
+            Some((frozen, surrogate.sha256))
         }
         None => None,
     };
@@ -217,14 +211,8 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let label = component.name.clone();
     let entry = AttackEntry { label, attack: component, norm: request.norm, eps: request.eps.clone(), examples: None };
     let part = Part { row: "checkpoint", seed: request.seed, attack: Some(&entry.label) };
-    let begun = Instant::now();
-    let mut cost = Cost::default();
-    let mut clean = evaluator.classify(&mut cost)?;
-    let classified = begun.elapsed();
-    clean.randomised = evaluator.randomised(&clean)?;
-    let begun = Instant::now();
-    let (journal, done) = match &request.journal {
-        None => (None, Done::new()),
+    let journal = match &request.journal {
+        None => None,
         Some(path) => {
             let conditions = Conditions {
                 data_sha256: &test.sha256(),
@@ -241,14 +229,13 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
             }
             let model = Component::resolve(Kind::Model, context.registry, &request.model)?.describe();
             let whole = description::evaluation(&conditions.describe(), &model, &checkpoint_sha256, &attack);
-            let (journal, done) = Journal::open_for(path, &fingerprint(&whole))?;
-            (Some(journal), done)
+            Some(Journal::open_for(path, &fingerprint(&whole))?)
         }
     };
     let kept = request.keep.then(|| vec![BTreeMap::new(); entry.eps.len()]);
     let mut keeper = Keeper { inner: Progress::new(events, part, &entry, journal), kept };
-    let attacked = evaluator.attack_with(&entry, &attack, &clean, &mut cost, &done, &mut keeper)?;
-    let seconds = (classified + begun.elapsed()).as_secs_f64();
+    let evaluated = evaluate(&evaluator, std::slice::from_ref(&entry), context.registry, &mut keeper)?;
+    let Evaluated { clean, attacked, flags, cost, seconds } = evaluated;
     let mut adversarial = match keeper.kept {
         None => Vec::new(),
         Some(kept) => {
@@ -260,14 +247,11 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     for kept in adversarial.iter_mut().filter(|_| request.eight_bit) {
         kept.eight_bit(&examples, &target, &ThreatModel::new(request.norm, kept.eps.value()))?;
     }
-    let mut raised = evaluator.probe(&clean, context.registry)?;
-    let how = (clean.randomised.is_some(), request.draws);
-    raised.extend(flags::remarks(&clean.verdicts, &attacked, how, context.registry));
     let by_eps: Vec<EpsReport> = attacked.iter().map(|a| eps_report(a, request.draws)).collect();
     let smallest = by_eps.iter().min_by(|a, b| a.eps.cmp(&b.eps)).map_or(0.0, |r| r.robust_accuracy);
     Ok(AttackReport {
         n: examples.len(),
-        clean_accuracy: clean.accuracy(),
+        clean_accuracy: CleanVerdict::accuracy(&clean),
         robust_accuracy: smallest,
         by_eps,
         seconds,
@@ -275,8 +259,8 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         backwards: cost.backwards,
         checkpoint_sha256,
         notes,
-        flags: raised,
-        clean: clean.verdicts,
+        flags,
+        clean,
         attacked,
         examples: examples.clone(),
         adversarial,

@@ -3,11 +3,10 @@
 use crate::Store;
 use crate::provenance;
 use candle_core::DType;
-use gauntlet_core::{Compute, Error, Frozen, Network, Registry, Result, Weights, memory};
+use gauntlet_core::{Compute, Error, Network, Registry, Result, memory};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_records::Provenance;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Components, data, store and the switches of one process. Nothing here changes a number but `dtype` and `compute`, which
@@ -70,21 +69,22 @@ impl<'a> Context<'a> {
     pub(crate) fn provenance(&self) -> Provenance {
         Provenance { device: self.compute.name(), ..provenance(self.threads) }
     }
-    /// A network with constant weights where it is to be computed with.
-    pub(crate) fn frozen(&self, network: Arc<dyn Network>, weights: &Weights) -> Result<Frozen> {
-        let weights = weights.to_device(self.compute.device())?.constants();
-        Ok(Frozen::new(network, weights).in_blocks_of(self.compute.block()))
-    }
-    /// Whether so many copies of a network's weights fit into the memory, before the first is made.
+    /// Whether so many copies of a network's weights fit into the memory, and the outputs of its layers for a step of `batch` images
+    /// (0: nothing is trained), before the first is made.
     ///
     /// # Errors
     /// They do not, with both figures and the way out, unless [`Context::force`].
-    pub(crate) fn affordable(&self, network: &dyn Network, copies: u64) -> Result<()> {
+    pub(crate) fn affordable(&self, network: &dyn Network, copies: u64, batch: usize) -> Result<()> {
         let count = |dims: &[usize]| dims.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
         let parameters = network.specs().iter().fold(0u64, |n, s| n.saturating_add(count(&s.shape)));
-        let bytes = parameters.saturating_mul(self.dtype.size_in_bytes() as u64).saturating_mul(copies);
+        let outputs = network.activations().saturating_mul(batch as u64);
+        let numbers = parameters.saturating_mul(copies).saturating_add(outputs);
+        let bytes = numbers.saturating_mul(self.dtype.size_in_bytes() as u64);
         let name = &network.info().name;
-        let what = format!("{name} has {parameters} parameters: {copies} copies (weights, gradients, optimiser)");
+        let mut what = format!("{name} has {parameters} parameters: {copies} copies (weights, gradients, optimiser)");
+        if outputs > 0 {
+            what += &format!(" and the outputs of its layers for {batch} images");
+        }
         match memory::room(bytes, &what) {
             Err(why) if !self.force => {
                 Err(Error::value("model", format!("{why}; choose a smaller one, or go on with --force")))

@@ -6,12 +6,11 @@ use crate::train::monitor::input_gradient;
 use crate::{Monitor, Result, Store};
 use candle_core::{DType, Tensor};
 use gauntlet_core::attack::{lockstep, rows};
-use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
-use gauntlet_evaluate::{AttackEntry, Cost, Done, Evaluator, Examples, Watch};
+use gauntlet_core::{Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_evaluate::{AttackEntry, Cost, Evaluator, Examples, Watch, evaluate};
 use gauntlet_records::{Attacked, Eps, Fate, Picture, Pictures, Record, Verdict, pictures::quantise};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Examples that are shown.
 const SHOWN: usize = 8;
@@ -59,21 +58,22 @@ impl Watch for Kept {
 /// perturbation. Attacks are functions of the example, so these few by themselves fare as they did among all.
 ///
 /// # Errors
-/// See [`Evaluator::attack`].
+/// See [`evaluate`].
 pub(crate) fn adversarial(
     evaluator: &Evaluator<'_>,
     entry: &AttackEntry,
-    attack: &Arc<dyn Attack>,
+    registry: &Registry,
     eps: &Eps,
 ) -> Result<Pictures> {
     let examples = evaluator.examples.first(SHOWN)?;
-    let evaluator = Evaluator { examples: &examples, ..*evaluator };
+    let evaluator = Evaluator { examples: &examples, clean: None, ..*evaluator };
     let clean = evaluator.clean(&mut Cost::default())?;
+    let evaluator = Evaluator { clean: Some(&clean), ..evaluator };
     // Of what is carried over from a smaller ε, the proposal was made there.
     let needed = |e: &&Eps| if evaluator.carry { *e <= eps } else { *e == eps };
     let entry = AttackEntry { eps: entry.eps.iter().filter(needed).cloned().collect(), ..entry.clone() };
     let mut kept = Kept(BTreeMap::new());
-    let cells = evaluator.attack_with(&entry, attack, &clean, &mut Cost::default(), &Done::new(), &mut kept)?;
+    let cells = evaluate(&evaluator, std::slice::from_ref(&entry), registry, &mut kept)?.attacked;
     let verdicts = cells.iter().find(|c| c.eps == *eps).map_or(&[][..], |c| c.verdicts.as_slice());
     let mut images = Vec::new();
     for (i, verdict) in verdicts.iter().enumerate() {

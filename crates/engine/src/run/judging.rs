@@ -1,10 +1,10 @@
 //! What one checkpoint is put through: clean pass, probes and attacks, as far as the store does not hold them.
 
 use crate::event::{Event, Part};
-use crate::run::desk::{Attempt, Desk, of_all};
+use crate::run::attempt::{Attempt, of_all};
 use crate::run::gallery;
 use crate::run::progress::Progress;
-use crate::run::surrogate::Prepared;
+use crate::run::runner::Runner;
 use crate::store::description;
 use crate::store::journal::Journal;
 use crate::store::results::TrainingEntry;
@@ -12,21 +12,32 @@ use crate::train::clock::{Clock, sum};
 use crate::train::overfitting;
 use crate::{Context, Result, Row};
 use gauntlet_core::{Frozen, Target};
-use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator, flags, probes::RANDOMISED};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluated, Evaluator, evaluate, flags, probes::RANDOMISED};
 use gauntlet_records::{Attacked, Pictures, Provenance, Record, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
 
-impl<'a> Desk<'a> {
+/// What has to be known before an attack.
+struct Prepared<'a> {
+    /// Its part of the evaluation's key.
+    described: Value,
+    /// Row, key and entry of the training whose model examples are crafted on.
+    crafted_on: Option<CraftedOn<'a>>,
+}
+
+/// Row, key and entry of a surrogate's training.
+type CraftedOn<'a> = (&'a Row, String, TrainingEntry);
+
+impl<'a> Runner<'a> {
     /// Whether the store has every evaluation of a row's checkpoint.
     pub(crate) fn complete(&self, row: &'a Row, checkpoint_sha256: &str, seed: u64) -> Result<bool> {
         let store = &self.context.store;
-        if store.get_clean(&self.evaluation(row, checkpoint_sha256, &Value::Null).0)?.is_none() {
+        if store.get_clean(&self.evaluations.evaluation(row, checkpoint_sha256, &Value::Null).0)?.is_none() {
             return Ok(false);
         }
         for entry in self.attacks() {
-            let Some(described) = self.describable(entry, seed)? else { return Ok(false) };
-            let (key, _) = self.evaluation(row, checkpoint_sha256, &described);
+            let Some(described) = self.evaluations.describable(entry, seed)? else { return Ok(false) };
+            let (key, _) = self.evaluations.evaluation(row, checkpoint_sha256, &described);
             if store.get_attack(&key, entry.eps.len())?.is_none() {
                 return Ok(false);
             }
@@ -47,7 +58,7 @@ impl<'a> Desk<'a> {
         // Loaded once, when the first missing evaluation asks for it.
         let subject: OnceCell<(Frozen, CleanPass)> = OnceCell::new();
         let open = || self.subject(&subject, row, training_key, entry);
-        let (key, description) = self.evaluation(row, sha256, &Value::Null);
+        let (key, description) = self.evaluations.evaluation(row, sha256, &Value::Null);
         let begun = Clock::start();
         (record.result.clean, record.result.flags) = match store.get_clean(&key)? {
             Some((stored, verdicts)) => {
@@ -57,7 +68,8 @@ impl<'a> Desk<'a> {
             None => {
                 let (target, pass) = open()?;
                 let verdicts = pass.verdicts.clone();
-                let flags = self.evaluator(target, self.examples()?).probe(pass, self.context.registry)?;
+                let flags =
+                    self.evaluator(target, self.inputs.examples(self.suite)?).probe(pass, self.context.registry)?;
                 let cost = Cost { forwards: verdicts.len() as u64, backwards: 0 };
                 let spent = spent(self.context, begun, cost);
                 add(&mut record.provenance, &spent);
@@ -76,13 +88,13 @@ impl<'a> Desk<'a> {
         for attack in self.attacks() {
             let part = Part { row: &row.id, seed, attack: Some(&attack.label) };
             let stored = |described: &Value| -> Result<Option<_>> {
-                let (key, _) = self.evaluation(row, sha256, described);
+                let (key, _) = self.evaluations.evaluation(row, sha256, described);
                 store.get_attack(&key, attack.eps.len())
             };
-            if let Some(described) = self.describable(attack, seed)?
+            if let Some(described) = self.evaluations.describable(attack, seed)?
                 && let Some((known, lists)) = stored(&described)?
             {
-                self.once(&Event::Skipped { part, weights_of });
+                self.teller.once(&Event::Skipped { part, weights_of });
                 attacks.push(described);
                 add(&mut record.provenance, &known.provenance);
                 record.result.attacked.extend(self.cells(attack, lists));
@@ -102,9 +114,9 @@ impl<'a> Desk<'a> {
             };
             attacks.push(described.clone());
             self.enter(&[(row, seed)], false)?;
-            let (key, description) = self.evaluation(row, sha256, &described);
+            let (key, description) = self.evaluations.evaluation(row, sha256, &described);
             let Some(_claim) = store.claim_evaluation(&key)? else {
-                self.once(&Event::Waiting { part, key: &key });
+                self.teller.once(&Event::Waiting { part, key: &key });
                 busy = true;
                 continue;
             };
@@ -114,27 +126,29 @@ impl<'a> Desk<'a> {
                 continue;
             }
             let named = (row.id.as_str(), seed);
-            let why = self.ledger.borrow().why_attacked(named, training_key, &attack.label, (&key, &description));
+            let why = self.book.ledger().why_attacked(named, training_key, &attack.label, (&key, &description));
             if let Some(why) = why {
-                self.events.event(&Event::Note { part, text: &format!("attacked, since {why}") });
+                self.teller.event(&Event::Note { part, text: &format!("attacked, since {why}") });
             }
             let begun = Clock::start();
-            let mut cost = Cost::default();
             let judged = open().and_then(|(target, pass)| {
                 let surrogate = self.crafted_on(crafted_on.as_ref())?;
                 let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-                let own = self.own_examples(attack, pass)?;
+                let own = self.inputs.own_examples(self.suite, attack, pass)?;
                 let (examples, pass) = match &own {
                     Some((examples, pass)) => (examples, pass),
-                    None => (self.examples()?, pass),
+                    None => (self.inputs.examples(self.suite)?, pass),
                 };
-                let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
-                let mut attacked = self.attack(attack, &evaluator, pass, part, &key, &mut cost)?;
-                attacked.iter_mut().for_each(|a| a.examples = own.as_ref().map(|_| examples.len()));
-                Ok(attacked)
+                let evaluator = Evaluator { surrogate, clean: Some(pass), ..self.evaluator(target, examples) };
+                let (journal, done) = Journal::open(&store.journal(&key))?;
+                let mut progress = Progress::new(self.teller.events, part, attack, Some((journal, done)));
+                let registry = self.context.registry;
+                let mut evaluated = evaluate(&evaluator, std::slice::from_ref(attack), registry, &mut progress)?;
+                evaluated.attacked.iter_mut().for_each(|a| a.examples = own.as_ref().map(|_| examples.len()));
+                Ok(evaluated)
             });
             match judged {
-                Ok(attacked) => {
+                Ok(Evaluated { attacked, cost, .. }) => {
                     let lists: Vec<&[Verdict]> = attacked.iter().map(|a| a.verdicts.as_slice()).collect();
                     let spent = spent(self.context, begun, cost);
                     add(&mut record.provenance, &spent);
@@ -144,7 +158,7 @@ impl<'a> Desk<'a> {
                 Err(error) if of_all(&error) => return Err(error),
                 Err(error) => {
                     let reason = error.to_string();
-                    self.events.event(&Event::Failed { part, reason: &reason });
+                    self.teller.event(&Event::Failed { part, reason: &reason });
                     failures.push(format!("{}: {reason}", attack.label));
                 }
             }
@@ -157,7 +171,7 @@ impl<'a> Desk<'a> {
             match self.show_strongest(record, row, seed, (training_key, entry), &open) {
                 Err(error) if !of_all(&error) => {
                     let text = format!("no pictures of the strongest attack: {error}");
-                    self.events.event(&Event::Note { part: part(row, seed), text: &text });
+                    self.teller.event(&Event::Note { part: part(row, seed), text: &text });
                 }
                 shown => shown?,
             }
@@ -172,6 +186,32 @@ impl<'a> Desk<'a> {
         Ok(Attempt::Done(()))
     }
 
+    /// The surrogate with its weights.
+    fn crafted_on(&self, training: Option<&CraftedOn<'a>>) -> Result<Option<Frozen>> {
+        let Some((row, key, entry)) = training else { return Ok(None) };
+        Ok(Some(self.models.open(row, key, entry)?.target(&self.context.compute)?))
+    }
+
+    /// An attack's description and, with a surrogate, its training's key and entry; the surrogate is trained where it
+    /// has to be. `None` while another process does that.
+    fn prepare(
+        &self,
+        attack: &AttackEntry,
+        row: &'a Row,
+        seed: u64,
+        (key, entry): (&str, &TrainingEntry),
+    ) -> Result<Option<Prepared<'a>>> {
+        let crafted_on = match self.evaluations.surrogate(attack)? {
+            Some(other) if other.id == row.id => Some((other, key.to_string(), entry.clone())),
+            Some(other) => match self.models.checkpoint(other, seed)? {
+                Some((key, entry)) => Some((other, key, entry)),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(self.evaluations.described(attack, seed)?.map(|described| Prepared { described, crafted_on }))
+    }
+
     /// Whether the store has the pictures that this suite's monitor would make.
     fn shown(&self, clean_key: &str) -> bool {
         let monitor = &self.suite.train.monitor;
@@ -182,10 +222,16 @@ impl<'a> Desk<'a> {
     /// Pictures of the first examples, for people: without them a record lacks nothing.
     fn show(&self, clean_key: &str, part: Part<'_>, (target, _): &(Frozen, CleanPass)) -> Result<()> {
         let monitor = &self.suite.train.monitor;
-        match gallery::pictures(target, self.examples()?, monitor, self.context.registry, self.suite.attack_seed) {
+        match gallery::pictures(
+            target,
+            self.inputs.examples(self.suite)?,
+            monitor,
+            self.context.registry,
+            self.suite.attack_seed,
+        ) {
             Ok(pictures) => self.context.store.put_pictures(clean_key, &pictures),
             Err(error) => {
-                self.events.event(&Event::Note { part, text: &format!("no pictures: {error}") });
+                self.teller.event(&Event::Note { part, text: &format!("no pictures: {error}") });
                 Ok(())
             }
         }
@@ -209,36 +255,20 @@ impl<'a> Desk<'a> {
             let surrogate = self.crafted_on(crafted_on.as_ref())?;
             let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
             let (target, pass) = open()?;
-            let own = self.own_examples(entry, pass)?;
+            let own = self.inputs.own_examples(self.suite, entry, pass)?;
             let examples = match &own {
                 Some((examples, _)) => examples,
-                None => self.examples()?,
+                None => self.inputs.examples(self.suite)?,
             };
             let evaluator = Evaluator { surrogate, ..self.evaluator(target, examples) };
-            let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
-            self.context.store.put_pictures(&key, &gallery::adversarial(&evaluator, entry, &attack, &cell.eps)?)?;
+            let pictures = gallery::adversarial(&evaluator, entry, self.context.registry, &cell.eps)?;
+            self.context.store.put_pictures(&key, &pictures)?;
         }
         Ok(())
     }
 
-    /// One attack at all its budgets, with a journal beside the result.
-    fn attack(
-        &self,
-        entry: &AttackEntry,
-        evaluator: &Evaluator<'_>,
-        clean: &CleanPass,
-        part: Part<'_>,
-        key: &str,
-        cost: &mut Cost,
-    ) -> Result<Vec<Attacked>> {
-        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
-        let (journal, done) = Journal::open(&self.context.store.journal(key))?;
-        let mut progress = Progress::new(self.events, part, entry, Some(journal));
-        Ok(evaluator.attack_with(entry, &attack, clean, cost, &done, &mut progress)?)
-    }
-
     fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
-        let (parameters, own) = (entry.attack.describe(), self.own(entry));
+        let (parameters, own) = (entry.attack.describe(), self.suite.own(entry));
         let family = self.context.registry.attack(&entry.attack.given()).ok().map(|(attack, _)| attack.family());
         let cell = |(eps, verdicts): (&gauntlet_records::Eps, Vec<Verdict>)| Attacked {
             attack: entry.label.clone(),
@@ -263,9 +293,8 @@ impl<'a> Desk<'a> {
         if let Some(subject) = cell.get() {
             return Ok(subject);
         }
-        let weights = self.weights(row, training_key, entry)?;
-        let target = self.context.frozen(self.network(row)?, &weights)?;
-        let pass = self.evaluator(&target, self.examples()?).clean(&mut Cost::default())?;
+        let target = self.models.open(row, training_key, entry)?.target(&self.context.compute)?;
+        let pass = self.evaluator(&target, self.inputs.examples(self.suite)?).clean(&mut Cost::default())?;
         Ok(cell.get_or_init(|| (target, pass)))
     }
 }

@@ -2,17 +2,19 @@
 
 pub(crate) mod adversarial;
 pub(crate) mod attack_request;
+pub(crate) mod attempt;
+pub(crate) mod book;
 pub(crate) mod context;
-pub(crate) mod desk;
+pub(crate) mod evaluation_keys;
 pub(crate) mod gallery;
 pub(crate) mod given;
+pub(crate) mod inputs;
 pub(crate) mod judging;
+pub(crate) mod keys;
+pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod progress;
-pub(crate) mod reading;
+pub(crate) mod recording;
 pub(crate) mod runner;
-pub(crate) mod surrogate;
-pub(crate) mod taking_down;
-pub(crate) mod teaching;
+pub(crate) mod teller;
 pub(crate) mod train_request;
-pub(crate) mod training;

@@ -1,7 +1,8 @@
 //! What a suite would do: its trainings and evaluations, and what the store has of them.
 
-use crate::run::desk::{Desk, of_all};
-use crate::run::runner::load;
+use crate::run::attempt::of_all;
+use crate::run::inputs::load;
+use crate::run::runner::Runner;
 use crate::{Context, Result, Suite};
 use gauntlet_evaluate::Selection;
 use gauntlet_records::{Eps, Norm};
@@ -96,29 +97,29 @@ impl Plan {
 /// # Errors
 /// A data set that cannot be loaded; a store that cannot be read.
 pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
-    let data = load(suite, context)?;
+    let data = load(&suite.data, context)?;
     let suite = &suite.settled(data.train.len())?;
-    let desk = Desk::open(suite, data, context, &())?;
-    desk.recall()?;
-    desk.import()?;
-    let ledger = desk.ledger.borrow();
+    let runner = Runner::open(suite, data, context, &())?;
+    runner.book.recall()?;
+    runner.import()?;
+    let ledger = runner.book.ledger();
     let store = &context.store;
-    let steps = u64::from(suite.steps_per_epoch(desk.data.train.len())) * u64::from(suite.train.epochs);
+    let steps = u64::from(suite.steps_per_epoch(runner.inputs.images.train.len())) * u64::from(suite.train.epochs);
     let (mut trainings, mut evaluations) = (Vec::new(), Vec::new());
-    for (row, seed) in desk.parts() {
-        let training = match desk.training(row, seed) {
+    for (row, seed) in runner.parts() {
+        let training = match runner.keys.training(row, seed) {
             Err(error) if of_all(&error) => return Err(error),
             // A checkpoint that cannot be read has no key; the run says why.
             training => training.ok().flatten(),
         };
         let key = training.as_ref().map(|(key, _)| key.clone());
-        let sha256 = if key.is_some() { desk.sha256(row, seed)? } else { None };
+        let sha256 = if key.is_some() { runner.keys.sha256(row, seed)? } else { None };
         let state = match (&sha256, &key) {
             (Some(_), _) => State::Stored,
             (None, Some(key)) if store.state(key).exists() => State::Begun,
             _ => State::Missing,
         };
-        for attack in desk.attacks() {
+        for attack in runner.attacks() {
             let mut planned = PlannedEvaluation {
                 row: row.id.clone(),
                 seed,
@@ -129,8 +130,8 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
                 state: State::Missing,
                 why: None,
             };
-            if let (Some(sha256), Some(described)) = (&sha256, desk.describable(attack, seed)?) {
-                let (key, description) = desk.evaluation(row, sha256, &described);
+            if let (Some(sha256), Some(described)) = (&sha256, runner.evaluations.describable(attack, seed)?) {
+                let (key, description) = runner.evaluations.evaluation(row, sha256, &described);
                 planned.state = match store.get_attack(&key, attack.eps.len())? {
                     Some(_) => State::Stored,
                     None if store.journal(&key).exists() => State::Begun,
@@ -150,7 +151,8 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
         };
         trainings.push(PlannedTraining { row: row.id.clone(), seed, key, state, steps, why });
     }
-    let examples = Selection::all_indices(&suite.covered(), desk.data.test.labels(), suite.attack_seed).len();
-    let train_rows = desk.data.train.len();
+    let examples =
+        Selection::all_indices(&suite.covered(), runner.inputs.images.test.labels(), suite.attack_seed).len();
+    let train_rows = runner.inputs.images.train.len();
     Ok(Plan { train_rows, held_out: suite.train.held_out(train_rows), examples, trainings, evaluations })
 }

@@ -3,7 +3,7 @@
 use crate::event::{Event, Events, Part};
 use crate::store::journal::Journal;
 use candle_core::Tensor;
-use gauntlet_evaluate::{AttackEntry, Watch};
+use gauntlet_evaluate::{AttackEntry, Done, Watch};
 use gauntlet_records::{Fate, Verdict, verdict::robust_accuracy};
 use std::time::Instant;
 
@@ -11,7 +11,10 @@ pub(crate) struct Progress<'a> {
     events: &'a dyn Events,
     part: Part<'a>,
     entry: &'a AttackEntry,
+    /// Verdicts are appended to it as they are given.
     journal: Option<Journal>,
+    /// What it held at the beginning.
+    known: Done,
     begun: Instant,
     done: usize,
     of: usize,
@@ -25,9 +28,10 @@ impl<'a> Progress<'a> {
         events: &'a dyn Events,
         part: Part<'a>,
         entry: &'a AttackEntry,
-        journal: Option<Journal>,
+        journal: Option<(Journal, Done)>,
     ) -> Self {
-        Progress { events, part, entry, journal, begun: Instant::now(), done: 0, of: 0, robust: 0, examples: 0 }
+        let (journal, known) = journal.map_or((None, Done::new()), |(journal, known)| (Some(journal), known));
+        Progress { events, part, entry, journal, known, begun: Instant::now(), done: 0, of: 0, robust: 0, examples: 0 }
     }
 
     /// Whether an example stands at this ε. An attack for the smallest perturbation breaks it above ε, too.
@@ -38,6 +42,9 @@ impl<'a> Progress<'a> {
 }
 
 impl Watch for Progress<'_> {
+    fn known(&mut self, _: &AttackEntry) -> gauntlet_evaluate::Result<Done> {
+        Ok(std::mem::take(&mut self.known))
+    }
     fn started(&mut self, eps: usize, pending: usize, of: usize, known: &[Verdict]) {
         (self.begun, self.done, self.of, self.examples) = (Instant::now(), of - pending, of, known.len());
         self.robust = known.iter().filter(|v| self.withstood(eps, v)).count();

@@ -1,158 +1,186 @@
-//! The suite runner: trainings, evaluations, records.
+//! The parts of a suite while it runs: which there are, in what order, and what is taken down of them.
 
-use crate::event::{Event, Events, Part};
-use crate::run::desk::{Attempt, Desk, of_all};
-use crate::{Context, Error, Images, Result, Row, Suite};
-use gauntlet_records::{
-    Provenance, Record,
-    record::{Outcome, RECORD_FORMAT},
-};
-use serde_json::{Value, json};
-use std::time::Duration;
+use crate::event::{Event, Events};
+use crate::run::attempt::of_all;
+use crate::run::book::Book;
+use crate::run::evaluation_keys::EvaluationKeys;
+use crate::run::inputs::Inputs;
+use crate::run::keys::Keys;
+use crate::run::models::Models;
+use crate::run::teller::Teller;
+use crate::store::import;
+use crate::store::ledger::{Evaluation, Keyed, Work};
+use crate::suite::lineage;
+use crate::{Context, Images, Result, Row, Suite, Teacher};
+use gauntlet_core::Target;
+use gauntlet_evaluate::{AttackEntry, Evaluator, Examples};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-/// How long to wait before looking again whether another process has finished.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Trains and attacks every row of a suite with every seed; one record each, in the order of the suite.
-///
-/// What the store (or a committed record) holds is not repeated. A part that fails becomes a record with its reason,
-/// and the rest goes on. Running the same suite again after an interruption or a kill goes on where it stopped, and
-/// the records' `result` is the same, byte for byte.
-///
-/// # Errors
-/// [`Error::Interrupted`]; a data set that cannot be loaded; a store that cannot be written.
-pub fn run(suite: &Suite, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
-    run_on(suite, load(suite, context)?, context, events)
+/// A suite and all that its parts share.
+pub(crate) struct Runner<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) teller: Rc<Teller<'a>>,
+    pub(crate) inputs: Rc<Inputs<'a>>,
+    pub(crate) keys: Rc<Keys<'a>>,
+    pub(crate) evaluations: EvaluationKeys<'a>,
+    pub(crate) models: Models<'a>,
+    pub(crate) book: Rc<Book<'a>>,
+    /// Whose weights these are, by sha256: the first row and seed of this run.
+    pub(crate) seen: RefCell<BTreeMap<String, (String, u64)>>,
 }
 
-/// Like [`run`], on images that live in the caller's own program; the suite's `data` is then only a name.
-///
-/// # Errors
-/// See [`run`].
-pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn Events) -> Result<Vec<Record>> {
-    let suite = &suite.settled(data.train.len())?;
-    let desk = Desk::open(suite, data, context, events)?;
-    desk.recall()?;
-    desk.enter(&desk.needed()?, true)?;
-    desk.import()?;
-    let mut waiting: Vec<(usize, &Row, u64)> =
-        desk.parts().into_iter().enumerate().map(|(i, (row, seed))| (i, row, seed)).collect();
-    let mut records: Vec<(usize, Record)> = Vec::new();
-    let of = waiting.len();
-    events.event(&Event::RecordDone { done: 0, of });
-    while !waiting.is_empty() {
-        let before = waiting.len();
-        let mut busy = Vec::new();
-        for (i, row, seed) in waiting {
-            match desk.record(row, seed)? {
-                Some(record) => {
-                    desk.close(&record)?;
-                    records.push((i, record));
-                    events.event(&Event::RecordDone { done: records.len(), of });
+impl<'a> Runner<'a> {
+    pub(crate) fn open(
+        suite: &'a Suite,
+        images: Images,
+        context: &'a Context<'a>,
+        events: &'a dyn Events,
+    ) -> Result<Self> {
+        let (train, test) = (images.train.len(), images.test.len());
+        let trained = suite.rows.iter().any(|r| r.checkpoint.is_none());
+        let held_out = trained.then(|| suite.train.held_out(train));
+        events.event(&Event::DataReady { data: &suite.data, train, test, held_out });
+        lineage::check(&suite.rows)?;
+        let (inputs, teller) = (Rc::new(Inputs::new(images, context)), Rc::new(Teller::new(events)));
+        let keys = Rc::new(Keys::new((&inputs, &teller), &suite.rows, &suite.model, &suite.train));
+        let evaluations = EvaluationKeys::new(suite, &inputs.images, &keys);
+        let book = Rc::new(Book::new(suite, context));
+        let models = Models::new((&inputs, &teller), &keys, Some(&book));
+        let trains = suite.rows.iter().any(|r| r.checkpoint.is_none() && r.model.is_none());
+        inputs.network(&suite.model, if trains { suite.train.batch } else { 0 })?;
+        Ok(Runner { suite, context, teller, inputs, keys, evaluations, models, book, seen: RefCell::default() })
+    }
+
+    /// Rows × seeds that the filters leave; a checkpoint has no seed and stands under the first.
+    pub(crate) fn parts(&self) -> Vec<(&'a Row, u64)> {
+        let only = &self.context.only;
+        let named = |row: &Row| {
+            (only.rows.is_empty() || only.rows.contains(&row.id))
+                && (only.recipes.is_empty() || row.names().any(|n| only.recipes.iter().any(|r| r == n)))
+        };
+        let rows = self.suite.rows.iter().filter(|r| named(r));
+        let seeds = |row: &Row| &self.suite.seeds[..if row.checkpoint.is_some() { 1 } else { self.suite.seeds.len() }];
+        rows.flat_map(|row| seeds(row).iter().map(move |seed| (row, *seed)))
+            .filter(|(_, seed)| only.seeds.is_empty() || only.seeds.contains(seed))
+            .collect()
+    }
+
+    /// Attacks that the filters leave.
+    pub(crate) fn attacks(&self) -> Vec<&'a AttackEntry> {
+        let only = &self.context.only.attacks;
+        self.suite.attacks.iter().filter(|a| only.is_empty() || only.contains(&a.label)).collect()
+    }
+
+    /// Parts that the filters leave, and those that must be trained for them: teachers and surrogates.
+    pub(crate) fn needed(&self) -> Result<Vec<(&'a Row, u64)>> {
+        let mut parts = self.parts();
+        let mut next = 0;
+        while let Some((row, seed)) = parts.get(next).copied() {
+            let mut others = Vec::new();
+            if let Some(Teacher::Row(id)) = &row.teacher {
+                others.push(self.keys.row(id)?);
+            }
+            // Only what is attacked needs surrogates, not what is trained for it.
+            for attack in self.attacks() {
+                match self.evaluations.surrogate(attack) {
+                    Ok(surrogate) => others.extend(surrogate),
+                    Err(error) if of_all(&error) => return Err(error),
+                    // The attack itself says what is wrong.
+                    Err(_) => {}
                 }
-                None => busy.push((i, row, seed)),
             }
-        }
-        waiting = busy;
-        if waiting.len() == before {
-            if context.interrupted() {
-                return Err(Error::Interrupted);
+            for other in others {
+                // A checkpoint has no seed and stands under the first.
+                let seed = if other.checkpoint.is_some() { self.suite.seeds[0] } else { seed };
+                if !parts.contains(&(other, seed)) {
+                    parts.push((other, seed));
+                }
             }
-            std::thread::sleep(PATIENCE);
+            next += 1;
         }
-    }
-    records.sort_by_key(|(i, _)| *i);
-    Ok(records.into_iter().map(|(_, record)| record).collect())
-}
-
-pub(crate) fn load(suite: &Suite, context: &Context<'_>) -> Result<Images> {
-    let manifest = context.catalogue.get(&suite.data)?;
-    let data = gauntlet_data::load(&manifest, &context.data)?;
-    Ok(Images { train: data.train, test: data.test, classes: data.classes, order: manifest.order })
-}
-
-impl<'a> Desk<'a> {
-    /// One record, or `None` while another process works on a part of it.
-    fn record(&self, row: &'a Row, seed: u64) -> Result<Option<Record>> {
-        let part = Part { row: &row.id, seed, attack: None };
-        let mut record = self.blank(row, seed);
-        match self.fill(&mut record, row, seed) {
-            Ok(Attempt::Done(())) => Ok(Some(record)),
-            Ok(Attempt::Busy) => Ok(None),
-            // What ails the environment ails every part; what ails a part is its own.
-            Err(error) if of_all(&error) => Err(error),
-            Err(error) => {
-                let reason = error.to_string();
-                self.events.event(&Event::Failed { part, reason: &reason });
-                record.failed = Some(reason);
-                Ok(Some(record))
-            }
-        }
+        Ok(parts)
     }
 
-    fn blank(&self, row: &'a Row, seed: u64) -> Record {
-        // Without a teacher's weights there is no description yet, without a checkpoint there will be none.
-        let training = self.training(row, seed).ok().flatten().map_or(Value::Null, |(_, description)| description);
-        let attacks: Vec<Value> = self.attacks().into_iter().map(|a| self.attack_description(a)).collect();
-        let mut configuration = json!({
-            "data": self.suite.data,
-            "classes": self.data.classes,
-            "note": row.note,
-            "training": training,
-            "evaluation": self.conditions,
-            "attacks": attacks,
-        });
-        configuration["test"] = json!({ "rows": self.data.test.len() });
-        if let Some(order) = &self.data.order {
-            configuration["test"]["order"] = order.as_str().into();
-        }
-        if let Some(source) = &row.checkpoint {
-            configuration["checkpoint"] = source.to_string().into();
-        }
-        if let Some(teacher) = &row.teacher {
-            configuration["teacher"] = teacher.to_string().into();
-        }
-        Record {
-            format: RECORD_FORMAT,
-            suite: self.suite.name.clone(),
-            row: row.id.clone(),
-            seed,
-            failed: None,
-            result: Outcome {
-                configuration,
-                data_sha256: self.train_sha256.clone(),
-                checkpoint_sha256: String::new(),
-                curve: Vec::new(),
-                clean: Vec::new(),
-                attacked: Vec::new(),
-                flags: Vec::new(),
-            },
-            provenance: self.context.provenance(),
-            expectations: Vec::new(),
+    /// Imports what committed records hold of the suite's parts and of the rows that they need.
+    pub(crate) fn import(&self) -> Result<()> {
+        let rows = self.needed()?;
+        let mut tried = BTreeSet::new();
+        loop {
+            // Whoever has a teacher has a key when the teacher's weights are known.
+            let mut wanted = BTreeSet::new();
+            for (row, seed) in &rows {
+                if let Some(key) = self.keys.known(row, *seed)?
+                    && !tried.contains(&key)
+                    && self.context.store.get_training(&key)?.is_none()
+                {
+                    wanted.insert(key);
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            for text in import::import(&self.context.store, &self.context.records, &wanted)? {
+                let text = format!("a committed record was not imported: {text}");
+                if tried.is_empty() {
+                    self.teller.note("", 0, &text);
+                }
+            }
+            tried.append(&mut wanted);
         }
     }
 
-    fn fill(&self, record: &mut Record, row: &'a Row, seed: u64) -> Result<Attempt<()>> {
-        let Attempt::Done((mut key, mut entry)) = self.trained(row, seed, false)? else { return Ok(Attempt::Busy) };
-        if !self.context.store.checkpoint(&key).exists() && !self.complete(row, &entry.checkpoint_sha256, seed)? {
-            // Imported from a record, or deleted: the checkpoint has to be made again.
-            let Attempt::Done((same, again)) = self.trained(row, seed, true)? else { return Ok(Attempt::Busy) };
-            if again.checkpoint_sha256 != entry.checkpoint_sha256 {
-                let text = "training again gave other weights than the record's, as another CPU may; \
-                            all attacks are run on the new ones";
-                self.note(&row.id, seed, text);
+    /// What is known of a part's keys.
+    fn work(&self, row: &'a Row, seed: u64) -> Result<Work> {
+        let training = match self.keys.training(row, seed) {
+            Ok(training) => training,
+            Err(error) if of_all(&error) => return Err(error),
+            Err(_) => None,
+        };
+        let mut work = Work::default();
+        let Some((key, description)) = training else { return Ok(work) };
+        work.training = Some(Keyed { key, description });
+        let Some(sha256) = self.keys.sha256(row, seed)? else { return Ok(work) };
+        let mut evaluation = |label: Option<&str>, attack: &Value| {
+            let (key, description) = self.evaluations.evaluation(row, &sha256, attack);
+            work.evaluations.push(Evaluation { label: label.map(String::from), key, description });
+        };
+        evaluation(None, &Value::Null);
+        for attack in &self.suite.attacks {
+            if let Some(described) = self.evaluations.describable(attack, seed)? {
+                evaluation(Some(&attack.label), &described);
             }
-            (key, entry) = (same, again);
         }
-        self.enter(&[(row, seed)], false)?;
-        if let Some((_, description)) = self.training(row, seed)? {
-            record.result.configuration["training"] = description;
+        Ok(work)
+    }
+
+    /// Takes down what these parts are, if that is not what the ledger says already. `anyway` writes it all the same, so
+    /// that a store that cannot be written is noticed before hours of work.
+    pub(crate) fn enter(&self, parts: &[(&'a Row, u64)], anyway: bool) -> Result<()> {
+        let mut news = Vec::new();
+        for (row, seed) in parts {
+            let work = self.work(row, *seed)?;
+            if anyway || !self.book.says(&row.id, *seed, &work) {
+                news.push((row.id.as_str(), *seed, work));
+            }
         }
-        record.result.checkpoint_sha256 = entry.checkpoint_sha256.clone();
-        record.result.curve = entry.curve.clone();
-        record.provenance =
-            Provenance { evaluate_seconds: 0.0, evaluate_cpu_seconds: Some(0.0), ..entry.provenance.clone() };
-        (record.provenance.executed_forwards, record.provenance.executed_backwards) = (0, 0);
-        self.judge(record, row, seed, (&key, &entry))
+        if news.is_empty() {
+            return Ok(());
+        }
+        self.book.enter(news)
+    }
+
+    /// The suite's way to judge.
+    pub(crate) fn evaluator<'s>(&'s self, target: &'s dyn Target, examples: &'s Examples) -> Evaluator<'s> {
+        Evaluator {
+            width: self.context.width,
+            attack_seed: self.suite.attack_seed,
+            carry: self.suite.carry,
+            draws: self.suite.draws,
+            ..Evaluator::new(target, examples, self.context.interrupt)
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! One training outside a suite: `gauntlet train`.
 
-use crate::run::desk::Desk;
-use crate::run::runner::load;
+use crate::event::Event;
+use crate::run::inputs::{Inputs, load};
+use crate::run::keys::Keys;
+use crate::run::models::Models;
+use crate::run::teller::Teller;
 use crate::train::overfitting;
-use crate::{Context, Error, Events, Result, Row, Suite, TrainConfig};
-use gauntlet_evaluate::{Component, Kind, Selection};
+use crate::{Context, Error, Events, Result, Row, TrainConfig};
+use gauntlet_evaluate::{Component, Kind};
 use gauntlet_records::{Flag, record::Epoch};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// What is to be trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,27 +54,19 @@ pub struct TrainReport {
 /// training that another process works on.
 pub fn train(request: &TrainRequest, context: &Context<'_>, events: &dyn Events) -> Result<TrainReport> {
     let name = request.recipe.get("name").and_then(Value::as_str).unwrap_or("recipe").to_string();
-    let suite = Suite {
-        format: 1,
-        name: "train".into(),
-        notes: Vec::new(),
-        data: request.data.clone(),
-        model: Component::resolve(Kind::Model, context.registry, &request.model)?,
-        seeds: vec![request.seed],
-        train: request.train.clone(),
-        examples: Selection::All,
-        attack_seed: 0,
-        carry: false,
-        draws: 1,
-        rows: vec![Row::short(&name, context.registry, &request.recipe)?],
-        attacks: Vec::new(),
-        expect: Vec::new(),
-        quick: None,
-    };
-    let data = load(&suite, context)?;
-    let suite = suite.settled(data.train.len())?;
-    let desk = Desk::open(&suite, data, context, events)?;
-    let (key, entry) = desk.checkpoint(&suite.rows[0], request.seed)?.ok_or_else(|| {
+    let row = Row::short(&name, context.registry, &request.recipe)?;
+    let model = Component::resolve(Kind::Model, context.registry, &request.model)?;
+    let images = load(&request.data, context)?;
+    let (train, test) = (images.train.len(), images.test.len());
+    request.train.trains_on(&request.data, train)?;
+    let config = request.train.settled(train);
+    let held_out = config.validation;
+    events.event(&Event::DataReady { data: &request.data, train, test, held_out });
+    let shared = (&Rc::new(Inputs::new(images, context)), &Rc::new(Teller::new(events)));
+    shared.0.network(&model, config.batch)?;
+    let keys = Rc::new(Keys::new(shared, std::slice::from_ref(&row), &model, &config));
+    let trained = Models::new(shared, &keys, None).checkpoint(&row, request.seed)?;
+    let (key, entry) = trained.ok_or_else(|| {
         Error::message("another process is at this very training; wait for it, or give another seed or store")
     })?;
     Ok(TrainReport {

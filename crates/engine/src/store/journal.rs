@@ -141,6 +141,7 @@ fn line<T: Serialize>(value: &T) -> Result<String> {
 mod tests {
     use super::*;
     use gauntlet_records::Fate;
+    use proptest::prelude::*;
 
     fn verdict(id: u64) -> Verdict {
         Verdict {
@@ -218,6 +219,49 @@ mod tests {
                 assert!(done.get(&(0, 1)).is_none_or(|v| *v == verdict(1)), "byte {at}, bit {bit}");
                 assert_eq!(done[&(0, 0)], verdict(0));
                 assert!(done.len() < 3);
+            }
+        }
+    }
+
+    /// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+    fn cases(usual: u32) -> u32 {
+        std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Bytes of a journal changed: an error that names it, or verdicts that were given, each at its place.
+        #[test]
+        fn no_harm_to_a_journal_harms_its_reader(
+            harms in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..5), 1..6)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("partial.jsonl");
+            let (mut journal, _) = Journal::open(&path).unwrap();
+            journal.append(0, &[(0, verdict(0), None), (1, verdict(1), None), (3, verdict(3), None)]).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            for (at, value, kind) in harms {
+                let at = at.index(bytes.len().max(1));
+                match kind {
+                    0 => bytes.iter_mut().skip(at).take(1).for_each(|b| *b = value),
+                    1 => bytes.insert(at, value),
+                    2 => bytes.truncate(at),
+                    3 => bytes.iter_mut().skip(at).find(|b| b.is_ascii_digit()).into_iter().for_each(|b| *b = b'0' + value % 10),
+                    _ => {
+                        let part: Vec<u8> = bytes[at..].iter().copied().take(usize::from(value)).collect();
+                        bytes.splice(at..at, part);
+                    }
+                }
+            }
+            std::fs::write(&path, bytes).unwrap();
+            match Journal::open(&path) {
+                Ok((_, done)) => {
+                    for ((eps, index), found) in done {
+                        prop_assert_eq!((eps, &found), (0, &verdict(index as u64)));
+                    }
+                }
+                Err(error) => prop_assert!(error.to_string().contains("partial.jsonl"), "{}", error),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Reading the `[[attack]]` tables of a suite file.
 
 use crate::suite::complaint::complaint;
+use crate::suite::keys::ATTACK;
 use crate::suite::reader::{Reader, Shape, selection};
 use crate::suite::section::{Section, json, text_of};
 use crate::{Diagnostic, Row};
@@ -11,9 +12,6 @@ use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::DeValue;
-
-/// Keys of an `[[attack]]` that are not the attack's own parameters.
-const ATTACK: &[&str] = &["name", "label", "norm", "eps", "take", "sample", "all"];
 
 impl Reader<'_> {
     pub(crate) fn attacks(&mut self, top: &Section<'_>, rows: &[Row], shape: Shape) -> Vec<AttackEntry> {
@@ -54,7 +52,7 @@ impl Reader<'_> {
         let eps = self.budgets(section, norm.unwrap_or(Norm::Linf), numbers);
         let mut given: Map<String, Value> = section
             .entries()
-            .filter(|(k, _)| !ATTACK.contains(&k.get_ref().as_ref()))
+            .filter(|(k, _)| !ATTACK.iter().any(|own| own.name == k.get_ref()))
             .map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())))
             .collect();
         given.insert("name".into(), Value::String(name?));
@@ -113,7 +111,6 @@ impl Reader<'_> {
                 return None;
             }
         };
-        given.remove("surrogates");
         let mut entries = Vec::new();
         for id in ids {
             given.insert("surrogate".into(), Value::String(id.clone()));

@@ -1,6 +1,7 @@
 //! Reading the `[[expect]]` tables of a suite file: published numbers with their errors, and where ours are compatible.
 
 use crate::suite::complaint::complaint;
+use crate::suite::keys::{EXPECT, MINUS, OR};
 use crate::suite::reader::Reader;
 use crate::suite::section::{Section, json};
 use crate::{Diagnostic, Row};
@@ -10,27 +11,6 @@ use gauntlet_records::{Alternative, Band, Expectation, Norm, Operand, Quantity, 
 use toml::Spanned;
 use toml::de::DeValue;
 
-const EXPECT: &[&str] = &[
-    "row",
-    "attack",
-    "norm",
-    "eps",
-    "curve",
-    "epoch",
-    "scale",
-    "minus",
-    "value",
-    "sd",
-    "n",
-    "band",
-    "at_least",
-    "at_most",
-    "or",
-    "source",
-    "published_with",
-];
-const MINUS: &[&str] = &["row", "attack", "norm", "eps", "curve", "epoch", "scale"];
-const OR: &[&str] = &["band", "at_least", "at_most", "flag"];
 /// Labels of numbers that no attack has.
 const CLEAN: &str = "clean";
 const WORST: &str = "worst case";

@@ -2,6 +2,7 @@
 
 use crate::suite::complaint::complaint;
 use crate::suite::expectations::Known;
+use crate::suite::keys::{SUITE, TRAIN};
 use crate::suite::reader::{Reader, Shape, selection};
 use crate::suite::section::{Complaints, Section};
 use crate::{Augmentation, Diagnostic, Monitor, Suite, TrainConfig};
@@ -17,27 +18,6 @@ use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-const TOP: &[&str] = &[
-    "format",
-    "name",
-    "notes",
-    "data",
-    "model",
-    "seeds",
-    "train",
-    "take",
-    "sample",
-    "attack_seed",
-    "carry",
-    "draws",
-    "row",
-    "attack",
-    "expect",
-    "quick",
-];
-const TRAIN: &[&str] =
-    &["epochs", "batch", "optimiser", "schedule", "augmentation", "validation", "clip", "monitor_eps"];
 
 /// Bytes of a suite's name.
 const LONGEST: usize = 128;
@@ -103,7 +83,7 @@ impl Suite {
 
 impl Reader<'_> {
     fn suite(&mut self, top: &Section<'_>, path: &str) -> Option<Suite> {
-        top.allow(TOP, &mut self.complaints);
+        top.allow(SUITE, &mut self.complaints);
         let c = &mut self.complaints;
         match top.whole("format", 1, c) {
             None if top.get("format").is_none() => {

@@ -5,6 +5,7 @@ pub(crate) mod checkpoint_source;
 pub(crate) mod complaint;
 pub(crate) mod expectations;
 pub(crate) mod file;
+pub mod keys;
 pub(crate) mod lineage;
 pub(crate) mod quick;
 pub(crate) mod reader;

@@ -7,6 +7,7 @@ use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::Expectation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A suite file, resolved: every name looked up, every default filled in.
@@ -68,6 +69,9 @@ pub struct Row {
     /// Weights that are not trained here: a file, or one of the hub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointSource>,
+    /// File with the names of the checkpoint's tensors, in the order of the model's parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<PathBuf>,
     /// Whom the recipe learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Teacher>,
@@ -90,6 +94,12 @@ impl Suite {
         Selection::union(std::iter::once(self.examples).chain(own))
     }
 
+    /// The test rows of an attack, where they are not those of all attacks together.
+    pub(crate) fn own(&self, attack: &AttackEntry) -> Option<Selection> {
+        let own = attack.examples.unwrap_or(self.examples);
+        (self.covered() != [own]).then_some(own)
+    }
+
     /// Puts one choice of test rows in the place of the suite's and of its attacks' own.
     pub fn select(&mut self, examples: Selection) {
         self.examples = examples;
@@ -106,18 +116,10 @@ impl Suite {
     /// # Errors
     /// A row that is to be trained where nothing is left to train on.
     pub fn settled(&self, rows: usize) -> gauntlet_core::Result<Suite> {
-        let held_out = self.train.held_out(rows);
-        if held_out >= rows && self.rows.iter().any(|r| r.checkpoint.is_none()) {
-            let why = format!(
-                "nothing is left to train on: {} has {rows} training images, and {held_out} are held out; lower `validation`, or \
-                 leave it out for a tenth",
-                self.data
-            );
-            return Err(gauntlet_core::Error::value("train.validation", why));
+        if self.rows.iter().any(|r| r.checkpoint.is_none()) {
+            self.train.trains_on(&self.data, rows)?;
         }
-        let mut suite = self.clone();
-        suite.train.validation = Some(held_out);
-        Ok(suite)
+        Ok(Suite { train: self.train.settled(rows), ..self.clone() })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading the `[[row]]` tables of a suite file.
 
 use crate::suite::complaint::complaint;
+use crate::suite::keys::ROW;
 use crate::suite::lineage;
 use crate::suite::reader::{Reader, Shape, plain_name};
 use crate::suite::section::Section;
@@ -9,10 +10,10 @@ use gauntlet_core::registry;
 use gauntlet_evaluate::{Component, Kind};
 use std::collections::HashSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
-const ROW: &[&str] = &["id", "recipe", "base", "penalties", "checkpoint", "optional", "teacher", "model", "note"];
 /// Keys that say how a row is trained.
 const TRAINED: [&str; 4] = ["recipe", "base", "penalties", "teacher"];
 const EXAMPLE: &str = "such as \"runs/net.safetensors\", relative to this file or to the working directory, or \
@@ -72,11 +73,14 @@ impl Reader<'_> {
         let row = match section.get("checkpoint") {
             Some((_, value)) => self.checkpoint(section, value, id)?,
             None => {
-                if let Some((key, _)) = section.get("optional") {
-                    self.complaints.push(
-                        Diagnostic::at(key.span(), "`optional` goes with `checkpoint`")
-                            .hint("it says that the file is the user's to bring; a recipe needs none"),
-                    );
+                for (word, hint) in [
+                    ("optional", "it says that the file is the user's to bring; a recipe needs none"),
+                    ("names", "it lists the names of the file's tensors; a recipe has none"),
+                ] {
+                    if let Some((key, _)) = section.get(word) {
+                        let text = format!("`{word}` goes with `checkpoint`");
+                        self.complaints.push(Diagnostic::at(key.span(), text).hint(hint));
+                    }
                 }
                 let row = self.trained(section)?;
                 let teacher = match section.get("teacher") {
@@ -114,7 +118,11 @@ impl Reader<'_> {
                 Diagnostic::at(section.span(), "a row with a checkpoint needs an id").hint("such as `id = \"theirs\"`"),
             );
         }
-        Some(Row { id: id?, checkpoint: Some(source?), ..Row::default() })
+        let names = match section.get("names") {
+            Some((_, value)) => Some(self.list_of_names(value)?),
+            None => None,
+        };
+        Some(Row { id: id?, checkpoint: Some(source?), names, ..Row::default() })
     }
 
     /// A row's recipe, in short or in full.
@@ -171,6 +179,24 @@ impl Reader<'_> {
             Some(text) if !file(text) => Some(Teacher::Row(text.to_string())),
             _ => self.source(value, "teacher").map(Teacher::Checkpoint),
         }
+    }
+
+    /// A file with names that is there: in the suite's folder or in the working directory.
+    fn list_of_names(&mut self, value: &Spanned<DeValue<'_>>) -> Option<PathBuf> {
+        let given = value.get_ref().as_str().map(PathBuf::from);
+        let found =
+            given.as_ref().and_then(|path| [self.folder.join(path), path.clone()].into_iter().find(|p| p.is_file()));
+        if found.is_none() {
+            let text = match given {
+                Some(path) => format!("there is no file {}", path.display()),
+                None => format!("`names` must be a text, got {}", value.get_ref().type_str()),
+            };
+            self.complaints.push(
+                Diagnostic::at(value.span(), text)
+                    .hint("a file with the names of the checkpoint's tensors, one a line, beside this file or in the working directory"),
+            );
+        }
+        found
     }
 
     /// A checkpoint that is there: in the suite's folder, in the working directory, or on the hub.

@@ -2,7 +2,7 @@
 
 use crate::Diagnostic;
 use crate::suite::complaint::complaint;
-use gauntlet_core::{Error, registry};
+use gauntlet_core::{Error, KeyDoc, key_doc, registry};
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -76,7 +76,8 @@ impl<'a> Section<'a> {
     }
 
     /// Complains about keys that are not among `known`.
-    pub(crate) fn allow(&self, known: &[&str], c: &mut Complaints) {
+    pub(crate) fn allow(&self, known: &[KeyDoc], c: &mut Complaints) {
+        let known = key_doc::names(known);
         for (key, _) in self.table.iter().filter(|(k, _)| !known.contains(&k.get_ref().as_ref())) {
             let kind = format!("key of {}", self.what);
             let error = registry::unknown(&kind, key.get_ref(), known.iter().copied());

@@ -2,14 +2,13 @@
 
 use crate::Quick;
 use crate::suite::complaint::complaint;
+use crate::suite::keys::QUICK;
 use crate::suite::reader::Reader;
 use crate::suite::section::Section;
 use crate::{Diagnostic, Row, Suite, Teacher};
 use gauntlet_core::registry;
 use gauntlet_evaluate::Selection;
 use toml::de::DeValue;
-
-const QUICK: &[&str] = &["epochs", "take", "seeds", "rows", "note"];
 
 impl Suite {
     /// The smaller version, under the name `<name>-quick`; `None` where the suite has none.

@@ -35,4 +35,25 @@ impl TrainConfig {
     pub fn held_out(&self, rows: usize) -> usize {
         self.validation.unwrap_or(USUAL.min(rows / 10))
     }
+
+    /// This on a training split of `rows` rows: what depends on their number is settled.
+    pub fn settled(&self, rows: usize) -> TrainConfig {
+        TrainConfig { validation: Some(self.held_out(rows)), ..self.clone() }
+    }
+
+    /// That something is left to train on, of the `rows` training rows of `data`.
+    ///
+    /// # Errors
+    /// Nothing is, with the figures and the way out.
+    pub(crate) fn trains_on(&self, data: &str, rows: usize) -> gauntlet_core::Result<()> {
+        let held_out = self.held_out(rows);
+        if held_out < rows {
+            return Ok(());
+        }
+        let why = format!(
+            "nothing is left to train on: {data} has {rows} training images, and {held_out} are held out; lower `validation`, or \
+             leave it out for a tenth"
+        );
+        Err(gauntlet_core::Error::value("train.validation", why))
+    }
 }

@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::{Key, Purpose, Registry, Target, ThreatModel};
-use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Evaluator, Examples, Kind};
+use gauntlet_evaluate::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Eps, Norm, record::Epoch, verdict::robust_accuracy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -63,7 +63,8 @@ impl Monitor {
         let evaluator = Evaluator { width, ..Evaluator::new(target, examples, interrupt) };
         // A network of ours answers the same again.
         let clean = evaluator.classify(&mut Cost::default())?;
-        let robust_accuracy = accuracy(&evaluator, registry, &clean, (&self.attack, self.norm, &self.eps))?;
+        let evaluator = Evaluator { clean: Some(&clean), ..evaluator };
+        let robust_accuracy = accuracy(&evaluator, registry, (&self.attack, self.norm, &self.eps))?;
         let noise = (self.norm == Norm::Linf).then(|| self.eps.value());
         let Gradients { l1, l2, alignment } = gradients(target, examples, noise)?;
         if !(l1.is_finite() && l2.is_finite()) {
@@ -73,7 +74,7 @@ impl Monitor {
             }));
         }
         let own = match own {
-            Some(threat) => self::own(&evaluator, registry, &clean, threat)?,
+            Some(threat) => self::own(&evaluator, registry, threat)?,
             None => None,
         };
         Ok(Epoch {
@@ -95,24 +96,17 @@ impl Monitor {
 fn accuracy(
     evaluator: &Evaluator<'_>,
     registry: &Registry,
-    clean: &CleanPass,
     (attack, norm, eps): (&Component, Norm, &Eps),
 ) -> Result<f64> {
     let entry =
         AttackEntry { label: "monitor".into(), attack: attack.clone(), norm, eps: vec![eps.clone()], examples: None };
-    let (attack, _) = registry.attack(&attack.given())?;
-    let cells = evaluator.attack(&entry, &attack, clean, &mut Cost::default())?;
+    let cells = evaluate(evaluator, std::slice::from_ref(&entry), registry, &mut ())?.attacked;
     Ok(cells.first().map_or(0.0, |a| robust_accuracy(&a.verdicts)))
 }
 
 /// Accuracies under FGSM and PGD-10 with steps of ε/4, both at `threat`; `None` where the registry lacks either or it
 /// does not know the norm.
-fn own(
-    evaluator: &Evaluator<'_>,
-    registry: &Registry,
-    clean: &CleanPass,
-    threat: ThreatModel,
-) -> Result<Option<(f64, f64)>> {
+fn own(evaluator: &Evaluator<'_>, registry: &Registry, threat: ThreatModel) -> Result<Option<(f64, f64)>> {
     let eps: Eps = threat.eps.to_string().parse()?;
     let mut found = Vec::new();
     for given in [json!({ "name": "fgsm" }), json!({ "name": "pgd", "steps": 10, "alpha": "eps/4" })] {
@@ -122,7 +116,7 @@ fn own(
             return Ok(None);
         }
         let attack = Component::resolve(Kind::Attack, registry, &given)?;
-        found.push(accuracy(evaluator, registry, clean, (&attack, threat.norm, &eps))?);
+        found.push(accuracy(evaluator, registry, (&attack, threat.norm, &eps))?);
     }
     Ok(Some((found[0], found[1])))
 }

@@ -7,6 +7,7 @@ use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Kind, Select
 use gauntlet_records::{Eps, Record};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// An attack as a record names it.
 pub(crate) struct RecordedAttack {
@@ -102,6 +103,7 @@ fn row(record: &Record, records: &[Record]) -> Result<Row> {
     let training = &configuration["training"];
     let source = |text: &str| text.parse::<CheckpointSource>();
     let checkpoint = configuration["checkpoint"].as_str().map(source).transpose()?;
+    let names = configuration["checkpoint_names"].as_str().map(PathBuf::from);
     let recipe = &training["recipe"];
     let base = if checkpoint.is_none() { Some(read(&recipe["base"])?) } else { None };
     let penalties: Result<Vec<Component>> = recipe["penalties"].as_array().into_iter().flatten().map(read).collect();
@@ -111,7 +113,7 @@ fn row(record: &Record, records: &[Record]) -> Result<Row> {
         None => None,
     };
     let model = Some(read(&training["model"])?);
-    Ok(Row { id: record.row.clone(), base, penalties: penalties?, checkpoint, teacher, model, note: None })
+    Ok(Row { id: record.row.clone(), base, penalties: penalties?, checkpoint, names, teacher, model, note: None })
 }
 
 /// For a checkpoint, which was not trained here: none of this is used.

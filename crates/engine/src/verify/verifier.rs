@@ -2,14 +2,15 @@
 
 use crate::examples_of;
 use crate::provenance::MATHEMATICS;
-use crate::run::desk::{Attempt, Desk, of_all};
-use crate::run::runner::load;
+use crate::run::attempt::{Attempt, of_all};
+use crate::run::inputs::load;
+use crate::run::runner::Runner;
 use crate::verify::comparison::{Measure, VerifiedCell, compare};
 use crate::verify::recorded_suite::{RecordedAttack, recorded_suite, same_description};
 use crate::{Context, Error, Events, Images, Result, Row, Suite, fingerprint};
-use gauntlet_core::{Frozen, Key, Purpose, Target, Weights, checkpoint};
+use gauntlet_core::{Frozen, Key, Purpose, Target};
 use gauntlet_data::{Half, Split};
-use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator};
+use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator, Origin, Subject, evaluate};
 use gauntlet_records::{Attacked, Provenance, Record, record_file};
 use serde::Serialize;
 
@@ -114,11 +115,10 @@ impl Verifier<'_> {
         let (suite, attacks) = recorded_suite(record, self.records, self.context.registry)?;
         let data = self.images(&suite, record)?;
         self.same_data(record, &data)?;
-        let desk = Desk::open(&suite, data, self.context, events)?;
-        let row = desk.row(&record.row)?;
-        let weights = self.checkpoint(&desk, row, record, verified)?;
-        let sha256 = checkpoint::sha256(&weights)?;
-        verified.same_weights = sha256 == record.result.checkpoint_sha256;
+        let runner = Runner::open(&suite, data, self.context, events)?;
+        let row = runner.keys.row(&record.row)?;
+        let subject = self.subject(&runner, row, record, verified)?;
+        verified.same_weights = subject.sha256 == record.result.checkpoint_sha256;
         if !verified.same_weights {
             if verified.measure == Measure::Tolerant {
                 return Err(Error::message(
@@ -128,17 +128,16 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
-        let target = self.context.frozen(desk.network(row)?, &weights)?;
+        let target = subject.target(&self.context.compute)?;
         let clean_ids: Vec<u64> = record.result.clean.iter().map(|v| v.id).collect();
         let chosen = self.chosen(record, clean_ids.len())?;
         let read = |ids: &[u64], chosen: &[usize]| {
             let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
-            examples_of(&desk.data.test, &rows, self.context.dtype)
+            examples_of(&runner.inputs.images.test, &rows, self.context.dtype)
         };
         let examples = read(&clean_ids, &chosen)?;
-        let evaluator = desk.evaluator(&target, &examples);
-        let mut cost = Cost::default();
-        let clean = evaluator.clean(&mut cost)?;
+        let evaluator = runner.evaluator(&target, &examples);
+        let clean = evaluator.clean(&mut Cost::default())?;
         verified.cells.push(compare("clean", None, verified.measure, &chosen, (&record.result.clean, &clean.verdicts)));
         let mut recorded = record.result.attacked.iter();
         let mut problems = Vec::new();
@@ -148,15 +147,18 @@ impl Verifier<'_> {
             let ids: Vec<u64> = cells.first().into_iter().flat_map(|c| &c.verdicts).map(|v| v.id).collect();
             let own = (ids != clean_ids).then(|| self.chosen(record, ids.len())).transpose()?;
             let again = entry.and_then(|entry| {
-                let surrogate = self.surrogate(&desk, (at, &entry), record)?;
+                let surrogate = self.surrogate(&runner, (at, &entry), record)?;
                 let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
-                let Some(own) = &own else {
-                    return self.attack(&Evaluator { surrogate, ..evaluator }, &entry, &clean, &mut cost);
+                let attacked = |evaluator: Evaluator<'_>, clean: &CleanPass| {
+                    let evaluator = Evaluator { surrogate, clean: Some(clean), ..evaluator };
+                    let evaluated = evaluate(&evaluator, std::slice::from_ref(&entry), self.context.registry, &mut ())?;
+                    Ok(evaluated.attacked)
                 };
+                let Some(own) = &own else { return attacked(evaluator, &clean) };
                 let examples = read(&ids, own)?;
-                let evaluator = Evaluator { surrogate, ..desk.evaluator(&target, &examples) };
-                let clean = evaluator.clean(&mut cost)?;
-                self.attack(&evaluator, &entry, &clean, &mut cost)
+                let evaluator = runner.evaluator(&target, &examples);
+                let clean = evaluator.clean(&mut Cost::default())?;
+                attacked(evaluator, &clean)
             });
             let chosen = own.as_ref().unwrap_or(&chosen);
             match again {
@@ -175,17 +177,6 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn attack(
-        &self,
-        evaluator: &Evaluator<'_>,
-        entry: &AttackEntry,
-        clean: &CleanPass,
-        cost: &mut Cost,
-    ) -> Result<Vec<Attacked>> {
-        let (attack, _) = self.context.registry.attack(&entry.attack.given())?;
-        Ok(evaluator.attack(entry, &attack, clean, cost)?)
-    }
-
     /// Which of `n` examples are evaluated again, as places in the record.
     fn chosen(&self, record: &Record, n: usize) -> Result<Vec<usize>> {
         let mut all: Vec<usize> = (0..n).collect();
@@ -196,34 +187,32 @@ impl Verifier<'_> {
         Ok(all)
     }
 
-    /// The record's weights: from the store, or trained again.
-    fn checkpoint<'a>(
+    /// The record's model: its weights from the store, or trained again.
+    fn subject<'a>(
         &self,
-        desk: &Desk<'a>,
+        runner: &Runner<'a>,
         row: &'a Row,
         record: &Record,
         verified: &mut VerifiedRecord,
-    ) -> Result<Weights> {
+    ) -> Result<Subject> {
         let described = &record.result.configuration["training"];
         let key = fingerprint(described);
-        let path = desk.context.store.checkpoint(&key);
+        let path = runner.context.store.checkpoint(&key);
         if path.exists() {
-            let network = desk.network(row)?;
-            let (weights, _) = checkpoint::load(&path, &network.specs(), network.info(), desk.context.dtype)?;
-            return Ok(weights);
+            return Ok(Subject::open(runner.keys.network(row)?, Origin::file(&path), runner.context.dtype)?);
         }
         if !self.retrain && row.checkpoint.is_none() {
-            let root = desk.context.store.root().display();
+            let root = runner.context.store.root().display();
             return Err(Error::message(format!(
                 "its checkpoint is not in {root}; without --no-retrain it is trained again, which took {:.0} s",
                 record.provenance.train_seconds
             )));
         }
         // Before hours of training, where it can be known.
-        if let Some((_, now)) = desk.training(row, record.seed)? {
+        if let Some((_, now)) = runner.keys.training(row, record.seed)? {
             same_description(described, &now)?;
         }
-        let trained = desk.checkpoint(row, record.seed).map_err(|error| match of_all(&error) {
+        let trained = runner.models.checkpoint(row, record.seed).map_err(|error| match of_all(&error) {
             true => error,
             false => Error::message(format!("it cannot be trained again: {error}")),
         })?;
@@ -232,31 +221,31 @@ impl Verifier<'_> {
         };
         verified.retrained = row.checkpoint.is_none();
         // Its teacher is known by now, and with it all that the training is made of.
-        if let Some((_, now)) = desk.training(row, record.seed)? {
+        if let Some((_, now)) = runner.keys.training(row, record.seed)? {
             same_description(described, &now)?;
         }
-        desk.weights(row, &key, &entry)
+        runner.models.open(row, &key, &entry)
     }
 
     /// The model that an attack's examples were crafted on.
     fn surrogate(
         &self,
-        desk: &Desk<'_>,
+        runner: &Runner<'_>,
         (at, attack): (usize, &AttackEntry),
         record: &Record,
     ) -> Result<Option<Frozen>> {
-        let Some(row) = desk.surrogate(attack)? else { return Ok(None) };
+        let Some(row) = runner.evaluations.surrogate(attack)? else { return Ok(None) };
         let of_row = |r: &&Record| r.row == row.id && (r.seed == record.seed || row.checkpoint.is_some());
         let other = self.records.iter().find(of_row);
         let key = other.map(|r| fingerprint(&r.result.configuration["training"]));
-        let stored = key.and_then(|key| Some((desk.context.store.get_training(&key).ok()??, key)));
-        let stored = stored.filter(|(_, key)| desk.context.store.checkpoint(key).exists());
+        let stored = key.and_then(|key| Some((runner.context.store.get_training(&key).ok()??, key)));
+        let stored = stored.filter(|(_, key)| runner.context.store.checkpoint(key).exists());
         let (entry, key) = match stored {
             Some(stored) => stored,
             None if !self.retrain => {
                 return Err(Error::message(format!("its surrogate {} is not in the store", row.id)));
             }
-            None => match desk.trained(row, record.seed, true)? {
+            None => match runner.models.trained(row, record.seed, true)? {
                 Attempt::Done((key, entry)) => (entry, key),
                 Attempt::Busy => return Err(Error::message(format!("another process trains {}", row.id))),
             },
@@ -265,7 +254,7 @@ impl Verifier<'_> {
         if *recorded != entry.checkpoint_sha256.as_str() {
             return Err(Error::message("its surrogate's weights are others than the record's"));
         }
-        Ok(Some(self.context.frozen(desk.network(row)?, &desk.weights(row, &key, &entry)?)?))
+        Ok(Some(runner.models.open(row, &key, &entry)?.target(&self.context.compute)?))
     }
 
     /// The test split; the training split too where something has to be trained again.
@@ -277,7 +266,7 @@ impl Verifier<'_> {
         let crafted = record.result.configuration["attacks"].as_array().into_iter().flatten();
         let crafted = crafted.filter(|a| a.get("surrogate_sha256").is_some()).count() > 0;
         if !stored(record) || (crafted && !self.records.iter().all(stored)) {
-            return load(suite, self.context);
+            return load(&suite.data, self.context);
         }
         let manifest = self.context.catalogue.get(&suite.data)?;
         let test = gauntlet_data::load_half(&manifest, &self.context.data, Half::Test)?;

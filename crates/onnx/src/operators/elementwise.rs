@@ -11,6 +11,8 @@ pub(super) fn map(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
     let function = match op.node.op_type.as_str() {
         "Relu" => return activation(g, op, Activation::Relu),
         "Softplus" => return activation(g, op, Activation::Softplus),
+        "Sigmoid" => return activation(g, op, Activation::Sigmoid),
+        "Tanh" => return activation(g, op, Activation::Tanh),
         "Gelu" => match a.text("approximate")?.as_deref() {
             None | Some("none") => return activation(g, op, Activation::Gelu),
             Some("tanh") => Function::GeluTanh,
@@ -31,8 +33,6 @@ pub(super) fn map(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
         "HardSwish" => Function::HardSwish,
         "Mish" => Function::Mish,
         "Softsign" => Function::Softsign,
-        "Sigmoid" => Function::Sigmoid,
-        "Tanh" => Function::Tanh,
         "ThresholdedRelu" => {
             let x = Value::Computed(g.computed(op.input(0)?)?);
             let above = above(g, op, &x, &Value::Numbers(constant(alpha(1.0)?)))?;

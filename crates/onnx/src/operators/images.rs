@@ -64,7 +64,9 @@ pub(super) fn conv(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> 
     let &[o, _, kh, kw] = &weight_value.dims[..] else {
         return Err(format!("its kernel is {:?}: only images with two axes are supported", weight_value.dims));
     };
-    let bias = op.optional(2).map(weight).transpose()?;
+    // An exporter writes zeros where there is no bias.
+    let none = |v: &&Value| matches!(v, Value::Numbers(n) if n.values.iter().all(|v| *v == 0.0));
+    let bias = op.optional(2).filter(|v| !none(v)).map(weight).transpose()?;
     if let Some(bias) = bias.as_ref().filter(|b| b.dims != [o]) {
         return Err(format!("the bias {} is {:?} for {o} channels", bias.name, bias.dims));
     }

@@ -198,22 +198,18 @@ pub(super) fn gather(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
         let found = picked(op.input(0)?, shape, &taken(sizes, axis, &entries));
         return Ok(found.into_iter().collect());
     }
-    match op.input(0)? {
-        other => {
-            let x = g.computed(other)?;
-            let axis = g.axis(&x, axis)?;
-            let places = wanted.iter().map(|i| absolute(*i, x.shape[axis])).collect::<Result<Vec<_>, _>>()?;
-            let layer = match places[..] {
-                [start] => Layer::Slice { axis, start, count: 1, step: 1 },
-                _ => Layer::Select { axis, places },
-            };
-            let mut y = if x.shape[axis] == 1 && wanted.len() == 1 { x } else { g.layer(layer, &x)? };
-            if dims.is_empty() {
-                y.shape.remove(axis);
-            }
-            Ok(vec![Value::Computed(y)])
-        }
+    let x = g.computed(op.input(0)?)?;
+    let axis = g.axis(&x, axis)?;
+    let places = wanted.iter().map(|i| absolute(*i, x.shape[axis])).collect::<Result<Vec<_>, _>>()?;
+    let layer = match places[..] {
+        [start] => Layer::Slice { axis, start, count: 1, step: 1 },
+        _ => Layer::Select { axis, places },
+    };
+    let mut y = if x.shape[axis] == 1 && wanted.len() == 1 { x } else { g.layer(layer, &x)? };
+    if dims.is_empty() {
+        y.shape.remove(axis);
     }
+    Ok(vec![Value::Computed(y)])
 }
 
 pub(super) fn pad(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {

@@ -27,6 +27,7 @@ pub(super) fn batch(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String>
     let places: usize = shape[skipped + 1..].iter().product();
     let image = match shape[skipped..] {
         [c, h, w] => vec![c, h, w],
+        [c] => vec![c],
         _ => vec![channels, places, 1],
     };
     let mut all = (1..5).map(|i| weight(op.input(i)?)).collect::<Result<Vec<Weight>, String>>()?;

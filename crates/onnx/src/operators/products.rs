@@ -2,7 +2,7 @@
 
 use super::elementwise;
 use crate::lowering::{Lowering, Op, stem};
-use crate::value::{Computed, Value};
+use crate::value::{Computed, Role, Value, Weight};
 use gauntlet_core::Init;
 use gauntlet_graph::{Binary, Function, Layer};
 
@@ -27,7 +27,7 @@ pub(super) fn gemm(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> 
     };
     if let (true, Some(inputs), Some(Value::Weight(weight))) = (right, row.filter(|_| x.batched), op.optional(1)) {
         let bias = match op.optional(2) {
-            Some(Value::Weight(bias)) if bias.dims == weight.dims[..1] => Some(bias),
+            Some(Value::Weight(bias)) if Some(&bias.dims[..]) == weight.dims.get(..1) => Some(bias),
             _ => None,
         };
         let whole = bias.is_some() || op.optional(2).is_none();
@@ -64,10 +64,14 @@ pub(super) fn gemm(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> 
     Ok(vec![Value::Computed(elementwise::both(g, Binary::Add, y, c)?)])
 }
 
-/// A matrix of parameters `(in, out)` starts as a linear layer's.
+/// A matrix of parameters `(in, out)` starts as a linear layer's. Where an exporter turned a layer's weight round, the file does not
+/// name it as a parameter, and it is one all the same.
 fn matrix(g: &mut Lowering, value: &Value) -> Result<Computed, String> {
     match value {
-        Value::Weight(w) if w.dims.len() == 2 => g.parameter(w, Init::TorchDefault { fan_in: w.dims[0].max(1) }, true),
+        Value::Weight(w) if w.dims.len() == 2 => {
+            let role = if w.role == Role::Unsaid { Role::Parameter } else { w.role };
+            g.parameter(&Weight { role, ..w.clone() }, Init::TorchDefault { fan_in: w.dims[0].max(1) }, true)
+        }
         other => g.computed(other),
     }
 }

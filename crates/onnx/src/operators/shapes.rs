@@ -112,7 +112,7 @@ pub(super) fn reshape(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, Strin
             ));
         }
     }
-    let fill = if known == 0 || count % known != 0 { 0 } else { count / known };
+    let fill = if count.is_multiple_of(known) { count.checked_div(known).unwrap_or(0) } else { 0 };
     let shape = sizes.into_iter().map(|s| s.unwrap_or(fill)).collect();
     Ok(vec![seen(g, value, shape)?])
 }
@@ -169,6 +169,12 @@ pub(super) fn expand(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
         let ones = ones.map_err(|_| "a negative size")?;
         let (dims, places) = crate::value::pairs(&whole.dims, &ones)?;
         return Ok(vec![Value::Whole(Whole { dims, values: places.iter().map(|(i, _)| whole.values[*i]).collect() })]);
+    }
+    if let (Value::Numbers(n), Ok(sizes)) = (value, target.known()) {
+        let sizes = sizes.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+        let (dims, places) = crate::value::pairs(&n.dims, &sizes.map_err(|_| "a negative size")?)?;
+        let values = places.iter().map(|(i, _)| n.values[*i]).collect();
+        return Ok(vec![Value::Numbers(Numbers { name: op.output(), dims, values })]);
     }
     let x = g.computed(value)?;
     let lead = g.lead(&x);

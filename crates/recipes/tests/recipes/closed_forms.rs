@@ -1,4 +1,4 @@
-//! Closed forms on linear models, where every penalty is known (DESIGN.md, "Conventions of recipes").
+//! Closed forms on linear models, where every penalty is known (docs/architecture.md, "Conventions of recipes").
 
 use super::{batch, loss, memory, model, recipe, weights};
 use candle_core::{Device, Tensor};

@@ -282,8 +282,13 @@ const WORDS: [&str; 16] = [
     "1.0 / 0.0",
 ];
 
+/// Cases of a target: PROPTEST_CASES where it is set, for scripts/hostile/long.sh.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Terms or a complaint with the script's name, whatever stands in it.
     #[test]

@@ -146,7 +146,7 @@ mod tests {
     }
 
     /// Errors against f64, as shares of the result's root mean square: the direct sum's, and what fewer
-    /// multiplications cost beside it (DESIGN.md, "Kernels").
+    /// multiplications cost beside it (docs/architecture.md, "Kernels").
     #[test]
     fn fewer_multiplications_cost_a_known_accuracy() {
         let shapes = [

@@ -2,19 +2,19 @@
 
 use super::peak::peak_rss_mb;
 use crate::arguments::BenchAttack;
-use crate::commands::attack::{checkpoint, object, text};
+use crate::commands::attack::{object, source, text};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet_engine::{AttackRequest, Store};
-use gauntlet_evaluate::Selection;
-use gauntlet_records::Norm;
+use gauntlet::engine::{AttackRequest, Store};
+use gauntlet::evaluate::Selection;
+use gauntlet::records::Norm;
 
 pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code, Failure> {
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: arguments.checkpoint.as_deref().map(checkpoint).transpose()?,
+        checkpoint: arguments.checkpoint.as_deref().map(source).transpose()?,
         data: arguments.data.clone(),
         examples: Selection::Take(arguments.take.get()),
         attack: component::parse("attack", &arguments.attack)?,
@@ -33,7 +33,7 @@ pub(super) fn attack(session: &Session, arguments: &BenchAttack) -> Result<Code,
     let mut context = session.context(&session.catalogue, Store::new("runs"), interrupt);
     context.data = session.data(&arguments.source);
     let progress = session.progress();
-    let report = gauntlet_engine::attack(&request, &context, &progress);
+    let report = gauntlet::engine::attack(&request, &context, &progress);
     progress.finish();
     let report = report?;
     session.result(

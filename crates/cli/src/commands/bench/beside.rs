@@ -4,8 +4,8 @@ use super::subject::Bench;
 use crate::arguments::BenchStep;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_autograd::kernels::awake;
-use gauntlet_records::statistics::median_interval;
+use gauntlet::autograd::kernels::awake;
+use gauntlet::records::statistics::median_interval;
 use serde_json::json;
 use std::time::Instant;
 

@@ -6,11 +6,11 @@ use crate::arguments::BenchOps;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use candle_core::{Device, Tensor};
-use gauntlet_autograd::kernels::work;
-use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::{ThreatModel, Weights};
-use gauntlet_records::Norm;
+use gauntlet::autograd::kernels::work;
+use gauntlet::autograd::{Graph, Var, grad};
+use gauntlet::core::optimiser::{Optimiser, OptimiserState};
+use gauntlet::core::{ThreatModel, Weights};
+use gauntlet::records::Norm;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -49,7 +49,7 @@ struct Row {
 }
 
 fn tensor(dims: &[usize]) -> Result<Tensor, Failure> {
-    Ok(Tensor::randn(0f32, 1f32, dims, &Device::Cpu).map_err(gauntlet_core::Error::from)?)
+    Ok(Tensor::randn(0f32, 1f32, dims, &Device::Cpu).map_err(gauntlet::core::Error::from)?)
 }
 
 /// Times `f` and counts its arithmetic.
@@ -57,7 +57,7 @@ fn row(
     op: &'static str,
     what: &str,
     gbyte: Option<f64>,
-    mut f: impl FnMut() -> gauntlet_core::Result<()>,
+    mut f: impl FnMut() -> gauntlet::core::Result<()>,
 ) -> Result<Row, Failure> {
     let mut f = || f().map_err(Failure::from);
     f()?;
@@ -75,14 +75,14 @@ fn measure(batch: usize) -> Result<Vec<Row>, Failure> {
         let (x, w) = (Var::leaf(tensor(&[n, c, side, side])?), Var::leaf(tensor(&[o, c, k, k])?));
         let forward = |x: &Var, w: &Var| x.conv2d(w, None, stride, padding);
         rows.push(row("conv2d", what, None, || Ok(forward(&x.detach(), &w.detach()).map(drop)?))?);
-        let y = forward(&x, &w).map_err(gauntlet_core::Error::from)?;
+        let y = forward(&x, &w).map_err(gauntlet::core::Error::from)?;
         rows.push(row("conv2d input gradient", what, None, || Ok(grad(&y, &[&x], Graph::Free).map(drop)?))?);
         rows.push(row("conv2d weight gradient", what, None, || Ok(grad(&y, &[&w], Graph::Free).map(drop)?))?);
     }
     for &(what, from, to) in LINEARS {
         let (x, w) = (Var::leaf(tensor(&[batch, from])?), Var::leaf(tensor(&[to, from])?));
         rows.push(row("linear", what, None, || Ok(x.detach().linear(&w.detach(), None).map(drop)?))?);
-        let y = x.linear(&w, None).map_err(gauntlet_core::Error::from)?;
+        let y = x.linear(&w, None).map_err(gauntlet::core::Error::from)?;
         rows.push(row("linear input gradient", what, None, || Ok(grad(&y, &[&x], Graph::Free).map(drop)?))?);
         rows.push(row("linear weight gradient", what, None, || Ok(grad(&y, &[&w], Graph::Free).map(drop)?))?);
     }
@@ -92,21 +92,21 @@ fn measure(batch: usize) -> Result<Vec<Row>, Failure> {
     let shape = format!("{batch}×32×28×28");
     let x = Var::leaf(tensor(&image)?);
     rows.push(row("relu", &shape, gb(2.0), || Ok(x.detach().relu().map(drop)?))?);
-    let y = x.relu().map_err(gauntlet_core::Error::from)?;
+    let y = x.relu().map_err(gauntlet::core::Error::from)?;
     rows.push(row("relu gradient", &shape, gb(3.0), || Ok(grad(&y, &[&x], Graph::Free).map(drop)?))?);
     rows.push(row("max-pool 2×2", &shape, gb(1.5), || Ok(x.detach().max_pool2d(2, 2).map(drop)?))?);
-    let y = x.max_pool2d(2, 2).map_err(gauntlet_core::Error::from)?;
+    let y = x.max_pool2d(2, 2).map_err(gauntlet::core::Error::from)?;
     rows.push(row("max-pool gradient", &shape, gb(1.5), || Ok(grad(&y, &[&x], Graph::Free).map(drop)?))?);
     let (gamma, beta) = (Var::leaf(tensor(&[32])?), Var::leaf(tensor(&[32])?));
     rows.push(row("batch norm", &shape, gb(3.0), || {
         Ok(x.detach().batch_norm_train(&gamma, &beta, 1e-5).map(drop)?)
     })?);
-    let (y, _, _) = x.batch_norm_train(&gamma, &beta, 1e-5).map_err(gauntlet_core::Error::from)?;
+    let (y, _, _) = x.batch_norm_train(&gamma, &beta, 1e-5).map_err(gauntlet::core::Error::from)?;
     rows.push(row("batch norm gradient", &shape, gb(5.0), || {
         Ok(grad(&y, &[&x, &gamma, &beta], Graph::Free).map(drop)?)
     })?);
     let z = Var::leaf(tensor(&[batch, 10])?);
-    let labels = Tensor::zeros(batch, candle_core::DType::U32, &Device::Cpu).map_err(gauntlet_core::Error::from)?;
+    let labels = Tensor::zeros(batch, candle_core::DType::U32, &Device::Cpu).map_err(gauntlet::core::Error::from)?;
     rows.push(row("cross-entropy and gradient", &format!("{batch}×10"), None, || {
         Ok(grad(&z.cross_entropy(&labels)?, &[&z], Graph::Free).map(drop)?)
     })?);

@@ -6,7 +6,7 @@ use super::times::Times;
 use crate::arguments::BenchStep;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet_autograd::kernels::work;
+use gauntlet::autograd::kernels::work;
 use serde_json::json;
 
 pub(super) fn step(session: &Session, arguments: &BenchStep) -> Result<Code, Failure> {

@@ -5,14 +5,14 @@ use crate::component;
 use crate::exit::Failure;
 use crate::session::Session;
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::Memory;
-use gauntlet_core::optimiser::{Optimiser, OptimiserState};
-use gauntlet_core::position::Position;
-use gauntlet_core::{
+use gauntlet::core::Memory;
+use gauntlet::core::optimiser::{Optimiser, OptimiserState};
+use gauntlet::core::position::Position;
+use gauntlet::core::{
     Batch, Compute, Frozen, Goal, Key, Network, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
-use gauntlet_engine::{Graphs, Row, TrainingStep};
-use gauntlet_records::Norm;
+use gauntlet::engine::{Graphs, Row, TrainingStep};
+use gauntlet::records::Norm;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl Bench {
         let device = session.compute.device();
         let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, device)?;
         let n = arguments.batch.get();
-        let make = || -> Result<Batch, gauntlet_core::Error> {
+        let make = || -> Result<Batch, gauntlet::core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
             let pixels: Vec<f64> = (0..n * channels * side * side).map(|_| stream.uniform()).collect();
             Ok(Batch {
@@ -102,7 +102,7 @@ impl Bench {
         if name == "input-gradient" || name == "attack" {
             let given = json!({ "name": "ce" }).as_object().cloned().unwrap_or_default();
             let (objective, _) = registry.objective(&given)?;
-            let labels: Vec<u32> = batch.y.to_vec1().map_err(gauntlet_core::Error::from)?;
+            let labels: Vec<u32> = batch.y.to_vec1().map_err(gauntlet::core::Error::from)?;
             let threat = ThreatModel::new(Norm::Linf, EPS);
             let (clean, y) = (batch.x.clone(), batch.y.clone());
             let mut x = clean.clone();
@@ -111,15 +111,15 @@ impl Bench {
                 let linear = frozen.linearise(&x)?;
                 if !x.device().is_cpu() {
                     // As the attacks of recipes do: nothing leaves the device.
-                    let slope = gauntlet_autograd::cross_entropy_slope(linear.logits(), &y)
-                        .map_err(gauntlet_core::Error::from)?;
+                    let slope = gauntlet::autograd::cross_entropy_slope(linear.logits(), &y)
+                        .map_err(gauntlet::core::Error::from)?;
                     let gradient = linear.pull(&slope)?;
                     if name == "attack" {
                         x = threat.step(&x, &clean, &gradient, &alpha)?;
                     }
                     return Ok(compute.wait()?);
                 }
-                let rows = gauntlet_core::attack::rows(linear.logits())?;
+                let rows = gauntlet::core::attack::rows(linear.logits())?;
                 let mut slopes = vec![0.0; rows.len() * rows[0].len()];
                 for ((z, label), slope) in rows.iter().zip(&labels).zip(slopes.chunks_exact_mut(rows[0].len())) {
                     let goal = Goal { label: *label as usize, ..Goal::default() };
@@ -127,7 +127,7 @@ impl Bench {
                 }
                 let slope = Tensor::from_vec(slopes, linear.logits().dims(), &Device::Cpu)
                     .and_then(|s| s.to_dtype(x.dtype()))
-                    .map_err(gauntlet_core::Error::from)?;
+                    .map_err(gauntlet::core::Error::from)?;
                 let gradient = linear.pull(&slope)?;
                 if name == "attack" {
                     x = threat.step(&x, &clean, &gradient, &alpha)?;
@@ -137,14 +137,14 @@ impl Bench {
         }
         let recipe = recipe(registry, name)?;
         let mut memory = {
-            let cpu = |t: &Tensor| t.to_device(&Device::Cpu).map_err(gauntlet_core::Error::from);
+            let cpu = |t: &Tensor| t.to_device(&Device::Cpu).map_err(gauntlet::core::Error::from);
             let here = Batch { x: cpu(&batch.x)?, y: cpu(&batch.y)?, ids: batch.ids.clone() };
-            let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(&here);
+            let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| visit(&here);
             let mut setup =
                 Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype(), teacher: None };
             let memory = recipe.prepare(&mut setup)?;
             let there = |(name, t): (String, Tensor)| Ok((name, t.to_device(compute.device())?));
-            memory.into_iter().map(there).collect::<Result<Memory, gauntlet_core::Error>>()?
+            memory.into_iter().map(there).collect::<Result<Memory, gauntlet::core::Error>>()?
         };
         let optimiser = match network.info().name.as_str() {
             "preactresnet18" | "wideresnet" => {

@@ -1,7 +1,7 @@
 //! How long something takes, several times over.
 
 use crate::exit::Failure;
-use gauntlet_autograd::kernels::awake;
+use gauntlet::autograd::kernels::awake;
 use std::time::Instant;
 
 /// Times in milliseconds, sorted.

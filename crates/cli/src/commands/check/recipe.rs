@@ -4,7 +4,7 @@ use crate::component;
 use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
-use gauntlet_engine::{Conformance, Outcome, StepCost, conformance, short_kind, step_cost};
+use gauntlet::engine::{Conformance, Outcome, StepCost, conformance, short_kind, step_cost};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 

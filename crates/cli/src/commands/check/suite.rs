@@ -6,8 +6,8 @@ use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet_data::{Error as DataError, LoadOptions};
-use gauntlet_engine::{Error, Plan, State, Store, Suite};
+use gauntlet::data::{Error as DataError, LoadOptions};
+use gauntlet::engine::{Error, Plan, State, Store, Suite};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
     context.data = LoadOptions { offline: true, ..session.data(&arguments.data) };
     context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
-    let plan = match gauntlet_engine::plan(&suite, &context) {
+    let plan = match gauntlet::engine::plan(&suite, &context) {
         Err(Error::Data(error)) if matches!(*error, DataError::Absent { .. }) => {
             return absent(session, &suite, &error);
         }

@@ -1,13 +1,14 @@
-//! The page of recipes, docs/recipes.md: everything that their `Spec`s say.
+//! The pages of recipes and of attacks, docs/recipes.md and docs/attacks.md: everything that their `Spec`s say.
 
-use gauntlet_core::{Registry, Result, Spec};
-use gauntlet_engine::step_cost;
-use gauntlet_evaluate::Kind;
+use gauntlet::core::attack::Backwards;
+use gauntlet::core::{Attack, Registry, Result, Spec};
+use gauntlet::engine::step_cost;
+use gauntlet::evaluate::Kind;
 use serde_json::{Map, json};
 use std::fmt::Write;
 
-/// How the page begins.
-const HEAD: &str = "\
+/// How the page of recipes begins.
+const RECIPES: &str = "\
 <!-- Written by `gauntlet list recipes --markdown > docs/recipes.md`; a test compares. -->
 # Recipes
 
@@ -26,12 +27,12 @@ Recipes of your own: [your-loss-in-ten-minutes.md](your-loss-in-ten-minutes.md).
 /// Images in a counted step: the ratio hardly depends on them.
 const EXAMPLES: usize = 16;
 
-/// The page: a table of all built-in recipes and penalties, then each with its parameters.
-pub(super) fn page(registry: &Registry) -> Result<String> {
+/// A table of all built-in recipes and penalties, then each with its parameters.
+pub(super) fn recipes(registry: &Registry) -> Result<String> {
     let built_in = |origin: &str| origin == "built-in";
     let recipes: Vec<_> = registry.recipes.iter().filter(|s| built_in(s.origin)).collect();
     let penalties: Vec<_> = registry.penalties.iter().filter(|s| built_in(s.origin)).collect();
-    let mut out = format!("{HEAD}\n| name | kind | cost | what |\n| :-- | :-- | --: | :-- |\n");
+    let mut out = format!("{RECIPES}\n| name | kind | cost | what |\n| :-- | :-- | --: | :-- |\n");
     for s in &recipes {
         let cost = cost(registry, Kind::Recipe, s.name)?;
         let _ = writeln!(out, "| `{}` | recipe | {cost:.1} | {} |", s.name, cell(s.summary));
@@ -49,12 +50,53 @@ pub(super) fn page(registry: &Registry) -> Result<String> {
     Ok(out)
 }
 
+/// How the page of attacks begins.
+const ATTACKS: &str = "\
+<!-- Written by `gauntlet list attacks --markdown > docs/attacks.md`; a test compares. -->
+# Attacks
+
+What a suite or `gauntlet attack` can run. Pixels are in [0,1], ε is written as it is meant (`8/255`, `0.3`); an attack proposes, the
+referee judges: a proposal counts if it is finite, inside the box and the budget, and misclassified. Randomness is keyed by the example,
+never by its place in a batch. The *family* says what an attack uses, and decides what its result says beside others'
+([flags.md](flags.md)): `one-step` and `gradient` follow the loss's gradient inside the budget, `minimal` looks for the smallest
+perturbation (one run answers every ε), `scores` sees logits alone, `noise` nothing, `transfer` crafts on another model, `ensemble` runs
+several in a row, each on what the others left. *Sees* counts the pull-backs through one forward.
+
+Common to all: `norm`, `eps` (a list), `carry`, `take`, `sample` and `all` in `[[attack]]` ([suites.md](suites.md)).
+";
+
+/// A table of all built-in attacks, then each with its parameters, then the objectives.
+pub(super) fn attacks(registry: &Registry) -> String {
+    let mut out = format!("{ATTACKS}\n| name | family | norms | sees | what |\n| :-- | :-- | :-- | :-- | :-- |\n");
+    let attacks: Vec<_> = registry.attacks.iter().filter(|s| s.origin == "built-in").collect();
+    for s in &attacks {
+        let family = super::family(registry, s).map_or("–".to_string(), |f| f.to_string());
+        let built = registry.attack(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
+        let of = |told: &dyn Fn(&dyn Attack) -> String| built.as_ref().map_or("–".into(), |(a, _)| told(a.as_ref()));
+        let norms = of(&|a| a.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
+        let sees = of(&|a| match a.backwards() {
+            Backwards::None => "logits".into(),
+            Backwards::One => "one gradient".into(),
+            Backwards::PerClass => "a gradient per class".into(),
+        });
+        let _ = writeln!(out, "| `{}` | {family} | {norms} | {sees} | {} |", s.name, cell(s.summary));
+    }
+    for s in attacks {
+        section(&mut out, "attack", s);
+    }
+    out.push_str("\n# Objectives\n\nWhat an attack along the gradient ascends: `objective = \"dlr\"`, or a table with its parameters.\n");
+    for s in registry.objectives.iter().filter(|s| s.origin == "built-in") {
+        section(&mut out, "objective", s);
+    }
+    out
+}
+
 /// Multiply-adds of a step beside those of `ce`.
 fn cost(registry: &Registry, kind: Kind, name: &str) -> Result<f64> {
     let named = |name: &str| Map::from_iter([("name".to_string(), json!(name))]);
     let (network, _) = registry.model(&named("lenet-small"), (1, 28, 28), 10)?;
     let found = step_cost(registry, kind, &named(name), &network, EXAMPLES);
-    Ok(found.map_err(|e| gauntlet_core::Error::Message(e.to_string()))?.arithmetic)
+    Ok(found.map_err(|e| gauntlet::core::Error::Message(e.to_string()))?.arithmetic)
 }
 
 fn section<B>(out: &mut String, kind: &str, spec: &Spec<B>) {

@@ -56,7 +56,7 @@ pub(super) fn work(
         }
     }
     if interrupt.load(Ordering::Relaxed) {
-        return Err(gauntlet_engine::Error::Interrupted.into());
+        return Err(gauntlet::engine::Error::Interrupted.into());
     }
     Ok(())
 }

@@ -1,0 +1,107 @@
+//! Optimisers as lists and documents see them.
+
+use crate::optimiser::Optimiser;
+use crate::{ParamDoc, Spec};
+
+const LR: ParamDoc =
+    ParamDoc { name: "lr", kind: "float", default: "", unit: "", doc: "learning rate, before the schedule" };
+const BETA1: ParamDoc =
+    ParamDoc { name: "beta1", kind: "float", default: "0.9", unit: "", doc: "decay of the first moment" };
+const BETA2: ParamDoc =
+    ParamDoc { name: "beta2", kind: "float", default: "0.999", unit: "", doc: "decay of the second moment" };
+const EPS: ParamDoc =
+    ParamDoc { name: "eps", kind: "float", default: "1e-8", unit: "", doc: "added to the root of the second moment" };
+const DECAY: ParamDoc =
+    ParamDoc { name: "weight_decay", kind: "float", default: "0.0", unit: "", doc: "λ, added to the gradient" };
+
+const fn spec(
+    name: &'static str,
+    summary: &'static str,
+    formula: &'static str,
+    paper: &'static str,
+    params: &'static [ParamDoc],
+) -> Spec<()> {
+    Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
+}
+
+impl Optimiser {
+    /// Every optimiser that suites can name.
+    pub const SPECS: [Spec<()>; 3] = [
+        spec(
+            "sgd",
+            "stochastic gradient descent",
+            "b ← μ b + (g + λ p);  p ← p − lr · (b, or g + μ b with Nesterov)",
+            "-",
+            &[
+                LR,
+                ParamDoc { name: "momentum", kind: "float", default: "0.0", unit: "", doc: "μ, in [0, 1)" },
+                ParamDoc {
+                    name: "nesterov",
+                    kind: "bool",
+                    default: "false",
+                    unit: "",
+                    doc: "Nesterov's variant; needs a momentum",
+                },
+                DECAY,
+            ],
+        ),
+        spec(
+            "adam",
+            "Adam; weight decay is added to the gradient",
+            "p ← p − lr · m̂ / (√v̂ + eps)",
+            "Kingma & Ba 2015",
+            &[LR, BETA1, BETA2, EPS, DECAY],
+        ),
+        spec(
+            "adamw",
+            "AdamW; weight decay shrinks the parameter itself",
+            "p ← (1 − lr λ) p − lr · m̂ / (√v̂ + eps)",
+            "Loshchilov & Hutter 2019",
+            &[LR, BETA1, BETA2, EPS, ParamDoc { default: "0.01", doc: "λ", ..DECAY }],
+        ),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Schedule;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Map, Value};
+
+    /// A component's documented parameters are those that serde reads, with the same defaults.
+    fn agrees<T: DeserializeOwned + Serialize>(spec: &Spec<()>, required: &str) {
+        let mut given: Map<String, Value> = serde_json::from_str(required).unwrap();
+        given.insert("name".into(), spec.name.into());
+        let resolved = serde_json::to_value(serde_json::from_value::<T>(given.clone().into()).unwrap()).unwrap();
+        let read: Vec<&String> = resolved.as_object().unwrap().keys().filter(|k| *k != "name").collect();
+        let documented: Vec<&str> = spec.params.iter().map(|p| p.name).collect();
+        assert_eq!(read, documented, "{}", spec.name);
+        for p in spec.params {
+            match p.default {
+                "" => assert!(given.contains_key(p.name), "{} is required", p.name),
+                default => {
+                    let default: Value = serde_json::from_str(default).unwrap();
+                    assert_eq!(resolved[p.name], default, "{}.{}", spec.name, p.name);
+                }
+            }
+        }
+    }
+
+    /// The names that serde knows, from what it says about another one.
+    fn known<T: DeserializeOwned>() -> Vec<String> {
+        let said = serde_json::from_str::<T>(r#"{"name":"?"}"#).err().unwrap().to_string();
+        said.split('`').skip(3).step_by(2).map(String::from).collect()
+    }
+
+    #[test]
+    fn documented_parameters_are_those_that_are_read() {
+        assert_eq!(known::<Optimiser>(), Optimiser::SPECS.map(|s| s.name));
+        Optimiser::SPECS.iter().for_each(|s| agrees::<Optimiser>(s, r#"{"lr":0.1}"#));
+        assert_eq!(known::<Schedule>(), Schedule::SPECS.map(|s| s.name));
+        for spec in &Schedule::SPECS {
+            agrees::<Schedule>(spec, if spec.name == "step" { r#"{"at":[5]}"# } else { "{}" });
+        }
+    }
+}

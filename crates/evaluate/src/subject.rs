@@ -1,0 +1,73 @@
+//! What is attacked, where it is a network with weights of ours to read.
+
+use crate::Result;
+use candle_core::{DType, Device};
+use gauntlet_core::{Compute, Frozen, Key, Network, Purpose, Weights, checkpoint};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where a subject's weights come from.
+#[derive(Debug)]
+pub enum Origin<'a> {
+    /// The network's own initial ones, drawn from seed 0.
+    Initial,
+    /// A checkpoint: safetensors or PyTorch's pickle, gauntlet's or somebody else's.
+    File {
+        /// The file.
+        path: &'a Path,
+        /// Names of its tensors in the order of the network's parameters, where its own tell nothing.
+        names: Option<&'a [String]>,
+    },
+    /// Weights in memory.
+    Given(Weights),
+}
+
+impl<'a> Origin<'a> {
+    /// A checkpoint whose names tell which tensor is which.
+    pub fn file(path: &'a Path) -> Self {
+        Origin::File { path, names: None }
+    }
+}
+
+/// A network with its weights: a built-in architecture, or any other [`Network`].
+///
+/// What is no network, such as a closure, is a [`Target`](gauntlet_core::Target) by itself and needs no opening.
+pub struct Subject {
+    /// The architecture.
+    pub network: Arc<dyn Network>,
+    /// Its weights, in the main memory.
+    pub weights: Weights,
+    /// sha256 of the weights' tensors.
+    pub sha256: String,
+    /// What was adapted while they were read.
+    pub notes: Vec<String>,
+}
+
+impl Subject {
+    /// Opens a network with weights of that type.
+    ///
+    /// # Errors
+    /// A file that is not there, is no checkpoint, or whose tensors are not the network's, by name or by shape.
+    pub fn open(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
+        let (weights, notes) = match origin {
+            Origin::Initial => {
+                let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
+                (weights, vec!["the weights are untrained".into()])
+            }
+            Origin::File { path, names } => {
+                checkpoint::load_named(path, names, &network.specs(), network.info(), dtype)?
+            }
+            Origin::Given(weights) => (weights, Vec::new()),
+        };
+        Ok(Subject { sha256: checkpoint::sha256(&weights)?, network, weights, notes })
+    }
+
+    /// The network as attacks see it: in eval mode, its weights constant, where it is to be computed with.
+    ///
+    /// # Errors
+    /// A device that does not take the weights.
+    pub fn target(&self, compute: &Compute) -> Result<Frozen> {
+        let weights = self.weights.to_device(compute.device())?.constants();
+        Ok(Frozen::new(self.network.clone(), weights).in_blocks_of(compute.block()))
+    }
+}
