@@ -35,6 +35,17 @@ fn claimed(sandbox: &Sandbox, which: impl Fn(&Value) -> bool) -> Vec<(u32, Strin
     held.map(|i| (i["pid"].as_u64().unwrap() as u32, i["key"].as_str().unwrap().to_string())).collect()
 }
 
+/// Who started a process, where `/proc` tells; 0: it has ended.
+fn parent_of(pid: u32) -> Option<u32> {
+    if !std::path::Path::new("/proc/self/stat").exists() {
+        return None;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold anything; state and parent follow it.
+    let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+    Some(parent.unwrap_or(0))
+}
+
 fn resumed(sandbox: &Sandbox) -> u64 {
     let records = sandbox.find("reports/small/records", ".json");
     let records = records.iter().filter(|f| !f.ends_with("manifest.json"));
@@ -161,10 +172,12 @@ fn workers_share_the_work_and_end_with_who_started_them() {
     parent.wait().unwrap();
     assert!(!sandbox.path("reports/small/table.md").exists());
 
-    // A worker that is killed costs its step, and is told.
+    // A worker that is killed costs its step, and is told. One that had not begun when its own parent was killed may be about to
+    // notice: it is none of this run's.
     let parent = start();
+    let own = |pid: &u32| parent_of(*pid).is_none_or(|p| p == parent.id());
     let victim = Cell::new(0);
-    wait("a worker", || at_work(&parent).first().map(|pid| victim.set(*pid)).is_some());
+    wait("a worker", || at_work(&parent).iter().find(|pid| own(pid)).map(|pid| victim.set(*pid)).is_some());
     let victim = victim.get();
     Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap();
     let ended = done(parent.wait_with_output().unwrap()).expect(0);
