@@ -24,6 +24,10 @@ deny:
 page *reports:
     bash scripts/page/run.sh {{reports}}
 
+# Networks exported by PyTorch, against ONNX Runtime (installs both into a virtual environment)
+onnx *networks:
+    bash scripts/onnx/run.sh {{networks}}
+
 # Golden files from PyTorch (installs it into a virtual environment)
 parity:
     bash scripts/parity/run.sh

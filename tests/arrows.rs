@@ -16,17 +16,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-data", &["core", "records"]),
     ("gauntlet-graph", &["autograd", "core"]),
     ("gauntlet-models", &["core", "graph"]),
+    ("gauntlet-onnx", &["core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
+    ("gauntlet-vnnlib", &["core", "records"]),
     ("gauntlet-script", &["autograd", "core", "records"]),
     ("gauntlet-evaluate", &["autograd", "core", "records"]),
     ("gauntlet-engine", &["autograd", "core", "data", "evaluate", "records"]),
     (
         "gauntlet",
         &[
-            "attacks", "autograd", "core", "data", "engine", "evaluate", "graph", "models", "recipes", "records",
-            "report", "script",
+            "attacks", "autograd", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
+            "records", "report", "script",
         ],
     ),
     ("gauntlet-cli", &["gauntlet"]),
@@ -90,6 +92,7 @@ fn libraries_with_one_purpose_are_known_to_one_crate() {
     assert_eq!(users("polars"), ["gauntlet-report"]);
     assert_eq!(users("hf-hub"), ["gauntlet-data"]);
     assert_eq!(users("parquet"), ["gauntlet-data"]);
+    assert_eq!(users("prost"), ["gauntlet-onnx"]);
     for binary in ["clap", "libc", "mimalloc", "ctrlc"] {
         assert_eq!(users(binary), ["gauntlet-cli"], "{binary}");
     }

@@ -9,6 +9,7 @@ mod bits;
 mod conformance;
 mod faults;
 mod hostile;
+mod inspect;
 mod interruptions;
 mod listings;
 mod plugins;

@@ -87,6 +87,7 @@ pub fn cases() -> Result<Vec<Case>> {
     add("relu", vec![wide()?], |v| v[0].relu()?.sqr());
     add("softplus", vec![wide()?], |v| v[0].softplus());
     add("gelu", vec![wide()?], |v| v[0].gelu());
+    add("normal_cdf", vec![wide()?], |v| v[0].normal_cdf());
     add("clamp", vec![wide()?], |v| v[0].clamp(-1.0, 1.0)?.sqr());
     add("sign (a constant)", vec![wide()?], |v| v[0].mul(&v[0].sign()?)?.sqr());
     add("add", vec![wide()?, positive()?], |v| v[0].add(&v[1])?.sqr());

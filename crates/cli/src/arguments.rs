@@ -73,6 +73,8 @@ pub(crate) enum Command {
     List(List),
     /// Resolve a suite and show what it would do and what the store has; or see whether a recipe keeps its promises
     Check(Check),
+    /// Show the network of an ONNX file: layers, shapes, parameters, buffers, or what of it cannot be imported
+    Inspect(Inspect),
     /// Write a suite to begin with: every key, with what it means
     Init(Init),
     /// Write a crate with a recipe of your own, ready to run; or the manifest of a data set of your own
@@ -316,6 +318,28 @@ pub(crate) struct Report {
     /// but for those that a record carries already
     #[arg(long, value_name = "SUITE")]
     pub(crate) expect: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// ONNX file; data beside it is read from its folder
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the channels of its images stand (default: last where that axis is 1 or 3 and the first is not)
+    #[arg(long, value_enum, value_name = "PLACE")]
+    pub(crate) channels: Option<Channels>,
+    /// The output that gives the logits, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+}
+
+/// Where channels stand.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Channels {
+    /// (C, H, W)
+    First,
+    /// (H, W, C)
+    Last,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod help;
 pub(crate) mod init;
+pub(crate) mod inspect;
 pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod new;

@@ -27,11 +27,23 @@ const HEADINGS: [(&str, &[&str]); 3] = [
 
 /// Options of the machine, which the commands below do nothing with.
 const MACHINE: [&str; 3] = ["threads", "device", "tf32"];
-const WITHOUT_MACHINE: [&str; 11] =
-    ["status", "clean", "report", "leaderboard", "list", "init", "new", "schema", "help", "completions", "man"];
+const WITHOUT_MACHINE: [&str; 12] = [
+    "status",
+    "clean",
+    "report",
+    "leaderboard",
+    "list",
+    "inspect",
+    "init",
+    "new",
+    "schema",
+    "help",
+    "completions",
+    "man",
+];
 
 /// Examples of every command.
-const EXAMPLES: [(&str, &str); 19] = [
+const EXAMPLES: [(&str, &str); 20] = [
     (
         "run",
         "gauntlet run quickstart\ngauntlet run mine.toml --only row=ce --only seed=0\ngauntlet run mnist-recipes --data-dir data --jobs 2",
@@ -52,6 +64,7 @@ const EXAMPLES: [(&str, &str); 19] = [
     ("leaderboard", "gauntlet leaderboard reports/mnist-recipes reports/mine --out board"),
     ("list", "gauntlet list attacks\ngauntlet list attacks pgd bim"),
     ("check", "gauntlet check mine.toml\ngauntlet check grad-norm\ngauntlet check mine.rhai"),
+    ("inspect", "gauntlet inspect net.onnx\ngauntlet inspect net.onnx --channels last --json"),
     ("init", "gauntlet init mine.toml"),
     ("new", "gauntlet new recipe steep\ngauntlet new dataset stripes --classes left,right"),
     ("schema", "gauntlet schema suite > suite.schema.json\ngauntlet schema dataset --markdown"),

@@ -54,6 +54,7 @@ pub use gauntlet_engine as engine;
 pub use gauntlet_evaluate as evaluate;
 pub use gauntlet_graph as graph;
 pub use gauntlet_models as models;
+pub use gauntlet_onnx as onnx;
 pub use gauntlet_recipes as recipes;
 pub use gauntlet_records as records;
 #[cfg(feature = "report")]

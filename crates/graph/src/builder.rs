@@ -2,6 +2,7 @@
 
 use crate::{Fans, Graph, Layer, Node, NodeId, ParamId, Start, shape};
 use gauntlet_core::{Error, Init, ModelInfo, ParamSpec, Result};
+use std::collections::HashMap;
 
 /// PyTorch's defaults.
 const BATCH_NORM: Layer = Layer::BatchNorm { eps: 1e-5, momentum: 0.1 };
@@ -23,7 +24,8 @@ impl Builder {
     pub fn new(interface: ModelInfo) -> Self {
         let (c, h, w) = interface.input;
         let op = Layer::Input;
-        let input = Node { op, inputs: Vec::new(), params: Vec::new(), name: String::new(), shape: vec![c, h, w] };
+        let (name, shape) = (String::new(), vec![c, h, w]);
+        let input = Node { op, inputs: Vec::new(), params: Vec::new(), name, shape, batched: true };
         Builder { interface, nodes: vec![input], specs: vec![Vec::new()], listed: Vec::new(), scheme: None }
     }
 
@@ -31,6 +33,13 @@ impl Builder {
     #[must_use]
     pub fn starting(mut self, scheme: Start) -> Self {
         self.scheme = Some(scheme);
+        self
+    }
+
+    /// With another number of classes, where it is known from the last layer only.
+    #[must_use]
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        self.interface.classes = classes;
         self
     }
 
@@ -153,6 +162,9 @@ impl Builder {
     /// Another shape than one logit per class; a layer that nothing reads.
     pub fn finish(mut self, output: NodeId) -> Result<Graph> {
         let (shape, classes) = (self.shape(output)?, self.interface.classes);
+        if !self.nodes[output.0].batched {
+            return Err(self.wrong("output", "does not depend on the image"));
+        }
         if shape != [classes] {
             let why = format!("is {}, logits are {classes} values, one per class", shape::written(shape));
             return Err(self.wrong("output", &why));
@@ -163,14 +175,78 @@ impl Builder {
         if let Some(idle) = read.iter().position(|read| !read) {
             return Err(self.wrong(&self.label(idle), "nothing reads its value"));
         }
-        let mut params = Vec::new();
-        for i in self.listed {
+        let mut params: Vec<ParamSpec> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for i in std::mem::take(&mut self.listed) {
             for spec in std::mem::take(&mut self.specs[i]) {
-                self.nodes[i].params.push(ParamId(params.len()));
-                params.push(spec);
+                let known = places.get(&spec.name).copied();
+                if let Some(other) = known.filter(|k| params[*k].shape != spec.shape) {
+                    let shapes = (shape::written(&params[other].shape), shape::written(&spec.shape));
+                    return Err(self.wrong(&spec.name, &format!("is a parameter of {} and of {}", shapes.0, shapes.1)));
+                }
+                self.nodes[i].params.push(ParamId(known.unwrap_or(params.len())));
+                if known.is_none() {
+                    places.insert(spec.name.clone(), params.len());
+                    params.push(spec);
+                }
             }
         }
         Ok(Graph { interface: self.interface, nodes: self.nodes, params, output })
+    }
+
+    /// Any layer without parameters.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn layer(&mut self, op: Layer, inputs: &[NodeId]) -> Result<NodeId> {
+        self.push(op, inputs)
+    }
+
+    /// Any layer with parameters, in the order that the layer names them. Two layers may have one in common.
+    ///
+    /// # Errors
+    /// What does not fit; a name that is taken.
+    pub fn layer_with(
+        &mut self,
+        op: Layer,
+        inputs: &[NodeId],
+        name: impl Into<String>,
+        params: Vec<ParamSpec>,
+    ) -> Result<NodeId> {
+        self.push_with(op, inputs, name.into(), params)
+    }
+
+    /// [`Builder::finish`] without the layers that the logits do not depend on.
+    ///
+    /// # Errors
+    /// Another shape than one logit per class.
+    pub fn finish_reachable(mut self, output: NodeId) -> Result<Graph> {
+        self.shape(output)?;
+        let mut read = vec![false; self.nodes.len()];
+        (read[0], read[output.0]) = (true, true);
+        for i in (0..self.nodes.len()).rev() {
+            if read[i] {
+                self.nodes[i].inputs.iter().for_each(|input| read[input.0] = true);
+            }
+        }
+        let places: Vec<usize> =
+            read.iter().scan(0, |n, read| Some(std::mem::replace(n, *n + usize::from(*read)))).collect();
+        let kept = |i: &usize| read[*i];
+        let place = |id: &NodeId| NodeId(places[id.0]);
+        let nodes = std::mem::take(&mut self.nodes).into_iter().enumerate().filter(|(i, _)| kept(i));
+        self.nodes = nodes.map(|(_, n)| Node { inputs: n.inputs.iter().map(place).collect(), ..n }).collect();
+        let specs = std::mem::take(&mut self.specs).into_iter().enumerate().filter(|(i, _)| kept(i));
+        self.specs = specs.map(|(_, specs)| specs).collect();
+        self.listed = self.listed.iter().filter(|i| kept(i)).map(|i| places[*i]).collect();
+        self.finish(NodeId(places[output.0]))
+    }
+
+    /// The shape of a value for one example, and whether it has a batch in front.
+    ///
+    /// # Errors
+    /// A node of another network.
+    pub fn value(&self, id: NodeId) -> Result<(&[usize], bool)> {
+        Ok((self.shape(id)?, self.nodes[id.0].batched))
     }
 
     fn push(&mut self, op: Layer, inputs: &[NodeId]) -> Result<NodeId> {
@@ -190,7 +266,8 @@ impl Builder {
         }
         let shapes = inputs.iter().map(|i| self.shape(*i)).collect::<Result<Vec<_>>>()?;
         let weight = specs.first().map(|s| s.shape.as_slice());
-        let shape = shape::output(&op, &shapes, weight).map_err(|why| self.wrong(label, &why))?;
+        let batched: Vec<bool> = inputs.iter().map(|i| self.nodes[i.0].batched).collect();
+        let shape = shape::output(&op, &shapes, &batched, weight).map_err(|why| self.wrong(label, &why))?;
         if shape.contains(&0) {
             return Err(self.wrong(label, &format!("would give {}, which is no value at all", shape::written(&shape))));
         }
@@ -199,7 +276,8 @@ impl Builder {
             self.listed.push(id);
         }
         self.specs.push(specs);
-        self.nodes.push(Node { op, inputs: inputs.to_vec(), params: Vec::new(), name, shape });
+        let batched = batched.contains(&true);
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), params: Vec::new(), name, shape, batched });
         Ok(NodeId(id))
     }
 

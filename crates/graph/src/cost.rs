@@ -29,9 +29,13 @@ impl Graph {
         let parameters = specs().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
         let multiply_adds = match node.op {
             // Every output is a sum over what one row of the weight covers.
-            Layer::Conv2d { .. } | Layer::Linear => {
+            Layer::Conv2d { .. } | Layer::Conv { .. } | Layer::Linear => {
                 let row: usize = specs().take(1).flat_map(|weight| &weight.shape[1..]).product();
                 node.shape.iter().product::<usize>() * row
+            }
+            Layer::MatMul => {
+                let inner = node.inputs.first().and_then(|a| self.node(*a).shape.last()).copied().unwrap_or_default();
+                node.shape.iter().product::<usize>() * inner
             }
             _ => 0,
         };

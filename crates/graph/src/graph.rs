@@ -38,6 +38,8 @@ pub struct Node {
     pub name: String,
     /// The shape of its value for one example.
     pub shape: Vec<usize>,
+    /// Whether there is a value for every example: not of parameters, and of what is made of them alone.
+    pub batched: bool,
 }
 
 /// A network from images `(C, H, W)` to logits `(K,)`: nodes in an order in which they can be computed, every value assigned

@@ -1,6 +1,6 @@
 //! A graph as a network that computes.
 
-use crate::{Call, Graph, Layer, NodeId, Plan};
+use crate::{Call, Graph, Layer, NodeId, Plan, movement, product, reduction, windows};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::{BatchStats, Error, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
@@ -29,6 +29,10 @@ impl Interpreter {
 
     fn call(&self, call: &Call, values: &[Option<Var>], params: &Params, pass: &mut Pass<'_>) -> Result<Var> {
         let node = self.graph.node(call.node);
+        let param = |i: usize| params.get(&self.graph.param(node.params[i]).name);
+        if node.op == Layer::Parameter {
+            return Ok(param(0)?.clone());
+        }
         let x = value(values, call.inputs[0])?;
         // The kernels norm images: a vector is one of a single pixel.
         let (vector, image) = match (&node.op, x.dims()) {
@@ -36,10 +40,13 @@ impl Interpreter {
             _ => (None, None),
         };
         let x = image.as_ref().unwrap_or(x);
-        let param = |i: usize| params.get(&self.graph.param(node.params[i]).name);
+        let second = || value(values, call.inputs[1]);
+        // What stands in front of an example's axes.
+        let lead = usize::from(node.batched);
+        let full = |shape: &[usize]| [&x.dims()[..lead], shape].concat();
         let rectified = call.rectified;
         let y = match &node.op {
-            Layer::Input => x.clone(),
+            Layer::Input | Layer::Parameter => x.clone(),
             Layer::Affine { scale, shift } => {
                 let constant =
                     |v: &[f64]| -> Result<Var> { Ok(Var::constant(constant_like(v, &[v.len()], x.tensor())?)) };
@@ -54,8 +61,12 @@ impl Interpreter {
                     x.conv2d(weight, bias, *stride, *padding)?
                 }
             }
-            Layer::Linear if rectified => x.linear_relu(param(0)?, param(1)?)?,
-            Layer::Linear => x.linear(param(0)?, Some(param(1)?))?,
+            Layer::Linear => match (node.params.len() > 1, rectified) {
+                (true, true) => x.linear_relu(param(0)?, param(1)?)?,
+                (true, false) => x.linear(param(0)?, Some(param(1)?))?,
+                (false, true) => x.linear(param(0)?, None)?.relu()?,
+                (false, false) => x.linear(param(0)?, None)?,
+            },
             Layer::BatchNorm { eps, .. } if pass.mode == Mode::Eval => {
                 let (gamma, beta, mean, var) = (param(0)?, param(1)?, param(2)?.tensor(), param(3)?.tensor());
                 if rectified {
@@ -77,11 +88,38 @@ impl Interpreter {
             Layer::Act(act) => act.apply(x)?,
             Layer::MaxPool { size, stride } => x.max_pool2d(*size, *stride)?,
             Layer::GlobalAvgPool => x.mean_keepdim(&[2, 3])?.reshape(&[x.dim(0)?, x.dim(1)?])?,
-            Layer::Add => x.add(value(values, call.inputs[1])?)?,
+            Layer::Add => x.add(second()?)?,
             Layer::Flatten => x.flatten()?,
             Layer::Maxout { pieces } => maxout(x, *pieces)?,
             Layer::Dropout { p } if pass.mode == Mode::Train => dropout(x, *p, pass)?,
             Layer::Dropout { .. } => x.clone(),
+            Layer::Conv { windows, groups } => {
+                let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
+                windows::conv(x, param(0)?, bias, windows, *groups)?
+            }
+            Layer::WindowMax(windows) => windows::max(x, windows)?,
+            Layer::WindowMean { windows, overhang, padding_counts } => {
+                windows::mean(x, windows, *overhang, *padding_counts)?
+            }
+            Layer::Map(function) => function.apply(x)?,
+            Layer::Binary(binary) => binary.apply(x, second()?)?,
+            Layer::MatMul => {
+                let batched = |i: usize| self.graph.node(call.inputs[i]).batched;
+                product::matmul((x, batched(0)), (second()?, batched(1)))?
+            }
+            Layer::Reduce { kind, axes, keep } => reduction::reduce(x, *kind, axes, lead, *keep)?,
+            Layer::Standardise { axes, eps } => reduction::standardise(x, axes, lead, *eps)?,
+            Layer::Softmax { axis, log } => reduction::softmax(x, axis + lead, *log)?,
+            Layer::Reshape(shape) => x.reshape(&full(shape))?,
+            Layer::Transpose(order) => movement::transpose(x, order, lead)?,
+            Layer::Slice { axis, start, count, step } => movement::slice(x, axis + lead, *start, *count, *step)?,
+            Layer::Select { axis, places } => movement::select(x, axis + lead, places)?,
+            Layer::Pad { axis, before, after, value } => movement::pad(x, axis + lead, (*before, *after), *value)?,
+            Layer::Concat { axis } => {
+                let parts = call.inputs.iter().map(|id| value(values, *id)).collect::<Result<Vec<_>>>()?;
+                Var::cat(&parts, axis + lead)?
+            }
+            Layer::Expand(shape) => x.broadcast_to(&full(shape))?,
         };
         Ok(match vector {
             Some(dims) => y.reshape(&dims)?,

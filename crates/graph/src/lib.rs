@@ -31,25 +31,35 @@
 //! # Ok::<(), gauntlet_core::Error>(())
 //! ```
 
+mod binary;
 mod builder;
 mod conv;
 mod cost;
+mod function;
 mod fusion;
 mod graph;
 mod interpreter;
 mod layer;
 mod linear;
+mod movement;
+mod product;
+mod reduction;
 mod shape;
 mod start;
 mod summary;
+mod windows;
 
+pub use binary::Binary;
 pub use builder::Builder;
 pub use conv::Conv;
 pub use cost::Cost;
+pub use function::Function;
 pub use fusion::{Call, Plan};
 pub use graph::{Graph, Node, NodeId, ParamId};
 pub use interpreter::Interpreter;
 pub use layer::Layer;
 pub use linear::Linear;
+pub use reduction::Reduction;
 pub use start::{Fans, Start, torch_default};
 pub use summary::{Row, Summary};
+pub use windows::Windows;

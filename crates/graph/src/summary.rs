@@ -40,10 +40,14 @@ impl Graph {
     fn described(&self, node: &Node) -> String {
         let kind = node.op.kind();
         let mut words = match (&node.op, node.params.first()) {
-            (Layer::Conv2d { .. }, Some(weight)) => {
+            (Layer::Conv2d { .. } | Layer::Conv { .. }, Some(weight)) => {
                 format!("{kind} {}", shape::written(&self.param(*weight).shape[2..]))
             }
             (Layer::MaxPool { size, .. }, _) => format!("{kind} {size}×{size}"),
+            (Layer::WindowMax(windows) | Layer::WindowMean { windows, .. }, _) => {
+                format!("{kind} {}×{}", windows.size.0, windows.size.1)
+            }
+            (Layer::Map(function), _) => function.to_string(),
             (Layer::Maxout { pieces }, _) => format!("{kind} of {pieces}"),
             (Layer::Dropout { p }, _) => format!("{kind} {p}"),
             _ => kind.to_string(),
@@ -53,6 +57,13 @@ impl Graph {
         }
         match node.op {
             Layer::Conv2d { padding, .. } if padding > 0 => words += &format!(", padding {padding}"),
+            Layer::Conv { windows, .. } | Layer::WindowMax(windows) | Layer::WindowMean { windows, .. } => {
+                words += &windows.to_string();
+            }
+            _ => {}
+        }
+        match node.op {
+            Layer::Conv { groups, .. } if groups > 1 => words += &format!(", {groups} groups"),
             _ => {}
         }
         words

@@ -3,8 +3,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
-use gauntlet_core::{Activation, Init, Key, ModelInfo, Network, Pass, Purpose, Result, Weights};
-use gauntlet_graph::{Builder, Cost, Fans, Graph, Interpreter, Layer, NodeId, Plan};
+use gauntlet_core::{Activation, Init, Key, ModelInfo, Network, ParamSpec, Pass, Purpose, Result, Weights};
+use gauntlet_graph::{Binary, Builder, Cost, Fans, Graph, Interpreter, Layer, NodeId, Plan, Windows};
 
 fn info(input: (usize, usize, usize), activation: Activation) -> ModelInfo {
     ModelInfo { name: "net".into(), input, classes: 10, activation, mean: Vec::new(), std: Vec::new(), numerics: 1 }
@@ -100,7 +100,8 @@ fn what_does_not_fit_is_said_where_it_is_told() {
     says(g.affine(x, vec![1.0], vec![0.0]), &["layer affine", "1 factors and 1 shifts for 3 channels"]);
     let flat = g.flatten(x).unwrap();
     says(g.conv("conv1", 4, 3).of(flat), &["layer conv1", "expects channels, height and width, its input is 75"]);
-    says(g.batch_norm("bn", flat), &["layer bn", "expects channels, height and width"]);
+    let rows = g.layer(Layer::Reshape(vec![15, 5]), &[x]).unwrap();
+    says(g.batch_norm("bn", rows), &["layer bn", "expects channels, height and width"]);
     says(g.global_avg_pool(flat), &["layer global average pool", "expects channels, height and width"]);
     says(g.maxout(flat, 7), &["75 values are not units of 7 pieces"]);
     says(g.maxout(flat, 0), &["75 values are not units of 0 pieces"]);
@@ -120,7 +121,7 @@ fn what_does_not_fit_is_said_where_it_is_told() {
     let mut other = builder((3, 5, 5));
     says(other.act(y), &["net, layer input", "is a node of another network"]);
     // What was refused is no part of the network.
-    assert_eq!(g.finish(y).unwrap().nodes().len(), 4);
+    assert_eq!(g.finish_reachable(y).unwrap().nodes().len(), 4);
 
     let mut g = builder((3, 5, 5));
     let y = g.act(g.input()).unwrap();
@@ -170,6 +171,74 @@ last            linear                           10              60             
 total                                                           993         13,934
 "
     );
+}
+
+/// A parameter as a value.
+fn parameter(g: &mut Builder, name: &str, shape: &[usize]) -> NodeId {
+    let spec = ParamSpec { name: name.into(), shape: shape.to_vec(), init: Init::Constant(1.0), trainable: true };
+    g.layer_with(Layer::Parameter, &[], name, vec![spec]).unwrap()
+}
+
+#[test]
+fn general_layers_say_what_does_not_fit() {
+    let says = |found: Result<NodeId>, words: &str| {
+        let said = found.unwrap_err().to_string();
+        assert!(said.contains(words), "{words:?}: {said}");
+    };
+    let mut g = builder((4, 5, 5));
+    let x = g.input();
+    let windows = Windows { size: (3, 2), strides: (1, 1), pads: [1, 0, 0, 0], dilations: (1, 1) };
+    says(g.layer(Layer::WindowMax(windows), &[x]), "a max pool with padding needs a square window");
+    let large = Windows { size: (3, 3), dilations: (3, 1), pads: [0; 4], ..windows };
+    says(g.layer(Layer::WindowMax(large), &[x]), "a 3×3 window, stride 1, dilation 3×1 does not fit an image of 5×5");
+    let weight = |shape: &[usize]| ParamSpec {
+        name: "w".into(),
+        shape: shape.to_vec(),
+        init: Init::Constant(0.0),
+        trainable: true,
+    };
+    let conv = Layer::Conv { windows: Windows { size: (1, 1), pads: [0; 4], ..windows }, groups: 3 };
+    let words = "4 channels and a weight of 6×1×1×1 do not make 3 groups";
+    says(g.layer_with(conv, &[x], "w", vec![weight(&[6, 1, 1, 1])]), words);
+    let w = parameter(&mut g, "matrix", &[4, 3]);
+    says(g.layer(Layer::MatMul, &[x, w]), "the product of 4×5×5 and 4×3: inner sizes differ");
+    says(g.layer(Layer::Binary(Binary::Add), &[x, w]), "4×5×5 and 4×3 do not go together");
+    let flat = g.flatten(x).unwrap();
+    says(g.layer(Layer::Binary(Binary::Mul), &[flat, w]), "4×3 without a batch is more than 100");
+    says(g.layer(Layer::Binary(Binary::Mul), &[flat, x]), "its inputs are 100 and 4×5×5 for every example");
+    says(g.layer(Layer::Concat { axis: 0 }, &[x, w]), "some of its inputs have a batch and some have none");
+    says(g.layer(Layer::Reshape(vec![7, 3]), &[x]), "7×3 has another number of values than 4×5×5");
+    says(g.layer(Layer::Transpose(vec![0, 1, 1]), &[x]), "is no order of the 3 axes");
+    let beyond = Layer::Slice { axis: 1, start: 1, count: 3, step: 2 };
+    says(g.layer(beyond, &[x]), "3 entries from 1 in steps of 2 are not in 4×5×5");
+    says(g.layer(Layer::Select { axis: 0, places: vec![4] }, &[x]), "entry 4 of axis 0 is not in 4×5×5");
+    says(g.layer(Layer::Softmax { axis: 3, log: false }, &[x]), "there is no axis 3 in 4×5×5");
+    says(g.layer(Layer::Expand(vec![4, 5, 6]), &[x]), "4×5×5 and 4×5×6 do not go together");
+    says(g.layer(Layer::Expand(vec![1, 5, 5]), &[x]), "4×5×5 cannot be repeated to 1×5×5");
+    let said = g.finish(w).unwrap_err().to_string();
+    assert!(said.contains("layer output: does not depend on the image"), "{said}");
+}
+
+#[test]
+fn a_parameter_of_two_layers_is_one_and_what_is_not_reached_is_left_out() {
+    let tied = |shape: &[usize]| {
+        let mut g = builder((1, 1, 10));
+        let x = g.flatten(g.input()).unwrap();
+        let spec = |shape: &[usize]| {
+            vec![ParamSpec { name: "w".into(), shape: shape.to_vec(), init: Init::Constant(1.0), trainable: true }]
+        };
+        let y = g.layer_with(Layer::Linear, &[x], "a", spec(&[10, 10])).unwrap();
+        let z = g.layer_with(Layer::Linear, &[y], "b", spec(shape)).unwrap();
+        parameter(&mut g, "idle", &[3]);
+        g.linear("auxiliary", 10).of(y).unwrap();
+        g.finish_reachable(z)
+    };
+    let graph = tied(&[10, 10]).unwrap();
+    let names: Vec<&str> = graph.params().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!((names, graph.nodes().len()), (vec!["w"], 4));
+    assert_eq!(graph.nodes()[2].params, graph.nodes()[3].params);
+    let said = tied(&[10, 10, 1]).unwrap_err().to_string();
+    assert!(said.contains("layer w: is a parameter of 10×10 and of 10×10×1"), "{said}");
 }
 
 /// Kinds of the calls, with a `+` where a rectifier comes along.
@@ -256,6 +325,7 @@ fn by_layers(graph: &Graph, weights: &Weights, x: &Var) -> Var {
                 Ok(Var::constant(Tensor::from_vec(units, (rows.len(), node.shape[0]), &Device::Cpu).unwrap()))
             }
             Layer::Dropout { .. } => Ok(input(0).clone()),
+            other => unreachable!("not in this network: {other:?}"),
         };
         let y = y.unwrap();
         assert_eq!(y.dims()[1..], node.shape, "{node:?}");

@@ -323,6 +323,10 @@ impl Var {
     pub fn gelu(&self) -> Result<Var> {
         self.unary(Gelu)
     }
+    /// Φ(x), the normal distribution function.
+    pub fn normal_cdf(&self) -> Result<Var> {
+        self.unary(NormalCdf)
+    }
     /// ln(1 + eˣ), the identity above 20 as in PyTorch.
     pub fn softplus(&self) -> Result<Var> {
         self.unary(Softplus)

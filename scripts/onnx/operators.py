@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Small networks, one for every operator and its settings, with what ONNX Runtime computes: crates/onnx/tests/golden/operators.json.
+
+Usage: operators.py OUT.json
+"""
+
+import base64
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+CASES = []
+RANDOM = np.random.RandomState(7)
+
+
+def values(*shape, low=-1.0, high=1.0):
+    """Numbers of few digits: short in the file, exact in float32."""
+    return (RANDOM.randint(0, 129, shape) / 128 * (high - low) + low).astype(np.float32)
+
+
+def ints(*v):
+    return np.array(v, dtype=np.int64)
+
+
+def case(name, nodes, weights=None, shape=(3, 6, 6), opset=17, low=-1.0, high=1.0, batch="N", outputs="y"):
+    """`nodes`: (operator, inputs, outputs, attributes); the image is x, the result y."""
+    made = [helper.make_node(op, i.split(), o.split(), **(a[0] if a else {})) for op, i, o, *a in nodes]
+    dims = ([batch] if batch is not None else []) + list(shape)
+    graph = helper.make_graph(
+        made,
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info(outputs, TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in (weights or {}).items()],
+    )
+    # The smallest IR that the opset goes with: ONNX Runtime reads no newer ones than it knows.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset < 20 else 9)
+    model.producer_name = ""
+    examples = 1 if batch in (1, None) else 2
+    x = values(*([examples] if batch is not None else []), *shape, low=low, high=high)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    y = session.run([outputs], {"x": x})[0]
+    y = y.reshape(examples, -1)
+    assert np.isfinite(y).all(), name
+    CASES.append({
+        "name": f"{name} ({opset})",
+        "file": base64.b64encode(model.SerializeToString()).decode(),
+        "shape": list(shape),
+        "x": [float(v) for v in x.ravel()],
+        "y": [[float(f"{v:.7g}") for v in row] for row in y],
+    })
+
+
+def conv(name, weight, opset=17, shape=(3, 6, 6), bias=True, **attributes):
+    w = {"conv.weight": values(*weight, low=-0.5, high=0.5)}
+    if bias:
+        w["conv.bias"] = values(weight[0])
+    case(name, [("Conv", "x conv.weight" + (" conv.bias" if bias else ""), "y", attributes)], w, shape, opset)
+
+
+def unary(op, opset=17, low=-3.0, high=3.0, **attributes):
+    case(op, [(op, "x", "y", attributes)], None, (1, 3, 4), opset, low, high)
+
+
+def convolutions():
+    conv("Conv", (4, 3, 3, 3), pads=[1, 1, 1, 1])
+    conv("Conv stride", (4, 3, 3, 3), opset=8, strides=[2, 2], kernel_shape=[3, 3], bias=False)
+    conv("Conv rectangular kernel", (4, 3, 2, 3), pads=[0, 1, 0, 1])
+    conv("Conv strides apart", (2, 3, 3, 2), strides=[2, 1], pads=[1, 0, 1, 0])
+    conv("Conv pads on two sides", (4, 3, 3, 3), pads=[0, 0, 1, 1], strides=[2, 2])
+    conv("Conv dilation", (2, 3, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2])
+    conv("Conv dilations apart", (2, 3, 2, 2), dilations=[1, 3])
+    conv("Conv groups", (4, 2, 3, 3), shape=(4, 5, 5), group=2, pads=[1, 1, 1, 1])
+    conv("Conv depthwise", (3, 1, 3, 3), group=3, pads=[1, 1, 1, 1], strides=[2, 2])
+    conv("Conv depthwise dilated", (3, 1, 2, 2), group=3, dilations=[2, 2], bias=False)
+    conv("Conv depthwise twice the channels", (6, 1, 3, 3), group=3)
+    conv("Conv same upper", (2, 3, 3, 3), auto_pad="SAME_UPPER", strides=[2, 2])
+    conv("Conv same lower", (2, 3, 4, 4), auto_pad="SAME_LOWER", strides=[1, 1])
+    conv("Conv valid", (2, 3, 3, 3), auto_pad="VALID")
+
+
+def pools():
+    for op in ["MaxPool", "AveragePool"]:
+        pool = lambda name, opset=17, **a: case(f"{op} {name}", [(op, "x", "y", a)], None, (2, 7, 7), opset)
+        pool("plain", kernel_shape=[2, 2], strides=[2, 2])
+        pool("overlapping", 8, kernel_shape=[3, 3], strides=[2, 2])
+        pool("pads", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        pool("ceil", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+        pool("ceil and pads", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1)
+        pool("ceil, stride larger", kernel_shape=[2, 2], strides=[4, 4], ceil_mode=1)
+        pool("rectangular", kernel_shape=[2, 3], strides=[1, 2])
+        pool("same", kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER")
+        pool("pads on two sides", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1])
+    case("AveragePool counts pads", [("AveragePool", "x", "y", dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4, count_include_pad=1))])
+    case("AveragePool rectangular with pads", [("AveragePool", "x", "y", dict(kernel_shape=[3, 2], pads=[1, 0, 1, 1]))])
+    case("AveragePool counts pads, ceil", [("AveragePool", "x", "y", dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4, count_include_pad=1, ceil_mode=1))], None, (2, 6, 6), 19)
+    case("GlobalAveragePool", [("GlobalAveragePool", "x", "y")])
+    case("GlobalMaxPool", [("GlobalMaxPool", "x", "y")])
+    case("GlobalMaxPool rectangular", [("GlobalMaxPool", "x", "y")], None, (2, 3, 4))
+
+
+def linear():
+    w = {"fc.weight": values(5, 12), "fc.bias": values(5)}
+    flat = ("Flatten", "x", "f", {"axis": 1})
+    case("Gemm", [flat, ("Gemm", "f fc.weight fc.bias", "y", dict(transB=1))], w, (1, 3, 4))
+    case("Gemm without bias", [flat, ("Gemm", "f fc.weight", "y", dict(transB=1))], w, (1, 3, 4), 11)
+    case("Gemm alpha beta", [flat, ("Gemm", "f fc.weight fc.bias", "y", dict(transB=1, alpha=0.5, beta=2.0))], w, (1, 3, 4))
+    case("Gemm not transposed", [flat, ("Gemm", "f w b", "y")], {"w": values(12, 5), "b": values(1, 5)}, (1, 3, 4), 9)
+    case("Gemm bias of one", [flat, ("Gemm", "f w b", "y", dict(transB=1))], {"w": values(5, 12), "b": values(1)}, (1, 3, 4))
+    case("MatMul", [flat, ("MatMul", "f w", "m"), ("Add", "m b", "y")], {"w": values(12, 5), "b": values(5)}, (1, 3, 4))
+    case("MatMul of rows", [("MatMul", "x w", "y")], {"w": values(4, 5)}, (2, 3, 4))
+    case("MatMul weight first", [("MatMul", "w x", "y")], {"w": values(5, 3)}, (2, 3, 4))
+    case("MatMul of two", [("Transpose", "x", "t", dict(perm=[0, 1, 3, 2])), ("MatMul", "x t", "y")], None, (2, 3, 4))
+    case("MatMul transposed weight", [flat, ("Transpose", "w", "t", dict(perm=[1, 0])), ("MatMul", "f t", "y")], {"w": values(5, 12)}, (1, 3, 4))
+
+
+def elementwise():
+    for op in ["Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Softplus", "Softsign", "HardSigmoid", "HardSwish",
+               "Erf", "Exp", "Abs", "Neg", "LeakyRelu"]:
+        unary(op)
+    unary("Mish", 18)
+    unary("Gelu", 20)
+    unary("Gelu", 20, approximate="tanh")
+    unary("LeakyRelu", alpha=0.3)
+    unary("Elu", alpha=0.7)
+    unary("Celu", alpha=0.7)
+    unary("Selu", alpha=1.5, gamma=1.1)
+    unary("HardSigmoid", alpha=1 / 6, beta=0.5)
+    for op in ["Log", "Sqrt", "Reciprocal"]:
+        unary(op, low=0.25, high=2.0)
+    unary("Clip", 8, min=-0.5, max=0.75)
+    case("Clip", [("Clip", "x lo hi", "y")], {"lo": np.float32(-0.5), "hi": np.float32(0.75)})
+    case("Clip below", [("Clip", "x lo", "y")], {"lo": np.float32(-0.5)})
+    for op in ["Add", "Sub", "Mul", "Div"]:
+        c = {"c": values(3, 1, 1, low=0.5, high=1.5)}
+        case(f"{op} channels", [(op, "x c", "y")], c)
+        case(f"{op} channels first", [(op, "c x", "y")], c, low=0.5, high=1.5)
+        case(f"{op} of batch 1", [(op, "x c", "y")], {"c": values(1, 3, 1, 1, low=0.5, high=1.5)})
+        case(f"{op} number", [(op, "x c", "y")], {"c": np.float32(0.75)})
+        case(f"{op} number first", [(op, "c x", "y")], {"c": np.float32(0.75)}, low=0.5, high=1.5)
+        case(f"{op} of two", [("Exp", "x", "e"), (op, "x e", "y")])
+        case(f"{op} of two shapes", [("ReduceMean", "x", "m", dict(axes=[2, 3])), ("Exp", "m", "e"), (op, "x e", "y")])
+    case("Add constant node", [("Constant", "", "c", dict(value=numpy_helper.from_array(values(3, 1, 1)))), ("Add", "x c", "y")])
+    case("Max, Min", [("Neg", "x", "n"), ("Max", "x n", "m"), ("Constant", "", "c", dict(value_float=0.5)), ("Min", "m c", "y")])
+    case("Sum", [("Exp", "x", "e"), ("Sum", "x e x", "y")])
+    for p in [2.0, 3.0, 1.0]:
+        case(f"Pow {p}", [("Pow", "x p", "y")], {"p": np.float32(p)})
+    for p in [0.5, -0.5, -1.0]:
+        case(f"Pow {p}", [("Pow", "x p", "y")], {"p": np.float32(p)}, low=0.25, high=2.0)
+    case("PRelu", [("PRelu", "x s", "y")], {"s": values(3, 1, 1)})
+    case("PRelu one", [("PRelu", "x s", "y")], {"s": values(1)})
+    case("Greater, Where", [("Greater", "x c", "g"), ("Exp", "x", "e"), ("Where", "g e x", "y")], {"c": np.float32(0.25)})
+    case("Less, Where", [("Less", "x c", "g"), ("Exp", "x", "e"), ("Where", "g e d", "y")], {"c": values(3, 1, 1), "d": np.float32(-1.5)})
+    case("ThresholdedRelu", [("ThresholdedRelu", "x", "y", dict(alpha=0.25))])
+    case("CastLike", [("CastLike", "c x", "d"), ("Add", "x d", "y")], {"c": ints(1, 2, 3, 4, 5, 6)})
+    case("folded constants", [
+        ("Constant", "", "a", dict(value_float=2.0)), ("Sqrt", "a", "r"), ("Constant", "", "b", dict(value_floats=[1.0, 2.0, 4.0, 8.0])),
+        ("Div", "b r", "c"), ("Neg", "c", "n"), ("Mul", "x n", "y")], None, (1, 3, 4))
+
+
+def normalisations():
+    bn = {"bn.weight": values(3, low=0.5, high=1.5), "bn.bias": values(3), "bn.running_mean": values(3), "bn.running_var": values(3, low=0.5, high=1.5)}
+    names = "x bn.weight bn.bias bn.running_mean bn.running_var"
+    case("BatchNormalization", [("BatchNormalization", names, "y", dict(epsilon=1e-3))], bn)
+    case("BatchNormalization old", [("BatchNormalization", names, "y")], bn, opset=9)
+    case("BatchNormalization of vectors", [("ReduceMean", "x", "m", dict(axes=[2, 3], keepdims=0)), ("BatchNormalization", names.replace("x ", "m "), "y")], bn)
+    case("BatchNormalization of rows", [("Reshape", "x s", "r"), ("BatchNormalization", names.replace("x ", "r "), "y")], {**bn, "s": ints(0, 3, 36)})
+    case("LayerNormalization", [("LayerNormalization", "x w b", "y", dict(axis=-1))], {"w": values(6), "b": values(6)})
+    case("LayerNormalization of images", [("LayerNormalization", "x w", "y", dict(axis=1, epsilon=1e-2))], {"w": values(3, 6, 6)})
+    case("InstanceNormalization", [("InstanceNormalization", "x w b", "y")], {"w": values(3), "b": values(3)})
+    case("GroupNormalization", [("GroupNormalization", "x w b", "y", dict(num_groups=2))], {"w": values(4), "b": values(4)}, (4, 3, 3), 21)
+
+
+def reductions():
+    for op in ["ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare"]:
+        as_input = lambda opset: opset >= (13 if op == "ReduceSum" else 18)
+        for opset in [11, 18]:
+            for name, axes, keep in [("images", [2, 3], 1), ("last", [-1], 0), ("channels", [1], 1)]:
+                if as_input(opset):
+                    case(f"{op} {name}", [(op, "x a", "y", dict(keepdims=keep))], {"a": ints(*axes)}, opset=opset)
+                else:
+                    case(f"{op} {name}", [(op, "x", "y", dict(axes=axes, keepdims=keep))], opset=opset)
+    for op in ["Softmax", "LogSoftmax"]:
+        case(op, [(op, "x", "y")], None, (2, 3, 4))
+        case(f"{op} channels", [(op, "x", "y", dict(axis=1))], None, (2, 3, 4))
+        case(f"{op} old", [(op, "x", "y", dict(axis=2))], None, (2, 3, 4), 11)
+        case(f"{op} old default", [(op, "x", "y")], None, (2, 3, 4), 8)
+
+
+def shapes():
+    case("Flatten", [("Flatten", "x", "y")])
+    for name, target in [("open", [0, -1]), ("batch open", [-1, 108]), ("apart", [0, 3, 4, -1])]:
+        case(f"Reshape {name}", [("Reshape", "x s", "y")], {"s": ints(*target)})
+    case("Reshape one example", [("Reshape", "x s", "y")], {"s": ints(1, -1)}, batch=1)
+    case("Reshape by its own shape", [
+        ("Shape", "x", "s"), ("Constant", "", "zero", dict(value_int=0)), ("Gather", "s zero", "n"),
+        ("Unsqueeze", "n axes", "n1"), ("Constant", "", "rest", dict(value_ints=[-1])), ("Concat", "n1 rest", "target", dict(axis=0)),
+        ("Reshape", "x target", "y")], {"axes": ints(0)})
+    case("Reshape by arithmetic of shapes", [
+        ("Shape", "x", "s"), ("Slice", "s a b", "tail"), ("ReduceProd", "tail", "p", dict(keepdims=1)), ("Slice", "s zero a", "n"),
+        ("Cast", "p", "pf", dict(to=1)), ("Cast", "pf", "pi", dict(to=7)), ("Concat", "n pi", "t", dict(axis=0)), ("Reshape", "x t", "y")],
+        {"a": ints(1), "b": ints(4), "zero": ints(0)})
+    case("Squeeze, Unsqueeze", [("Unsqueeze", "x a", "u"), ("Squeeze", "u b", "y")], {"a": ints(2, -1), "b": ints(2)})
+    case("Squeeze, Unsqueeze", [("Unsqueeze", "x", "u", dict(axes=[2, 5])), ("Squeeze", "u", "y", dict(axes=[2]))], opset=11)
+    case("Transpose", [("Transpose", "x", "y", dict(perm=[0, 2, 3, 1]))], None, (2, 3, 4))
+    case("Concat", [("Exp", "x", "e"), ("Concat", "x e x", "y", dict(axis=1))], None, (2, 3, 4))
+    case("Concat last", [("Exp", "x", "e"), ("Concat", "x e", "y", dict(axis=-1))], None, (2, 3, 4))
+    case("Slice", [("Slice", "x s e a", "y")], {"s": ints(1, 0), "e": ints(3, -1), "a": ints(1, 3)})
+    case("Slice steps", [("Slice", "x s e a t", "y")], {"s": ints(1, 0), "e": ints(2**60, 2**60), "a": ints(2, 3), "t": ints(2, 3)})
+    case("Slice", [("Slice", "x", "y", dict(starts=[0, 1], ends=[9223372036854775807, 4], axes=[1, 2]))], opset=9)
+    case("Slice backwards", [("Slice", "x s e a t", "y")], {"s": ints(-1), "e": ints(-2**62), "a": ints(2), "t": ints(-1)})
+    case("pads as PyTorch computes them", [
+        ("Constant", "", "p", dict(value_ints=[1, 0, 2, 1])), ("Constant", "", "z", dict(value_ints=[0, 0, 0, 0])), ("Concat", "p z", "q", dict(axis=0)),
+        ("Reshape", "q two", "m"), ("Slice", "m s e a t", "b"), ("Transpose", "b", "c", dict(perm=[1, 0])), ("Reshape", "c one", "d"),
+        ("Cast", "d", "f", dict(to=7)), ("Pad", "x f v", "y", dict(mode="constant"))],
+        {"two": ints(-1, 2), "s": ints(-1), "e": ints(-2**63), "a": ints(0), "t": ints(-1), "one": ints(-1), "v": np.float32(0)})
+    case("Split", [("Split", "x", "a b c", dict(axis=1)), ("Concat", "c a b", "y", dict(axis=1))])
+    case("Split sizes", [("Split", "x s", "a b", dict(axis=2)), ("Concat", "b a", "y", dict(axis=2))], {"s": ints(2, 4)})
+    case("Split", [("Split", "x", "a b", dict(axis=2, split=[2, 4])), ("Concat", "b a", "y", dict(axis=2))], opset=11)
+    case("Split uneven", [("Split", "x", "a b", dict(axis=3, num_outputs=2)), ("Concat", "b a", "y", dict(axis=3))], None, (1, 2, 5), 18)
+    case("Gather one", [("Gather", "x i", "y", dict(axis=1))], {"i": np.array(-1, dtype=np.int64)})
+    case("Gather several", [("Gather", "x i", "y", dict(axis=2))], {"i": ints(3, 4, 0, 0)})
+    case("Pad", [("Pad", "x p", "y")], {"p": ints(0, 0, 1, 2, 0, 1, 0, 1)})
+    case("Pad value", [("Pad", "x p v", "y")], {"p": ints(0, 0, 1, 0, 0, 0, 1, 1), "v": np.float32(-2.5)})
+    case("Pad", [("Pad", "x", "y", dict(pads=[0, 0, 1, 0, 0, 0, 1, 1], value=0.5))], opset=10)
+    case("Pad axes", [("Pad", "x p  a".replace("  ", " v "), "y")], {"p": ints(1, 2), "v": np.float32(0), "a": ints(3)}, opset=18)
+    case("Pad reflect", [("Pad", "x p", "y", dict(mode="reflect"))], {"p": ints(0, 0, 1, 2, 0, 0, 0, 1)})
+    case("Pad edge", [("Pad", "x p", "y", dict(mode="edge"))], {"p": ints(0, 0, 1, 2, 0, 0, 0, 1)})
+    case("Expand", [("ReduceMean", "x", "m", dict(axes=[2, 3])), ("Shape", "x", "s"), ("Expand", "m s", "y")])
+    case("Identity, Dropout, Cast", [("Identity", "x", "i"), ("Dropout", "i", "d"), ("Cast", "d", "y", dict(to=1))])
+    case("Resize", [("Resize", "x  s".replace("  ", " r "), "y", dict(mode="nearest"))], {"r": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 3], np.float32)})
+    case("Resize", [("Resize", "x  s".replace("  ", " r "), "y", dict(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"))], {"r": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 2], np.float32)})
+    case("Upsample", [("Upsample", "x s", "y", dict(mode="nearest"))], {"s": np.array([1, 1, 2, 2], np.float32)}, opset=9)
+    case("channels last", [("Transpose", "x", "t", dict(perm=[0, 3, 1, 2])), ("Conv", "t w", "y")], {"w": values(2, 3, 3, 3)}, (6, 6, 3))
+    case("no batch", [("MatMul", "x w", "m"), ("Add", "m b", "y")], {"w": values(12, 5), "b": values(5)}, (12,), batch=None)
+    case("no batch, a row", [("Reshape", "x s", "r"), ("Gemm", "r w b", "y", dict(transB=1))], {"s": ints(1, 12), "w": values(5, 12), "b": values(5)}, (12,), batch=None)
+    case("no batch, images", [("Unsqueeze", "x a", "u"), ("Conv", "u w b", "c"), ("Relu", "c", "r"), ("GlobalAveragePool", "r", "p"), ("Flatten", "p", "f"), ("Gemm", "f v", "y")],
+         {"a": ints(0), "w": values(2, 3, 3, 3), "b": values(2), "v": values(2, 4)}, (3, 5, 5), batch=None)
+
+
+def main():
+    convolutions()
+    pools()
+    linear()
+    elementwise()
+    normalisations()
+    reductions()
+    shapes()
+    with open(sys.argv[1], "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(c) for c in CASES) + "\n]\n")
+    print(len(CASES), "cases")
+
+
+main()
