@@ -82,18 +82,16 @@ pub enum Omitted {
     Means(&'static str),
 }
 
-impl KeyDoc {
-    /// A key.
-    pub const fn new(
-        name: &'static str,
-        form: Form,
-        omitted: Omitted,
-        unit: &'static str,
-        example: &'static str,
-        doc: &'static str,
-    ) -> Self {
-        KeyDoc { name, form, omitted, unit, example, doc }
-    }
+/// A key, for a table of them.
+pub const fn key(
+    name: &'static str,
+    form: Form,
+    omitted: Omitted,
+    unit: &'static str,
+    example: &'static str,
+    doc: &'static str,
+) -> KeyDoc {
+    KeyDoc { name, form, omitted, unit, example, doc }
 }
 
 /// Names of keys, in their order.

@@ -1,21 +1,10 @@
 //! Every key of a manifest, for the reference and the JSON Schema; a test holds them to what is read.
 
 use gauntlet_core::KeyDoc;
-use gauntlet_core::key_doc::{Form, Omitted};
+use gauntlet_core::key_doc::{Form, Omitted, key};
 
 use Form::{Exactly, List, OneKey, Table, Tables, Text, Whole};
 use Omitted::{Is, Means, Refused};
-
-const fn key(
-    name: &'static str,
-    form: Form,
-    omitted: Omitted,
-    unit: &'static str,
-    example: &'static str,
-    doc: &'static str,
-) -> KeyDoc {
-    KeyDoc::new(name, form, omitted, unit, example, doc)
-}
 
 /// Keys of a manifest, in the order of the reference.
 pub const MANIFEST: &[KeyDoc] = &[

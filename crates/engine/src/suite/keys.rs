@@ -2,22 +2,11 @@
 
 use crate::Augmentation;
 use gauntlet_core::KeyDoc;
-use gauntlet_core::key_doc::{Form, Omitted, Part};
+use gauntlet_core::key_doc::{Form, Omitted, Part, key};
 
 use Form::{AttackName, Component, Exactly, Flag, Just, Length, List, Number, OneOf, OneOrMany, Positive};
 use Form::{Table, Tables, Text, Whole};
 use Omitted::{Is, Means, Refused};
-
-const fn key(
-    name: &'static str,
-    form: Form,
-    omitted: Omitted,
-    unit: &'static str,
-    example: &'static str,
-    doc: &'static str,
-) -> KeyDoc {
-    KeyDoc::new(name, form, omitted, unit, example, doc)
-}
 
 /// Keys of a suite, in the order of the reference.
 pub const SUITE: &[KeyDoc] = &[
