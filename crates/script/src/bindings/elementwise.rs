@@ -44,6 +44,7 @@ fn unary(b: &mut Binder<'_>) {
         sign "−1, 0 or 1: a constant, its derivative is zero"
         relu "max(0, x), derivative 0 at 0"
         gelu "x · Φ(x)"
+        normal_cdf "Φ(x), the normal distribution function"
         softplus "ln(1 + eˣ)"
         tanh "tanh x"
         sigmoid "1 / (1 + e⁻ˣ)"
