@@ -66,16 +66,16 @@ pub struct Verdict {
     pub fooled: Option<u32>,
 }
 
-/// Significant digits of a margin under attack. More would be most of what a record takes on disk.
-const MARGIN_DIGITS: usize = 4;
+/// Significant digits of a margin under attack: what comparing means of margins needs. More would be most of what a record takes on disk.
+const MARGIN_DIGITS: usize = 2;
 
 impl Verdict {
-    /// What a verdict keeps of the margin z_y − max z_{j≠y} at the proposal: of a robust example four significant digits
+    /// What a verdict keeps of the margin z_y − max z_{j≠y} at the proposal: of a robust example two significant digits
     /// (negative where an attack counts its target class alone), of any other nothing, and NaN as it is.
     ///
     /// ```
     /// use gauntlet_records::{Fate, Verdict};
-    /// assert_eq!(Verdict::margin(Fate::Robust, 2.0 / 3.0), Some(0.6667));
+    /// assert_eq!(Verdict::margin(Fate::Robust, 2.0 / 3.0), Some(0.67));
     /// assert_eq!(Verdict::margin(Fate::Broken, -0.5), None);
     /// ```
     pub fn margin(fate: Fate, margin: f64) -> Option<f64> {
@@ -83,6 +83,14 @@ impl Verdict {
             Fate::Robust => Some(significant(margin, MARGIN_DIGITS)),
             Fate::Broken | Fate::Carried => margin.is_nan().then_some(margin),
             Fate::Wrong => None,
+        }
+    }
+
+    /// Whether two kept margins are of the same number, [`same_margin`]; of neither kept, too.
+    pub fn same_margin(&self, other: &Self) -> bool {
+        match (self.margin, other.margin) {
+            (Some(a), Some(b)) => same_margin(a, b, MARGIN_DIGITS),
+            (a, b) => a.is_none() && b.is_none(),
         }
     }
 }
@@ -100,13 +108,18 @@ pub struct CleanVerdict {
     pub margin: f64,
 }
 
-/// Significant digits of a clean margin: nearly all that the difference of two f32 logits has.
-const CLEAN_DIGITS: usize = 6;
+/// Significant digits of a clean margin.
+const CLEAN_DIGITS: usize = 3;
 
 impl CleanVerdict {
-    /// What a verdict keeps of the margin: six significant digits, and NaN as it is.
+    /// What a verdict keeps of the margin: three significant digits, and NaN as it is.
     pub fn margin(margin: f64) -> f64 {
         significant(margin, CLEAN_DIGITS)
+    }
+
+    /// Whether both margins are of the same number, [`same_margin`].
+    pub fn same_margin(&self, other: &Self) -> bool {
+        same_margin(self.margin, other.margin, CLEAN_DIGITS)
     }
 
     /// Correct ÷ all.
@@ -119,6 +132,13 @@ impl CleanVerdict {
 /// A number with so many significant decimal digits, the nearest; one that is not finite as it is.
 fn significant(x: f64, digits: usize) -> f64 {
     if x.is_finite() { format!("{x:.*e}", digits - 1).parse().unwrap_or(x) } else { x }
+}
+
+/// Whether two numbers with so many significant digits can be the same number's: at most one unit of the last digit lies between
+/// them, since records from before the digits became fewer were rounded twice. NaN is the same as NaN.
+fn same_margin(a: f64, b: f64, digits: usize) -> bool {
+    let unit = 10f64.powf(a.abs().max(b.abs()).log10().floor() + 1.0 - digits as f64);
+    a == b || (a.is_nan() && b.is_nan()) || (a.is_finite() && b.is_finite() && (a - b).abs() <= 1.01 * unit)
 }
 
 /// Correct clean and under the attack ÷ all examples.
@@ -143,17 +163,39 @@ mod tests {
 
     #[test]
     fn margins_are_kept_where_they_say_something() {
-        assert_eq!(Verdict::margin(Fate::Robust, 4.063893556594849), Some(4.064));
-        assert_eq!(Verdict::margin(Fate::Robust, -1.23456e-7), Some(-1.235e-7));
+        assert_eq!(Verdict::margin(Fate::Robust, 4.063893556594849), Some(4.1));
+        assert_eq!(Verdict::margin(Fate::Robust, -1.23456e-7), Some(-1.2e-7));
         assert_eq!(Verdict::margin(Fate::Robust, f64::INFINITY), Some(f64::INFINITY));
         assert!(Verdict::margin(Fate::Robust, f64::NAN).is_some_and(f64::is_nan));
         assert!(Verdict::margin(Fate::Broken, f64::NAN).is_some_and(f64::is_nan));
         assert_eq!((Verdict::margin(Fate::Broken, -1.0), Verdict::margin(Fate::Wrong, -1.0)), (None, None));
-        assert_eq!(CleanVerdict::margin(8.35342288017273), 8.35342);
+        assert_eq!(CleanVerdict::margin(8.35342288017273), 8.35);
         // What was kept is kept again.
         for x in [0.1 + 0.2, 1.0 / 3.0, 123_456.789, 5e-324] {
             let once = significant(x, 4);
             assert_eq!(significant(once, 4), once, "{x}");
+        }
+    }
+
+    #[test]
+    fn margins_that_were_rounded_twice_are_the_same_and_others_are_not() {
+        // 1.2496 with four digits and then two, with two at once; on both sides of a power of ten; far apart in size.
+        for (a, b, same) in [
+            (1.3, 1.2, true),
+            (1.3, 1.1, false),
+            (-1.3, -1.2, true),
+            (0.1, 0.099, true),
+            (0.1, 0.095, true),
+            (0.1, 0.08, false),
+            (0.0, 0.0, true),
+            (0.0, 1e-9, false),
+            (1.0, -1.0, false),
+            (f64::NAN, f64::NAN, true),
+            (f64::NAN, 1.0, false),
+            (f64::INFINITY, f64::INFINITY, true),
+            (f64::INFINITY, 1.0, false),
+        ] {
+            assert_eq!((same_margin(a, b, 2), same_margin(b, a, 2)), (same, same), "{a} {b}");
         }
     }
 }

@@ -112,7 +112,7 @@ mod tests {
             restart: 1,
             steps: 40,
             size: 0.1 + 0.2,
-            margin: Some(4.064),
+            margin: Some(4.1),
             forwards: 41,
             backwards: 40,
             broken_by: "square".into(),
@@ -148,7 +148,7 @@ mod tests {
     fn a_table_of_version_0_1_has_all_digits_and_fewer_columns() {
         let header = ["id", "fate", "restart", "steps", "size", "margin", "forwards", "backwards"];
         let robust = read(&header, &["3", "robust", "0", "40", "0.1", "4.063893556594849", "41", "40"]).unwrap();
-        assert_eq!((robust.margin, robust.blind, robust.rounded), (Some(4.064), 0, false));
+        assert_eq!((robust.margin, robust.blind, robust.rounded), (Some(4.1), 0, false));
         let broken = read(&header, &["3", "broken", "0", "2", "0.1", "-4.063893556594849", "3", "2"]).unwrap();
         assert_eq!((broken.margin, broken.fooled), (None, None));
     }

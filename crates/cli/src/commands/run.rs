@@ -14,7 +14,7 @@ use gauntlet::evaluate::Selection;
 use gauntlet::records::Record;
 use gauntlet::report::{Entry, Folder, Manifest, Report};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -71,8 +71,16 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         register(&mut records, &suite.expect, origin.as_ref());
         let entry = |r: &Record| Entry { row: r.row.clone(), seed: r.seed };
         let (mut pictures, mut strongest) = (Vec::new(), Vec::new());
+        let mut shown: HashSet<&str> = HashSet::new();
         for record in &records {
+            // The page shows one training of every row, the first that has pictures.
+            if shown.contains(record.row.as_str()) {
+                continue;
+            }
             let of_quick = gauntlet::engine::pictures_of(&context.store, record);
+            if of_quick.as_ref().is_some_and(|found| !found.shown.is_empty()) {
+                shown.insert(&record.row);
+            }
             pictures.extend(of_quick.map(|found| (entry(record), found)));
             let of_strongest = gauntlet::engine::strongest_of(&context.store, record);
             strongest.extend(of_strongest.into_iter().map(|found| (entry(record), found)));
