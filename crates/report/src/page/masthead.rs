@@ -57,14 +57,17 @@ pub(super) fn found(report: &Report) -> Option<String> {
     };
     let value = |r: usize, k: usize| report.summary.value(r, k).map(|v| v.mean);
     let size = |k: &usize| report.columns[*k].budget().map_or(0.0, |(_, eps)| eps.value());
-    // Where hardly anything is left, nothing is found.
+    // Beyond doubt better than always giving the same answer; else, at least not nothing.
+    let holds = |k: &usize| report.worst_classes.iter().any(|w| w.column == *k);
     let some_left = |k: &usize| (0..report.rows.len()).filter_map(|r| value(r, *k)).any(|v| v >= 5.0);
     let first_norm = report.columns.iter().find_map(Column::budget)?.0;
-    let k = (0..report.columns.len())
-        .filter(|k| report.columns[*k].budget().is_some_and(|(norm, _)| norm == first_norm))
-        .filter(decides)
-        .filter(some_left)
-        .max_by(|a, b| size(a).total_cmp(&size(b)))?;
+    let largest = |enough: &dyn Fn(&usize) -> bool| {
+        (0..report.columns.len())
+            .filter(|k| report.columns[*k].budget().is_some_and(|(norm, _)| norm == first_norm))
+            .filter(|k| decides(k) && enough(k))
+            .max_by(|a, b| size(a).total_cmp(&size(b)))
+    };
+    let k = largest(&holds).or_else(|| largest(&some_left))?;
     let standing = |as_: Standing| -> Vec<usize> {
         (0..report.rows.len()).filter(|r| report.standings.of(*r, k) == Some(as_)).collect()
     };
