@@ -3,32 +3,53 @@
 mod apgd;
 mod arguments;
 mod autoattack;
+mod bandits;
 mod best_iterate;
+mod boundary;
 mod cw_l2;
 mod ddn;
 mod deepfool;
 mod fab;
 mod fgsm;
 mod fmn;
+mod frequencies;
+mod geoda;
+mod hopskipjump;
 mod hyperplane;
+mod nattack;
+mod nes;
 mod noise;
 pub mod objectives;
 mod pgd;
+pub mod query;
+mod rays;
+mod simba;
 mod smallest;
+mod spsa;
 mod square;
+mod start;
 mod step_size;
 mod transfer;
 mod worst_case;
 
 pub use apgd::Apgd;
 pub use autoattack::{AutoAttack, Version};
+pub use bandits::Bandits;
+pub use boundary::Boundary;
 pub use cw_l2::CwL2;
 pub use ddn::Ddn;
 pub use deepfool::DeepFool;
 pub use fab::Fab;
 pub use fmn::Fmn;
+pub use geoda::GeoDa;
+pub use hopskipjump::HopSkipJump;
+pub use nattack::NAttack;
+pub use nes::Nes;
 pub use noise::{Noise, Shape};
 pub use pgd::{Pgd, Start};
+pub use rays::RayS;
+pub use simba::SimBa;
+pub use spsa::Spsa;
 pub use square::Square;
 pub use step_size::StepSize;
 pub use transfer::Transfer;
@@ -65,10 +86,19 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         fab::SPEC,
         fab::T,
         square::SPEC,
+        simba::SPEC,
+        spsa::SPEC,
+        nes::SPEC,
+        nattack::SPEC,
+        bandits::SPEC,
         deepfool::SPEC,
         cw_l2::SPEC,
         ddn::SPEC,
         fmn::SPEC,
+        hopskipjump::SPEC,
+        rays::SPEC,
+        boundary::SPEC,
+        geoda::SPEC,
         noise::SPEC,
         autoattack::SPEC,
         worst_case::SPEC,

@@ -7,7 +7,7 @@ use gauntlet_core::{
     Activation, Attack, Clean, Goal, Job, Key, Linear, ModelInfo, Objective, Outcome, Purpose, Registry, Result,
     Target, ThreatModel,
 };
-use gauntlet_records::Norm;
+use gauntlet_records::{Family, Norm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -374,9 +374,26 @@ fn budgeted(norm: Norm) -> Vec<Value> {
         json!({ "name": "noise", "draws": 3 }),
         json!({ "name": "fmn", "steps": 10 }),
     ];
+    if norm != Norm::L1 {
+        all.extend([
+            json!({ "name": "hopskipjump", "steps": 1, "evaluations": 20, "queries": 80 }),
+            json!({ "name": "geoda", "queries": 80, "frequencies": 3 }),
+            json!({ "name": "simba", "queries": 30 }),
+            json!({ "name": "simba", "queries": 30, "frequencies": 3 }),
+            json!({ "name": "spsa", "steps": 2, "draws": 8 }),
+            json!({ "name": "nes", "queries": 30, "draws": 10 }),
+            json!({ "name": "nattack", "steps": 2, "population": 15 }),
+            json!({ "name": "bandits", "queries": 30 }),
+        ]);
+    }
     match norm {
-        Norm::Linf => all.extend([json!({ "name": "r-fgsm" }), json!({ "name": "deepfool" })]),
+        Norm::Linf => all.extend([
+            json!({ "name": "r-fgsm" }),
+            json!({ "name": "deepfool" }),
+            json!({ "name": "rays", "queries": 80 }),
+        ]),
         Norm::L2 => all.extend([
+            json!({ "name": "boundary", "steps": 40, "queries": 80 }),
             json!({ "name": "deepfool" }),
             json!({ "name": "ddn", "steps": 10, "levels": 0 }),
             json!({ "name": "cw-l2", "steps": 20, "searches": 3, "lr": 0.1, "c": 0.1 }),
@@ -444,7 +461,8 @@ proptest! {
         let all = ThreatModel::new(norm, f64::INFINITY);
         for given in budgeted(norm) {
             let attack = attack(given.clone());
-            if !attack.minimal() {
+            // How near those by decisions come is tested with questions enough, beside this.
+            if !attack.minimal() || attack.family() == Family::Decisions {
                 continue;
             }
             let every = ["fab", "fab-t", "deepfool"].contains(&attack.name());
@@ -512,6 +530,14 @@ fn outcomes_do_not_depend_on_the_number_of_slots() {
         json!({ "name": "square", "queries": 60, "restarts": 2 }),
         json!({ "name": "deepfool" }),
         json!({ "name": "fmn", "steps": 20 }),
+        json!({ "name": "hopskipjump", "steps": 1, "evaluations": 40, "queries": 100 }),
+        json!({ "name": "rays", "queries": 60 }),
+        json!({ "name": "geoda", "queries": 90, "frequencies": 3 }),
+        json!({ "name": "simba", "queries": 30 }),
+        json!({ "name": "spsa", "steps": 2, "draws": 8, "restarts": 2 }),
+        json!({ "name": "nes", "queries": 60, "draws": 10 }),
+        json!({ "name": "nattack", "steps": 2, "population": 20 }),
+        json!({ "name": "bandits", "queries": 40, "tiles": 2 }),
     ] {
         let attack = attack(given.clone());
         let threat = ThreatModel::new(Norm::Linf, 0.05);
@@ -559,10 +585,12 @@ fn a_model_that_answers_nan_is_never_broken() {
     let target = Affine::new(&[f64::NAN; 2 * D], &[0.0, 0.0]);
     let x = images(3, 1);
     let threat = ThreatModel::new(Norm::Linf, 0.3);
-    for name in ["pgd", "fgsm", "r-fgsm", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "fab", "fab-t", "square", "deepfool"]
-    {
+    let gradients = ["pgd", "fgsm", "r-fgsm", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "fab", "fab-t", "deepfool"];
+    let scores = ["square", "simba", "spsa", "nes", "nattack", "bandits"];
+    let decisions = ["hopskipjump", "rays", "geoda"];
+    for name in gradients.into_iter().chain(scores).chain(decisions) {
         let mut given = json!({ "name": name });
-        for (key, value) in [("steps", 3), ("queries", 9), ("draws", 2)] {
+        for (key, value) in [("steps", 3), ("queries", 9), ("draws", 2), ("frequencies", 3), ("population", 4)] {
             let declared = registry().attacks.get(name).unwrap().params.iter().any(|p| p.name == key);
             if declared {
                 given[key] = value.into();

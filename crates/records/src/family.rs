@@ -37,7 +37,8 @@ impl Family {
         match name {
             "fgsm" | "r-fgsm" => Family::OneStep,
             "deepfool" | "cw-l2" | "ddn" | "fmn" | "fab" | "fab-t" => Family::Minimal,
-            "square" => Family::Scores,
+            "square" | "simba" | "spsa" | "nes" | "nattack" | "bandits" => Family::Scores,
+            "hopskipjump" | "rays" | "boundary" | "geoda" => Family::Decisions,
             "noise" => Family::Noise,
             "transfer" => Family::Transfer,
             "autoattack" | "worst-case" => Family::Ensemble,
