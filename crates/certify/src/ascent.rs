@@ -79,8 +79,10 @@ impl<'b, 'n> Ascent<'b, 'n> {
         child
     }
 
-    /// Raises the bound of a part until it is above 0, or `steps` are done.
-    pub(crate) fn raise(&self, part: &mut Part, row: &Rows, steps: u32) -> Result<()> {
+    /// Raises the bound of a part until it is above 0, or `steps` are done, the last of which are `slower` times as long as the first.
+    pub(crate) fn raise(&self, part: &mut Part, row: &Rows, steps: u32, slower: f64) -> Result<()> {
+        let decay = libm::pow(slower, 1.0 / f64::from(steps.max(1)));
+        let mut rate = 1.0;
         let (bounds, undecided) = (self.bounds, &self.undecided);
         let mut lines = self.lines.clone();
         let is_held = |u: &Undecided, held: &[Held]| held.iter().any(|h| h.node == u.node && h.unit == u.unit);
@@ -120,11 +122,12 @@ impl<'b, 'n> Ascent<'b, 'n> {
                 gradient.push(-h.sign * values[of][h.unit]);
             }
             let moved = adam.step(&gradient);
+            rate *= decay;
             for (k, i) in free.iter().enumerate() {
-                slopes[*i] = (slopes[*i] + SLOPES * moved[k]).clamp(undecided[*i].bent, 1.0);
+                slopes[*i] = (slopes[*i] + rate * SLOPES * moved[k]).clamp(undecided[*i].bent, 1.0);
             }
             for (h, m) in held.iter_mut().zip(&moved[free.len()..]) {
-                h.beta = (h.beta + MULTIPLIERS * m).max(0.0);
+                h.beta = (h.beta + rate * MULTIPLIERS * m).max(0.0);
             }
         }
         Ok(())

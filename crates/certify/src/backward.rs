@@ -59,6 +59,8 @@ pub(crate) fn lower(
     if let Some(trace) = &mut trace {
         trace.after = vec![Vec::new(); nodes.len()];
     }
+    // Margins are worth a search for the multiplier, numbers between are too many.
+    let exact = matches!(seed, Seed::Rows(_));
     let mut from = start;
     match seed {
         Seed::Rows(given) => {
@@ -121,7 +123,7 @@ pub(crate) fn lower(
     if let Some(a) = state.a[0].take() {
         for (row, a) in a.chunks(pixels).enumerate() {
             let least = match &mut trace {
-                None if rows > 32 => bounds.region.least(a),
+                None if !exact => bounds.region.least(a),
                 None => bounds.region.exactly(a).0,
                 Some(trace) => {
                     let (least, point) = bounds.region.exactly(a);

@@ -15,12 +15,19 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
     let mut errors: Vec<Vec<f64>> = Vec::with_capacity(network.nodes.len());
     for (i, node) in network.nodes.iter().enumerate() {
         let refuse = |why: &str| Err(Error::value(format!("executed in f32, layer {}", node.label), why));
-        errors.push(match &node.op {
+        let found = match &node.op {
             // Pixels are the numbers that they are.
             Op::Input => vec![0.0; node.size],
             Op::Affine(affine) => {
                 if affine.winograd {
                     return refuse("is computed by Winograd's algorithm, which has no account of rounding; use the network of real numbers");
+                }
+                if let Some((a, b)) = affine.larger {
+                    // The larger of two numbers moves no farther than they do; where it is computed as y + relu(x − y), by two roundings more.
+                    let reach = |node: usize, unit: usize| bounds.magnitude(node, unit) + errors[node][unit];
+                    let error = |u: usize| errors[a][u].max(errors[b][u]) + gamma_single(4) * (reach(a, u) + reach(b, u));
+                    errors.push((0..node.size).map(error).collect());
+                    continue;
                 }
                 let mut inputs = Vec::new();
                 for input in &affine.of {
@@ -46,7 +53,8 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
             Op::Curve(..) => {
                 return refuse("is a smooth function, whose f32 arithmetic has no account of rounding; use the network of real numbers");
             }
-        });
+        };
+        errors.push(found);
         let largest = errors[i].iter().enumerate().fold(0.0f64, |m, (u, e)| m.max(bounds.magnitude(i, u) + e));
         if !(largest < f64::from(f32::MAX)) {
             return refuse("may overflow");

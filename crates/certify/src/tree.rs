@@ -24,6 +24,11 @@ impl Default for Budget {
     }
 }
 
+/// How much shorter the last step of an ascent is than the first.
+const SLOWER: f64 = 0.67;
+/// Where nothing is left to split: how many times as many steps, and how much shorter the last.
+const LAST: (u32, f64) = (50, 1e-4);
+
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
@@ -102,7 +107,7 @@ impl Bounds<'_> {
         for which in order {
             let row = rows.row(which);
             let mut part = ascent.whole();
-            ascent.raise(&mut part, &row, budget.steps)?;
+            ascent.raise(&mut part, &row, budget.steps, SLOWER)?;
             nodes += 1;
             found[which] = found[which].max(part.lower);
             // The least bound of all parts that are done.
@@ -115,9 +120,15 @@ impl Bounds<'_> {
                 least_done = f64::INFINITY;
                 heap.push(Waiting { part, number: nodes });
             }
-            while let Some(Waiting { part, .. }) = heap.pop() {
+            while let Some(Waiting { mut part, .. }) = heap.pop() {
                 found[which] = found[which].max(part.lower);
                 let Some(next) = part.next else {
+                    // A linear program, which a long ascent solves as well as it may.
+                    ascent.raise(&mut part, &row, LAST.0 * budget.steps, LAST.1)?;
+                    if part.lower > 0.0 {
+                        least_done = least_done.min(part.lower);
+                        continue;
+                    }
                     return open("a part without undecided rectifiers is not above 0".into(), nodes, &found);
                 };
                 if nodes + 2 > budget.nodes {
@@ -125,7 +136,7 @@ impl Bounds<'_> {
                 }
                 for sign in [1.0, -1.0] {
                     let mut child = ascent.within(&part, next, sign);
-                    ascent.raise(&mut child, &row, budget.steps)?;
+                    ascent.raise(&mut child, &row, budget.steps, SLOWER)?;
                     nodes += 1;
                     if child.lower > 0.0 {
                         least_done = least_done.min(child.lower);
