@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-core", &["autograd", "records"]),
     ("gauntlet-data", &["core", "records"]),
     ("gauntlet-graph", &["autograd", "core"]),
+    ("gauntlet-certify", &["autograd", "core", "graph", "records"]),
     ("gauntlet-models", &["core", "graph"]),
     ("gauntlet-onnx", &["core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
@@ -27,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "gauntlet",
         &[
-            "attacks", "autograd", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
+            "attacks", "autograd", "certify", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
             "records", "report", "script",
         ],
     ),

@@ -98,6 +98,7 @@ impl App {
                 Command::Verify(a) => commands::verify::verify(&session, &a),
                 Command::Train(a) => commands::train::train(&session, &a),
                 Command::Attack(a) => commands::attack::attack(&session, &a),
+                Command::Certify(a) => commands::certify::certify(&session, &a),
                 Command::Report(a) => commands::report::report(&session, &a),
                 Command::Leaderboard(a) => commands::leaderboard::leaderboard(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),

@@ -19,6 +19,8 @@ pub enum Code {
     Environment = 3,
     /// Finished with failed parts.
     Parts = 4,
+    /// A bug that was noticed: a certificate and the referee contradict one another.
+    Bug = 101,
     /// Interrupted; the same command goes on.
     Interrupted = 130,
 }

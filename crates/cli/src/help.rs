@@ -43,7 +43,7 @@ const WITHOUT_MACHINE: [&str; 12] = [
 ];
 
 /// Examples of every command.
-const EXAMPLES: [(&str, &str); 20] = [
+const EXAMPLES: [(&str, &str); 21] = [
     (
         "run",
         "gauntlet run quickstart\ngauntlet run mine.toml --only row=ce --only seed=0\ngauntlet run mnist-recipes --data-dir data --jobs 2",
@@ -59,6 +59,10 @@ const EXAMPLES: [(&str, &str); 20] = [
     (
         "attack",
         "gauntlet attack --model lenet-small --checkpoint ce.safetensors --data mnist --attack pgd --eps 0.1,0.3\ngauntlet attack --model lenet-small --checkpoint ce.pt --data mnist --attack autoattack --eps 8/255 --all --json",
+    ),
+    (
+        "certify",
+        "gauntlet certify --model lenet-small --checkpoint ibp.safetensors --data mnist --eps 0.1\ngauntlet certify --model lenet-small --checkpoint kw.pth --data mnist --eps 0.1 --all --methods ibp,crown,bab --json",
     ),
     ("report", "gauntlet report reports/mnist-recipes\ngauntlet report reports/mnist-recipes --out again"),
     ("leaderboard", "gauntlet leaderboard reports/mnist-recipes reports/mine --out board"),

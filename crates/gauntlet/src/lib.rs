@@ -48,6 +48,7 @@
 pub use candle_core as candle;
 pub use gauntlet_attacks as attacks;
 pub use gauntlet_autograd as autograd;
+pub use gauntlet_certify as certify;
 pub use gauntlet_core as core;
 pub use gauntlet_data as data;
 pub use gauntlet_engine as engine;
