@@ -38,6 +38,7 @@ pub use run::train_request::{TrainReport, TrainRequest, train};
 pub use store::claim::Claim;
 pub use store::clean::{Litter, Swept, clean};
 pub use store::holder::Holder;
+pub use store::journal::Journal;
 pub use store::results::Store;
 pub use store::status::{Item, Standing, StoreStatus, SuiteStatus, status};
 pub use suite::checkpoint_source::CheckpointSource;

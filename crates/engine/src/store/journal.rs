@@ -52,7 +52,7 @@ struct Header {
 }
 
 /// An append-only file of verdicts, one JSON object per line.
-pub(crate) struct Journal {
+pub struct Journal {
     path: PathBuf,
     file: File,
 }
@@ -64,11 +64,12 @@ impl Journal {
         Self::read(path, None)
     }
 
-    /// Like [`Journal::open`], for a file whose first line says what it belongs to.
+    /// Opens the journal of what has that key, which its first line says, and returns what it holds: a line that was cut off by a kill
+    /// or is damaged, and whatever follows it, is dropped.
     ///
     /// # Errors
     /// It belongs to something else, or is no journal.
-    pub(crate) fn open_for(path: &Path, key: &str) -> Result<(Journal, Done)> {
+    pub fn open_for(path: &Path, key: &str) -> Result<(Journal, Done)> {
         Self::read(path, Some(key))
     }
 
@@ -119,8 +120,11 @@ impl Journal {
         Ok((journal, done))
     }
 
-    /// Appends verdicts.
-    pub(crate) fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
+    /// Appends verdicts of one ε.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn append(&mut self, eps: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> Result<()> {
         let mut text = String::new();
         for (index, v, _) in verdicts {
             text += &self::line(&Line::of(eps, *index, v))?;

@@ -1,0 +1,70 @@
+"""What is registered: attacks, recipes, models, data sets, as `gauntlet list` tells it."""
+
+import functools
+import json
+
+from . import _native
+
+
+@functools.lru_cache(maxsize=None)
+def components(kind):
+    """All components of a kind by name."""
+    return {item["name"]: item for item in json.loads(_native.components(kind))}
+
+
+def _shown(value):
+    """A value as suite files write it."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{k} = {_shown(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return json.dumps(value)
+
+
+def told(item):
+    """The lines of `gauntlet list NAME` about a component."""
+    source = "; ".join(s for s in (item["paper"], item["origin"]) if s and s != "-")
+    lines = [f"{item['summary']} ({source})", "", f"formula: {item['formula']}"]
+    if item.get("norms"):
+        lines.append(f"norms: {', '.join(item['norms'])}")
+    if item["parameters"]:
+        lines += ["", "Args:"]
+    for p in item["parameters"]:
+        default = "(required)" if p["required"] else "(none unless given)" if p["unset"] else f"= {_shown(p['default'])}"
+        unit = f", {p['unit']}" if p["unit"] else ""
+        lines.append(f"    {p['name']} {default} ({p['type']}{unit}): {p['doc']}")
+    return "\n".join(lines)
+
+
+def list_attacks():
+    """Names of all attacks."""
+    return list(components("attacks"))
+
+
+def list_recipes():
+    """Names of all recipes and penalties."""
+    return list(components("recipes")) + list(components("penalties"))
+
+
+def list_models():
+    """Names of all built-in architectures."""
+    return list(components("models"))
+
+
+def list_datasets():
+    """Names of all data sets."""
+    return [item["name"] for item in json.loads(_native.datasets())]
+
+
+def describe(name):
+    """What `gauntlet list` says of an attack, recipe, penalty, model or objective."""
+    kinds = ("attacks", "recipes", "penalties", "models", "objectives")
+    found = [components(kind)[name] for kind in kinds if name in components(kind)]
+    if not found:
+        from .errors import InputError
+
+        known = [n for kind in kinds for n in components(kind)]
+        near = _native.nearest(name, known)
+        raise InputError(f"unknown component {name!r}" + (f" (did you mean {near!r}?)" if near else ""))
+    return "\n\n".join(f"{item['name']}: {told(item)}" for item in found)

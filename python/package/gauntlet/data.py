@@ -1,0 +1,21 @@
+"""Data sets as arrays."""
+
+import numpy as np
+
+from . import _native
+from .keywords import strict
+
+
+@strict
+def load_examples(name, split="test", *, take=None, sample=None, seed=0, data_dir=None):
+    """Images `(N, C, H, W)` of float32 in [0, 1] and labels `(N,)` of int64.
+
+    Args:
+        name: of `gauntlet.list_datasets()`.
+        split: `test` or `train`.
+        take: the first so many.
+        sample: so many drawn with `seed`, of every class its share.
+        data_dir: where the files lie; None: drawn, or from the Hugging Face hub.
+    """
+    x, y, _, _ = _native.examples(name, split, take, sample, seed, data_dir)
+    return x, np.asarray(y, dtype=np.int64)

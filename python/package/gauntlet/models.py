@@ -1,0 +1,179 @@
+"""Models that live in Python, as attacks see them."""
+
+import contextlib
+import sys
+
+import numpy as np
+
+from . import _native
+from .arrays import as_array
+from .errors import InputError
+from .keywords import strict
+
+#: Images of the first batch on which a model is looked at before it is attacked.
+LOOKED_AT = 64
+#: Answers to one image, alone and beside others, differ by less than this, relative to the largest logit.
+ALIKE = 1e-3
+
+
+def logits_in(answer):
+    """The logits in what a model answered: itself, the first of a tuple, `.logits`, or the entry `logits`."""
+    if isinstance(answer, dict):
+        if "logits" not in answer:
+            raise InputError(f"the model answers a dictionary without \"logits\"; its keys are {sorted(map(str, answer))}")
+        return answer["logits"]
+    if hasattr(answer, "logits"):
+        return answer.logits
+    if isinstance(answer, (tuple, list)):
+        if not answer:
+            raise InputError("the model answers an empty tuple")
+        return answer[0]
+    return answer
+
+
+def as_logits(answer, n, name):
+    """`(n, K)` of float32."""
+    z = as_array(logits_in(answer))
+    if z.ndim != 2 or z.shape[0] != n or z.shape[1] < 2:
+        raise InputError(f"{name} answers {n} images with the shape {tuple(z.shape)}; logits are ({n}, K), K at least 2")
+    if z.dtype.kind != "f":
+        raise InputError(f"{name} answers {z.dtype}; logits are floats")
+    return np.ascontiguousarray(z, dtype=np.float32)
+
+
+class Model:
+    """Any function from images to logits.
+
+    Args:
+        forward: takes an array `(N, C, H, W)` of float32 in [0, 1], gives logits `(N, K)`.
+        vjp: takes the same, gives the logits and a function from a cotangent `(N, K)` to the gradient `(N, C, H, W)`, as
+            `jax.vjp` does. Without it only attacks that need no gradient can be run.
+        name: what it is called in messages and reports.
+        fingerprint: a text that names its weights, such as their sha256; what a store keeps verdicts under.
+    """
+
+    #: Whether calls have a constant number of images.
+    padded = False
+
+    @strict
+    def __init__(self, forward, vjp=None, *, name="model", fingerprint=""):
+        if not callable(forward):
+            raise InputError(f"forward must be a function of images, got {type(forward).__name__}")
+        if vjp is not None and not callable(vjp):
+            raise InputError(f"vjp must be a function of images, got {type(vjp).__name__}")
+        self._forward, self._vjp, self.name, self._fingerprint = forward, vjp, name, fingerprint
+        self.classes = 0
+        self.notes = []
+        self.linearise = None if vjp is None else self._linearise
+
+    def forward(self, x):
+        """Logits `(N, K)`."""
+        return as_logits(self._forward(x), len(x), self.name)
+
+    def _linearise(self, x):
+        z, pull = self._vjp(x)
+
+        def gradient(cotangent):
+            g = pull(cotangent)
+            # jax.vjp's functions give a tuple, one entry for each argument.
+            g = as_array(g[0] if isinstance(g, tuple) else g)
+            return np.ascontiguousarray(g, dtype=np.float32)
+
+        return as_logits(z, len(x), self.name), gradient
+
+    def attacked(self):
+        """What holds while it is attacked, as a context."""
+        return contextlib.nullcontext()
+
+    def fingerprint(self):
+        """sha256 of its weights, where that is known; else an empty text."""
+        return self._fingerprint
+
+    def _fails(self, x):
+        try:
+            self.forward(x.copy())
+        except Exception:
+            return True
+        return False
+
+    def look(self, x, width, train_mode=False):
+        """Looks at the model on the first images: what would make all numbers worthless is an error here.
+
+        Raises:
+            InputError: logits that are not finite or not (N, K), an answer that depends on the rest of the batch, a gradient
+                of another shape than the images'.
+        """
+        few = x[: min(len(x), width, LOOKED_AT)]
+        # Copies: a model may write into what it is given.
+        z = self.forward(few.copy())
+        self.classes = z.shape[1]
+        bad = np.flatnonzero(~np.isfinite(z).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"{self.name} answers {len(bad)} of {len(few)} images with logits that are not finite (first: image {bad[0]}); "
+                "an attack on them says nothing: look at the model's input range and weights"
+            )
+        # A randomised model is told by a flag later, and answers nothing twice.
+        if len(few) > 1 and np.array_equal(self.forward(few.copy()), z):
+            way = "its batch norm takes statistics of the batch; call model.eval(), give it running statistics, or evaluate with bs=1"
+            try:
+                alone = self.forward(few[:1].copy())
+            except Exception as error:
+                if not self._fails(few[:1]):
+                    raise
+                raise InputError(f"{self.name} answers {len(few)} images and fails on one alone ({error}): {way}") from error
+            gap, size = float(np.abs(alone[0] - z[0]).max()), float(np.abs(z[0]).max())
+            if gap > ALIKE * max(size, 1.0):
+                raise InputError(
+                    f"{self.name} answers image 0 differently alone and beside {len(few) - 1} others (by {gap:.2g}): {way}"
+                )
+        if self.linearise is not None:
+            two = few[:2].copy()
+            z, pull = self.linearise(two)
+            g = pull(np.ones_like(z))
+            if g.shape != two.shape:
+                raise InputError(f"{self.name}: an input gradient has shape {g.shape}, the images {two.shape}")
+
+
+def _of_probabilities(estimator):
+    """Scores of a classifier of scikit-learn's kind: the logarithms of its probabilities, of flattened images."""
+
+    def forward(x):
+        p = np.asarray(estimator.predict_proba(x.reshape(len(x), -1)), dtype=np.float64)
+        return np.log(np.maximum(p, 1e-30)).astype(np.float32)
+
+    return Model(forward, name=type(estimator).__name__)
+
+
+def adapt(model, x, **options):
+    """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, anything with `forward`
+    (and `vjp`), anything with `predict_proba`.
+
+    `x` decides what a plain function is given: tensors if they are tensors, arrays otherwise.
+    """
+    torch = sys.modules.get("torch")
+    given = {key: value for key, value in options.items() if value is not None and value is not False}
+    if torch is not None and isinstance(model, torch.nn.Module):
+        from .torch_model import TorchModel
+
+        return TorchModel(model, like=x, **options)
+    if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not isinstance(model, (Model, _native.Network)):
+        if not hasattr(model, "vjp"):
+            from .torch_model import TorchModel
+
+            return TorchModel(model, like=x, **options)
+    for key in given:
+        if key in ("mean", "std", "device", "train_mode"):
+            raise InputError(f"{key} is for models of PyTorch; {type(model).__name__} does it by itself")
+    if isinstance(model, (Model, _native.Network)):
+        return model
+    if callable(getattr(model, "forward", None)):
+        return Model(model.forward, getattr(model, "vjp", None), name=getattr(model, "name", type(model).__name__))
+    if hasattr(model, "predict_proba"):
+        return _of_probabilities(model)
+    if callable(model):
+        return Model(model, name=getattr(model, "__name__", type(model).__name__))
+    raise InputError(
+        f"model must be a torch.nn.Module, a function from images to logits, an object with forward(x) or predict_proba(x), or a "
+        f"Network, got {type(model).__name__}"
+    )

@@ -1,0 +1,75 @@
+"""RobustBench's `benchmark`: the same call, the same two numbers."""
+
+import os
+
+from .autoattack import AutoAttack
+from .budgets import norm_of
+from .data import load_examples
+from .errors import InputError
+from .keywords import strict
+
+
+@strict
+def benchmark(
+    model,
+    n_examples=10_000,
+    dataset="cifar10",
+    threat_model="Linf",
+    to_disk=False,
+    model_name=None,
+    data_dir="./data",
+    corruptions_data_dir=None,
+    device=None,
+    batch_size=32,
+    eps=None,
+    log_path=None,
+    preprocessing=None,
+    aa_state_path=None,
+):
+    """Clean and robust accuracy of a model under AutoAttack `standard`, in [0, 1].
+
+    Args:
+        model: a module in eval mode, or several: then a dictionary of pairs by their names or places.
+        n_examples: the first so many of the test split.
+        dataset: `cifar10`, or any other of `gauntlet.list_datasets()`.
+        threat_model: `Linf`, `L2` or `L1`.
+        to_disk: whether the record is written to `model_info/DATASET/THREAT_MODEL/MODEL_NAME`, where gauntlet's reports read it.
+        model_name: what the model is called there.
+        data_dir: where the data set lies; where nothing does, it comes from the Hugging Face hub.
+        device: where images are sent; None: where the model's parameters are.
+        batch_size: images in flight.
+        eps: the budget in pixels.
+        log_path: a file that what is told is appended to.
+        aa_state_path: a folder that verdicts are kept in, from which the same call goes on after an interruption.
+    """
+    several = model if isinstance(model, dict) else dict(enumerate(model)) if isinstance(model, (list, tuple)) else None
+    if several is not None:
+        given = dict(
+            n_examples=n_examples, dataset=dataset, threat_model=threat_model, to_disk=to_disk, data_dir=data_dir, device=device,
+            batch_size=batch_size, eps=eps, log_path=log_path, corruptions_data_dir=corruptions_data_dir,
+            preprocessing=preprocessing, aa_state_path=aa_state_path,
+        )
+        return {key: benchmark(one, model_name=str(key), **given) for key, one in several.items()}
+    name, threat = str(getattr(dataset, "value", dataset)), getattr(threat_model, "value", threat_model)
+    if str(threat).startswith("corruptions") or corruptions_data_dir is not None:
+        raise InputError("threat_model: corruptions are no attack of gauntlet's; it takes Linf, L2 or L1")
+    norm_of(threat)
+    if eps is None:
+        raise InputError("eps is required: the budget, such as 8/255 in Linf or 0.5 in L2")
+    if preprocessing is not None:
+        raise InputError("preprocessing: images come as they are in [0, 1]; put what the model needs inside of it")
+    if to_disk and model_name is None:
+        raise InputError("model_name is required where to_disk is set")
+    here = data_dir if data_dir is not None and os.path.isdir(data_dir) and os.listdir(data_dir) else None
+    x, y = load_examples(name, take=n_examples, data_dir=here)
+    if len(x) < n_examples and n_examples != 10_000:
+        raise InputError(f"n_examples is {n_examples}, {name} has {len(x)} test images")
+    import torch
+
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    adversary = AutoAttack(model, norm=threat, eps=eps, version="standard", device=device, log_path=log_path)
+    adversary.run_standard_evaluation(x, y, bs=batch_size, state_path=aa_state_path)
+    result = adversary.result
+    if to_disk:
+        result.save(os.path.join("model_info", name, str(threat), model_name), name=model_name)
+    return result.clean_accuracy, result.robust_accuracy

@@ -1,0 +1,110 @@
+//! Attacks with their budgets, as Python hands them over.
+
+use crate::failure::Failure;
+use crate::registry;
+use gauntlet::AttackEntry;
+use gauntlet::core::attack::Backwards;
+use gauntlet::core::{Attack, Registry, budget};
+use gauntlet::records::Norm;
+use pyo3::prelude::*;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What an attack is run on.
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) input: (usize, usize, usize),
+    /// Whether it has gradients.
+    pub(crate) differentiable: bool,
+}
+
+/// The entries of a JSON list of `{"label", "attack", "norm", "eps"}`, each checked against the subject.
+///
+/// # Errors
+/// What the command line says of the same mistake.
+pub(crate) fn entries(text: &str, subject: &Subject<'_>) -> Result<Vec<AttackEntry>, Failure> {
+    let registry = registry().map_err(|e| Failure::input(e.to_string()))?;
+    let list: Vec<Value> = serde_json::from_str(text)?;
+    let mut entries: Vec<AttackEntry> = Vec::new();
+    for item in &list {
+        let norm: Norm = item["norm"].as_str().unwrap_or_default().parse()?;
+        let eps: Vec<&str> = item["eps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut entry = AttackEntry::new(registry, item["attack"].clone(), norm, &eps)?;
+        if let Some(label) = item["label"].as_str() {
+            entry.label = label.to_string();
+        }
+        let (attack, _) = registry.attack(&entry.attack.given())?;
+        fits(registry, &*attack, &entry, subject)?;
+        if let Some(same) = entries.iter().find(|e| e.label == entry.label && e.norm == norm) {
+            let why =
+                format!("two attacks are called {:?} in {norm}; give one of them a \"label\" of its own", same.label);
+            return Err(Failure::input(why));
+        }
+        entries.push(entry);
+    }
+    if entries.is_empty() {
+        return Err(Failure::input("attacks: at least one is needed"));
+    }
+    Ok(entries)
+}
+
+fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: &Subject<'_>) -> Result<(), Failure> {
+    let norm = entry.norm;
+    if !attack.norms().contains(&norm) {
+        let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
+        let why = format!("{} is not defined for {norm}; it knows {}", attack.name(), known.join(", "));
+        return Err(gauntlet::core::Error::value("norm", why).into());
+    }
+    let (c, h, w) = subject.input;
+    budget::all_sensible(&entry.eps, norm, Some(c * h * w))?;
+    entry.eps.iter().try_for_each(|eps| budget::reachable(attack, norm, eps))?;
+    if let Some(surrogate) = attack.surrogate() {
+        let why =
+            format!("transfer needs its surrogate {surrogate:?} as a network of gauntlet's own; use a suite for it");
+        return Err(Failure::input(why));
+    }
+    if subject.differentiable {
+        return Ok(());
+    }
+    let mut stages: Vec<Arc<dyn Attack>> = attack.stages(norm);
+    let asks = |a: &dyn Attack| a.backwards() != Backwards::None;
+    let first = if stages.is_empty() {
+        asks(attack).then(|| attack.name().to_string())
+    } else {
+        stages.retain(|a| asks(&**a));
+        stages.first().map(|a| a.name().to_string())
+    };
+    match first {
+        None => Ok(()),
+        Some(name) => {
+            let black_box: Vec<&str> = registry
+                .attacks
+                .iter()
+                .filter(|spec| {
+                    let given = serde_json::Map::from_iter([("name".to_string(), Value::from(spec.name))]);
+                    registry.attack(&given).is_ok_and(|(a, _)| {
+                        a.stages(norm).is_empty() && !asks(&*a) && a.surrogate().is_none() && a.norms().contains(&norm)
+                    })
+                })
+                .map(|spec| spec.name)
+                .collect();
+            Err(Failure::input(format!(
+                "{name} follows gradients, and {} gives none; give it a `vjp`, or take an attack that needs none: {}",
+                subject.name,
+                black_box.join(", ")
+            )))
+        }
+    }
+}
+
+/// Checks attacks for a model before anything is computed; their labels, in order.
+#[pyfunction]
+pub(crate) fn check_attacks(
+    attacks: &str,
+    name: &str,
+    input: (usize, usize, usize),
+    differentiable: bool,
+) -> PyResult<Vec<String>> {
+    let found = entries(attacks, &Subject { name, input, differentiable })?;
+    Ok(found.into_iter().map(|e| e.label).collect())
+}
