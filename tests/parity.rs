@@ -84,6 +84,29 @@ fn network(model: &str, activation: &str, input: (usize, usize, usize)) -> Arc<d
         "preactresnet18-activation" => {
             json!({ "name": "preactresnet18", "shortcut": "activation", "activation": activation })
         }
+        "preactresnet18-plain" => json!({ "name": "preactresnet18", "final-norm": false, "activation": activation }),
+        "preactresnet18-deepmind" => {
+            json!({ "name": "preactresnet18", "layout": "deepmind", "activation": activation })
+        }
+        "wideresnet-deepmind-16-2" => {
+            json!({ "name": "wideresnet", "layout": "deepmind", "depth": 16, "width": 2, "activation": activation })
+        }
+        "wideresnet-huang-10" => {
+            json!({ "name": "wideresnet", "layout": "huang", "depth": 10, "widths": [24, 48, 32], "activation": activation })
+        }
+        "resnet18-torchvision-8" | "resnet34-torchvision-8" | "resnet50-torchvision-8" => {
+            json!({ "name": &model[..8], "width": 8, "stem": "7x7", "activation": activation })
+        }
+        "resnet18-names-8" => {
+            json!({ "name": "resnet18", "width": 8, "names": "torchvision", "activation": activation })
+        }
+        "resnext29-2-4" => {
+            json!({ "name": "resnext29", "cardinality": 2, "base-width": 4, "activation": activation })
+        }
+        "densenet121-4" => json!({ "name": "densenet121", "growth": 4, "activation": activation }),
+        "densenet121-torchvision-4" => {
+            json!({ "name": "densenet121", "growth": 4, "stem": "7x7", "activation": activation })
+        }
         "cnn7-8-64" => json!({ "name": "cnn7", "width": 8, "hidden": 64, "activation": activation }),
         _ => match model.strip_suffix("-8") {
             Some(resnet) => json!({ "name": resnet, "width": 8, "activation": activation }),
@@ -210,6 +233,26 @@ fn the_leaderboards_architectures_in_f64_with_every_activation() {
         "vgg16-bn-tanh-train",
         "cnn7-8-64-relu-eval",
         "cnn7-8-64-sigmoid-train",
+    ] {
+        check_model(file, DType::F64, 1e-9);
+    }
+}
+
+#[test]
+fn other_layouts_of_the_leaderboards_architectures_in_f64() {
+    for file in [
+        "preactresnet18-plain-relu-eval",
+        "preactresnet18-deepmind-silu-eval",
+        "wideresnet-deepmind-16-2-silu-eval",
+        "wideresnet-deepmind-16-2-relu-train",
+        "wideresnet-huang-10-relu-eval",
+        "resnet18-torchvision-8-relu-eval",
+        "resnet34-torchvision-8-gelu-eval",
+        "resnet50-torchvision-8-silu-train",
+        "resnet18-names-8-relu-eval",
+        "resnext29-2-4-relu-eval",
+        "densenet121-4-silu-train",
+        "densenet121-torchvision-4-relu-eval",
     ] {
         check_model(file, DType::F64, 1e-9);
     }

@@ -168,6 +168,13 @@ def everything():
         ("resnet50-8", "elu", "train", 3, colour), ("vgg11-bn", "relu", "eval", 2, colour),
         ("vgg16-bn", "silu", "eval", 2, colour), ("vgg16-bn", "tanh", "train", 3, colour),
         ("cnn7-8-64", "relu", "eval", 2, colour), ("cnn7-8-64", "sigmoid", "train", 3, colour),
+        ("preactresnet18-plain", "relu", "eval", 2, colour), ("preactresnet18-deepmind", "silu", "eval", 2, colour),
+        ("wideresnet-deepmind-16-2", "silu", "eval", 2, colour), ("wideresnet-deepmind-16-2", "relu", "train", 3, colour),
+        ("wideresnet-huang-10", "relu", "eval", 2, colour), ("resnext29-2-4", "relu", "eval", 2, colour),
+        ("resnet18-torchvision-8", "relu", "eval", 2, colour), ("resnet34-torchvision-8", "gelu", "eval", 2, colour),
+        ("resnet50-torchvision-8", "silu", "train", 3, colour), ("resnet18-names-8", "relu", "eval", 2, colour),
+        ("densenet121-4", "silu", "train", 3, colour),
+        ("densenet121-torchvision-4", "relu", "eval", 2, colour),
     ]
     sgd, adam, adamw = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
     optimisers = [

@@ -126,14 +126,11 @@ impl Builder {
         self.push(Layer::Maxout { pieces }, &[x])
     }
 
-    /// Drops units with probability `p` in train mode.
+    /// Drops units with probability `p` in train mode; every such layer has draws of its own.
     ///
     /// # Errors
-    /// A second one: its draws, keyed by the example, would be those of the first; another `p` than from 0 to below 1.
+    /// Another `p` than from 0 to below 1.
     pub fn dropout(&mut self, x: NodeId, p: f64) -> Result<NodeId> {
-        if self.nodes.iter().any(|n| matches!(n.op, Layer::Dropout { .. })) {
-            return Err(self.wrong("dropout", "there is one already, and both would drop by the same draws"));
-        }
         if !(0.0..1.0).contains(&p) {
             return Err(self.wrong("dropout", &format!("drops with a probability from 0 to below 1, got {p}")));
         }

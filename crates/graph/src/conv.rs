@@ -1,6 +1,6 @@
 //! A convolution on its way into a graph.
 
-use crate::{Builder, Layer, NodeId, Start, torch_default};
+use crate::{Builder, Layer, NodeId, Start, Windows, torch_default};
 use gauntlet_core::Result;
 
 /// A convolution that is being told: see [`Builder::conv`].
@@ -12,6 +12,8 @@ pub struct Conv<'g> {
     size: usize,
     stride: usize,
     padding: usize,
+    uneven: Option<[usize; 4]>,
+    groups: usize,
     bias: bool,
     start: Start,
 }
@@ -26,6 +28,8 @@ impl Builder {
             size,
             stride: 1,
             padding: 0,
+            uneven: None,
+            groups: 1,
             bias: true,
             start: torch_default,
         }
@@ -41,6 +45,14 @@ impl Conv<'_> {
     pub fn padding(self, padding: usize) -> Self {
         Conv { padding, ..self }
     }
+    /// Zeros above, left of, below and right of the image, where they are not the same.
+    pub fn pads(self, pads: [usize; 4]) -> Self {
+        Conv { uneven: Some(pads), ..self }
+    }
+    /// Parts that channels are split into, each with kernels of its own.
+    pub fn groups(self, groups: usize) -> Self {
+        Conv { groups, ..self }
+    }
     /// Without a bias, since batch norm follows.
     pub fn without_bias(self) -> Self {
         Conv { bias: false, ..self }
@@ -54,9 +66,20 @@ impl Conv<'_> {
     /// # Errors
     /// A kernel that does not fit the image; no image; a name that is taken.
     pub fn of(self, x: NodeId) -> Result<NodeId> {
-        let Conv { builder, name, channels, size, stride, padding, bias, start } = self;
-        let weight = vec![channels, builder.shape(x)?[0], size, size];
+        let Conv { builder, name, channels, size, stride, padding, uneven, groups, bias, start } = self;
+        let weight = vec![channels, builder.shape(x)?[0] / groups.max(1), size, size];
         let specs = builder.weights(&name, weight, bias, start);
-        builder.push_with(Layer::Conv2d { stride, padding }, &[x], name, specs)
+        let op = if groups == 1 && uneven.is_none() {
+            Layer::Conv2d { stride, padding }
+        } else {
+            let windows = Windows {
+                size: (size, size),
+                strides: (stride, stride),
+                pads: uneven.unwrap_or([padding; 4]),
+                dilations: (1, 1),
+            };
+            Layer::Conv { windows, groups }
+        };
+        builder.push_with(op, &[x], name, specs)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Call, Graph, Layer, NodeId, Plan, movement, product, reduction, windows};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
-use gauntlet_core::{BatchStats, Error, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use gauntlet_core::{BatchStats, Error, Key, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
 
 /// A graph with the plan by which it is computed.
 #[derive(Debug, Clone)]
@@ -25,6 +25,15 @@ impl Interpreter {
     /// How it is computed.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What the masks of a dropout are drawn by: the pass's key for the first one, a key below it for every other.
+    fn dropout_key(&self, node: NodeId, pass: &Pass<'_>) -> Key {
+        let before = &self.graph.nodes()[..node.index()];
+        match before.iter().filter(|n| matches!(n.op, Layer::Dropout { .. })).count() {
+            0 => pass.key,
+            others => pass.key.child(others as u64),
+        }
     }
 
     fn call(&self, call: &Call, values: &[Option<Var>], params: &Params, pass: &mut Pass<'_>) -> Result<Var> {
@@ -91,7 +100,9 @@ impl Interpreter {
             Layer::Add => x.add(second()?)?,
             Layer::Flatten => x.flatten()?,
             Layer::Maxout { pieces } => maxout(x, *pieces)?,
-            Layer::Dropout { p } if pass.mode == Mode::Train => dropout(x, *p, pass)?,
+            Layer::Dropout { p } if pass.mode == Mode::Train => {
+                dropout(x, *p, self.dropout_key(call.node, pass), pass)?
+            }
             Layer::Dropout { .. } => x.clone(),
             Layer::Conv { windows, groups } => {
                 let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
@@ -174,9 +185,9 @@ fn maxout(x: &Var, pieces: usize) -> Result<Var> {
 }
 
 /// Keeps a unit with probability 1 − p and scales it up; the mask is drawn per example id.
-fn dropout(x: &Var, p: f64, pass: &Pass<'_>) -> Result<Var> {
+fn dropout(x: &Var, p: f64, key: Key, pass: &Pass<'_>) -> Result<Var> {
     // U(0, 1) − p: below 0 a unit is dropped.
-    let draws = pass.key.uniform(pass.ids, x.dims(), (-p, 1.0 - p), x.tensor())?;
+    let draws = key.uniform(pass.ids, x.dims(), (-p, 1.0 - p), x.tensor())?;
     let kept = Var::constant(draws).sign()?.relu()?;
     Ok(x.mul(&kept.affine(1.0 / (1.0 - p), 0.0)?)?)
 }

@@ -117,7 +117,6 @@ fn what_does_not_fit_is_said_where_it_is_told() {
     says(g.linear("none", 0).of(flat), &["layer none", "would give 0, which is no value at all"]);
     says(g.conv("none", 0, 3).of(x), &["layer none", "would give 0×3×3, which is no value at all"]);
     let y = g.dropout(y, 0.5).unwrap();
-    says(g.dropout(y, 0.5), &["layer dropout", "there is one already"]);
     let mut other = builder((3, 5, 5));
     says(other.act(y), &["net, layer input", "is a node of another network"]);
     // What was refused is no part of the network.
@@ -362,4 +361,23 @@ fn activations_are_the_numbers_of_all_outputs() {
     let z = g.linear("b", 10).of(y).unwrap();
     let network = Interpreter::new(g.finish(z).unwrap());
     assert_eq!(network.activations(), 2 * 64 + 4 * 64 + 4 * 64 + 4 * 16 + 4 + 10);
+}
+
+/// Two layers in a row keep a quarter of the values; with one mask for both it would be half.
+#[test]
+fn every_dropout_draws_its_own_mask() {
+    let mut g = Builder::new(ModelInfo { classes: 1200, ..info((3, 20, 20), Activation::Relu) });
+    let y = g.dropout(g.input(), 0.5).unwrap();
+    let y = g.dropout(y, 0.5).unwrap();
+    let z = g.flatten(y).unwrap();
+    let net = Interpreter::new(g.finish(z).unwrap());
+    let weights = Weights::init(&net.specs(), Key::new(0, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+    let x = Var::constant(Tensor::ones((1, 3, 20, 20), DType::F64, &Device::Cpu).unwrap());
+    let mut pass = Pass::train(&[0], Key::new(1, Purpose::Dropout));
+    let z = net.forward(&weights.constants(), &x, &mut pass).unwrap();
+    let values: Vec<f64> = z.tensor().flatten_all().unwrap().to_vec1().unwrap();
+    assert!(values.iter().all(|v| *v == 0.0 || *v == 4.0));
+    let kept = values.iter().filter(|v| **v > 0.0).count();
+    // Three deviations of a binomial of 1200 with a quarter are 45.
+    assert!((255..=345).contains(&kept), "{kept}");
 }

@@ -6,6 +6,7 @@
 mod candle_module;
 mod cnn4;
 mod cnn7;
+mod densenet;
 mod hidden;
 mod lenet_small;
 mod linear;
@@ -14,6 +15,7 @@ mod maxout;
 mod mlp;
 mod preactresnet18;
 mod resnet;
+mod resnext;
 mod settings;
 mod start;
 mod trades_smallcnn;
@@ -41,7 +43,7 @@ const MNIST: Input = (1, 28, 28);
 const CIFAR: Input = (3, 32, 32);
 
 /// All of them, in the order in which they are listed.
-const BUILT_IN: [BuiltIn; 15] = [
+const BUILT_IN: [BuiltIn; 17] = [
     BuiltIn { spec: linear::SPEC, graph: linear::graph, input: MNIST },
     BuiltIn { spec: mlp::SPEC, graph: mlp::graph, input: MNIST },
     BuiltIn { spec: maxout::SPEC, graph: maxout::graph, input: MNIST },
@@ -55,6 +57,8 @@ const BUILT_IN: [BuiltIn; 15] = [
     BuiltIn { spec: resnet::SPEC_18, graph: resnet::resnet18, input: CIFAR },
     BuiltIn { spec: resnet::SPEC_34, graph: resnet::resnet34, input: CIFAR },
     BuiltIn { spec: resnet::SPEC_50, graph: resnet::resnet50, input: CIFAR },
+    BuiltIn { spec: resnext::SPEC, graph: resnext::graph, input: CIFAR },
+    BuiltIn { spec: densenet::SPEC, graph: densenet::graph, input: CIFAR },
     BuiltIn { spec: preactresnet18::SPEC, graph: preactresnet18::graph, input: CIFAR },
     BuiltIn { spec: wideresnet::SPEC, graph: wideresnet::graph, input: CIFAR },
 ];

@@ -1,9 +1,10 @@
-//! Residual networks with the stem for small images, as CIFAR's common repositories have them.
+//! Residual networks with the stem for small images, as CIFAR's common repositories have them, or with torchvision's.
 
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
+use crate::start::he_fan_out;
 use gauntlet_core::registry::BuildModel;
 use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
-use gauntlet_graph::{Builder, Graph, Interpreter, NodeId};
+use gauntlet_graph::{Builder, Graph, Interpreter, Layer, NodeId, Start, Windows, torch_default};
 use std::sync::Arc;
 
 const WIDTH: ParamDoc = ParamDoc {
@@ -13,7 +14,23 @@ const WIDTH: ParamDoc = ParamDoc {
     unit: "channels",
     doc: "channels of the first stage; each of the other three has twice those of the one before",
 };
-const PARAMS: &[ParamDoc] = &[WIDTH, ACTIVATION, INIT, MEAN, STD];
+/// What stands before the first block.
+pub(crate) const STEM: ParamDoc = ParamDoc {
+    name: "stem",
+    kind: "one of 3x3, 7x7",
+    // Left out unless given: what was trained before there was a choice keeps its keys.
+    default: "null",
+    unit: "",
+    doc: "the first layer: 3×3 for small images (the default), or 7×7 with stride 2 and a 3×3 max-pool with stride 2, as torchvision has it",
+};
+const NAMES: ParamDoc = ParamDoc {
+    name: "names",
+    kind: "one of cifar, torchvision",
+    default: "null",
+    unit: "",
+    doc: "whose names the parameters have: shortcut and linear, or torchvision's downsample and fc; torchvision's with a 7×7 stem unless given",
+};
+const PARAMS: &[ParamDoc] = &[WIDTH, ACTIVATION, INIT, MEAN, STD, STEM, NAMES];
 
 /// Registration of the one with 18 layers.
 pub const SPEC_18: Spec<BuildModel> = Spec {
@@ -61,74 +78,97 @@ pub(crate) fn resnet50(args: &Args, input: Input, classes: usize) -> Result<Grap
     graph("resnet50", [3, 4, 6, 3], bottleneck, args, input, classes)
 }
 
-/// A block `name` of that many channels and stride, at `x`, which has so many channels.
-type Block = fn(&mut Builder, &str, NodeId, usize, usize, usize) -> Result<(NodeId, usize)>;
+/// A block at `x` of a width and stride, and the channels that it leaves.
+type Block = fn(&mut Builder, &Place<'_>, NodeId, usize) -> Result<(NodeId, usize)>;
 
-/// `conv1`, `bn1`, `layer{1..4}.{i}.{conv1,bn1,conv2,bn2,conv3,bn3,shortcut.0,shortcut.1}`, `linear`.
+/// Where a block stands: its name, the shortcut's, the channels that come, the stride, and how convolutions start.
+struct Place<'a> {
+    name: String,
+    shortcut: &'a str,
+    from: usize,
+    stride: usize,
+    start: Start,
+}
+
+/// Whether the stem is the one for large images.
+pub(crate) fn large_stem(args: &Args) -> Result<bool> {
+    Ok(args.has("stem") && args.choice("stem", &["3x3", "7x7"])? == "7x7")
+}
+
+/// Maxima of 3×3 windows with stride 2, one pixel around the image.
+pub(crate) fn stem_pool(g: &mut Builder, x: NodeId) -> Result<NodeId> {
+    let windows = Windows { size: (3, 3), strides: (2, 2), pads: [1; 4], dilations: (1, 1) };
+    g.layer(Layer::WindowMax(windows), &[x])
+}
+
+/// `conv1`, `bn1`, `layer{1..4}.{i}.{conv1,bn1,conv2,bn2,conv3,bn3,shortcut.0,shortcut.1}`, `linear`; in torchvision `downsample`
+/// and `fc`, whose convolutions start as He normal by fan_out.
 fn graph(name: &str, blocks: [usize; 4], block: Block, args: &Args, input: Input, classes: usize) -> Result<Graph> {
     let width = args.usize("width", 1)?;
     if width > 1024 {
         return Err(Error::value(format!("{name}.width"), format!("must be at most 1024, got {width}")));
     }
     let (mut g, x) = Settings::new(name, args, input, classes)?.at_least(8)?.builder()?;
-    let y = g.conv("conv1", width, 3).padding(1).without_bias().of(x)?;
+    let large = large_stem(args)?;
+    let torchvision = match args.has("names") {
+        true => args.choice("names", &["cifar", "torchvision"])? == "torchvision",
+        false => large,
+    };
+    let start = if torchvision { he_fan_out } else { torch_default };
+    let (size, stride) = if large { (7, 2) } else { (3, 1) };
+    let y = g.conv("conv1", width, size).stride(stride).padding(size / 2).without_bias().start(start).of(x)?;
     let y = g.batch_norm("bn1", y)?;
     let (mut y, mut from) = (g.act(y)?, width);
+    if large {
+        y = stem_pool(&mut g, y)?;
+    }
+    let (shortcut, last) = if torchvision { ("downsample", "fc") } else { ("shortcut", "linear") };
     for (stage, count) in blocks.into_iter().enumerate() {
         for i in 0..count {
             let stride = if stage > 0 && i == 0 { 2 } else { 1 };
-            let place = format!("layer{}.{i}", stage + 1);
-            (y, from) = block(&mut g, &place, y, from, width << stage, stride)?;
+            let place = Place { name: format!("layer{}.{i}", stage + 1), shortcut, from, stride, start };
+            (y, from) = block(&mut g, &place, y, width << stage)?;
         }
     }
     let y = g.global_avg_pool(y)?;
-    let z = g.linear("linear", classes).of(y)?;
+    let z = g.linear(last, classes).of(y)?;
     g.finish(z)
 }
 
 /// act(bn2(conv2(act(bn1(conv1(x))))) + shortcut(x)).
-fn basic(g: &mut Builder, name: &str, x: NodeId, from: usize, to: usize, stride: usize) -> Result<(NodeId, usize)> {
-    let y = g.conv(format!("{name}.conv1"), to, 3).stride(stride).padding(1).without_bias().of(x)?;
+fn basic(g: &mut Builder, place: &Place<'_>, x: NodeId, to: usize) -> Result<(NodeId, usize)> {
+    let Place { name, stride, start, .. } = place;
+    let y = g.conv(format!("{name}.conv1"), to, 3).stride(*stride).padding(1).without_bias().start(*start).of(x)?;
     let y = g.batch_norm(format!("{name}.bn1"), y)?;
     let y = g.act(y)?;
-    let y = g.conv(format!("{name}.conv2"), to, 3).padding(1).without_bias().of(y)?;
+    let y = g.conv(format!("{name}.conv2"), to, 3).padding(1).without_bias().start(*start).of(y)?;
     let y = g.batch_norm(format!("{name}.bn2"), y)?;
-    Ok((joined(g, name, x, y, (from, to, stride))?, to))
+    Ok((joined(g, place, x, y, to)?, to))
 }
 
 /// act(bn3(conv3(act(bn2(conv2(act(bn1(conv1(x)))))))) + shortcut(x)): 1×1 to `to` channels, 3×3, 1×1 to four times as many.
-fn bottleneck(
-    g: &mut Builder,
-    name: &str,
-    x: NodeId,
-    from: usize,
-    to: usize,
-    stride: usize,
-) -> Result<(NodeId, usize)> {
-    let y = g.conv(format!("{name}.conv1"), to, 1).without_bias().of(x)?;
+fn bottleneck(g: &mut Builder, place: &Place<'_>, x: NodeId, to: usize) -> Result<(NodeId, usize)> {
+    let Place { name, stride, start, .. } = place;
+    let y = g.conv(format!("{name}.conv1"), to, 1).without_bias().start(*start).of(x)?;
     let y = g.batch_norm(format!("{name}.bn1"), y)?;
     let y = g.act(y)?;
-    let y = g.conv(format!("{name}.conv2"), to, 3).stride(stride).padding(1).without_bias().of(y)?;
+    let y = g.conv(format!("{name}.conv2"), to, 3).stride(*stride).padding(1).without_bias().start(*start).of(y)?;
     let y = g.batch_norm(format!("{name}.bn2"), y)?;
     let y = g.act(y)?;
-    let y = g.conv(format!("{name}.conv3"), 4 * to, 1).without_bias().of(y)?;
+    let y = g.conv(format!("{name}.conv3"), 4 * to, 1).without_bias().start(*start).of(y)?;
     let y = g.batch_norm(format!("{name}.bn3"), y)?;
-    Ok((joined(g, name, x, y, (from, 4 * to, stride))?, 4 * to))
+    Ok((joined(g, place, x, y, 4 * to)?, 4 * to))
 }
 
-/// act(y + x), where x passes a 1×1 convolution and batch norm if its shape is another.
-fn joined(
-    g: &mut Builder,
-    name: &str,
-    x: NodeId,
-    y: NodeId,
-    (from, to, stride): (usize, usize, usize),
-) -> Result<NodeId> {
-    let shortcut = if stride == 1 && from == to {
+/// act(y + x), where x passes a 1×1 convolution to `to` channels and batch norm if its shape is another.
+fn joined(g: &mut Builder, place: &Place<'_>, x: NodeId, y: NodeId, to: usize) -> Result<NodeId> {
+    let Place { name, shortcut, from, stride, start } = place;
+    let shortcut = if *stride == 1 && *from == to {
         x
     } else {
-        let s = g.conv(format!("{name}.shortcut.0"), to, 1).stride(stride).without_bias().of(x)?;
-        g.batch_norm(format!("{name}.shortcut.1"), s)?
+        let conv = g.conv(format!("{name}.{shortcut}.0"), to, 1).stride(*stride).without_bias();
+        let s = conv.start(*start).of(x)?;
+        g.batch_norm(format!("{name}.{shortcut}.1"), s)?
     };
     let sum = g.add(y, shortcut)?;
     g.act(sum)

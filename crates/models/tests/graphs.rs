@@ -18,7 +18,7 @@ fn all() -> Vec<Graph> {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();
     let names: Vec<&str> = registry.models.iter().map(|s| s.name).collect();
-    assert_eq!(names.len(), 15);
+    assert_eq!(names.len(), 17);
     names.iter().map(|name| graph(json!({ "name": name }), None)).collect()
 }
 
@@ -77,6 +77,10 @@ fn the_kernels_do_the_multiplications_that_the_graph_counts() {
         graph(json!({ "name": "resnet34", "width": 8 }), Some((3, 8, 8))),
         graph(json!({ "name": "resnet50", "width": 8 }), Some((3, 8, 8))),
         graph(json!({ "name": "cnn7", "width": 4 }), Some((3, 8, 8))),
+        graph(json!({ "name": "resnext29", "base-width": 2 }), Some((3, 8, 8))),
+        graph(json!({ "name": "densenet121", "growth": 4 }), Some((3, 8, 8))),
+        graph(json!({ "name": "densenet121", "growth": 4, "stem": "7x7" }), Some((3, 32, 32))),
+        graph(json!({ "name": "wideresnet", "layout": "deepmind", "depth": 10, "width": 2 }), Some((3, 8, 8))),
     ];
     let small = all().into_iter().filter(|g| !large.iter().any(|l| l.interface().name == g.interface().name));
     for graph in small.chain(large.clone()) {
@@ -119,6 +123,10 @@ fn layers_are_fused_where_they_were_by_hand() {
         ("resnet18", 2 * 20 + 2 * 8 + 2, 9),
         ("resnet34", 2 * 36 + 2 * 16 + 2, 17),
         ("resnet50", 2 * 53 + 2 * 16 + 2, 33),
+        // 31 convolutions and norms, of which 19 with a rectifier, 9 sums with one.
+        ("resnext29", 2 * 31 + 2 * 9 + 2, 19),
+        // 120 convolutions and norms with a rectifier, 58 layers that are put beside what they read, three means.
+        ("densenet121", 2 * 120 + 58 + 3 + 2, 120),
     ] {
         assert_eq!(count(json!({ "name": name })), (calls, rectified), "{name}");
     }

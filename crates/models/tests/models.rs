@@ -47,12 +47,24 @@ fn parameter_counts_are_the_published_ones() {
         ("resnet18", (3, 32, 32), 11_173_962),
         ("resnet34", (3, 32, 32), 21_282_122),
         ("resnet50", (3, 32, 32), 23_520_842),
+        ("resnext29", (3, 32, 32), 6_807_882),
+        ("densenet121", (3, 32, 32), 6_956_298),
         ("preactresnet18", (3, 32, 32), 11_172_170),
         ("wideresnet", (3, 32, 32), 46_160_474),
     ] {
         let specs = model(json!({ "name": name }), input).specs();
         let total: usize = specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
         assert_eq!(total, count, "{name}");
+    }
+    for (given, count) in [
+        (json!({ "name": "resnet18", "stem": "7x7" }), 11_181_642),
+        (json!({ "name": "densenet121", "stem": "7x7" }), 6_964_106),
+        (json!({ "name": "wideresnet", "layout": "deepmind", "depth": 28 }), 36_479_194),
+        (json!({ "name": "preactresnet18", "layout": "deepmind" }), 12_548_426),
+    ] {
+        let specs = model(given.clone(), (3, 32, 32)).specs();
+        let total: usize = specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
+        assert_eq!(total, count, "{given}");
     }
 }
 
@@ -150,7 +162,10 @@ fn whole_models_agree_with_central_differences_at_both_orders() {
         checked(json!({ "name": "cnn7", "width": 2, "hidden": 8, "activation": "silu" }), (2, 16, 16), mode, 2);
         checked(json!({ "name": "resnet18", "width": 2, "activation": "elu" }), (2, 16, 16), mode, 2);
         checked(json!({ "name": "resnet50", "width": 1, "activation": "leaky-relu" }), (2, 16, 16), mode, 2);
+        let deepmind = json!({ "name": "wideresnet", "layout": "deepmind", "depth": 10, "width": 1, "activation": "silu", "dropout": 0.3 });
+        checked(deepmind, (3, 8, 8), mode, 2);
     }
+    checked(json!({ "name": "densenet121", "growth": 1, "activation": "silu" }), (2, 8, 8), Mode::Train, 1);
     checked(json!({ "name": "maxout", "hidden": [9, 7], "pieces": 3 }), (1, 4, 4), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "gelu" }), (1, 16, 16), Mode::Train, 2);
     checked(json!({ "name": "trades-smallcnn", "activation": "relu" }), (1, 16, 16), Mode::Eval, 2);
@@ -264,6 +279,18 @@ fn bad_settings_are_named() {
     assert!(said.contains("maxout.pieces") && said.contains("at least 2"), "{said}");
     assert!(fail(json!({ "name": "wideresnet", "depth": 33 }), (3, 32, 32)).contains("must be 6n + 4"));
     assert!(fail(json!({ "name": "wideresnet", "width": 101 }), (3, 32, 32)).contains("at most 100"));
+    assert!(fail(json!({ "name": "wideresnet", "dropout": 1.0 }), (3, 32, 32)).contains("must be below 1, got 1"));
+    for widths in [json!([1, 2]), json!([0, 1, 2]), json!("wide")] {
+        let said = fail(json!({ "name": "wideresnet", "widths": widths }), (3, 32, 32));
+        assert!(said.contains("wideresnet.widths") && said.contains("such as [320, 640, 512]"), "{said}");
+    }
+    let said = fail(json!({ "name": "wideresnet", "layout": "deepmnd" }), (3, 32, 32));
+    assert!(said.contains("wideresnet.layout") && said.contains("did you mean \"deepmind\""), "{said}");
+    let said = fail(json!({ "name": "preactresnet18", "layout": "deepmind", "final-norm": true }), (3, 32, 32));
+    assert!(said.contains("preactresnet18.final-norm") && said.contains("ends in batch norm; leave it out"), "{said}");
+    assert!(fail(json!({ "name": "resnet18", "stem": "5x5" }), (3, 32, 32)).contains("resnet18.stem"));
+    assert!(fail(json!({ "name": "densenet121", "growth": 300 }), (3, 32, 32)).contains("at most 256, got 300"));
+    assert!(fail(json!({ "name": "resnext29", "cardinality": 300 }), (3, 32, 32)).contains("at most 256, got 300"));
     assert!(fail(json!({ "name": "maxout", "pieces": 101 }), (1, 28, 28)).contains("at most 100"));
     assert!(
         fail(json!({ "name": "maxout", "activation": "gelu" }), (1, 28, 28)).contains("unknown parameter of maxout")
