@@ -37,6 +37,31 @@ fn the_plug_in_is_built_as_the_workspace_is_and_depends_on_gauntlet_alone() {
     }
 }
 
+/// The Python package is a workspace of its own too, which the tests do not build.
+#[test]
+fn the_python_package_is_built_as_the_workspace_is() {
+    let (ours, theirs) = (table(root().join("Cargo.toml")), table(root().join("python/Cargo.toml")));
+    let (ours, theirs) = (&ours["profile"]["release"], &theirs["profile"]["release"]);
+    for key in ["opt-level", "debug"] {
+        assert_eq!(ours[key], theirs[key]);
+    }
+    let lock = table(root().join("python/Cargo.lock"));
+    let names: Vec<&str> = lock["package"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let (ours, theirs) = (ours["package"].as_table().unwrap(), theirs["package"].as_table().unwrap());
+    for (name, profile) in ours.iter().filter(|(name, _)| *name == "*" || names.contains(&name.as_str())) {
+        assert_eq!(theirs.get(name), Some(profile), "{name}: python/Cargo.toml");
+    }
+    for name in names.iter().filter(|n| n.starts_with("gauntlet") && **n != "gauntlet-python") {
+        assert_eq!(theirs.get(*name).and_then(|p| p["opt-level"].as_integer()), Some(3), "{name}: python/Cargo.toml");
+    }
+    let version = |path: &str| table(root().join(path))["package"]["version"].clone();
+    assert_eq!(table(root().join("Cargo.toml"))["workspace"]["package"]["version"], version("python/Cargo.toml"));
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+        assert_eq!(read(root().join(licence)), read(root().join("python").join(licence)));
+    }
+}
+
 #[test]
 fn both_lock_files_hold_the_same_versions() {
     let packages = |path: &str| -> Vec<(String, String)> {
@@ -44,12 +69,21 @@ fn both_lock_files_hold_the_same_versions() {
         let of = |p: &toml::Value, key: &str| p[key].as_str().unwrap().to_string();
         lock["package"].as_array().unwrap().iter().map(|p| (of(p, "name"), of(p, "version"))).collect()
     };
-    let (ours, theirs) = (packages("Cargo.lock"), packages("plugins/example-recipe/Cargo.lock"));
+    let ours = packages("Cargo.lock");
+    let theirs = packages("plugins/example-recipe/Cargo.lock");
     for package in theirs.iter().filter(|p| p.0 != "gradient-times-input") {
         assert!(
             ours.contains(package),
             "{package:?} is not what the workspace has: cp Cargo.lock plugins/example-recipe && (cd \
              plugins/example-recipe && cargo metadata --offline > /dev/null)"
+        );
+    }
+    // What the package has beside: Python's side of it, and nothing in two versions.
+    for (name, version) in packages("python/Cargo.lock") {
+        let known: Vec<&String> = ours.iter().filter(|p| p.0 == name).map(|p| &p.1).collect();
+        assert!(
+            known.is_empty() || known.contains(&&version),
+            "{name} {version} is not what the workspace has: cp Cargo.lock python && (cd python && cargo metadata > /dev/null)"
         );
     }
 }

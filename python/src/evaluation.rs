@@ -63,7 +63,7 @@ pub(crate) fn evaluate(
     store: Option<PathBuf>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Evaluation> {
-    own_threads()?;
+    own_threads(py)?;
     let x = images(&x)?;
     let (_, c, h, w) = x.dims4().map_err(Failure::from)?;
     let examples = Examples::new(x, y, ids).map_err(Failure::from)?;

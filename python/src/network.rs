@@ -1,6 +1,7 @@
 //! Networks of gauntlet's own, with its own kernels: built-in architectures and ONNX files.
 
 use crate::failure::Failure;
+use crate::process::own_threads;
 use crate::registry;
 use gauntlet::candle::{DType, Tensor};
 use gauntlet::core::{Compute, Frozen, Linear, ModelInfo, Result as CoreResult};
@@ -81,6 +82,7 @@ impl Network {
     }
     /// Logits (N, K) of images (N, C, H, W).
     fn logits<'py>(&self, py: Python<'py>, x: PyReadonlyArray4<'py, f32>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        own_threads(py)?;
         let x = images(&x)?;
         let z = py.detach(|| self.target.logits(&x)).map_err(Failure::from)?;
         matrix(py, &z)
@@ -92,6 +94,7 @@ impl Network {
         x: PyReadonlyArray4<'py, f32>,
         cotangent: PyReadonlyArray2<'py, f32>,
     ) -> PyResult<Linearised<'py>> {
+        own_threads(py)?;
         let x = images(&x)?;
         let dims = (cotangent.dims()[0], cotangent.dims()[1]);
         let c =

@@ -31,7 +31,7 @@ pub(crate) fn run_suite(
     quick: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<usize> {
-    own_threads()?;
+    own_threads(py)?;
     let (mut suite, catalogue) = load(&path)?;
     if quick {
         let none = || {

@@ -115,6 +115,9 @@ impl Target for PyTarget {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
+    fn computes_here(&self) -> bool {
+        false
+    }
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
         let one = |(x, taken): (Tensor, usize)| -> Result<Tensor> {
             let z = Python::attach(|py| self.logits_of(&self.call(py, &self.forward, &x)?, x.dims()[0]));

@@ -18,6 +18,11 @@ pub trait Target: Send + Sync {
     fn repeats(&self) -> bool {
         false
     }
+    /// Whether its forwards are computed by the threads of the pool, which then stay awake between them. Those of a library with
+    /// threads of its own are to find the cores free.
+    fn computes_here(&self) -> bool {
+        true
+    }
 }
 
 /// One forward with its tape.

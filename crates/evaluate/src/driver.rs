@@ -84,10 +84,11 @@ impl Drive<'_> {
                 }
             }
         }
-        awake(|| match self.examples.pixels().dtype() {
+        let mut attend = || match self.examples.pixels().dtype() {
             DType::F64 => self.attend::<f64>(pending, cost, found),
             _ => self.attend::<f32>(pending, cost, found),
-        })
+        };
+        if self.target.computes_here() { awake(attend) } else { attend() }
     }
 
     fn open(&self, stage: &Stage<'_>) -> Open {
