@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-data", &["core", "records"]),
     ("gauntlet-graph", &["autograd", "core"]),
     ("gauntlet-models", &["core", "graph"]),
-    ("gauntlet-onnx", &["core", "graph", "records"]),
+    ("gauntlet-onnx", &["autograd", "core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "gauntlet",
         &[
             "attacks", "autograd", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
-            "records", "report", "script",
+            "records", "report", "script", "vnnlib",
         ],
     ),
     ("gauntlet-cli", &["gauntlet"]),
