@@ -99,7 +99,10 @@ fn a_suite_attacks_a_network_as_it_is_and_trains_it() {
     sandbox.ok("train --model onnx:net.onnx --data tiny --recipe ce --epochs 1 --out other.safetensors");
     sandbox.ok("export --model onnx:net.onnx --checkpoint other.safetensors --out suites/nets/net.onnx");
     let said = sandbox.run("check suites/mine.toml").expect(0).out;
-    assert!(said.contains("1 of 2 trainings and 2 of 2 evaluations") && said.contains("sha256 of onnx:nets/net.onnx was"), "{said}");
+    assert!(
+        said.contains("1 of 2 trainings and 2 of 2 evaluations") && said.contains("sha256 of onnx:nets/net.onnx was"),
+        "{said}"
+    );
     let pinned =
         SUITE.replace("\"onnx:nets/net.onnx\"", &format!("{{ name = \"onnx:nets/net.onnx\", sha256 = \"{sha256}\" }}"));
     sandbox.write("suites/mine.toml", pinned);
