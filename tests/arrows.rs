@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-graph", &["autograd", "core"]),
     ("gauntlet-certify", &["autograd", "core", "graph", "records"]),
     ("gauntlet-models", &["core", "graph"]),
-    ("gauntlet-onnx", &["core", "graph", "records"]),
+    ("gauntlet-onnx", &["autograd", "core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "gauntlet",
         &[
             "attacks", "autograd", "certify", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
-            "records", "report", "script",
+            "records", "report", "script", "vnnlib",
         ],
     ),
     ("gauntlet-cli", &["gauntlet"]),

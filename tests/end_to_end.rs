@@ -12,6 +12,7 @@ mod hostile;
 mod inspect;
 mod interruptions;
 mod listings;
+mod onnx;
 mod plugins;
 mod published;
 mod published_laws;

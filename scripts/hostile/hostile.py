@@ -171,6 +171,17 @@ def attack(*words, data="tiny", model="linear", checkpoint="m.safetensors"):
     return ["attack", "--model", model, "--checkpoint", checkpoint, "--data", data, "--attack", "fgsm", "--eps", "0.1", "--take", "10", "-q", *words]
 
 
+def network(*words):
+    return ["attack", "--model", "onnx:h.onnx", "-q", *words]
+
+
+ON_IMAGES = ["--data", "tiny", "--attack", "fgsm", "--eps", "0.1", "--take", "10"]
+# Of the network that is exported: 784 inputs, 10 outputs.
+PROPERTY = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} 0.1))(assert (<= X_{i} 0.9))\n" for i in range(784)) + "".join(
+    f"(declare-const Y_{i} Real)\n" for i in range(10)
+) + "(assert (or (and (>= Y_0 (+ Y_1 (* 2.0 Y_2))) (<= Y_3 -1e3)) (and (<= (- Y_4 Y_5) 0.5) (>= X_7 0.5))))\n"  # fmt: skip
+
+
 def train(recipe, *words):
     return ["train", "--model", "linear", "--recipe", recipe, "--data", "tiny", "--epochs", "1", "--batch", "20", "--validation", "10", "-q", "--out", "out.safetensors", *words]
 
@@ -182,7 +193,7 @@ def sound(binary, base):
     (base / "datasets/files.toml").write_text(FILES)
     (base / "small.toml").write_text(SUITE)
     trained = [w.replace("out.safetensors", "m.safetensors") for w in train("ce")]
-    for words in [["run", "small.toml", "-q"], trained, attack("--journal", "it.journal")]:
+    for words in [["run", "small.toml", "-q"], trained, attack("--journal", "it.journal"), ["export", "--model", "linear", "--data", "tiny", "--out", "net.onnx"]]:
         done = subprocess.run([binary, *words, "--threads", "1"], cwd=base, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"the sound files cannot be made: gauntlet {' '.join(words)}\n{done.stderr}")
@@ -227,6 +238,14 @@ def random_cases(rng, base, long):
         body = made.harmed(rng, pixels)
         body = made.gzip.compress(body) if i % 2 else body
         yield Case("idx", i, local, [four, *idx_files, ("d/t10k-images-idx3-ubyte", body)])
+    onnx = (base / "net.onnx").read_bytes()
+    for i in range(n(30, 500)):
+        body = onnx if i % 2 else onnx[-900:] + onnx[:900]
+        yield Case("onnx", i, network(*ON_IMAGES) if i % 3 else ["inspect", "h.onnx"], [("h.onnx", made.harmed(rng, body))])
+    for i in range(n(15, 200)):
+        few = PROPERTY if i % 2 else PROPERTY[-1200:]
+        files = [("h.onnx", onnx), ("h.vnnlib", made.mutated(rng, few))]
+        yield Case("property", i, network("--property", "h.vnnlib", "--seconds", "0.2"), files)
     for i in range(n(30, 800)):
         verb = train("script:wrong.rhai") if i % 4 else ["check", "wrong.rhai"]
         yield Case("script", i, verb, [("wrong.rhai", made.mutated(rng, SCRIPT, SCRIPT_VALUES, rng.choice(["=", "("])))])
@@ -308,6 +327,8 @@ def by_hand(long):
     for name, make in specials.items():
         yield case("checkpoint", name, attack(checkpoint="h.safetensors"), before=special("h.safetensors", make), want=two)
         yield case("suite", name, ["check", "h.toml"], before=special("h.toml", make), want=no)
+        yield case("onnx", name, network(*ON_IMAGES), before=special("h.onnx", make), want=no)
+        yield case("property", name, ["attack", "--model", "onnx:net.onnx", "--property", "h.vnnlib"], before=special("h.vnnlib", make), want=no)
         yield case("journal", name, attack("--journal", "h.journal"), before=special("h.journal", make), want=no)
     for name, shape in {"loop": "h.safetensors", "nowhere": "nowhere"}.items():
         yield case("checkpoint", name, attack(checkpoint="h.safetensors"), before=special("h.safetensors", lambda p, s=shape: os.symlink(s, p)), want=no)

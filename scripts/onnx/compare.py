@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exports networks and compares: gauntlet's logits with ONNX Runtime's, its input gradients with PyTorch's.
 
-Usage: compare.py ONNX_LOGITS [NETWORK..]: ONNX_LOGITS is the example program of gauntlet-onnx.
+Usage: compare.py ONNX_LOGITS [NETWORK.. | SHORT]: ONNX_LOGITS is the example program of gauntlet-onnx; SHORT: a few small ones.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ import torch
 from networks import NETWORKS, make
 
 warnings.filterwarnings("ignore")
+SHORT = ["cnn", "norms"]
 LOGITS, GRADIENT, GRADIENT_64 = 1e-5, 1e-4, 1e-9
 # √2, 1/6 and other constants of formulas are float32 in the file.
 ROUNDED = {"activations", "norms", "convnext_tiny", "mobilenet_v3_small", "vit_b_16", "swin_t"}
@@ -111,7 +112,7 @@ def compare(program, name, folder):
 
 
 def main():
-    program, names = sys.argv[1], sys.argv[2:] or list(NETWORKS)
+    program, names = sys.argv[1], SHORT if sys.argv[2:] == ["SHORT"] else sys.argv[2:] or list(NETWORKS)
     with tempfile.TemporaryDirectory() as folder:
         wrong = sum(compare(program, name, pathlib.Path(folder)) for name in names)
     print(f"{wrong} of the files are off or could not be read")

@@ -103,6 +103,7 @@ impl App {
                 Command::Leaderboard(a) => commands::leaderboard::leaderboard(&session, &a),
                 Command::List(a) => commands::list::list(&session, &a),
                 Command::Inspect(a) => commands::inspect::inspect(&session, &a),
+                Command::Export(a) => commands::export::export(&session, &a),
                 Command::Init(a) => commands::init::init(&session, &a),
                 Command::New(a) => commands::new::new(&session, &a),
                 Command::Schema(a) => commands::schema::schema(&session, &a),

@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show the network of an ONNX file: layers, shapes, parameters, buffers, or what of it cannot be imported
     Inspect(Inspect),
+    /// Write a model with its weights as an ONNX file
+    Export(Export),
     /// Write a suite to begin with: every key, with what it means
     Init(Init),
     /// Write a crate with a recipe of your own, ready to run; or the manifest of a data set of your own
@@ -191,7 +193,7 @@ impl Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
+    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }', or a network of a file: onnx:net.onnx
     #[arg(long)]
     pub(crate) model: String,
     /// Recipe or penalty: a name or a table such as '{ name = "grad-norm", weight = 10.0 }'
@@ -241,27 +243,28 @@ pub(crate) struct Train {
 
 #[derive(Debug, Args)]
 pub(crate) struct Attack {
-    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
-    #[arg(long)]
-    pub(crate) model: String,
-    /// Checkpoint: safetensors or PyTorch's .pt, a file or hf:owner/repo/file.safetensors@revision
+    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }', or a network of a file: onnx:net.onnx
+    #[arg(long, required_unless_present = "property")]
+    pub(crate) model: Option<String>,
+    /// Checkpoint: safetensors or PyTorch's .pt, a file or hf:owner/repo/file.safetensors@revision (default: what an ONNX network
+    /// brings along)
     #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Data set; its test split is attacked
-    #[arg(long)]
-    pub(crate) data: String,
+    #[arg(long, required_unless_present = "property")]
+    pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) source: DataArgs,
     #[command(flatten)]
     pub(crate) examples: Examples,
     /// Attack: a name or a table such as '{ name = "pgd", restarts = 5 }'
-    #[arg(long)]
-    pub(crate) attack: String,
+    #[arg(long, required_unless_present = "property")]
+    pub(crate) attack: Option<String>,
     /// linf, l2 or l1
     #[arg(long, default_value = "linf")]
     pub(crate) norm: String,
     /// Budget in pixels of images in [0,1]: 0.3, 8/255; several with commas
-    #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "property", allow_hyphen_values = true)]
     pub(crate) eps: Vec<String>,
     /// Step size, above 0: 0.01, 2/255, eps/4 (default: the attack's; gauntlet list attacks NAME)
     #[arg(long, allow_hyphen_values = true)]
@@ -284,7 +287,8 @@ pub(crate) struct Attack {
     /// Examples in flight at a time: speed and memory, no result depends on it
     #[arg(long, value_name = "N", default_value = "256", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
-    /// Craft the examples on this checkpoint, every step taken, and try them on --checkpoint
+    /// Craft the examples on this checkpoint, or on a network with its own weights (onnx:other.onnx), every step taken, and try
+    /// them on --checkpoint
     #[arg(long, value_name = "FILE")]
     pub(crate) surrogate: Option<PathBuf>,
     /// Architecture of the surrogate (default: --model)
@@ -305,6 +309,19 @@ pub(crate) struct Attack {
     /// Names of the checkpoint's tensors, one a line, in the order of the model's parameters: for a file whose own names tell nothing
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
+    /// Instead of an attack on test images: search a counterexample to a property in VNN-LIB (.vnnlib, .vnnlib.gz), or to all in the
+    /// instances.csv of a folder, which names their networks (docs/vnnlib.md)
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with_all = [
+        "attack", "eps", "norm", "alpha", "restarts", "objective", "draws", "slots", "surrogate", "verdicts", "save", "journal", "take",
+        "all",
+    ])]
+    pub(crate) property: Option<PathBuf>,
+    /// Seconds that a property is searched for at most
+    #[arg(long, default_value = "60", requires = "property", allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+    /// Write the witness of every property of a folder into this folder, in the competition's format
+    #[arg(long, value_name = "DIR", requires = "property")]
+    pub(crate) witnesses: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) size: Size,
 }
@@ -391,6 +408,22 @@ pub(crate) struct Inspect {
     /// The output that gives the logits, where there are several
     #[arg(long, value_name = "NAME")]
     pub(crate) output: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Architecture: a name or a table, or a network of a file: onnx:net.onnx
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Checkpoint, a file or hf:owner/repo/file@revision (default: what an ONNX network brings along, else untrained weights)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Data set that it is for: shape of the images and number of classes (default: what an ONNX network says)
+    #[arg(long)]
+    pub(crate) data: Option<String>,
+    /// The file
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 /// Where channels stand.
@@ -576,7 +609,7 @@ pub(crate) enum BenchWhat {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchStep {
-    /// Architecture: a name or a table
+    /// Architecture: a name or a table, or a network of a file: onnx:net.onnx
     #[arg(long)]
     pub(crate) model: String,
     /// Recipe or penalty: a name or a table; or forward, input-gradient, attack (a PGD step on a frozen model)
@@ -607,10 +640,10 @@ pub(crate) struct BenchStep {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchAttack {
-    /// Architecture: a name or a table
+    /// Architecture: a name or a table, or a network of a file: onnx:net.onnx
     #[arg(long)]
     pub(crate) model: String,
-    /// Checkpoint, a file or hf:owner/repo/file@revision (default: untrained weights)
+    /// Checkpoint, a file or hf:owner/repo/file@revision (default: what an ONNX network brings along, else untrained weights)
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Data set; its test split is attacked

@@ -27,13 +27,14 @@ const HEADINGS: [(&str, &[&str]); 3] = [
 
 /// Options of the machine, which the commands below do nothing with.
 const MACHINE: [&str; 3] = ["threads", "device", "tf32"];
-const WITHOUT_MACHINE: [&str; 12] = [
+const WITHOUT_MACHINE: [&str; 13] = [
     "status",
     "clean",
     "report",
     "leaderboard",
     "list",
     "inspect",
+    "export",
     "init",
     "new",
     "schema",
@@ -58,7 +59,7 @@ const EXAMPLES: [(&str, &str); 21] = [
     ),
     (
         "attack",
-        "gauntlet attack --model lenet-small --checkpoint ce.safetensors --data mnist --attack pgd --eps 0.1,0.3\ngauntlet attack --model lenet-small --checkpoint ce.pt --data mnist --attack autoattack --eps 8/255 --all --json",
+        "gauntlet attack --model lenet-small --checkpoint ce.safetensors --data mnist --attack pgd --eps 0.1,0.3\ngauntlet attack --model lenet-small --checkpoint ce.pt --data mnist --attack autoattack --eps 8/255 --all --json\ngauntlet attack --model onnx:net.onnx --data mnist --attack pgd --eps 0.1\ngauntlet attack --model onnx:net.onnx --property p.vnnlib.gz",
     ),
     (
         "certify",
@@ -69,6 +70,10 @@ const EXAMPLES: [(&str, &str); 21] = [
     ("list", "gauntlet list attacks\ngauntlet list attacks pgd bim"),
     ("check", "gauntlet check mine.toml\ngauntlet check grad-norm\ngauntlet check mine.rhai"),
     ("inspect", "gauntlet inspect net.onnx\ngauntlet inspect net.onnx --channels last --json"),
+    (
+        "export",
+        "gauntlet export --model lenet-small --checkpoint ce.safetensors --data mnist --out ce.onnx\ngauntlet export --model onnx:net.onnx --checkpoint trained.safetensors --out trained.onnx",
+    ),
     ("init", "gauntlet init mine.toml"),
     ("new", "gauntlet new recipe steep\ngauntlet new dataset stripes --classes left,right"),
     ("schema", "gauntlet schema suite > suite.schema.json\ngauntlet schema dataset --markdown"),

@@ -142,6 +142,11 @@ fn definitions(registry: &Registry) -> Value {
         "type": "object", "title": "script", "required": ["name"], "properties": { "name": { "pattern": "^script:.+" } },
     });
     let by_file = json!({ "type": "string", "pattern": "^script:.+" });
+    // What can be said of a network in a file is the same for every file.
+    let onnx = json!({
+        "type": "object", "title": "onnx", "required": ["name"], "properties": { "name": { "pattern": "^onnx:.+" } },
+    });
+    let network = json!({ "type": "string", "pattern": "^onnx:.+" });
     let names = |tables: &[Value]| -> Vec<Value> { tables.iter().map(|t| t["title"].clone()).collect() };
     let component = |tables: &[Value], more: &[Value]| {
         let mut forms = vec![json!({ "enum": names(tables) })];
@@ -155,7 +160,7 @@ fn definitions(registry: &Registry) -> Value {
     both.extend(penalties.iter().cloned());
     let scripts = [by_file, script];
     json!({
-        "model": component(&registry.models.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
+        "model": component(&registry.models.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[network, onnx]),
         "base": component(&bases, &scripts),
         "penalty": component(&penalties, &[]),
         "recipe": component(&both, &scripts),

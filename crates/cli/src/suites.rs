@@ -110,6 +110,7 @@ pub(crate) fn load(session: &Session, given: &str) -> Result<(Suite, Catalogue),
     if let Some(folder) = Path::new(&found.path).parent().filter(|_| !found.built_in) {
         catalogue.add_folder(&folder.join("datasets"));
         session.registry.recipes.look_in(folder);
+        session.registry.models.look_in(folder);
     }
     let suite = Suite::load(&found.text, &found.path, &session.registry, &catalogue)
         .map_err(|complaints| complaint::failure(&found.path, &found.text, &complaints, session.colour_stderr()))?;

@@ -154,6 +154,15 @@ pub trait Network: Send + Sync {
     fn activations(&self) -> u64 {
         0
     }
+    /// The weights that it comes with, in float32 on the CPU: trainings start from them, and without a checkpoint they are what is
+    /// attacked. `None`: it starts as its `specs` say.
+    fn own_weights(&self) -> Option<&crate::Weights> {
+        None
+    }
+    /// What whoever trains or attacks it should know, a line each.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
     /// Logits `(N, K)` of pixels `x (N, C, H, W)` in `[0, 1]`.
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var>;
 }

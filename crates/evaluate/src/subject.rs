@@ -9,8 +9,10 @@ use std::sync::Arc;
 /// Where a subject's weights come from.
 #[derive(Debug)]
 pub enum Origin<'a> {
-    /// The network's own initial ones, drawn from seed 0.
+    /// Those that the network brings along, or else initial ones drawn from seed 0.
     Initial,
+    /// Those that the network brings along; it is an error if it brings none.
+    Own,
     /// A checkpoint: safetensors or PyTorch's pickle, gauntlet's or somebody else's.
     File {
         /// The file.
@@ -47,18 +49,24 @@ impl Subject {
     /// Opens a network with weights of that type.
     ///
     /// # Errors
-    /// A file that is not there, is no checkpoint, or whose tensors are not the network's, by name or by shape.
+    /// No weights where there should be some; a file that is not there, is no checkpoint, or whose tensors are not the network's, by name or by shape.
     pub fn open(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
-        let (weights, notes) = match origin {
-            Origin::Initial => {
-                let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
-                (weights, vec!["the weights are untrained".into()])
+        let (weights, adapted) = match origin {
+            Origin::Own if network.own_weights().is_none() => {
+                let why = "brings no weights along (only an ONNX network does, unless it is to start anew): give a checkpoint";
+                return Err(gauntlet_core::Error::Message(format!("{} {why}", network.info().name)).into());
+            }
+            Origin::Initial | Origin::Own => {
+                let weights = Weights::start(&*network, Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
+                let untrained = network.own_weights().is_none().then(|| "the weights are untrained".into());
+                (weights, untrained.into_iter().collect())
             }
             Origin::File { path, names } => {
                 checkpoint::load_named(path, names, &network.specs(), network.info(), dtype)?
             }
             Origin::Given(weights) => (weights, Vec::new()),
         };
+        let notes = network.notes().iter().cloned().chain(adapted).collect();
         Ok(Subject { sha256: checkpoint::sha256(&weights)?, network, weights, notes })
     }
 

@@ -62,6 +62,7 @@ pub use gauntlet_records as records;
 pub use gauntlet_report as report;
 #[cfg(feature = "scripts")]
 pub use gauntlet_script as script;
+pub use gauntlet_vnnlib as vnnlib;
 
 pub use gauntlet_core::{Network, Registry, Target};
 pub use gauntlet_engine::{attack, run, train};
@@ -69,7 +70,8 @@ pub use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin,
 pub use gauntlet_models::CandleModule;
 pub use gauntlet_records::{Norm, Record};
 
-/// Every built-in recipe, penalty, attack, objective and model, and recipes written as scripts where this is built with them.
+/// Every built-in recipe, penalty, attack, objective and model, networks of ONNX files (`onnx:net.onnx`), and recipes written as
+/// scripts where this is built with them.
 ///
 /// One's own are added to its tables: `registry.attacks.add(SPEC)?`.
 ///
@@ -79,6 +81,7 @@ pub fn registry() -> gauntlet_core::Result<Registry> {
     let mut registry = Registry::default();
     gauntlet_attacks::register(&mut registry)?;
     gauntlet_models::register(&mut registry)?;
+    gauntlet_onnx::register(&mut registry);
     gauntlet_recipes::register(&mut registry)?;
     #[cfg(feature = "scripts")]
     gauntlet_script::register(&mut registry);

@@ -61,6 +61,10 @@ impl Graph {
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
+    /// Which is which of them, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
     /// One of them.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]

@@ -1,7 +1,9 @@
 //! Data beside the file: read from its own folder and from nowhere else.
 
 use crate::proto::StringStringEntryProto;
+use gauntlet_records::file::hex;
 use gauntlet_records::regular_file;
+use sha2::{Digest, Sha256};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
@@ -14,12 +16,19 @@ pub(crate) struct Folder<'a> {
     left: u64,
     /// The files that were read, by their names in the file.
     pub(crate) read: Vec<PathBuf>,
+    /// Of the file and of all that was read beside it.
+    hash: Sha256,
 }
 
 impl<'a> Folder<'a> {
     /// `None`: the bytes came from no file, and nothing lies beside them.
-    pub(crate) fn new(path: Option<&'a Path>) -> Self {
-        Folder { path, left: MOST, read: Vec::new() }
+    pub(crate) fn new(path: Option<&'a Path>, file: &[u8]) -> Self {
+        Folder { path, left: MOST, read: Vec::new(), hash: Sha256::new_with_prefix(file) }
+    }
+
+    /// `sha256:` of the file and of all that was read beside it so far.
+    pub(crate) fn sha256(&self) -> String {
+        format!("sha256:{}", hex(&self.hash.clone().finalize()))
     }
 
     /// What the entries say: `size` bytes of a file, from an offset on.
@@ -45,6 +54,7 @@ impl<'a> Folder<'a> {
         let mut bytes = vec![0; size];
         let done = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
         done.map_err(|e| format!("cannot read {location:?}: {e}"))?;
+        self.hash.update(&bytes);
         if !self.read.contains(&path) {
             self.read.push(path);
         }

@@ -39,6 +39,10 @@ pub struct Options {
     pub output: Option<String>,
     /// Names of initialisers that are not to be trained.
     pub frozen: Vec<String>,
+    /// Per-channel mean that is subtracted in front of the network; empty: none.
+    pub mean: Vec<f64>,
+    /// Per-channel standard deviation that is divided by in front of the network; empty: none.
+    pub std: Vec<f64>,
 }
 
 /// A network of a file.
@@ -58,6 +62,8 @@ pub struct Imported {
     pub notes: Vec<String>,
     /// Files beside it that hold its data.
     pub external: Vec<PathBuf>,
+    /// `sha256:` of the file; of the file followed by the data that is read from beside it, where there is some.
+    pub sha256: String,
 }
 
 /// Reads the network of a file.
@@ -67,13 +73,43 @@ pub struct Imported {
 /// named.
 pub fn open(path: &Path, options: &Options) -> Result<Imported> {
     let wrong = |why: String| Error::File { path: path.display().to_string(), why };
-    let bytes = regular_file::read(path, MOST, "an ONNX file").map_err(|e| wrong(e.to_string()))?;
-    let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    let bytes = bytes(path)?;
     let stem = path.file_stem().map_or_else(|| "onnx".to_string(), |s| s.to_string_lossy().into_owned());
-    read(bytes, folder, &stem, options).map_err(|failure| match failure {
+    read(bytes, folder(path), &stem, options).map_err(|failure| match failure {
         Failure::File(why) => wrong(why),
         Failure::Nodes(problems) => Error::Unsupported { path: path.display().to_string(), problems },
     })
+}
+
+/// [`Imported::sha256`] of a file, of which nothing but the data is looked at.
+///
+/// # Errors
+/// A file that is not there, too large, damaged or no ONNX.
+pub fn sha256(path: &Path) -> Result<String> {
+    let bytes = bytes(path)?;
+    let mut folder = Folder::new(folder(path), &bytes);
+    let all = || -> Result<(), String> {
+        let model = decoded(bytes)?;
+        let graph = model.graph.as_ref().ok_or("it holds no network")?;
+        initialisers(graph, &mut folder).map(drop)
+    };
+    all().map_err(|why| Error::File { path: path.display().to_string(), why })?;
+    Ok(folder.sha256())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let wrong = |why: String| Error::File { path: path.display().to_string(), why };
+    regular_file::read(path, MOST, "an ONNX file").map_err(|e| wrong(e.to_string()))
+}
+
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p })
+}
+
+/// The messages of a file, once they were counted.
+fn decoded(bytes: Vec<u8>) -> Result<ModelProto, String> {
+    scan::check(&bytes)?;
+    ModelProto::decode(prost::bytes::Bytes::from(bytes)).map_err(|e| format!("it is no ONNX file: {e}"))
 }
 
 /// Reads the network of a file's bytes, beside which nothing lies; `name` is what the network and errors are called by.
@@ -99,14 +135,13 @@ impl From<String> for Failure {
 }
 
 fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) -> Result<Imported, Failure> {
-    scan::check(&bytes)?;
-    let model = ModelProto::decode(prost::bytes::Bytes::from(bytes)).map_err(|e| format!("it is no ONNX file: {e}"))?;
+    let mut folder = Folder::new(folder, &bytes);
+    let model = decoded(bytes)?;
     let opset = opset(&model)?;
     let graph = model.graph.as_ref().ok_or("it holds no network".to_string())?;
     if !graph.sparse_initializer.is_empty() {
         return Err("sparse initialisers are not supported: export dense ones".to_string().into());
     }
-    let mut folder = Folder::new(folder);
     let initial = initialisers(graph, &mut folder)?;
     let asked: Vec<_> = graph.input.iter().filter(|i| !initial.contains_key(i.name.as_str())).collect();
     let [asked] = asked[..] else {
@@ -125,14 +160,15 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
         input: input.image,
         classes: 1,
         activation: Activation::Relu,
-        mean: Vec::new(),
-        std: Vec::new(),
+        mean: options.mean.clone(),
+        std: options.std.clone(),
         numerics: 1,
     };
+    let before = normalised(&info);
     let mut g = Lowering::new(Builder::new(info), opset, input.lead, input.single, options.frozen.clone());
     g.says = initial.values().any(|v| matches!(v, Value::Weight(w) if w.role == Role::Parameter));
     let mut values: HashMap<&str, Value> = initial.into_iter().collect();
-    values.insert(&asked.name, shown(&mut g, &input)?);
+    values.insert(&asked.name, shown(&mut g, &input, before)?);
     let problems = lower(&mut g, graph, &ordered, &mut values, unknown);
     if !problems.is_empty() {
         return Err(Failure::Nodes(problems));
@@ -143,7 +179,8 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
     folded(&mut g);
     shared(&mut g, &model, &ordered);
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
-    Ok(Imported { graph, weights, producer, opset, nodes: ordered.len(), notes: g.notes, external: folder.read })
+    let (nodes, sha256) = (ordered.len(), folder.sha256());
+    Ok(Imported { graph, weights, producer, opset, nodes, notes: g.notes, external: folder.read, sha256 })
 }
 
 fn opset(model: &ModelProto) -> Result<i64, String> {
@@ -229,13 +266,29 @@ fn foreign(node: &NodeProto) -> Option<Problem> {
 }
 
 /// The input of the file, made of the images.
-fn shown(g: &mut Lowering, input: &Input) -> Result<Value, String> {
+fn shown(g: &mut Lowering, input: &Input, before: Option<Layer>) -> Result<Value, String> {
     let mut x = g.given(g.builder.input(), true)?;
+    if let Some(layer) = before {
+        x = Computed { image: true, ..g.layer(layer, &x)? };
+        g.note("mean and std that were given are applied in front of what the file holds".into());
+    }
     if input.last {
         x = g.layer(Layer::Transpose(vec![1, 2, 0]), &x)?;
         g.note("channels come last in the file: images are transposed inside the network".into());
     }
     Ok(Value::Computed(Computed { shape: input.shape.clone(), image: true, ..x }))
+}
+
+/// (x − mean) / std per channel, where there is something to do.
+fn normalised(info: &ModelInfo) -> Option<Layer> {
+    let ModelInfo { input: (c, _, _), mean, std, .. } = info;
+    if mean.is_empty() && std.is_empty() {
+        return None;
+    }
+    let std = |i: usize| std.get(i).copied().unwrap_or(1.0);
+    let mean = |i: usize| mean.get(i).copied().unwrap_or(0.0);
+    let (scale, shift) = (0..*c).map(|i| (1.0 / std(i), -mean(i) / std(i))).unzip();
+    Some(Layer::Affine { scale, shift })
 }
 
 /// Every node in turn. What could not be imported is collected; nodes behind it are left alone.

@@ -74,6 +74,8 @@ impl Input {
         let count = count.ok_or_else(|| format!("the input {name:?} is {}: too large", written(&sizes)))?;
         let last = match (layout, &shape[..]) {
             (Layout::ChannelsLast, [_, _, _]) => true,
+            // A row of pixels: the image says how many channels it has.
+            (Layout::ChannelsLast, _) => image.is_some_and(|(c, _, _)| c > 1),
             (Layout::Auto, [first, _, last]) => [1, 3].contains(last) && ![1, 3].contains(first),
             _ => false,
         };

@@ -16,10 +16,13 @@
 
 mod attributes;
 mod error;
+mod export;
 mod external;
 mod import;
 mod input;
 mod lowering;
+mod network;
+mod networks;
 mod operators;
 mod order;
 mod proto;
@@ -28,5 +31,16 @@ mod tensor;
 mod value;
 
 pub use error::{Error, Problem, Result};
-pub use import::{Imported, Options, TRAINABLE_EXPORT, import, open};
+pub use export::{OPSET, export};
+pub use import::{Imported, Options, TRAINABLE_EXPORT, import, open, sha256};
 pub use input::Layout;
+pub use network::FileNetwork;
+pub use networks::{Networks, PREFIX, imported};
+
+use gauntlet_core::Registry;
+use std::sync::Arc;
+
+/// Lets suites name models `onnx:<file>`.
+pub fn register(registry: &mut Registry) {
+    registry.models.set_source(Arc::new(Networks::default()));
+}

@@ -63,11 +63,7 @@ fn table(folder: &Path, limits: &Limits, known: Option<&str>, witnesses: Option<
         sat += usize::from(matches!(&outcome.answer, Ok(Answer { witness: Some(_), .. })));
         wrong += usize::from(outcome.contradicts());
         if let (Some(into), Ok(answer @ Answer { witness: Some(_), .. })) = (witnesses, &outcome.answer) {
-            let name = format!(
-                "{}.{}.txt",
-                outcome.instance.network.file_stem().unwrap_or_default().display(),
-                outcome.instance.name
-            );
+            let name = outcome.witness_file();
             let written = std::fs::write(Path::new(into).join(name), format!("{answer}\n"));
             failed = failed.take().or(written.err());
         }

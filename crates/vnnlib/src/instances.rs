@@ -71,6 +71,12 @@ impl Outcome {
         let sat = matches!(&self.answer, Ok(answer) if answer.result == Verdict::Sat);
         sat && self.instance.expected.as_deref() == Some("unsat")
     }
+    /// A file's name for its witness: network and property, without folders.
+    pub fn witness_file(&self) -> String {
+        let network = self.instance.network.file_stem().unwrap_or_default().to_string_lossy();
+        let property = Path::new(&self.instance.name).file_name().unwrap_or_default().to_string_lossy();
+        format!("{network}.{property}.txt")
+    }
     /// Titles of the columns.
     pub const TITLES: &'static str = "instance | network | known | result | seconds | attack | forwards";
 }

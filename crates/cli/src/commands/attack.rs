@@ -16,6 +16,11 @@ use std::path::{Path, PathBuf};
 const USUAL: usize = 1000;
 
 pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result<Code, Failure> {
+    if let Some(property) = &arguments.property {
+        return super::property::property(session, arguments, property);
+    }
+    // The grammar requires both where there is no property.
+    let (model, data) = (arguments.model.clone().unwrap_or_default(), arguments.data.clone().unwrap_or_default());
     let eps: Vec<Eps> =
         arguments.eps.iter().map(|e| e.parse().map_err(|e| Failure::flag("eps", e))).collect::<Result<_, _>>()?;
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
@@ -24,9 +29,9 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         (false, take) => Selection::Take(take.map_or(USUAL, |n| n.get())),
     };
     let request = AttackRequest {
-        model: component::parse("model", &arguments.model)?,
-        checkpoint: Some(source(&arguments.checkpoint)?),
-        data: arguments.data.clone(),
+        model: component::parse("model", &model)?,
+        checkpoint: Some(weights(&model, arguments.checkpoint.as_deref())?),
+        data,
         examples,
         attack: given(arguments)?,
         norm,
@@ -35,8 +40,12 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
         draws: arguments.draws.get(),
         surrogate: match &arguments.surrogate {
             None => None,
+            Some(file) if brings_weights(&file.to_string_lossy()) => {
+                let model = component::parse("surrogate", &file.to_string_lossy())?;
+                Some(Surrogate { model, checkpoint: CheckpointSource::Own })
+            }
             Some(file) => {
-                let model = arguments.surrogate_model.as_ref().unwrap_or(&arguments.model);
+                let model = arguments.surrogate_model.as_ref().unwrap_or(&model);
                 Some(Surrogate { model: component::parse("surrogate-model", model)?, checkpoint: source(file)? })
             }
         },
@@ -83,7 +92,7 @@ pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result
 }
 
 /// Names of tensors, one a line.
-fn names(path: &Path) -> Result<Vec<String>, Failure> {
+pub(super) fn names(path: &Path) -> Result<Vec<String>, Failure> {
     checkpoint::names(path).map_err(|e| Failure::user(format!("--names {e}")))
 }
 
@@ -114,6 +123,24 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
     out.into_inner().map_err(|e| e.into_error().into())
 }
 
+/// Whether a model is a network of a file.
+pub(super) fn brings_weights(model: &str) -> bool {
+    let named = component::parse("model", model).ok();
+    let name = named.as_ref().and_then(|m| m.get("name")).and_then(Value::as_str);
+    name.is_some_and(|n| n.starts_with(gauntlet::onnx::PREFIX))
+}
+
+/// The weights that a model is attacked with: a checkpoint, or those that it brings along.
+pub(super) fn weights(model: &str, checkpoint: Option<&Path>) -> Result<CheckpointSource, Failure> {
+    match checkpoint {
+        Some(file) => source(file),
+        None if brings_weights(model) => Ok(CheckpointSource::Own),
+        None => Err(Failure::user(
+            "--checkpoint is missing: only a network of a file brings its weights along (--model onnx:net.onnx); gauntlet train makes one",
+        )),
+    }
+}
+
 /// A file, or one of the hub's.
 pub(super) fn source(argument: &Path) -> Result<CheckpointSource, Failure> {
     CheckpointSource::of(argument).map_err(|e| Failure::user(format!("--checkpoint {e}")))
@@ -121,7 +148,7 @@ pub(super) fn source(argument: &Path) -> Result<CheckpointSource, Failure> {
 
 /// The attack with the flags that set its arguments; what it does not know is refused by its name.
 fn given(arguments: &arguments::Attack) -> Result<Map<String, Value>, Failure> {
-    let mut given = component::parse("attack", &arguments.attack)?;
+    let mut given = component::parse("attack", arguments.attack.as_deref().unwrap_or_default())?;
     let flags = [
         ("alpha", arguments.alpha.as_deref().map(Value::from)),
         ("steps", arguments.steps.map(Value::from)),

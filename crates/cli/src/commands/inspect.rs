@@ -4,9 +4,10 @@ use crate::arguments::{Channels, Inspect};
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use gauntlet::graph::Summary;
-use gauntlet::onnx::{Imported, Layout, Options, TRAINABLE_EXPORT, open};
+use gauntlet::onnx::{Imported, Layout, Options, PREFIX, TRAINABLE_EXPORT, open};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
 pub(crate) fn inspect(session: &Session, arguments: &Inspect) -> Result<Code, Failure> {
     let layout = match arguments.channels {
@@ -15,7 +16,9 @@ pub(crate) fn inspect(session: &Session, arguments: &Inspect) -> Result<Code, Fa
         Some(Channels::Last) => Layout::ChannelsLast,
     };
     let options = Options { layout, output: arguments.output.clone(), ..Options::default() };
-    let net = open(&arguments.file, &options).map_err(|e| Failure::new(Code::User, e.to_string()))?;
+    // As --model writes it.
+    let file = arguments.file.to_str().and_then(|f| f.strip_prefix(PREFIX)).map_or(&*arguments.file, Path::new);
+    let net = open(file, &options).map_err(|e| Failure::new(Code::User, e.to_string()))?;
     session.result(|| object(&net), || text(arguments, &net))?;
     Ok(Code::Done)
 }
@@ -36,6 +39,7 @@ fn object(net: &Imported) -> Value {
     json!({
         "producer": net.producer,
         "opset": net.opset,
+        "sha256": net.sha256,
         "nodes": net.nodes,
         "input": [info.input.0, info.input.1, info.input.2],
         "classes": info.classes,

@@ -8,12 +8,17 @@ use gauntlet::engine::{Store, VerifiedRecord, Verifier};
 use gauntlet::report::Folder;
 use serde_json::Value;
 use std::fmt::Write;
+use std::path::Path;
 
 /// How many differing examples of a column are listed.
 const SHOWN: usize = 5;
 
 pub(crate) fn verify(session: &Session, arguments: &Verify) -> Result<Code, Failure> {
     let folder = Folder::read(&arguments.records)?;
+    // Networks of files are named from where the suite was.
+    for beside in [&arguments.records, Path::new("suites")] {
+        session.registry.models.look_in(beside);
+    }
     let interrupt = interrupt::flag();
     let mut context = session.context(&session.catalogue, Store::new(&arguments.runs), interrupt);
     context.data = session.data(&arguments.data);

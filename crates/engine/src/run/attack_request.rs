@@ -27,7 +27,7 @@ use std::path::PathBuf;
 pub struct AttackRequest {
     /// Architecture: `name` and arguments.
     pub model: Map<String, Value>,
-    /// Weights, a file or one of the hub's; without, the initial ones of seed 0 (for measuring speed).
+    /// Weights, a file, one of the hub's or the model's own; without, the initial ones of seed 0 (for measuring speed).
     pub checkpoint: Option<CheckpointSource>,
     /// Data set; its test split is attacked.
     pub data: String,
@@ -179,10 +179,11 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
         context.affordable(network.as_ref(), ATTACKED, 0)?;
         let (file, mut notes) = match from {
-            Some(source) => source.resolve(&context.data).map(|(file, notes)| (Some(file), notes))?,
+            Some(source) => source.resolve(&context.data)?,
             None => (None, Vec::new()),
         };
-        let origin = file.as_deref().map_or(Origin::Initial, |path| Origin::File { path, names });
+        let without = if from.is_some() { Origin::Own } else { Origin::Initial };
+        let origin = file.as_deref().map_or(without, |path| Origin::File { path, names });
         let mut subject = Subject::open(network, origin, context.dtype)?;
         notes.append(&mut subject.notes);
         Ok::<_, crate::Error>((subject.target(&context.compute)?, Subject { notes, ..subject }))

@@ -122,7 +122,7 @@ impl<'a> Keys<'a> {
     pub(crate) fn read(&self, source: &CheckpointSource, model: &Component, row: &Row) -> Result<(Given, Subject)> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
         let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
-        let origin = Origin::File { path: &file, names: names.as_deref() };
+        let origin = file.as_deref().map_or(Origin::Own, |path| Origin::File { path, names: names.as_deref() });
         let subject = Subject::open(self.inputs.network(model, 0)?, origin, self.context.dtype)?;
         notes.extend(subject.notes.iter().cloned());
         let description = description::checkpoint(&subject.sha256, model, self.context.dtype);

@@ -94,6 +94,7 @@ impl<'a> Models<'a> {
         }
         let entry_provenance = self.context.provenance();
         let job = self.job(row, seed)?;
+        job.network.notes().iter().for_each(|note| self.teller.note(&row.id, seed, note));
         let trained = job.run(Some((&store.state(&key), &key)), self.teller.events).inspect_err(|error| {
             if !of_all(error) {
                 self.failed.borrow_mut().insert(key.clone(), error.to_string());

@@ -15,7 +15,12 @@ pub enum CheckpointSource {
     File(PathBuf),
     /// `hf:owner/repo/file.safetensors@revision`.
     Hub(HubFile),
+    /// The weights that the model's own file has: `own weights`.
+    Own,
 }
+
+/// How [`CheckpointSource::Own`] is written.
+const OWN: &str = "own weights";
 
 impl CheckpointSource {
     /// Reads an argument: what begins with `hf:` is a file of the hub (`./hf:...` is one on disk).
@@ -23,7 +28,8 @@ impl CheckpointSource {
     /// # Errors
     /// A reference to the hub that names no file, with the form it should have.
     pub fn of(argument: &Path) -> Result<Self> {
-        match argument.to_str().filter(|text| HubFile::is_meant(text)) {
+        match argument.to_str().filter(|text| *text == OWN || HubFile::is_meant(text)) {
+            Some(OWN) => Ok(CheckpointSource::Own),
             Some(text) => Ok(CheckpointSource::Hub(text.parse::<HubFile>()?)),
             None => Ok(CheckpointSource::File(argument.to_path_buf())),
         }
@@ -34,18 +40,20 @@ impl CheckpointSource {
         matches!(self, CheckpointSource::File(path) if !path.is_file())
     }
 
-    /// The file, from the hub's cache or downloaded and verified where it is one of the hub's; and notes about it.
+    /// The file, from the hub's cache or downloaded and verified where it is one of the hub's, or `None` where the model's own is
+    /// meant; and notes about it.
     ///
     /// # Errors
     /// See [`HubFile::fetch`]. That a file on disk is there is for its reader to find out.
-    pub fn resolve(&self, options: &LoadOptions) -> Result<(PathBuf, Vec<String>)> {
+    pub fn resolve(&self, options: &LoadOptions) -> Result<(Option<PathBuf>, Vec<String>)> {
         match self {
-            CheckpointSource::File(path) => Ok((path.clone(), Vec::new())),
+            CheckpointSource::Own => Ok((None, Vec::new())),
+            CheckpointSource::File(path) => Ok((Some(path.clone()), Vec::new())),
             CheckpointSource::Hub(file) => {
                 let (path, commit) = file.fetch(options)?;
                 let moved = commit.filter(|c| *c != file.revision);
                 let note = moved.map(|c| format!("revision {} is commit {c}; @{c} pins it", file.revision));
-                Ok((path, note.into_iter().collect()))
+                Ok((Some(path), note.into_iter().collect()))
             }
         }
     }
@@ -82,6 +90,7 @@ impl fmt::Display for CheckpointSource {
         match self {
             CheckpointSource::File(path) => write!(f, "{}", path.display()),
             CheckpointSource::Hub(file) => write!(f, "{file}"),
+            CheckpointSource::Own => f.write_str(OWN),
         }
     }
 }
@@ -96,6 +105,7 @@ mod tests {
         assert_eq!(of("runs/m.safetensors"), CheckpointSource::File("runs/m.safetensors".into()));
         assert!(matches!(of("./hf:a/b/c.pt"), CheckpointSource::File(_)));
         assert!(matches!(of("hf:a/b/c.pt@v1"), CheckpointSource::Hub(f) if f.id == "a/b" && f.revision == "v1"));
+        assert_eq!((of("own weights"), of("own weights").to_string().as_str()), (CheckpointSource::Own, "own weights"));
         assert_eq!(of("hf:a/b/c.pt").to_string(), "hf:a/b/c.pt@main");
         let error = "hf:a/c.pt".parse::<CheckpointSource>().unwrap_err().to_string();
         assert!(error.contains("\"hf:a/c.pt\" names no file") && error.contains("write hf:owner/repo/file"), "{error}");

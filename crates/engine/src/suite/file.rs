@@ -115,7 +115,7 @@ impl Reader<'_> {
         let draws = top.whole("draws", 1, c).unwrap_or(1) as u32;
         let shape = data.as_deref().and_then(|name| self.data(name, top));
         let model = self.model(top, shape);
-        let rows = self.rows(top, shape);
+        let rows = self.rows(top, shape, model.as_ref());
         let attacks = self.attacks(top, &rows, shape);
         let train = self.train(top, &attacks, shape);
         let epochs = train.as_ref().map_or(u32::MAX, |t| t.epochs);

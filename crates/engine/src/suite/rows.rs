@@ -20,13 +20,14 @@ const EXAMPLE: &str = "such as \"runs/net.safetensors\", relative to this file o
                        \"hf:owner/repo/model.safetensors@revision\"";
 
 impl Reader<'_> {
-    pub(crate) fn rows(&mut self, top: &Section<'_>, shape: Shape) -> Vec<Row> {
+    /// `common`: the model of rows that name none.
+    pub(crate) fn rows(&mut self, top: &Section<'_>, shape: Shape, common: Option<&Component>) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         let mut teachers: Vec<(usize, Range<usize>)> = Vec::new();
         let mut ids: HashSet<String> = HashSet::new();
         for (table, span) in top.tables("row", "[[row]]", "give at least one recipe to train", &mut self.complaints) {
             let section = Section::new("[[row]]", table, span);
-            if let Some(row) = self.row(&section, shape) {
+            if let Some(row) = self.row(&section, shape, common) {
                 if !ids.insert(row.id.clone()) {
                     let place = if section.get("id").is_some() { "id" } else { "recipe" };
                     self.complaints.push(
@@ -62,7 +63,7 @@ impl Reader<'_> {
         }
     }
 
-    fn row(&mut self, section: &Section<'_>, shape: Shape) -> Option<Row> {
+    fn row(&mut self, section: &Section<'_>, shape: Shape, common: Option<&Component>) -> Option<Row> {
         section.allow(ROW, &mut self.complaints);
         let note = section.str("note", &mut self.complaints);
         let id = section.str("id", &mut self.complaints);
@@ -72,6 +73,11 @@ impl Reader<'_> {
         };
         let row = match section.get("checkpoint") {
             Some((_, value)) => self.checkpoint(section, value, id)?,
+            None if !TRAINED.iter().any(|key| section.get(key).is_some())
+                && let Some(name) = self.untrained(model.as_ref().or(common), shape) =>
+            {
+                Row { id: id.or(Some(plain_name(&name)))?, checkpoint: Some(CheckpointSource::Own), ..Row::default() }
+            }
             None => {
                 for (word, hint) in [
                     ("optional", "it says that the file is the user's to bring; a recipe needs none"),
@@ -95,6 +101,13 @@ impl Reader<'_> {
             self.complaints.push(Diagnostic::at(section.span_of("id"), error.to_string()));
         }
         Some(Row { note, model, ..row })
+    }
+
+    /// The name of a model that can be attacked as it is, since it brings its weights along.
+    fn untrained(&self, model: Option<&Component>, shape: Shape) -> Option<String> {
+        let (model, (input, classes)) = (model?, shape?);
+        let (network, _) = self.registry.model(&model.given(), input, classes).ok()?;
+        network.own_weights().map(|_| model.name.clone())
     }
 
     /// A row that is not trained here.

@@ -12,7 +12,7 @@ use gauntlet_graph::{Binary, Function, Layer};
 const LARGEST: usize = 1 << 24;
 
 fn read(name: String, tensor: &TensorProto) -> Result<Value, String> {
-    let stored = tensor::read(tensor, &mut Folder::new(None))?;
+    let stored = tensor::read(tensor, &mut Folder::new(None, &[]))?;
     Ok(match stored.values {
         Values::Floats(values) => {
             Value::Numbers(Numbers { name, dims: stored.dims, values: values.into_iter().map(f64::from).collect() })

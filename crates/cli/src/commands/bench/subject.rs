@@ -1,6 +1,7 @@
 //! What is timed: whole training steps on random images, and the parts that have a name.
 
 use crate::arguments::BenchStep;
+use crate::commands::attack::brings_weights;
 use crate::component;
 use crate::exit::Failure;
 use crate::session::Session;
@@ -63,18 +64,23 @@ impl Bench {
             _ => (1, 28),
         };
         let side = arguments.side.map_or(side, |s| s.get());
-        let (network, _) = session.registry.model(&given, (channels, side, side), CLASSES)?;
+        let (mut input, mut classes) = ((channels, side, side), CLASSES);
+        if brings_weights(&arguments.model) {
+            // The file says what it takes and gives.
+            let net = gauntlet::onnx::imported(&session.registry, &given, arguments.side.map(|_| input))?;
+            (input, classes) = (net.graph.interface().input, net.graph.interface().classes);
+        }
+        let (network, _) = session.registry.model(&given, input, classes)?;
         let device = session.compute.device();
-        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), dtype, device)?;
+        let weights = Weights::start(&*network, Key::new(0, Purpose::Init), dtype, device)?;
         let n = arguments.batch.get();
         let make = || -> Result<Batch, gauntlet::core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
-            let pixels: Vec<f64> = (0..n * channels * side * side).map(|_| stream.uniform()).collect();
+            let (c, h, w) = input;
+            let pixels: Vec<f64> = (0..n * c * h * w).map(|_| stream.uniform()).collect();
             Ok(Batch {
-                x: Tensor::from_vec(pixels, (n, channels, side, side), &Device::Cpu)?
-                    .to_dtype(dtype)?
-                    .to_device(device)?,
-                y: Tensor::from_vec((0..n as u32).map(|i| i % CLASSES as u32).collect(), n, device)?,
+                x: Tensor::from_vec(pixels, (n, c, h, w), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?,
+                y: Tensor::from_vec((0..n as u32).map(|i| i % classes as u32).collect(), n, device)?,
                 ids: (0..n as u64).collect(),
             })
         };

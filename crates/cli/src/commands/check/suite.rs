@@ -6,7 +6,7 @@ use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet::data::{Error as DataError, LoadOptions};
+use gauntlet::data::{Catalogue, Error as DataError, LoadOptions};
 use gauntlet::engine::{Error, Plan, State, Store, Suite};
 use serde_json::json;
 use std::fmt::Write;
@@ -19,9 +19,10 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     let mut context = session.context(&catalogue, Store::new(&arguments.runs), interrupt);
     context.data = LoadOptions { offline: true, ..session.data(&arguments.data) };
     context.records = committed(&suite, &Path::new("reports").join(&suite.name).join("records"));
+    let notes = notes(session, &suite, &catalogue);
     let plan = match gauntlet::engine::plan(&suite, &context) {
         Err(Error::Data(error)) if matches!(*error, DataError::Absent { .. }) => {
-            return absent(session, &suite, &error);
+            return absent(session, &suite, &error, &notes);
         }
         plan => plan?,
     };
@@ -29,15 +30,37 @@ pub(super) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
         || {
             let mut object = serde_json::to_value(&plan).unwrap_or_default();
             object["suite"] = serde_json::to_value(&suite).unwrap_or_default();
+            if !notes.is_empty() {
+                object["notes"] = notes.clone().into();
+            }
             object
         },
-        || text(&suite, &plan),
+        || text(&suite, &plan) + told(&notes).trim_start(),
     )?;
     Ok(Code::Done)
 }
 
+/// What is to be known of the networks that come from files, each once.
+fn notes(session: &Session, suite: &Suite, catalogue: &Catalogue) -> Vec<String> {
+    let Ok(manifest) = catalogue.get(&suite.data) else { return Vec::new() };
+    let mut notes: Vec<String> = Vec::new();
+    for model in suite.rows.iter().map(|row| row.model.as_ref().unwrap_or(&suite.model)) {
+        let built = session.registry.model(&model.given(), manifest.shape, manifest.labels().len());
+        for note in built.iter().flat_map(|(network, _)| network.notes()) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+    }
+    notes
+}
+
+fn told(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("\nnote: {note}")).collect()
+}
+
 /// The suite resolves, but its data would have to be downloaded to know what the store has of it.
-fn absent(session: &Session, suite: &Suite, why: &DataError) -> Result<Code, Failure> {
+fn absent(session: &Session, suite: &Suite, why: &DataError, notes: &[String]) -> Result<Code, Failure> {
     let trainings = suite.rows.iter().filter(|r| r.checkpoint.is_none()).count() * suite.seeds.len();
     let given = suite.rows.iter().filter(|r| r.checkpoint.is_some()).count();
     let evaluations = (trainings + given) * suite.attacks.len();
@@ -52,7 +75,7 @@ fn absent(session: &Session, suite: &Suite, why: &DataError) -> Result<Code, Fai
                 suite.data,
                 counted(trainings, "training"),
                 counted(evaluations, "evaluation")
-            )
+            ) + told(notes).as_str()
         },
     )?;
     Ok(Code::Done)
