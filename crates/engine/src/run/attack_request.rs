@@ -183,7 +183,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
             None => (None, Vec::new()),
         };
         let origin = file.as_deref().map_or(Origin::Initial, |path| Origin::File { path, names });
-        let mut subject = Subject::open(network, origin, context.dtype)?;
+        let mut subject = Subject::open_published(network, origin, context.dtype)?;
         notes.append(&mut subject.notes);
         Ok::<_, crate::Error>((subject.target(&context.compute)?, Subject { notes, ..subject }))
     };
