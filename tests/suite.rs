@@ -202,6 +202,47 @@ fn check_tells_what_is_to_be_done() {
     assert_eq!(after["suite"]["name"], "small");
 }
 
+/// A mean and a deviation beside the weights are the model's: under an attack by itself, in a suite, in the store, when it is verified.
+#[test]
+fn a_published_normalisation_goes_with_its_checkpoint() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("train --model mlp --recipe ce --data tiny --epochs 1 --batch 50 --validation 50 --out t.safetensors");
+    let whole = std::fs::read(sandbox.path("t.safetensors")).unwrap();
+    let (mut tensors, _) = gauntlet::core::checkpoint::from_bytes("t.safetensors", &whole).unwrap();
+    for (name, value) in [("mu", 0.25f32), ("sigma", 0.5)] {
+        let one = gauntlet::candle::Tensor::new(&[value], &gauntlet::candle::Device::Cpu).unwrap();
+        tensors.insert(name.into(), one.reshape((1, 1, 1, 1)).unwrap());
+    }
+    let named = tensors.iter().map(|(name, t)| (name.as_str(), t));
+    sandbox.write("own.safetensors", gauntlet::core::checkpoint::to_bytes(named, Default::default()).unwrap());
+    let attacked = |model: &str, file: &str| {
+        let line = format!(
+            "\"$GAUNTLET\" attack --model '{model}' --checkpoint {file} --data tiny --all --attack fgsm --eps 0.05 --json"
+        );
+        let done = sandbox.shell(&line).expect(0);
+        let found: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+        (
+            found["clean_accuracy"].clone(),
+            found["robust_accuracy"].clone(),
+            found["checkpoint_sha256"].clone(),
+            done.err,
+        )
+    };
+    let built = attacked(r#"{ name = "mlp", mean = [0.25], std = [0.5] }"#, "own.safetensors");
+    let (plain, own) = (attacked("mlp", "t.safetensors"), attacked("mlp", "own.safetensors"));
+    assert_eq!((&own.0, &own.1), (&built.0, &built.1));
+    assert!(own.2 != plain.2 && built.2 == plain.2, "{own:?} {plain:?} {built:?}");
+    let more = "\n[[row]]\nid = \"theirs\"\nmodel = \"mlp\"\ncheckpoint = \"own.safetensors\"\n";
+    sandbox.write("small.toml", [SUITE, more].concat());
+    let done = sandbox.ok("run small.toml --only row=theirs");
+    let note = "the model normalises its images as the file says: mean = [0.25], std = [0.5]";
+    assert!(done.err.contains(note), "{}", done.err);
+    let records = sandbox.results("reports/small");
+    sandbox.ok("run small.toml --only row=theirs --fresh");
+    assert_eq!(sandbox.results("reports/small"), records);
+    sandbox.ok("verify reports/small --sample 20");
+}
+
 #[test]
 fn somebodys_checkpoint_stands_in_the_table_and_lends_its_examples() {
     let sandbox = Sandbox::new();

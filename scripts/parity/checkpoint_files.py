@@ -38,6 +38,16 @@ def training():
     }
 
 
+def published():
+    """As robust networks are published: buffers of a normalisation, blocks that nothing reads, an average of the weights beside."""
+    wrapped = collections.OrderedDict([("module.mu", torch.full((1, 1, 1, 1), 0.25)), ("module.sigma", torch.full((1, 1, 1, 1), 0.3))])
+    wrapped["module.sub_block1.layer.0.conv1.weight"] = torch.zeros(2, 2, 3, 3)
+    wrapped |= state(wrapper="module.")
+    wrapped["module.sub_block1.layer.0.bn1.num_batches_tracked"] = torch.tensor(7)
+    average = collections.OrderedDict((name, t // 2 if name.endswith("tracked") else t / 2) for name, t in wrapped.items())
+    return {"epoch": 9, "model": wrapped, "ema": average}
+
+
 def module():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))
     net[1].load_state_dict({"weight": W, "bias": B})
@@ -47,6 +57,8 @@ def module():
 FILES = {
     "plain.pt": lambda: state(),
     "training.pth": training,
+    "published.pth": published,
+    "ema.pth": lambda: {"ema": state(), "epoch": 9},
     "f64.pt": lambda: {"model_state_dict": state(torch.float64)},
     "f16.pt": lambda: state(torch.float16),
     "bf16.pt": lambda: {"net": state(torch.bfloat16), "note": "a key of one's own"},

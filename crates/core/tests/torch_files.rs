@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::{DType, Tensor};
-use gauntlet_core::checkpoint::{load, to_bytes};
+use gauntlet_core::checkpoint::{Loaded, Normalisation, load, load_published, to_bytes};
 use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Weights};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,8 @@ fn check(file: &str, weights: &Weights) {
 
 #[test]
 fn what_pytorch_saves_loads_and_what_was_adapted_is_noted() {
-    let notes: [(&str, &[&str]); 11] = [
+    let notes: [(&str, &[&str]); 12] = [
+        ("ema.pth", &["under the key \"ema\""]),
         ("plain.pt", &[]),
         ("training.pth", &["under the key \"state_dict\"", "begins with \"module.\""]),
         ("f64.pt", &["under the key \"model_state_dict\""]),
@@ -69,6 +70,30 @@ fn what_pytorch_saves_loads_and_what_was_adapted_is_noted() {
             assert!(note.contains(wanted), "{file}: {note}");
         }
     }
+}
+
+#[test]
+fn what_a_robust_network_is_published_with_is_understood() {
+    let published = |info: &ModelInfo| load_published(&golden("published.pth"), None, &specs(), info, DType::F32);
+    let Loaded { weights, notes, normalisation } = published(&info()).unwrap();
+    check("published.pth", &weights);
+    assert_eq!(normalisation, Some(Normalisation { mean: vec![0.25], std: vec![0.3] }));
+    let wanted =
+        ["under the key \"model\"", "under ema were not read", "begins with \"module.\"", "1 tensors of sub_block1."];
+    assert_eq!(notes.len(), wanted.len(), "{notes:?}");
+    assert!(notes.iter().zip(wanted).all(|(note, wanted)| note.contains(wanted)), "{notes:?}");
+    let same = ModelInfo { mean: vec![0.25], std: vec![0.3], ..info() };
+    assert_eq!(published(&same).unwrap().normalisation, None);
+    check("published.pth", &load(&golden("published.pth"), &specs(), &same, DType::F32).unwrap().0);
+    let other = ModelInfo { mean: vec![0.25], std: vec![0.5], ..info() };
+    let said = published(&other).unwrap_err().to_string();
+    assert!(
+        said.contains("it says mean = [0.25], std = [0.3], the model is built with mean = [0.25], std = [0.5]"),
+        "{said}"
+    );
+    // A model that is built by hand is told what to build.
+    let said = read(&golden("published.pth")).unwrap_err().to_string();
+    assert!(said.contains("build the model with mean = [0.25], std = [0.3]"), "{said}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod evaluator;
 mod examples;
 pub mod flags;
 mod gradient_check;
+mod normalised;
 pub mod probes;
 mod referee;
 mod selection;

@@ -1,7 +1,9 @@
 //! What is attacked, where it is a network with weights of ours to read.
 
 use crate::Result;
-use candle_core::{DType, Device};
+use crate::normalised::Normalised;
+use candle_core::{DType, Device, Tensor};
+use gauntlet_core::checkpoint::Loaded;
 use gauntlet_core::{Compute, Frozen, Key, Network, Purpose, Weights, checkpoint};
 use std::path::Path;
 use std::sync::Arc;
@@ -46,10 +48,33 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Opens a network with weights of that type.
+    /// Opens a network with weights of that type. A file that brings its normalisation along (`mu` and `sigma`, `mean` and `std`), which
+    /// the network has not, makes `network` one that has it.
     ///
     /// # Errors
-    /// No weights where there should be some; a file that is not there, is no checkpoint, or whose tensors are not the network's, by name or by shape.
+    /// See [`Subject::open`]; a normalisation that is none, or another one than the network's.
+    pub fn open_published(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
+        let Origin::File { path, names } = origin else { return Self::open(network, origin, dtype) };
+        let loaded = checkpoint::load_published(path, names, &network.specs(), network.info(), dtype)?;
+        let Loaded { weights, mut notes, normalisation } = loaded;
+        let Some(own) = normalisation else {
+            return Ok(Subject { sha256: checkpoint::sha256(&weights)?, network, weights, notes });
+        };
+        notes.push(format!("the model normalises its images as the file says: {own}"));
+        // The same weights behind another normalisation are another network.
+        let told = Weights::from_entries(weights.iter().map(|(n, t, tr)| (n.to_string(), t.clone(), tr)).chain([
+            ("mean".to_string(), Tensor::new(own.mean.as_slice(), &Device::Cpu)?, false),
+            ("std".to_string(), Tensor::new(own.std.as_slice(), &Device::Cpu)?, false),
+        ]));
+        let sha256 = checkpoint::sha256(&told)?;
+        Ok(Subject { network: Arc::new(Normalised::new(network, own)), weights, sha256, notes })
+    }
+
+    /// Opens a network with weights of that type, as it was built.
+    ///
+    /// # Errors
+    /// No weights where there should be some; a file that is not there, is no checkpoint, whose tensors are not the network's, by name or
+    /// by shape, or that normalises images as the network does not.
     pub fn open(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
         let (weights, adapted) = match origin {
             Origin::Own if network.own_weights().is_none() => {

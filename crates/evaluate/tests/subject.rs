@@ -43,6 +43,58 @@ fn weights_from_memory_a_file_or_the_network_itself_are_the_same_weights() {
     assert_ne!(logits(&file), logits(&other));
 }
 
+/// A file that brings its normalisation along, as tensors or as gauntlet's metadata, is the network built with it.
+#[test]
+fn a_normalisation_in_the_file_is_the_models() {
+    let given = |mean: f64, std: f64| {
+        let given = json!({ "name": "linear", "mean": [mean], "std": [std] }).as_object().unwrap().clone();
+        registry().model(&given, (1, 8, 8), 5).unwrap().0
+    };
+    let (plain, built) = (network("linear"), given(0.25, 0.5));
+    let own = weights(&plain, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, mean: &[f32], std: &[f32]| {
+        let path = folder.path().join(name);
+        let three = |v: &[f32]| Tensor::new(v, &Device::Cpu).unwrap().reshape((1, v.len(), 1, 1)).unwrap();
+        let (mean, std) = (three(mean), three(std));
+        let tensors = own.iter().map(|(name, t, _)| (name, t)).chain([("mu", &mean), ("sigma", &std)]);
+        std::fs::write(&path, checkpoint::to_bytes(tensors, Default::default()).unwrap()).unwrap();
+        path
+    };
+    let x = Tensor::full(0.3f32, (2, 1, 8, 8), &Device::Cpu).unwrap();
+    let logits = |s: &Subject| s.target(&Compute::default()).unwrap().logits(&x).unwrap().to_vec2::<f32>().unwrap();
+    let open = |path: &std::path::Path| Subject::open_published(plain.clone(), Origin::file(path), DType::F32).unwrap();
+    let wanted = Subject::open(built.clone(), Origin::Given(own.clone()), DType::F32).unwrap();
+
+    let path = file("published.safetensors", &[0.25], &[0.5]);
+    let found = open(&path);
+    assert_eq!((found.network.info(), logits(&found)), (built.info(), logits(&wanted)));
+    assert_eq!(found.notes, ["the model normalises its images as the file says: mean = [0.25], std = [0.5]"]);
+    // Other numbers before the same weights are another network.
+    let other = open(&file("other.safetensors", &[0.5], &[0.5]));
+    assert!(found.sha256 != other.sha256 && found.sha256 != wanted.sha256);
+    // Written by gauntlet and opened again it is the same.
+    let again = folder.path().join("again.safetensors");
+    checkpoint::save(&again, &found.weights, found.network.info()).unwrap();
+    let again = open(&again);
+    assert_eq!((again.sha256.as_str(), logits(&again)), (found.sha256.as_str(), logits(&found)));
+    // A network that is built with these numbers, or with others.
+    let same = Subject::open_published(built, Origin::file(&path), DType::F32).unwrap();
+    assert_eq!((same.sha256.as_str(), logits(&same)), (wanted.sha256.as_str(), logits(&wanted)));
+    let said = |network: Arc<dyn Network>, path: &std::path::Path| {
+        Subject::open_published(network, Origin::file(path), DType::F32).err().unwrap().to_string()
+    };
+    let why = said(given(0.5, 0.5), &path);
+    assert!(why.contains("it says mean = [0.25], std = [0.5], the model is built with mean = [0.5]"), "{why}");
+    let why = said(plain.clone(), &file("two.safetensors", &[0.1, 0.2], &[0.5, 0.5]));
+    assert!(why.contains("not one number for each of 1 channels"), "{why}");
+    let why = said(plain.clone(), &file("zero.safetensors", &[0.1], &[0.0]));
+    assert!(why.contains("the deviation of its images is 0, which is not positive"), "{why}");
+    // Whoever builds by hand is told what to build.
+    let why = Subject::open(plain, Origin::file(&path), DType::F32).err().unwrap().to_string();
+    assert!(why.contains("build the model with mean = [0.25], std = [0.5]"), "{why}");
+}
+
 #[test]
 fn a_file_of_another_network_is_refused_by_its_tensors() {
     let folder = tempfile::tempdir().unwrap();

@@ -70,6 +70,10 @@ fn networks() -> Vec<(Value, Input)> {
         (json!({ "name": "wideresnet", "depth": 10, "width": 2, "mean": mean3, "std": std3 }), (3, 16, 16)),
         (json!({ "name": "wideresnet", "depth": 16, "width": 1 }), (3, 8, 8)),
         (json!({ "name": "wideresnet", "depth": 10, "width": 1, "activation": "gelu" }), (3, 8, 8)),
+        (json!({ "name": "wideresnet", "depth": 10, "width": 1, "layout": "deepmind", "dropout": 0.3 }), (3, 8, 8)),
+        (json!({ "name": "resnet18", "width": 2, "stem": "7x7" }), (3, 16, 16)),
+        (json!({ "name": "resnext29", "cardinality": 2, "base-width": 1 }), (3, 8, 8)),
+        (json!({ "name": "densenet121", "growth": 1 }), (3, 8, 8)),
     ]
 }
 

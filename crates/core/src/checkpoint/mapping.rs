@@ -4,14 +4,71 @@ use super::contents::Listed;
 use crate::ParamSpec;
 use std::collections::{HashMap, HashSet};
 
+/// Where TRADES' code keeps blocks that its forward does not read.
+const UNREAD: &str = "sub_block1.";
 /// Prefixes that PyTorch's wrappers (`DataParallel`, `torch.compile`) put before every name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// Names of a mean and of its standard deviation, which published networks keep beside their weights.
+const NORMALISATIONS: [(&str, &str); 2] = [("mu", "sigma"), ("mean", "std")];
 
 /// Which tensor of a file's list is the model's first, second, ... parameter, and notes if names differ.
 #[derive(Debug)]
 pub(super) struct Fit {
     pub(super) places: Vec<usize>,
     pub(super) notes: Vec<String>,
+    /// The tensors of the file that are its normalisation: mean and standard deviation.
+    pub(super) normalisation: Option<(usize, usize)>,
+}
+
+/// Finds the tensor of every parameter, when what is no parameter of any model is set aside: mean and standard deviation of the images,
+/// which are the file's normalisation, and the copy of the first group of blocks that TRADES' code makes and never reads.
+///
+/// # Errors
+/// See [`fit_parameters`].
+pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: &str) -> Result<Fit, String> {
+    let mut names: Vec<&str> = listed.iter().map(|t| t.name.as_str()).collect();
+    let mut notes = unwrap(&mut names, specs);
+    let own: HashSet<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+    let normalisation = normalisation(&names, &own);
+    let unread: Vec<usize> = match specs.iter().any(|s| s.name.starts_with(UNREAD)) {
+        true => Vec::new(),
+        false => (0..names.len()).filter(|i| names[*i].contains(UNREAD)).collect(),
+    };
+    if !unread.is_empty() {
+        notes.push(format!(
+            "{} tensors of {UNREAD} were left out: a copy of the first blocks that the network never reads",
+            unread.len()
+        ));
+    }
+    let aside = |i: &usize| unread.contains(i) || normalisation.is_some_and(|(mean, std)| [mean, std].contains(i));
+    let kept: Vec<usize> = (0..listed.len()).filter(|i| !aside(i)).collect();
+    let rest = |i: &usize| Listed { name: names[*i].to_string(), shape: listed[*i].shape.clone() };
+    let found = fit_parameters(&kept.iter().map(rest).collect::<Vec<_>>(), ordered, specs, model)?;
+    notes.extend(found.notes);
+    Ok(Fit { places: found.places.into_iter().map(|i| kept[i]).collect(), notes, normalisation })
+}
+
+/// Takes off what wrappers put before every name, and says so.
+fn unwrap(names: &mut [&str], specs: &[ParamSpec]) -> Vec<String> {
+    let mut notes = Vec::new();
+    while let Some(prefix) = wrapper(names, specs) {
+        names.iter_mut().for_each(|name| *name = &name[prefix.len()..]);
+        notes.push(format!("every name begins with {prefix:?}, as a wrapper of PyTorch's leaves it; it was taken off"));
+    }
+    notes
+}
+
+/// The one pair of a mean and a standard deviation, by the last part of their names, that are not the model's `own`.
+fn normalisation(names: &[&str], own: &HashSet<&str>) -> Option<(usize, usize)> {
+    let mut pairs = names.iter().enumerate().filter_map(|(i, name)| {
+        let leaf = name.rsplit('.').next()?;
+        let (_, std) = NORMALISATIONS.iter().find(|(mean, _)| *mean == leaf)?;
+        let std = format!("{}{std}", &name[..name.len() - leaf.len()]);
+        let place = names.iter().position(|other| *other == std)?;
+        (!own.contains(name) && !own.contains(std.as_str())).then_some((i, place))
+    });
+    pairs.next().filter(|_| pairs.next().is_none())
 }
 
 /// Finds the tensor of every parameter: by its name, by the order of the modules, by its shape where no two are alike, by the file's own
@@ -19,12 +76,12 @@ pub(super) struct Fit {
 ///
 /// # Errors
 /// In words: what does not fit, by name, order and shape, and how to say what belongs where.
-pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: &str) -> Result<Fit, String> {
-    let mut notes = Vec::new();
+fn fit_parameters(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: &str) -> Result<Fit, String> {
     let mut names: Vec<&str> = listed.iter().map(|t| t.name.as_str()).collect();
-    while let Some(prefix) = wrapper(&names, specs) {
+    let mut notes = unwrap(&mut names, specs);
+    if let Some(prefix) = outer(&names, specs) {
         names.iter_mut().for_each(|name| *name = &name[prefix.len()..]);
-        notes.push(format!("every name begins with {prefix:?}, as a wrapper of PyTorch's leaves it; it was taken off"));
+        notes.push(format!("the network is {prefix:?} of a larger module, which has nothing else; that was taken off"));
     }
     let at: HashMap<&str, usize> = names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
     let places: Option<Vec<usize>> = specs.iter().map(|s| at.get(s.name.as_str()).copied()).collect();
@@ -37,7 +94,7 @@ pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: 
             let shape = &listed[*place].shape;
             return Err(format!("it does not fit {model}: {} is {shape:?}, the model's is {:?}", s.name, s.shape));
         }
-        return Ok(Fit { places, notes });
+        return Ok(Fit { places, notes, normalisation: None });
     }
     // The order of a state dict is that of the modules; a safetensors file's is lost.
     let own: Vec<usize> = (0..listed.len()).collect();
@@ -58,7 +115,7 @@ pub(super) fn fit(listed: &[Listed], ordered: bool, specs: &[ParamSpec], model: 
                 let pairs: Vec<String> =
                     places.iter().zip(specs).map(|(place, s)| format!("{} → {}", names[*place], s.name)).collect();
                 notes.push(format!("names differ from {model}'s; tensors were mapped by {how}: {}", some(&pairs)));
-                return Ok(Fit { places, notes });
+                return Ok(Fit { places, notes, normalisation: None });
             }
             Some(difference) if why.is_empty() => why = difference,
             Some(_) => {}
@@ -111,7 +168,7 @@ pub(super) fn by_names(listed: &[Listed], names: &[String], specs: &[ParamSpec],
     if !left.is_empty() {
         notes.push(format!("tensors that the list does not name were left out: {}", some(&left)));
     }
-    Ok(Fit { places, notes })
+    Ok(Fit { places, notes, normalisation: None })
 }
 
 /// The tensor of each parameter's shape, where every shape comes once, in the file and in the model.
@@ -137,6 +194,15 @@ fn wrapper(names: &[&str], specs: &[ParamSpec]) -> Option<&'static str> {
     let all = |p: &&str| !names.is_empty() && names.iter().all(|n| n.starts_with(*p));
     let own = |p: &&str| specs.iter().any(|s| s.name.starts_with(*p));
     WRAPPERS.into_iter().find(|p| all(p) && !own(p))
+}
+
+/// The module that all tensors lie in, where its own names are the model's: `1.` behind a normalisation, `model.` in a wrapper.
+fn outer<'n>(names: &[&'n str], specs: &[ParamSpec]) -> Option<&'n str> {
+    let first = names.first()?;
+    let prefix = &first[..first.find('.')? + 1];
+    let inner: HashSet<&str> = names.iter().map(|name| name.strip_prefix(prefix)).collect::<Option<_>>()?;
+    let has = |names: &HashSet<&str>| specs.iter().all(|s| names.contains(s.name.as_str()));
+    (has(&inner) && !has(&names.iter().copied().collect())).then_some(prefix)
 }
 
 fn some<S: AsRef<str>>(names: &[S]) -> String {
@@ -256,6 +322,38 @@ mod tests {
         ] {
             assert_eq!(map(names).unwrap_err(), why);
         }
+    }
+
+    #[test]
+    fn what_is_no_parameter_of_any_model_is_set_aside() {
+        let own: [(&str, &[usize]); 4] =
+            [("0.weight", &[4, 2]), ("0.bias", &[4]), ("2.weight", &[3, 4]), ("2.bias", &[3])];
+        let with = |before: &[&str], prefix: &str, more: &[&str]| {
+            let three: &[usize] = &[1, 3, 1, 1];
+            let named = own.iter().map(|(name, shape)| (format!("{prefix}{name}"), *shape));
+            let before = before.iter().map(|name| (name.to_string(), three));
+            let named: Vec<_> = before.chain(named).chain(more.iter().map(|name| (name.to_string(), three))).collect();
+            let named: Vec<(&str, &[usize])> = named.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+            fit(&file(&named), true, &specs(), "mlp")
+        };
+        // Buffers come first in a state dict; a wrapper stands before all of them or before the weights alone.
+        let found = with(&["mu", "sigma"], "", &[]).unwrap();
+        assert_eq!((found.places.as_slice(), found.normalisation), (&[2, 3, 4, 5][..], Some((0, 1))));
+        assert!(found.notes.is_empty(), "{:?}", found.notes);
+        let found = with(&["module.mu", "module.sigma"], "module.", &[]).unwrap();
+        assert_eq!((found.places.as_slice(), found.normalisation), (&[2, 3, 4, 5][..], Some((0, 1))));
+        let found = with(&["normalize.mean", "normalize.std"], "module.", &[]).unwrap();
+        assert_eq!(found.normalisation, Some((0, 1)));
+        let found = with(&[], "model.", &["normalizer.std", "normalizer.mean"]).unwrap();
+        assert_eq!(found.normalisation, Some((5, 4)));
+        assert!(found.notes[0].contains("the network is \"model.\" of a larger module"), "{:?}", found.notes);
+        let found = with(&[], "", &["sub_block1.layer.0.conv1.weight", "sub_block1.layer.0.bn1.bias"]).unwrap();
+        assert_eq!((found.places.as_slice(), found.normalisation), (&[0, 1, 2, 3][..], None));
+        assert!(found.notes[0].contains("2 tensors of sub_block1. were left out"), "{:?}", found.notes);
+        // Half of a pair, or two pairs, are no normalisation.
+        assert!(with(&["mu"], "", &[]).unwrap_err().contains("tensors that mlp has not: mu"));
+        let two = with(&["mu", "sigma"], "", &["mean", "std"]).unwrap_err();
+        assert!(two.contains("tensors that mlp has not: mu, sigma, mean, std"), "{two}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod contents;
 mod mapping;
 mod names;
+mod normalisation;
 mod pickle;
 mod pickle_machine;
 mod safetensors_file;
@@ -11,6 +12,7 @@ mod torch_legacy;
 mod torch_zip;
 
 pub use names::names;
+pub use normalisation::Normalisation;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
 use crate::{Error, ModelInfo, ParamSpec, Result, Weights};
@@ -116,7 +118,7 @@ pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) ->
 /// [`load`], with the names of the file's tensors in the order of `specs`, where somebody gives them.
 ///
 /// # Errors
-/// See [`load`]; a list of names that does not fit the file or the model.
+/// See [`load`]; a list of names that does not fit the file or the model; a normalisation in the file that the model has not.
 pub fn load_named(
     path: &Path,
     names: Option<&[String]>,
@@ -124,11 +126,64 @@ pub fn load_named(
     info: &ModelInfo,
     dtype: DType,
 ) -> Result<(Weights, Vec<String>)> {
+    let Loaded { weights, notes, normalisation } = read(path, names, (specs, info), dtype, false)?;
+    match normalisation {
+        None => Ok((weights, notes)),
+        Some(own) => {
+            let why = format!("it brings a mean and a deviation of its images along; build the model with {own}");
+            Err(refused(&path.display().to_string(), &why))
+        }
+    }
+}
+
+/// Weights as they were published.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The parameters of the model.
+    pub weights: Weights,
+    /// What was adapted.
+    pub notes: Vec<String>,
+    /// What the file does to images before its first layer, and the model does not.
+    pub normalisation: Option<Normalisation>,
+}
+
+/// [`load_named`], where a file may bring its normalisation along: `mu` and `sigma` or `mean` and `std`, as tensors of whatever module, or
+/// in the metadata of one that gauntlet wrote.
+///
+/// # Errors
+/// See [`load_named`]; a normalisation that is none: not one number for every channel, a deviation that is not positive; another one than
+/// the model's.
+pub fn load_published(
+    path: &Path,
+    names: Option<&[String]>,
+    specs: &[ParamSpec],
+    info: &ModelInfo,
+    dtype: DType,
+) -> Result<Loaded> {
+    read(path, names, (specs, info), dtype, true)
+}
+
+/// `adopting`: a normalisation that the metadata tell is taken, where the model has none.
+fn read(
+    path: &Path,
+    names: Option<&[String]>,
+    (specs, info): (&[ParamSpec], &ModelInfo),
+    dtype: DType,
+    adopting: bool,
+) -> Result<Loaded> {
     let shown = path.display().to_string();
     let parameters = specs.iter().map(|s| s.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
     let mut file = contents(path, Some(parameters))?;
     let fail = |why: String| refused(&shown, &why);
+    let plain = info.mean.is_empty() && info.std.is_empty();
+    let told = match adopting && plain {
+        true => Normalisation::told(&file.metadata, info.input.0).map_err(&fail)?,
+        false => None,
+    };
     for (key, value) in describe(info) {
+        if told.is_some() && ["mean", "std"].contains(&key.as_str()) {
+            continue;
+        }
         if let Some(said) = file.metadata.get(&key).filter(|said| **said != value && key != "format" && key != "model")
         {
             return Err(fail(format!(
@@ -144,6 +199,13 @@ pub fn load_named(
     let fit = fit.map_err(|why| fail(why + &said))?;
     let mut notes = file.notes;
     notes.extend(fit.notes);
+    let normalisation = match fit.normalisation {
+        Some((mean, std)) => {
+            let (mean, std) = ((file.tensor)(mean).map_err(&fail)?, (file.tensor)(std).map_err(&fail)?);
+            Normalisation::of(&mean, &std, info.input.0).and_then(|own| own.beside(info)).map_err(&fail)?
+        }
+        None => told,
+    };
     let mut halves: Vec<&str> = Vec::new();
     let mut entries = Vec::new();
     for (place, ParamSpec { name, trainable, .. }) in fit.places.into_iter().zip(specs) {
@@ -166,7 +228,7 @@ pub fn load_named(
     if !halves.is_empty() {
         notes.push(format!("weights are stored as {} and were widened", halves.join(" and ")));
     }
-    Ok((Weights::from_entries(entries).to_dtype(dtype)?, notes))
+    Ok(Loaded { weights: Weights::from_entries(entries).to_dtype(dtype)?, notes, normalisation })
 }
 
 /// sha256 over names, shapes and little-endian f32 values, in order, as `sha256:<hex>`.

@@ -12,7 +12,17 @@ const RESAVE_WHOLE: &str = "in PyTorch, where its code is, write \
                             torch.save(torch.load(\"FILE\", weights_only=False).state_dict(), \"weights.pt\")";
 
 /// Where checkpoints keep their weights beside other things, the likeliest first.
-const KEYS: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "weights"];
+const KEYS: [&str; 9] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "weights",
+    "ema",
+    "ema_state_dict",
+    "state_dict_ema",
+    "model_ema",
+];
 /// Tensors of one file may share their numbers, but hold no more than so many times its length in all.
 const MAX_SHARED: usize = 4;
 /// Tensors of a state dict.
@@ -159,7 +169,23 @@ fn named<'p>(pickle: &'p Pickle<'_>) -> Result<(Named<'p>, Vec<String>), String>
     let mut nested: IndexMap<&str, Named<'p>> = once.map(|(k, v)| (*k, tensors_of(pickle, *v))).collect();
     nested.retain(|_, tensors| !tensors.is_empty());
     let known = KEYS.iter().find_map(|key| nested.get_index_of(key));
-    let under = |(key, tensors): (&str, Named<'p>)| (tensors, vec![format!("the weights were under the key {key:?}")]);
+    let size = known.and_then(|at| nested.get_index(at)).map(|(_, tensors)| tensors.len());
+    let others: Vec<&str> = nested
+        .iter()
+        .enumerate()
+        .filter(|(i, (_, tensors))| known.is_some_and(|at| at != *i) && Some(tensors.len()) == size)
+        .map(|(_, (key, _))| *key)
+        .collect();
+    let under = |(key, tensors): (&str, Named<'p>)| {
+        let mut notes = vec![format!("the weights were under the key {key:?}")];
+        if !others.is_empty() {
+            notes.push(format!(
+                "as many tensors under {} were not read; torch.save(checkpoint[\"...\"], \"weights.pt\") makes a file of them",
+                others.join(", ")
+            ));
+        }
+        (tensors, notes)
+    };
     let found = match (known, direct.is_empty(), nested.len()) {
         (Some(at), ..) => nested.swap_remove_index(at).map(under),
         (None, false, _) => Some((direct, Vec::new())),

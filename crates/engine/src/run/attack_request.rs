@@ -184,7 +184,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         };
         let without = if from.is_some() { Origin::Own } else { Origin::Initial };
         let origin = file.as_deref().map_or(without, |path| Origin::File { path, names });
-        let mut subject = Subject::open(network, origin, context.dtype)?;
+        let mut subject = Subject::open_published(network, origin, context.dtype)?;
         notes.append(&mut subject.notes);
         Ok::<_, crate::Error>((subject.target(&context.compute)?, Subject { notes, ..subject }))
     };

@@ -123,7 +123,7 @@ impl<'a> Keys<'a> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
         let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
         let origin = file.as_deref().map_or(Origin::Own, |path| Origin::File { path, names: names.as_deref() });
-        let subject = Subject::open(self.inputs.network(model, 0)?, origin, self.context.dtype)?;
+        let subject = Subject::open_published(self.inputs.network(model, 0)?, origin, self.context.dtype)?;
         notes.extend(subject.notes.iter().cloned());
         let description = description::checkpoint(&subject.sha256, model, self.context.dtype);
         let given = Given { key: fingerprint(&description), description, sha256: subject.sha256.clone() };

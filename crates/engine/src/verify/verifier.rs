@@ -199,7 +199,7 @@ impl Verifier<'_> {
         let key = fingerprint(described);
         let path = runner.context.store.checkpoint(&key);
         if path.exists() {
-            return Ok(Subject::open(runner.keys.network(row)?, Origin::file(&path), runner.context.dtype)?);
+            return Ok(Subject::open_published(runner.keys.network(row)?, Origin::file(&path), runner.context.dtype)?);
         }
         if !self.retrain && row.checkpoint.is_none() {
             let root = runner.context.store.root().display();
