@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-core", &["autograd", "records"]),
     ("gauntlet-data", &["core", "records"]),
     ("gauntlet-graph", &["autograd", "core"]),
-    ("gauntlet-certify", &["autograd", "core", "graph", "records"]),
+    ("gauntlet-certify", &["autograd", "core", "graph", "records", "vnnlib"]),
     ("gauntlet-models", &["core", "graph"]),
     ("gauntlet-onnx", &["autograd", "core", "graph", "records"]),
     ("gauntlet-recipes", &["autograd", "core", "records"]),

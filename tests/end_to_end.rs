@@ -6,6 +6,7 @@ mod ascents;
 mod attack;
 mod bench;
 mod bits;
+mod certify;
 mod conformance;
 mod faults;
 mod hostile;

@@ -116,7 +116,8 @@ impl<'b, 'n> Ascent<'b, 'n> {
             }
             let values = self.along(&lines, &after, &point)?;
             let coefficient = |u: &Undecided| after[u.node].get(u.unit).copied().unwrap_or(0.0);
-            let mut gradient: Vec<f64> = free.iter().map(|i| &undecided[*i]).map(|u| coefficient(u).max(0.0) * values[u.of][u.unit]).collect();
+            let mut gradient: Vec<f64> =
+                free.iter().map(|i| &undecided[*i]).map(|u| coefficient(u).max(0.0) * values[u.of][u.unit]).collect();
             for h in &held {
                 let Op::Curve(of, _) = bounds.network.nodes[h.node].op else { continue };
                 gradient.push(-h.sign * values[of][h.unit]);

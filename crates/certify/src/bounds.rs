@@ -119,7 +119,7 @@ impl Rows {
 }
 
 /// Rows that are taken back at a time: what their coefficients may come to, in numbers.
-const AT_ONCE: usize = 1 << 20;
+const AT_ONCE: usize = 1 << 17;
 
 impl<'n> Bounds<'n> {
     /// Bounds of all numbers between.
@@ -218,7 +218,7 @@ impl<'n> Bounds<'n> {
     /// new ones.
     fn pull(&mut self, node: usize, units: Vec<usize>, meet: bool) -> Result<()> {
         let widest = self.network.nodes[..=node].iter().map(|n| n.size).max().unwrap_or(1);
-        for units in units.chunks((AT_ONCE / widest / 2).clamp(1, 256)) {
+        for units in units.chunks((AT_ONCE / widest / 2).clamp(4, 256)) {
             let seeds: Vec<(usize, f64)> = units.iter().flat_map(|u| [(*u, 1.0), (*u, -1.0)]).collect();
             let found = backward::lower(self, &self.lines, node, Seed::Units(&seeds), false, None)?;
             for (unit, ends) in units.iter().zip(found.chunks(2)) {

@@ -20,12 +20,15 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
             Op::Input => vec![0.0; node.size],
             Op::Affine(affine) => {
                 if affine.winograd {
-                    return refuse("is computed by Winograd's algorithm, which has no account of rounding; use the network of real numbers");
+                    return refuse(
+                        "is computed by Winograd's algorithm, which has no account of rounding; use the network of real numbers",
+                    );
                 }
                 if let Some((a, b)) = affine.larger {
                     // The larger of two numbers moves no farther than they do; where it is computed as y + relu(x − y), by two roundings more.
                     let reach = |node: usize, unit: usize| bounds.magnitude(node, unit) + errors[node][unit];
-                    let error = |u: usize| errors[a][u].max(errors[b][u]) + gamma_single(4) * (reach(a, u) + reach(b, u));
+                    let error =
+                        |u: usize| errors[a][u].max(errors[b][u]) + gamma_single(4) * (reach(a, u) + reach(b, u));
                     errors.push((0..node.size).map(error).collect());
                     continue;
                 }
@@ -51,7 +54,9 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
                 errors[*of].iter().enumerate().map(error).collect()
             }
             Op::Curve(..) => {
-                return refuse("is a smooth function, whose f32 arithmetic has no account of rounding; use the network of real numbers");
+                return refuse(
+                    "is a smooth function, whose f32 arithmetic has no account of rounding; use the network of real numbers",
+                );
             }
         };
         errors.push(found);

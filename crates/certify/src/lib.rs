@@ -52,7 +52,11 @@ mod curve;
 mod execution;
 mod lines;
 mod lowering;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod mutants;
 mod network;
+mod property;
 mod region;
 mod rounding;
 mod tree;
@@ -61,5 +65,6 @@ pub use bounds::{Between, Bounds, Rows, Settings};
 pub use certificate::{Certificate, Executed, Fate, Method, Plan, certify};
 pub use lines::Slope;
 pub use network::Network;
+pub use property::{Verdict, verify};
 pub use region::Region;
 pub use tree::{Budget, Ending, Search};

@@ -70,7 +70,13 @@ pub(crate) fn between(curve: Curve, low: f64, high: f64, slope: Slope) -> (Line,
             let above = Line { d, b: at_low.max(at_high) + rounded + f64::MIN_POSITIVE };
             // Any line through 0 with a slope between those of the two sides is below.
             let below = match slope {
-                Slope::Adaptive => if high > -low { 1.0 } else { bent },
+                Slope::Adaptive => {
+                    if high > -low {
+                        1.0
+                    } else {
+                        bent
+                    }
+                }
                 Slope::Same => d,
                 Slope::Zero => 0.0f64.max(bent),
                 Slope::One => 1.0,
@@ -94,10 +100,7 @@ fn around(smooth: Smooth, low: f64, high: f64) -> (Line, Line) {
         let at = |line: &Line| line.d * middle + line.b;
         best = Some(match best {
             None => (below, above),
-            Some((b, a)) => (
-                if at(&below) > at(&b) { below } else { b },
-                if at(&above) < at(&a) { above } else { a },
-            ),
+            Some((b, a)) => (if at(&below) > at(&b) { below } else { b }, if at(&above) < at(&a) { above } else { a }),
         });
     }
     best.unwrap_or((Line { d: 0.0, b: f64::NEG_INFINITY }, Line { d: 0.0, b: f64::INFINITY }))

@@ -34,8 +34,7 @@ struct Lowering<'a> {
 
 /// See [`Network::new`].
 pub(crate) fn lower(graph: &Graph, weights: &Weights) -> Result<Network> {
-    let mut lowering =
-        Lowering { graph, weights, nodes: Vec::new(), values: Vec::new(), label: String::from("input") };
+    let mut lowering = Lowering { graph, weights, nodes: Vec::new(), values: Vec::new(), label: String::from("input") };
     for (i, node) in graph.nodes().iter().enumerate() {
         let kind = node.op.kind();
         lowering.label =
@@ -75,7 +74,10 @@ impl Lowering<'_> {
     /// An affine layer with the network's own numbers.
     fn affine(&mut self, of: Vec<usize>, map: Map, bias: Vec<f64>, size: usize) -> Value {
         let bias_size = bias.iter().map(|b| b.abs()).collect();
-        self.push(size, Op::Affine(Box::new(Affine { of, map, bias, bias_size, loose: 0, larger: None, winograd: false })))
+        self.push(
+            size,
+            Op::Affine(Box::new(Affine { of, map, bias, bias_size, loose: 0, larger: None, winograd: false })),
+        )
     }
 
     /// A layer of few factors: for every output those with their (source, place), and a constant.
@@ -84,8 +86,11 @@ impl Lowering<'_> {
         if total > MOST {
             return Err(self.without(&format!("has {total} factors, more than the {MOST} that are kept one by one")));
         }
-        let mut sparse =
-            Sparse { starts: vec![0], entries: Vec::with_capacity(total), inputs: of.iter().map(|i| self.nodes[*i].size).collect() };
+        let mut sparse = Sparse {
+            starts: vec![0],
+            entries: Vec::with_capacity(total),
+            inputs: of.iter().map(|i| self.nodes[*i].size).collect(),
+        };
         let mut bias = Vec::with_capacity(outputs.len());
         for (entries, constant) in outputs {
             sparse.entries.extend(entries);
@@ -202,9 +207,7 @@ impl Lowering<'_> {
             values.iter().map(|v| if let Value::Node(n) = v { Some(*n) } else { None }).collect();
         let Some(of) = of else { return Err(self.no_bound()) };
         let outputs = places.into_iter().map(|s| match s {
-            Source::Of(which, place) => {
-                (vec![Entry { source: which as u32, place: place as u32, factor: 1.0 }], 0.0)
-            }
+            Source::Of(which, place) => (vec![Entry { source: which as u32, place: place as u32, factor: 1.0 }], 0.0),
             Source::Constant(value) => (Vec::new(), value),
         });
         let outputs = outputs.collect();
@@ -326,7 +329,8 @@ impl Lowering<'_> {
             Layer::Conv2d { stride, padding } => self.conv(i, x, shape, *stride, *padding),
             Layer::Conv { windows, groups } => {
                 let [top, left, bottom, right] = windows.pads;
-                let even = top == left && left == bottom && bottom == right && *groups == 1 && windows.dilations == (1, 1);
+                let even =
+                    top == left && left == bottom && bottom == right && *groups == 1 && windows.dilations == (1, 1);
                 if even && windows.strides.0 == windows.strides.1 {
                     return self.conv(i, x, shape, windows.strides.0, top);
                 }
@@ -339,7 +343,8 @@ impl Lowering<'_> {
                 if let Some(bad) = scale.iter().find(|s| !s.is_finite()) {
                     return Err(self.without(&format!("has a scale of {bad}")));
                 }
-                let value = self.scaled(x, |i| (scale[i / area], beta[i / area] - mean[i / area] * scale[i / area]), 8)?;
+                let value =
+                    self.scaled(x, |i| (scale[i / area], beta[i / area] - mean[i / area] * scale[i / area]), 8)?;
                 if let Some(Node { op: Op::Affine(affine), .. }) = self.nodes.last_mut() {
                     let size = |i: usize| beta[i / area].abs() + (mean[i / area] * scale[i / area]).abs();
                     affine.bias_size = (0..affine.bias.len()).map(size).collect();
@@ -362,7 +367,8 @@ impl Lowering<'_> {
             Layer::Map(function) => self.function(*function, x),
             Layer::MaxPool { size, stride } => {
                 let (size, stride) = (*size, *stride);
-                let windows = Windows { size: (size, size), strides: (stride, stride), pads: [0; 4], dilations: (1, 1) };
+                let windows =
+                    Windows { size: (size, size), strides: (stride, stride), pads: [0; 4], dilations: (1, 1) };
                 self.max_pool(x, places::windows(shape, &node.shape, &windows))
             }
             Layer::WindowMax(windows) => self.max_pool(x, places::windows(shape, &node.shape, windows)),
@@ -447,7 +453,8 @@ impl Lowering<'_> {
             }
             (true, true) => {
                 let (first, second) = (part(lo)?, part(hi)?);
-                let outputs = (0..self.nodes[x].size).map(|i| (vec![entry(0, i, 1.0), entry(1, i, -1.0)], lo)).collect();
+                let outputs =
+                    (0..self.nodes[x].size).map(|i| (vec![entry(0, i, 1.0), entry(1, i, -1.0)], lo)).collect();
                 self.sparse(vec![first, second], outputs, 0)
             }
         }

@@ -74,10 +74,8 @@ impl Network {
                 Op::Curve(of, _) => *of = places[*of],
                 Op::Affine(affine) => {
                     affine.of.iter_mut().for_each(|of| *of = places[*of]);
-                    affine.larger = affine
-                        .larger
-                        .filter(|(a, b)| needed[*a] && needed[*b])
-                        .map(|(a, b)| (places[a], places[b]));
+                    affine.larger =
+                        affine.larger.filter(|(a, b)| needed[*a] && needed[*b]).map(|(a, b)| (places[a], places[b]));
                 }
             }
         }

@@ -40,7 +40,9 @@ impl Region {
             return Err(Error::value("image", format!("has a pixel of {bad}, outside [{floor}, {ceiling}]")));
         }
         // x ± ε is rounded by half a unit of the result: one unit outwards is beyond it.
-        let reach = |v: f64, eps: f64| if eps == 0.0 { v } else { (v + eps) + 2.0 * UNIT * (v.abs() + eps.abs()) * eps.signum() };
+        let reach = |v: f64, eps: f64| {
+            if eps == 0.0 { v } else { (v + eps) + 2.0 * UNIT * (v.abs() + eps.abs()) * eps.signum() }
+        };
         let low = x.iter().map(|v| reach(*v, -eps).max(floor)).collect();
         let high = x.iter().map(|v| reach(*v, eps).min(ceiling)).collect();
         let ball = (norm != Norm::Linf).then_some((norm, eps));
@@ -137,7 +139,10 @@ impl Region {
     pub(crate) fn exactly(&self, a: &[f64]) -> (Least, Vec<f64>) {
         let Some((norm, eps)) = self.ball else {
             let ends = self.low.iter().zip(&self.high);
-            return (self.in_the_box(a), a.iter().zip(ends).map(|(a, (l, h))| if *a > 0.0 { *l } else { *h }).collect());
+            return (
+                self.in_the_box(a),
+                a.iter().zip(ends).map(|(a, (l, h))| if *a > 0.0 { *l } else { *h }).collect(),
+            );
         };
         let room = |i: usize| (self.low[i] - self.centre[i], self.high[i] - self.centre[i]);
         let delta = |i: usize, lambda: f64| -> f64 {

@@ -93,7 +93,8 @@ impl Bounds<'_> {
         self.check(rows)?;
         let least = |known: &[f64]| known.iter().copied().fold(f64::INFINITY, f64::min);
         let mut found = known.to_vec();
-        let open = |why: String, nodes, found: &[f64]| Ok(Search { ending: Ending::Open(why), nodes, bound: least(found) });
+        let open =
+            |why: String, nodes, found: &[f64]| Ok(Search { ending: Ending::Open(why), nodes, bound: least(found) });
         let ascent = Ascent::new(self);
         let undecided = ascent.undecided.len();
         if undecided > budget.most_undecided && known.iter().any(|b| *b <= 0.0) {

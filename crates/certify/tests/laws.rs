@@ -81,7 +81,10 @@ fn no_point_of_a_region_is_below_a_bound() {
                     let found = points.iter().map(margin).fold(f64::INFINITY, f64::min);
                     for (how, bounds) in &bounds {
                         let bound = bounds[k];
-                        assert!(bound <= found + 1e-12, "{name}, {norm} {eps}, box {boxed}, {how}: {bound} above {found}");
+                        assert!(
+                            bound <= found + 1e-12,
+                            "{name}, {norm} {eps}, box {boxed}, {how}: {bound} above {found}"
+                        );
                         assert!(bound.is_finite(), "{name}, {norm} {eps}, {how}: no bound");
                     }
                 }
@@ -242,7 +245,8 @@ fn least_on_a_line(net: &Net, widths: &[usize], row: &[f64], low: f64, high: f64
         for (i, _) in widths.iter().enumerate() {
             let w: Vec<Vec<f64>> = net.weights.get(&format!("fc{i}.weight")).unwrap().to_vec2().unwrap();
             let b: Vec<f64> = net.weights.get(&format!("fc{i}.bias")).unwrap().to_vec1().unwrap();
-            let z: Vec<f64> = w.iter().zip(&b).map(|(w, b)| w.iter().zip(&now).map(|(w, x)| w * x).sum::<f64>() + b).collect();
+            let z: Vec<f64> =
+                w.iter().zip(&b).map(|(w, b)| w.iter().zip(&now).map(|(w, x)| w * x).sum::<f64>() + b).collect();
             now = z.iter().map(|z| z.max(0.0)).collect();
             all.push(z);
         }
@@ -395,7 +399,8 @@ fn threads_and_repetition_change_no_bit() {
             let (_, net) = zoo(31).into_iter().find(|(n, _)| n == "convolutions").unwrap();
             let x = net.image(3);
             let rows = Rows::margins(3, net.label(&x)).unwrap().above(&[0.3, 0.3]);
-            let found = search(&net, &region(&x, Norm::Linf, 0.1, true), &rows, &Budget { nodes: 41, ..Budget::default() });
+            let found =
+                search(&net, &region(&x, Norm::Linf, 0.1, true), &rows, &Budget { nodes: 41, ..Budget::default() });
             format!("{found:?}")
         })
     };

@@ -19,8 +19,7 @@ fn network() -> Network {
     let given = json!({ "name": "lenet-small" });
     let graph = gauntlet_models::graph(given.as_object().unwrap(), None, 10).unwrap();
     let path = named("GAUNTLET_WONG_KOLTER");
-    let (weights, _) =
-        checkpoint::load_named(&path, None, graph.params(), graph.interface(), DType::F64).unwrap();
+    let (weights, _) = checkpoint::load_named(&path, None, graph.params(), graph.interface(), DType::F64).unwrap();
     Network::new(&graph, &weights).unwrap()
 }
 
@@ -31,9 +30,7 @@ fn images() -> Split {
 }
 
 fn image(split: &Split, i: usize) -> Vec<f64> {
-    // As f32 has them: pixels are what a network is given.
-    let x = split.batch(&[i], DType::F32, &Device::Cpu).unwrap().x;
-    x.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    split.batch(&[i], DType::F64, &Device::Cpu).unwrap().x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 fn margins(network: &Network, x: &[f64], label: u32, boxed: bool, between: Between, slope: Slope) -> Vec<f64> {
@@ -48,21 +45,39 @@ fn margins(network: &Network, x: &[f64], label: u32, boxed: bool, between: Betwe
 #[ignore = "needs Wong & Kolter's weights and MNIST"]
 fn bounds_are_those_of_other_tools() {
     let (network, test) = (network(), images());
-    let of = |i: usize, between, slope| {
-        margins(&network, &image(&test, i), test.labels()[i], true, between, slope)
-    };
+    let of = |i: usize, between, slope| margins(&network, &image(&test, i), test.labels()[i], true, between, slope);
     let rows = Rows::margins(10, test.labels()[0] as usize).unwrap();
     let region = Region::ball(&image(&test, 0), Norm::Linf, 0.1, Some((0.0, 1.0))).unwrap();
     let settings = Settings { between: Between::Intervals, slope: Slope::Adaptive };
     let ibp = Bounds::new(&network, region, settings).unwrap().interval_margins(&rows).unwrap();
     let golden = [
         ("IBP", ibp, vec![-74.684_833_795_4, -57.479_048_191_7, -62.255_419_651_9]),
-        ("CROWN-IBP", of(0, Between::Intervals, Slope::Adaptive), vec![-14.886_448_001_8, -11.432_799_149_8, -15.841_340_833_6]),
+        (
+            "CROWN-IBP",
+            of(0, Between::Intervals, Slope::Adaptive),
+            vec![-14.886_448_001_8, -11.432_799_149_8, -15.841_340_833_6],
+        ),
         ("CROWN-IBP, same slopes", of(0, Between::Intervals, Slope::Same), vec![-20.910_796_471_2]),
-        ("CROWN", of(0, Between::CrownAlone, Slope::Adaptive), vec![14.937_762_799_7, 15.211_666_601_0, 10.189_949_342_8]),
-        ("CROWN, image 1", of(1, Between::CrownAlone, Slope::Adaptive), vec![6.484_068_646_1, 10.966_550_672_9, 8.767_584_786_5]),
-        ("Fast-Lin", of(0, Between::CrownAlone, Slope::Same), vec![14.655_116_873_1, 14.944_682_188_8, 9.961_043_692_3]),
-        ("Fast-Lin, image 1", of(1, Between::CrownAlone, Slope::Same), vec![6.165_669_622_8, 10.603_427_665_1, 8.449_545_361_1]),
+        (
+            "CROWN",
+            of(0, Between::CrownAlone, Slope::Adaptive),
+            vec![14.937_762_799_7, 15.211_666_601_0, 10.189_949_342_8],
+        ),
+        (
+            "CROWN, image 1",
+            of(1, Between::CrownAlone, Slope::Adaptive),
+            vec![6.484_068_646_1, 10.966_550_672_9, 8.767_584_786_5],
+        ),
+        (
+            "Fast-Lin",
+            of(0, Between::CrownAlone, Slope::Same),
+            vec![14.655_116_873_1, 14.944_682_188_8, 9.961_043_692_3],
+        ),
+        (
+            "Fast-Lin, image 1",
+            of(1, Between::CrownAlone, Slope::Same),
+            vec![6.165_669_622_8, 10.603_427_665_1, 8.449_545_361_1],
+        ),
         ("meet, image 1", of(1, Between::Crown, Slope::Adaptive), vec![6.487_523_208_8]),
     ];
     let mut far = Vec::new();

@@ -356,8 +356,8 @@ pub(crate) struct Certify {
     /// What the proof is about
     #[arg(long, value_enum, value_name = "WHAT", default_value = "exact")]
     pub(crate) executed: Execution,
-    /// Attack on the other side: a name or a table such as '{ name = "pgd", restarts = 5 }'
-    #[arg(long, default_value = "apgd")]
+    /// Attack on the other side: a name or a table such as '{ name = "pgd", steps = 40, restarts = 3 }'
+    #[arg(long, default_value = "pgd")]
     pub(crate) attack: String,
     /// Seed of the attack
     #[arg(long, default_value = "0")]

@@ -56,7 +56,8 @@ impl Subject {
     pub fn open_published(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
         let Origin::File { path, names } = origin else { return Self::open(network, origin, dtype) };
         let loaded = checkpoint::load_published(path, names, &network.specs(), network.info(), dtype)?;
-        let Loaded { weights, mut notes, normalisation } = loaded;
+        let Loaded { weights, notes: adapted, normalisation } = loaded;
+        let mut notes: Vec<String> = network.notes().iter().cloned().chain(adapted).collect();
         let Some(own) = normalisation else {
             return Ok(Subject { sha256: checkpoint::sha256(&weights)?, network, weights, notes });
         };

@@ -93,12 +93,7 @@ pub(crate) fn reduced(shape: &[usize], axes: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// The taps of one window that lie in the image, each with its pixel.
-pub(crate) fn taps(
-    image: &[usize],
-    output: &[usize],
-    windows: &Windows,
-    place: usize,
-) -> Vec<((usize, usize), usize)> {
+pub(crate) fn taps(image: &[usize], output: &[usize], windows: &Windows, place: usize) -> Vec<((usize, usize), usize)> {
     let (h, w) = (image[1], image[2]);
     let (i, j) = (place / output[2], place % output[2]);
     let (kh, kw) = windows.size;
@@ -149,8 +144,10 @@ pub(crate) fn counted(
             (0..taps).filter(|tap| place * stride + tap * dilation < end).count()
         };
         let [top, left, bottom, right] = windows.pads;
-        let down = along(place / output[2], windows.strides.0, windows.size.0, windows.dilations.0, image[1] + top + bottom);
-        let across = along(place % output[2], windows.strides.1, windows.size.1, windows.dilations.1, image[2] + left + right);
+        let down =
+            along(place / output[2], windows.strides.0, windows.size.0, windows.dilations.0, image[1] + top + bottom);
+        let across =
+            along(place % output[2], windows.strides.1, windows.size.1, windows.dilations.1, image[2] + left + right);
         (down * across).max(1) as f64
     };
     (0..output.iter().product()).map(of).collect()

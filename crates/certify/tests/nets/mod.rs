@@ -30,7 +30,9 @@ pub fn net(graph: Graph, seed: u64, scale: f64) -> Net {
     let entries = graph.params().iter().map(|spec| {
         let count: usize = spec.shape.iter().product();
         let fan = spec.shape.iter().skip(1).product::<usize>().max(1);
-        let value = |v: f64| if spec.name.ends_with("running_var") { 0.5 + v.abs() } else { v * scale * (3.0 / fan as f64).sqrt() };
+        let value = |v: f64| {
+            if spec.name.ends_with("running_var") { 0.5 + v.abs() } else { v * scale * (3.0 / fan as f64).sqrt() }
+        };
         let numbers: Vec<f64> = (0..count).map(|_| value(next())).collect();
         (spec.name.clone(), Tensor::from_vec(numbers, spec.shape.as_slice(), &Device::Cpu).unwrap(), spec.trainable)
     });
@@ -130,7 +132,14 @@ pub fn zoo(seed: u64) -> Vec<(String, Net)> {
         trainable: true,
     };
     let windows = Windows { size: (2, 3), strides: (2, 1), pads: [1, 0, 0, 1], dilations: (1, 2) };
-    let y = g.layer_with(Layer::Conv { windows, groups: 2 }, &[x], "a", vec![spec("a.weight", vec![4, 1, 2, 3]), spec("a.bias", vec![4])]).unwrap();
+    let y = g
+        .layer_with(
+            Layer::Conv { windows, groups: 2 },
+            &[x],
+            "a",
+            vec![spec("a.weight", vec![4, 1, 2, 3]), spec("a.bias", vec![4])],
+        )
+        .unwrap();
     let y = g.layer(Layer::Map(Function::LeakyRelu { slope: 0.3 }), &[y]).unwrap();
     let k = g.layer_with(Layer::Parameter, &[], "k", vec![spec("k", vec![4, 1, 1])]).unwrap();
     let y = g.layer(Layer::Binary(Binary::Mul), &[y, k]).unwrap();
@@ -191,7 +200,8 @@ impl Net {
         };
         let mut found = Vec::new();
         for k in 0..30 {
-            let delta: Vec<f64> = (0..x.len()).map(|_| if k % 2 == 0 { eps * next() } else { eps * next().signum() }).collect();
+            let delta: Vec<f64> =
+                (0..x.len()).map(|_| if k % 2 == 0 { eps * next() } else { eps * next().signum() }).collect();
             found.push(inside(&delta));
         }
         let mut at = x.to_vec();
@@ -200,11 +210,26 @@ impl Net {
             let size = 0.5 * eps / (1.0 + step as f64 / 8.0);
             let length = g.iter().map(|g| g * g).sum::<f64>().sqrt().max(1e-12);
             let largest = g.iter().fold(0.0f64, |m, g| m.max(g.abs()));
-            let moved: Vec<f64> = g.iter().zip(&at).zip(x).map(|((g, a), x)| a - x - size * match norm {
-                Norm::Linf => g.signum(),
-                Norm::L2 => g / length,
-                Norm::L1 => if g.abs() == largest { g.signum() } else { 0.0 },
-            }).collect();
+            let moved: Vec<f64> = g
+                .iter()
+                .zip(&at)
+                .zip(x)
+                .map(|((g, a), x)| {
+                    a - x
+                        - size
+                            * match norm {
+                                Norm::Linf => g.signum(),
+                                Norm::L2 => g / length,
+                                Norm::L1 => {
+                                    if g.abs() == largest {
+                                        g.signum()
+                                    } else {
+                                        0.0
+                                    }
+                                }
+                            }
+                })
+                .collect();
             at = inside(&moved);
             found.push(at.clone());
         }

@@ -69,7 +69,9 @@ pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Resu
         arguments::Execution::F32 => Executed::Single,
     };
     if executed == Executed::Single && !session.compute.device().is_cpu() {
-        return Err(Failure::user("--executed f32 is about the arithmetic of a CPU; leave out --device, or certify exactly"));
+        return Err(Failure::user(
+            "--executed f32 is about the arithmetic of a CPU; leave out --device, or certify exactly",
+        ));
     }
     // What cannot be bounded is said before anything is attacked.
     let forms = open(session, &request, &context)?;
@@ -102,17 +104,12 @@ fn interrupted() -> Failure {
     Failure::new(Code::Interrupted, "interrupted; a certification keeps no state")
 }
 
-fn open(
-    session: &Session,
-    request: &AttackRequest,
-    context: &gauntlet::engine::Context<'_>,
-) -> Result<Forms, Failure> {
+fn open(session: &Session, request: &AttackRequest, context: &gauntlet::engine::Context<'_>) -> Result<Forms, Failure> {
     let manifest = session.catalogue.get(&request.data)?;
     let classes = manifest.labels().len();
     let (network, _) = session.registry.model(&request.model, manifest.shape, classes)?;
-    let graph = gauntlet::models::graph(&request.model, Some(manifest.shape), classes).map_err(|e| {
-        Failure::user(format!("--model: only networks whose layers are known can be certified: {e}"))
-    })?;
+    let graph = gauntlet::models::graph(&request.model, Some(manifest.shape), classes)
+        .map_err(|e| Failure::user(format!("--model: only networks whose layers are known can be certified: {e}")))?;
     let Some(checkpoint) = &request.checkpoint else { return Err(Failure::user("--checkpoint is needed")) };
     let (file, _) = checkpoint.resolve(&context.data)?;
     let subject = Subject::open(network, Origin::file(&file), DType::F32).map_err(gauntlet::engine::Error::from)?;
@@ -140,7 +137,8 @@ fn pixels(examples: &Examples, i: usize) -> Result<Vec<f64>, Error> {
 impl Proofs<'_> {
     /// Bounds every image that is classified right, broken or not; then branch and bound of those that are neither proved nor broken.
     fn bounds(&self, session: &Session, report: &AttackReport, outcome: &mut Outcome) -> Result<(), Failure> {
-        let right: Vec<usize> = (0..report.n).filter(|i| report.clean[*i].label == report.clean[*i].predicted).collect();
+        let right: Vec<usize> =
+            (0..report.n).filter(|i| report.clean[*i].label == report.clean[*i].predicted).collect();
         let (cheap, search): (Vec<Method>, Vec<Method>) =
             self.plan.methods.iter().partition(|method| **method != Method::Bab);
         let broken = |i: usize| report.attacked[0].verdicts[i].fate == Attacked::Broken;
@@ -153,7 +151,8 @@ impl Proofs<'_> {
             }
         }
         if !search.is_empty() {
-            let left: Vec<usize> = right.iter().copied().filter(|i| matches!(outcome.ended[*i], Ended::Open(_))).collect();
+            let left: Vec<usize> =
+                right.iter().copied().filter(|i| matches!(outcome.ended[*i], Ended::Open(_))).collect();
             session.say(format!("branch and bound of {} images", left.len()));
             let plan = Plan { methods: search, ..self.plan.clone() };
             for (i, (certificate, found)) in self.each(&left, &plan, report)? {

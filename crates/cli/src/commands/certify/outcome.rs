@@ -143,7 +143,8 @@ impl Outcome {
                 Ended::Attacked => "attack".into(),
                 _ => String::new(),
             };
-            let numbers = [of(&|c| c.bound.to_string()), of(&|c| c.nodes.to_string()), of(&|c| c.undecided.to_string())];
+            let numbers =
+                [of(&|c| c.bound.to_string()), of(&|c| c.nodes.to_string()), of(&|c| c.undecided.to_string())];
             let [bound, nodes, undecided] = numbers;
             let line = [i.to_string(), ended.name().into(), method, bound, nodes, undecided, why];
             out.write_record(line).map_err(wrong)?;
@@ -228,7 +229,11 @@ impl Outcome {
             let _ = writeln!(out, "{label:width$}  {share:5.1} %  (95 %: {:.1} to {:.1})", 100.0 * low, 100.0 * high);
         }
         let methods: Vec<String> = self.by_method().iter().map(|(m, count)| format!("{m} {count}")).collect();
-        let _ = writeln!(out, "certified by {}; broken by {attack} {attacked}, bab {searched}; open {open}", methods.join(", "));
+        let _ = writeln!(
+            out,
+            "certified by {}; broken by {attack} {attacked}, bab {searched}; open {open}",
+            methods.join(", ")
+        );
         let norm = match request.norm {
             Norm::Linf => "moves no pixel by more than",
             Norm::L2 => "has an L2 norm of at most",
