@@ -380,6 +380,10 @@ pub(crate) enum What {
     Optimisers,
     /// Schedules of the learning rate.
     Schedules,
+    /// What can be done to training images.
+    Augmentations,
+    /// Weights at which a gradient can be taken instead of the current ones.
+    Perturbations,
     /// Data sets.
     Datasets,
     /// Suites.

@@ -48,9 +48,11 @@ pub use suite::teacher::Teacher;
 pub use train::augmentation::Augmentation;
 pub use train::config::TrainConfig;
 pub use train::monitor::Monitor;
+pub use train::perturb::Perturb;
 pub use train::recorded::Graphs;
 pub use train::step::{Computed, Of, Recorder, Stepped, Taken, TrainingStep};
 pub use train::trainer::{Trained, TrainingJob};
+pub use train::tricks::{Ema, Evaluated, Extra, Swa, Tricks};
 pub use verify::comparison::{Difference, Measure, VerifiedCell};
 pub use verify::verifier::{VerifiedRecord, Verifier};
 
