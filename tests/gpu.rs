@@ -323,7 +323,7 @@ fn recorded_steps_train_the_same_bits() {
     use gauntlet::core::optimiser::{Optimiser, OptimiserState};
     use gauntlet::core::position::Position;
     use gauntlet::core::{Batch, Key, Purpose, Setup, Weights};
-    use gauntlet::engine::{Graphs, Recorder, Row, TrainingStep};
+    use gauntlet::engine::{Graphs, Recorder, Row, TrainingStep, Tricks};
 
     let registry: Registry = gauntlet_cli::app().registry().unwrap();
     let compute = Compute::open(Processor::Cuda(0), false).unwrap();
@@ -356,6 +356,8 @@ fn recorded_steps_train_the_same_bits() {
                 clip: Some(1.0),
                 teacher: None,
                 graphs: graphs.map(|g| g as &dyn Recorder),
+                tricks: &Tricks::NONE,
+                mixed: None,
             };
             let mut losses = Vec::new();
             for number in 0..steps {

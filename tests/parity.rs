@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod recipe_parity;
+mod step_parity;
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet::attacks::objectives::ce::Ce;

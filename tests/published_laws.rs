@@ -8,7 +8,7 @@ use gauntlet::core::attack::{lockstep, predicted, rows};
 use gauntlet::core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
 use gauntlet::data::{Catalogue, LoadOptions};
 use gauntlet::engine::examples_of;
-use gauntlet::engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
+use gauntlet::engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, Tricks, train};
 use gauntlet::evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet::records::{Attacked, Fate, Norm};
 use serde_json::{Map, Value, json};
@@ -46,6 +46,7 @@ fn scene() -> &'static Scene {
             validation: Some(7000),
             clip: None,
             monitor: Monitor::at(&registry, "0.1".parse().unwrap()).unwrap(),
+            tricks: Tricks::NONE,
         };
         let frozen = |recipe: Value| {
             let request = TrainRequest {

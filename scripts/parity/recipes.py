@@ -279,6 +279,65 @@ def multi_step_cases():
     yield {"name": "mart", "eps": "0.1", "beta": 5.0, "attack": attack}, bce + 5.0 * robust
 
 
+def ascent(slope_of, steps, eps, alpha, start):
+    """The published inner loops that no registered attack runs: sign steps on a loss of the logits."""
+    return pgd(lambda at: slope_of(f(at)), steps, eps, alpha, start)
+
+
+def distillation_cases():
+    """Answers of another network, and of the network itself in other epochs."""
+    eps, steps, alpha = 0.1, 3, 0.025
+    attack = {"name": "pgd", "steps": steps, "alpha": "0.025"}
+    near = {**attack, "random_start": "0.001", "objective": "kl"}
+    own = {"eps": "0.1", "steps": steps, "alpha": 0.25}
+    kl_sum = torch.nn.KLDivLoss(reduction="sum")
+    p = F.softmax(f(x), 1).detach()
+    t = F.softmax(teacher(x), 1).detach()
+    start = (x + 0.001 * at_start(lambda s: s.normal())).clamp(0, 1)
+    x_kl = pgd(lambda at: kl_sum(F.log_softmax(f(at), 1), p), steps, eps, alpha, start)
+    kl = kl_sum(F.log_softmax(f(x_kl), 1), F.softmax(f(x), 1)) / N
+    # HAT: the helper's answer at x', learned at x + h (x' - x), which may leave the box.
+    beyond = x + 3.5 * (x_kl - x)
+    helped = teacher(x_kl).argmax(1).detach()
+    yield ({"name": "hat", "eps": "0.1", "attack": near},
+           F.cross_entropy(f(x), y) + 2.5 * kl + 0.5 * F.cross_entropy(f(beyond), helped))
+    # IKL: the double sum as published, the classes' weights still uniform.
+    z, z_adv = f(x), f(x_kl)
+    delta, delta_adv = (v.view(-1, K, 1) - v.view(-1, 1, K) for v in (z, z_adv))
+    w = torch.full((N, K), 1.0 / K)
+    weight = w.view(-1, K, 1) @ w.view(-1, 1, K)
+    mse = 0.25 * (torch.pow(delta - delta_adv, 2) * weight).sum() / N
+    sce = -(F.softmax(z, 1).detach() * F.log_softmax(z_adv, 1)).sum(1).mean()
+    yield {"name": "ikl", "eps": "0.1", "attack": near}, F.cross_entropy(z, y) + 20.0 * mse + 4.0 * sce
+    # SCORE without label smoothing; its start is uniform.
+    begin = (x + uniform("score", SHAPE, -eps, eps)).clamp(0, 1)
+    x_adv = ascent(lambda z: ((F.softmax(z, 1) - p) ** 2).sum(), steps, eps, alpha, begin)
+    nat, adv = F.softmax(f(x), 1), F.softmax(f(x_adv), 1)
+    natural = torch.sum((nat - F.one_hot(y, K)) ** 2, dim=-1)
+    yield {"name": "score", **own}, natural.mean() + 3.0 * torch.sum((adv - nat) ** 2, dim=-1).mean()
+    # TE in its second epoch, from 1: the averages still hold this step's predictions alone.
+    begin = (x + uniform("te", SHAPE, -eps, eps)).clamp(0, 1)
+    soft = 0.9 * torch.zeros(N, K) + 0.1 * p
+    soft = soft / soft.sum(1, keepdim=True)
+    weight = 300 * torch.exp(torch.tensor(-5.0 * (1 - (2 - 1) / (5 - 1)) ** 2))
+    te = lambda z: F.cross_entropy(z, y) + weight * ((F.softmax(z, 1) - soft) ** 2).mean()
+    x_adv = ascent(te, steps, eps, alpha, begin)
+    yield {"name": "te", "start": 1, "end": 5, **own}, te(f(x_adv))
+    # ARD averages its divergence over classes, the cross-entropy not: alpha is converted, the whole divided by `scale`.
+    start = (x + at_start(lambda s: (2 * s.uniform() - 1) * eps)).clamp(0, 1)
+    x_adv = pgd(lambda at: ce_each(f(at)), steps, eps, alpha, start)
+    heat, share = 30.0, 0.9
+    distilled = torch.nn.KLDivLoss(reduction="mean")(F.log_softmax(f(x_adv) / heat, 1), F.softmax(teacher(x) / heat, 1).detach())
+    published = share * heat**2 * distilled + (1 - share) * F.cross_entropy(f(x), y)
+    scale = share / K + 1 - share
+    yield {"name": "ard", "eps": "0.1", "alpha": share / K / scale, "attack": attack}, published / scale
+    # RSLAD averages over classes too. Its 1e-5 inside the teacher's own logarithm is left out: it trains nothing.
+    begin = (x + 0.001 * normal("rslad", SHAPE)).clamp(0, 1)
+    x_adv = ascent(lambda z: kl_sum(F.log_softmax(z, 1), t), steps, eps, alpha, begin)
+    each = lambda z: torch.mean(-F.log_softmax(z, 1) * t + torch.log(t) * t)
+    yield {"name": "rslad", **own}, K * (5 / 6.0 * each(f(x_adv)) + 1 / 6.0 * each(f(x)))
+
+
 def curvature_cases():
     lam = 0.3
     at, z, ce = clean()
@@ -323,7 +382,7 @@ def everything():
         ({"name": "ce", "smoothing": 0.1}, F.cross_entropy(f(x), y, label_smoothing=0.1)),
     ]
     for more in [noise_cases, grad_norm_cases, tulip_cases, direction_cases, single_step_cases, free_case,
-                 multi_step_cases, curvature_cases]:
+                 multi_step_cases, distillation_cases, curvature_cases]:
         cases.extend(more())
     listed = []
     for given, loss in cases:

@@ -6,6 +6,7 @@ pub(crate) use upkeep::{Clean, Status, Submit, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gauntlet::core::Processor;
+use gauntlet::engine::Shard;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -147,6 +148,10 @@ pub(crate) struct Run {
     /// Only fill the store: for one of several processes, of which the last writes the report
     #[arg(long)]
     pub(crate) no_report: bool,
+    /// Only fill the store with the attacks' verdicts on this share of the examples, such as 3/16; a run without it puts the
+    /// shares together
+    #[arg(long, value_name = "I/N", conflicts_with = "jobs")]
+    pub(crate) shard: Option<Shard>,
     /// One of the processes of --jobs, which began at this moment: it ends with its standard input
     #[arg(long, hide = true, value_name = "SINCE")]
     pub(crate) worker: Option<String>,
@@ -167,8 +172,21 @@ impl Run {
     /// divide the work.
     pub(crate) fn words(&self) -> Vec<OsString> {
         // Every field by its name: a new one has to be considered here.
-        let Run { suite, only: _, data, runs, out, fresh, quick, examples, jobs: _, no_report: _, worker: _, size } =
-            self;
+        let Run {
+            suite,
+            only: _,
+            data,
+            runs,
+            out,
+            fresh,
+            quick,
+            examples,
+            jobs: _,
+            no_report: _,
+            shard: _,
+            worker: _,
+            size,
+        } = self;
         let mut words: Vec<OsString> = vec!["run".into(), suite.into(), "--runs".into(), runs.into()];
         for (flag, value) in [("--data-dir", &data.data_dir), ("--out", out)] {
             if let Some(value) = value {
@@ -473,6 +491,10 @@ pub(crate) enum What {
     Optimisers,
     /// Schedules of the learning rate.
     Schedules,
+    /// What can be done to training images.
+    Augmentations,
+    /// Weights at which a gradient can be taken instead of the current ones.
+    Perturbations,
     /// Data sets.
     Datasets,
     /// Suites.

@@ -6,6 +6,7 @@ use gauntlet::core::schedule::Schedule;
 use gauntlet::core::{ParamDoc, Registry, Spec};
 use gauntlet::data::manifest_keys::MANIFEST;
 use gauntlet::engine::keys::SUITE;
+use gauntlet::engine::{Augmentation, Perturb};
 use std::fmt::Write;
 
 /// Of suites, and of what they can name but recipes, which have a page.
@@ -19,6 +20,9 @@ pub(crate) fn suite(registry: &Registry) -> String {
     components(&mut out, "Models", registry.models.iter());
     components(&mut out, "Optimisers", Optimiser::SPECS.iter());
     components(&mut out, "Schedules", Schedule::SPECS.iter());
+    components(&mut out, "Augmentations", Augmentation::SPECS.iter());
+    rows(&mut out, registry.augmentations.iter());
+    components(&mut out, "Perturbations", Perturb::SPECS.iter());
     out
 }
 
@@ -47,6 +51,8 @@ fn sections(out: &mut String, title: &str, keys: &[KeyDoc], path: &str) {
     for k in keys {
         match k.form {
             // The two splits have the same keys.
+            // A row's are those of all.
+            Form::Table(_) if k.name == "train" && path == "row" => {}
             Form::Table(_) if k.name == "test" && keys.iter().any(|k| k.name == "train") => {}
             Form::Table(inner) if k.name == "train" && keys.iter().any(|k| k.name == "test") => {
                 sections(out, "`[train]` and `[test]`", inner, "train");
@@ -78,6 +84,8 @@ fn of(form: Form) -> String {
                 Part::Penalty => ("penalty", "recipes.md"),
                 Part::Optimiser => ("optimiser", "#optimisers"),
                 Part::Schedule => ("schedule", "#schedules"),
+                Part::Augmentation => ("augmentation", "#augmentations"),
+                Part::Perturbation => ("perturbation of the weights", "#perturbations"),
             };
             format!("[{name}]({list}): a name, or a table with a `name` and parameters")
         }
@@ -95,6 +103,11 @@ fn of(form: Form) -> String {
 fn components<'s, B: 's>(out: &mut String, title: &str, specs: impl Iterator<Item = &'s Spec<B>>) {
     let _ = writeln!(out, "\n### {title}\n");
     let _ = writeln!(out, "| name | parameter | type | default | unit | |\n| :-- | :-- | :-- | :-- | :-- | :-- |");
+    rows(out, specs);
+}
+
+/// The rows of such a table.
+fn rows<'s, B: 's>(out: &mut String, specs: impl Iterator<Item = &'s Spec<B>>) {
     for s in specs.filter(|s| s.origin == "built-in") {
         let _ = writeln!(out, "| **`{}`** | | | | | {} |", s.name, cell(s.summary));
         for ParamDoc { name, kind, default, unit, doc } in s.params {

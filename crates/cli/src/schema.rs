@@ -6,6 +6,7 @@ use gauntlet::core::schedule::Schedule;
 use gauntlet::core::{ParamDoc, Registry, Spec};
 use gauntlet::data::manifest_keys::MANIFEST;
 use gauntlet::engine::keys::SUITE;
+use gauntlet::engine::{Augmentation, Perturb};
 use serde_json::{Map, Value, json};
 
 /// The dialect that editors' TOML plug-ins know best.
@@ -126,6 +127,8 @@ fn definition(part: Part) -> &'static str {
         Part::Penalty => "penalty",
         Part::Optimiser => "optimiser",
         Part::Schedule => "schedule",
+        Part::Augmentation => "augmentation",
+        Part::Perturbation => "perturbation",
     }
 }
 
@@ -159,6 +162,8 @@ fn definitions(registry: &Registry) -> Value {
     let mut both = bases.clone();
     both.extend(penalties.iter().cloned());
     let scripts = [by_file, script];
+    let augmentations: Vec<Value> =
+        Augmentation::SPECS.iter().map(|s| plain(s)).chain(registry.augmentations.iter().map(|s| plain(s))).collect();
     json!({
         "model": component(&registry.models.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[network, onnx]),
         "base": component(&bases, &scripts),
@@ -168,6 +173,8 @@ fn definitions(registry: &Registry) -> Value {
         "objective": component(&registry.objectives.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
         "optimiser": component(&Optimiser::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
         "schedule": component(&Schedule::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
+        "augmentation": component(&augmentations, &[]),
+        "perturbation": component(&Perturb::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
     })
 }
 

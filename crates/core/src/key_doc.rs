@@ -69,6 +69,10 @@ pub enum Part {
     Optimiser,
     /// A schedule of the learning rate.
     Schedule,
+    /// An augmentation of training images.
+    Augmentation,
+    /// Weights at which the gradient is taken.
+    Perturbation,
 }
 
 /// What holds where a key is not given.

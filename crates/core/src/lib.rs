@@ -5,6 +5,7 @@
 
 pub mod attack;
 pub mod attack_mode;
+pub mod augment;
 pub mod batch;
 pub mod budget;
 pub mod checkpoint;
@@ -35,6 +36,7 @@ pub mod source;
 pub mod spec;
 pub mod step;
 pub mod target;
+pub mod targets;
 pub mod threat;
 
 pub use attack::{Attack, Clean, Job, Outcome};
@@ -54,4 +56,5 @@ pub use source::Source;
 pub use spec::{ParamDoc, Spec};
 pub use step::Step;
 pub use target::{Frozen, Linear, Target};
+pub use targets::{Mixed, Targets};
 pub use threat::ThreatModel;

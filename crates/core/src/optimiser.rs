@@ -61,6 +61,27 @@ pub enum Optimiser {
     },
 }
 
+/// Which parameters weight decay shrinks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decayed {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of two or more dimensions: neither biases nor what batch norm scales and shifts by.
+    Weights,
+}
+
+impl Decayed {
+    /// The names in suite files.
+    pub const NAMES: [&'static str; 2] = ["all", "weights"];
+
+    /// Whether `parameter` is left alone.
+    pub(crate) fn spares(self, parameter: &Tensor) -> bool {
+        self == Decayed::Weights && parameter.dims().len() < 2
+    }
+}
+
 fn beta1() -> f64 {
     0.9
 }
@@ -80,6 +101,17 @@ impl Optimiser {
         match self {
             Optimiser::Sgd { lr, .. } | Optimiser::Adam { lr, .. } | Optimiser::AdamW { lr, .. } => *lr,
         }
+    }
+
+    /// The same without weight decay.
+    pub(crate) fn without_decay(&self) -> Optimiser {
+        let mut how = self.clone();
+        match &mut how {
+            Optimiser::Sgd { weight_decay, .. }
+            | Optimiser::Adam { weight_decay, .. }
+            | Optimiser::AdamW { weight_decay, .. } => *weight_decay = 0.0,
+        }
+        how
     }
 
     /// What is wrong with the hyper-parameters, if anything.
@@ -122,9 +154,9 @@ pub struct OptimiserState {
     pub steps: u64,
     /// `momentum.<parameter>` or `m.<parameter>`, `v.<parameter>`.
     pub moments: BTreeMap<String, Tensor>,
-    /// On a GPU: what says whether a gradient was not finite, without waiting for it.
+    /// On a GPU: what says whether a gradient was not finite, without waiting for it, and the parameters in its order.
     #[cfg(feature = "cuda")]
-    pub(crate) alarm: Option<gauntlet_autograd::cuda::Alarm>,
+    pub(crate) alarm: Option<(gauntlet_autograd::cuda::Alarm, Vec<String>)>,
 }
 
 impl OptimiserState {
@@ -139,10 +171,26 @@ impl OptimiserState {
     /// # Errors
     /// A gradient that is missing or not finite, naming the parameter; `weights` are then unchanged.
     pub fn step(&mut self, how: &Optimiser, weights: &mut Weights, grads: &[(&str, Tensor)], lr: f64) -> Result<()> {
+        self.step_decaying(how, Decayed::All, weights, grads, lr)
+    }
+
+    /// The same with weight decay on some parameters alone.
+    ///
+    /// # Errors
+    /// See [`OptimiserState::step`].
+    pub fn step_decaying(
+        &mut self,
+        how: &Optimiser,
+        decayed: Decayed,
+        weights: &mut Weights,
+        grads: &[(&str, Tensor)],
+        lr: f64,
+    ) -> Result<()> {
         #[cfg(feature = "cuda")]
         if weights.iter().any(|(_, p, _)| p.device().is_cuda()) {
-            return self.step_on_gpu(how, weights, grads, lr);
+            return self.step_on_gpu(how, decayed, weights, grads, lr);
         }
+        let sparing = how.without_decay();
         let names: Vec<String> = weights.iter().filter(|(_, _, t)| *t).map(|(n, _, _)| n.to_string()).collect();
         let mut updated = Vec::with_capacity(names.len());
         let mut moments = Vec::new();
@@ -150,6 +198,7 @@ impl OptimiserState {
         for name in &names {
             let (_, gradient) = grads.iter().find(|(n, _)| n == name).ok_or_else(|| Self::unreached(name))?;
             let p = weights.get(name)?;
+            let how = if decayed.spares(p) { &sparing } else { how };
             let slots: &[&str] = match how {
                 Optimiser::Sgd { momentum, .. } if *momentum > 0.0 => &["momentum"],
                 Optimiser::Sgd { .. } => &[],
@@ -178,7 +227,7 @@ impl OptimiserState {
     /// [`Error::NotFinite`] with the parameters and the step.
     pub fn settle(&self, _weights: &Weights) -> Result<()> {
         #[cfg(feature = "cuda")]
-        self.alarmed(_weights)?;
+        self.alarmed()?;
         Ok(())
     }
 
@@ -331,6 +380,23 @@ mod tests {
         let how = Optimiser::Adam { lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
         let got = run(&how, 1);
         assert!((got[0] - 0.99).abs() < 1e-8 && (got[1] + 1.99).abs() < 1e-8, "{got:?}");
+    }
+
+    #[test]
+    fn decay_can_spare_biases_and_batch_norm() {
+        let how = Optimiser::Sgd { lr: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.5 };
+        let tensor = |dims: &[usize]| Tensor::ones(dims, DType::F64, &Device::Cpu).unwrap();
+        let entries = [("weight", tensor(&[2, 1])), ("bias", tensor(&[2]))];
+        let moved = |decayed| {
+            let mut w = Weights::from_entries(entries.clone().map(|(n, t)| (n.to_string(), t, true)));
+            let zeros =
+                [("weight", tensor(&[2, 1]).zeros_like().unwrap()), ("bias", tensor(&[2]).zeros_like().unwrap())];
+            OptimiserState::default().step_decaying(&how, decayed, &mut w, &zeros, 0.1).unwrap();
+            let read = |n: &str| w.get(n).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+            (read("weight"), read("bias"))
+        };
+        assert_eq!(moved(Decayed::All), (0.95, 0.95));
+        assert_eq!(moved(Decayed::Weights), (0.95, 1.0));
     }
 
     #[test]

@@ -76,10 +76,17 @@ mod tests {
         given.insert("name".into(), spec.name.into());
         let resolved = serde_json::to_value(serde_json::from_value::<T>(given.clone().into()).unwrap()).unwrap();
         let read: Vec<&String> = resolved.as_object().unwrap().keys().filter(|k| *k != "name").collect();
-        let documented: Vec<&str> = spec.params.iter().map(|p| p.name).collect();
+        // What is none by default is no part of the description.
+        let documented: Vec<&str> = spec.params.iter().filter(|p| p.default != "null").map(|p| p.name).collect();
         assert_eq!(read, documented, "{}", spec.name);
         for p in spec.params {
             match p.default {
+                "null" => {
+                    let mut more = given.clone();
+                    more.insert(p.name.into(), 0.5.into());
+                    let read = serde_json::to_value(serde_json::from_value::<T>(more.into()).unwrap()).unwrap();
+                    assert_eq!(read[p.name], 0.5, "{}.{}", spec.name, p.name);
+                }
                 "" => assert!(given.contains_key(p.name), "{} is required", p.name),
                 default => {
                     let default: Value = serde_json::from_str(default).unwrap();
@@ -101,7 +108,12 @@ mod tests {
         Optimiser::SPECS.iter().for_each(|s| agrees::<Optimiser>(s, r#"{"lr":0.1}"#));
         assert_eq!(known::<Schedule>(), Schedule::SPECS.map(|s| s.name));
         for spec in &Schedule::SPECS {
-            agrees::<Schedule>(spec, if spec.name == "step" { r#"{"at":[5]}"# } else { "{}" });
+            let required = match spec.name {
+                "step" => r#"{"at":[5]}"#,
+                "piecewise" => r#"{"at":[0.0],"factor":[1.0]}"#,
+                _ => "{}",
+            };
+            agrees::<Schedule>(spec, required);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The optimisers on a GPU: all parameters in a few launches, and no look at the gradients from here.
 
-use crate::optimiser::{Optimiser, OptimiserState};
+use crate::optimiser::{Decayed, Optimiser, OptimiserState};
 use crate::{Error, Result, Weights};
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::cuda::{Alarm, Moments, Update, update};
@@ -11,6 +11,7 @@ impl OptimiserState {
     pub(crate) fn step_on_gpu(
         &mut self,
         how: &Optimiser,
+        decayed: Decayed,
         weights: &mut Weights,
         grads: &[(&str, Tensor)],
         lr: f64,
@@ -21,7 +22,12 @@ impl OptimiserState {
             Optimiser::Sgd { .. } => &[],
             _ => &["m", "v"],
         };
-        let names: Vec<String> = weights.iter().filter(|(_, _, t)| *t).map(|(n, _, _)| n.to_string()).collect();
+        // Those that decay first: one launch is of one arithmetic.
+        let trained = || weights.iter().filter(|(_, _, t)| *t);
+        let decaying = trained().filter(|(_, p, _)| !decayed.spares(p)).count();
+        let spared = trained().filter(|(_, p, _)| decayed.spares(p));
+        let names: Vec<String> =
+            trained().filter(|(_, p, _)| !decayed.spares(p)).chain(spared).map(|(n, _, _)| n.to_string()).collect();
         let mut from = Vec::with_capacity(names.len());
         let mut begins = false;
         for name in &names {
@@ -37,10 +43,10 @@ impl OptimiserState {
         }
         let Some(first) = from.first() else { return Ok(()) };
         if self.alarm.is_none() {
-            self.alarm = Some(Alarm::new(first.parameter.device(), names.len())?);
+            self.alarm = Some((Alarm::new(first.parameter.device(), names.len())?, names.clone()));
         }
-        let Some(alarm) = &self.alarm else { return Ok(()) };
-        let arithmetic = match *how {
+        let Some((alarm, _)) = &self.alarm else { return Ok(()) };
+        let arithmetic = |how: &Optimiser| match *how {
             Optimiser::Sgd { momentum, nesterov, weight_decay, .. } => {
                 Update::Sgd { lr, momentum, decay: weight_decay, nesterov, begins }
             }
@@ -51,9 +57,11 @@ impl OptimiserState {
                 Update::Adam { lr, beta1, beta2, eps, decay: weight_decay, decoupled: true }
             }
         };
+        let (some, rest) = from.split_at(decaying);
+        let parts = [(arithmetic(how), some), (arithmetic(&how.without_decay()), rest)];
         let moved = match first.parameter.dtype() {
-            DType::F64 => update::<f64>(arithmetic, &from, t, alarm)?,
-            _ => update::<f32>(arithmetic, &from, t, alarm)?,
+            DType::F64 => update::<f64>(&parts, t, alarm)?,
+            _ => update::<f32>(&parts, t, alarm)?,
         };
         for (name, (parameter, moments)) in names.into_iter().zip(moved) {
             weights.set(&name, parameter)?;
@@ -63,10 +71,9 @@ impl OptimiserState {
         Ok(())
     }
 
-    pub(crate) fn alarmed(&self, weights: &Weights) -> Result<()> {
-        let Some(alarm) = &self.alarm else { return Ok(()) };
+    pub(crate) fn alarmed(&self) -> Result<()> {
+        let Some((alarm, names)) = &self.alarm else { return Ok(()) };
         let Some((step, bad)) = alarm.read()? else { return Ok(()) };
-        let names: Vec<&str> = weights.iter().filter(|(_, _, t)| *t).map(|(n, _, _)| n).collect();
         let bad: Vec<String> = bad.iter().filter_map(|i| names.get(*i)).map(|n| format!("{n:?}")).collect();
         Err(Error::NotFinite {
             what: format!("the gradient of {}", bad.join(", ")),

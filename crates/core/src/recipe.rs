@@ -92,7 +92,7 @@ pub trait Recipe: Send + Sync {
     fn loss(&self, step: &mut Step<'_>) -> Result<Loss> {
         Loss::sum(self.terms(step)?)
     }
-    /// After the optimiser's step; [`Step::gradient_of_watched`] is there then.
+    /// After the backward sweep, once a step; [`Step::gradient_of_watched`] is there then.
     fn after(&self, _step: &mut Step<'_>) -> Result<()> {
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Names to builders, with everything a user wants to know about each.
 
+use crate::augment::Augment;
 use crate::recipe::Ramped;
 use crate::{Attack, Error, Network, Objective, Penalty, Recipe, Result, Source, Spec};
 use gauntlet_records::nearest::nearest;
@@ -20,6 +21,9 @@ pub type AttackSpec = Spec<BuildAttack>;
 pub type BuildModel = fn(&Args, (usize, usize, usize), usize) -> Result<Arc<dyn Network>>;
 /// Builds an objective.
 pub type BuildObjective = fn(&Args, &Registry) -> Result<Arc<dyn Objective>>;
+
+/// Builds an augmentation.
+pub type BuildAugmentation = fn(&Args, &Registry) -> Result<Arc<dyn Augment>>;
 
 /// All components of one kind, in order of registration.
 #[derive(Debug, Clone)]
@@ -84,6 +88,8 @@ pub struct Registry {
     pub models: Table<BuildModel>,
     /// Objectives of attacks.
     pub objectives: Table<BuildObjective>,
+    /// Augmentations of training images.
+    pub augmentations: Table<BuildAugmentation>,
 }
 
 impl Default for Registry {
@@ -94,6 +100,7 @@ impl Default for Registry {
             attacks: Table::new("attack"),
             models: Table::new("model"),
             objectives: Table::new("objective"),
+            augmentations: Table::new("augmentation"),
         }
     }
 }
@@ -275,6 +282,12 @@ impl Registry {
     /// Builds the objective that `given` names.
     pub fn objective(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Objective>, Args)> {
         let spec = self.objectives.get(&Self::name_of("objective", given)?)?;
+        let args = Args::new(spec, given)?;
+        Ok(((spec.build)(&args, self)?, args))
+    }
+    /// Builds the augmentation that `given` names.
+    pub fn augmentation(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Augment>, Args)> {
+        let spec = self.augmentations.get(&Self::name_of("augmentation", given)?)?;
         let args = Args::new(spec, given)?;
         Ok(((spec.build)(&args, self)?, args))
     }

@@ -18,13 +18,40 @@ pub enum Schedule {
         #[serde(default = "tenth")]
         factor: f64,
     },
-    /// base · (1 + cos(π t)) / 2, t from 0 to 1, per step.
-    Cosine {},
+    /// base · (1 + cos(π t)) / 2, t from 0 to 1, per step; with a warm-up, linearly from 0 to base before.
+    Cosine {
+        /// Epochs over which the rate grows from 0; the cosine takes the rest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warm_up: Option<f64>,
+        /// Fraction of the rate at which the cosine ends, in [0, 1).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        floor: Option<f64>,
+    },
     /// 0 → base at `peak` of the training → 0, linearly, per step (Wong et al. 2020).
     Triangular {
         /// Fraction of the training at which the rate is highest, in (0, 1).
         #[serde(default = "two_fifths")]
         peak: f64,
+    },
+    /// base · the straight line through (at, factor), read at the end of every step.
+    Piecewise {
+        /// Epochs, with fraction, ascending; two that are equal are a jump.
+        at: Vec<f64>,
+        /// Factor of the rate at each of them.
+        factor: Vec<f64>,
+    },
+    /// base / div → base at `peak` of the steps → base / (div · final_div), in half cosines, per step (Smith & Topin 2018).
+    #[serde(rename = "one-cycle")]
+    OneCycle {
+        /// Fraction of the steps at which the rate is highest, in (0, 1).
+        #[serde(default = "three_tenths")]
+        peak: f64,
+        /// The rate begins at base / div.
+        #[serde(default = "twenty_five")]
+        div: f64,
+        /// It ends at base / (div · final_div).
+        #[serde(default = "ten_thousand")]
+        final_div: f64,
     },
 }
 
@@ -33,6 +60,15 @@ fn tenth() -> f64 {
 }
 fn two_fifths() -> f64 {
     0.4
+}
+fn three_tenths() -> f64 {
+    0.3
+}
+fn twenty_five() -> f64 {
+    25.0
+}
+fn ten_thousand() -> f64 {
+    1e4
 }
 
 const fn spec(
@@ -47,7 +83,7 @@ const fn spec(
 
 impl Schedule {
     /// Every schedule that suites can name.
-    pub const SPECS: [Spec<()>; 4] = [
+    pub const SPECS: [Spec<()>; 6] = [
         spec("constant", "the optimiser's rate throughout", "base", "-", &[]),
         spec(
             "step",
@@ -65,7 +101,28 @@ impl Schedule {
                 ParamDoc { name: "factor", kind: "float", default: "0.1", unit: "", doc: "factor of each drop" },
             ],
         ),
-        spec("cosine", "half a cosine, step by step", "base · (1 + cos πt) / 2,  t from 0 to 1", "-", &[]),
+        spec(
+            "cosine",
+            "half a cosine, step by step",
+            "base · (1 + cos πt) / 2,  t from 0 to 1",
+            "-",
+            &[
+                ParamDoc {
+                    name: "warm_up",
+                    kind: "float",
+                    default: "null",
+                    unit: "epochs",
+                    doc: "epochs over which the rate grows linearly from 0; the cosine takes the rest",
+                },
+                ParamDoc {
+                    name: "floor",
+                    kind: "float",
+                    default: "null",
+                    unit: "",
+                    doc: "fraction of the rate at which the cosine ends, in [0, 1); without it 0",
+                },
+            ],
+        ),
         spec(
             "triangular",
             "linearly up to the rate and down to 0, step by step",
@@ -79,13 +136,83 @@ impl Schedule {
                 doc: "fraction of the training at which the rate is highest, in (0, 1)",
             }],
         ),
+        spec(
+            "piecewise",
+            "straight lines between the listed epochs, read at the end of every step",
+            "base · the line through (at, factor) at (epoch + (step + 1) / steps)",
+            "Rice, Wong & Kolter 2020",
+            &[
+                ParamDoc {
+                    name: "at",
+                    kind: "list of floats",
+                    default: "",
+                    unit: "epochs",
+                    doc: "epochs with fraction, ascending; two that are equal are a jump",
+                },
+                ParamDoc {
+                    name: "factor",
+                    kind: "list of floats",
+                    default: "",
+                    unit: "",
+                    doc: "factor of the rate at each of them; before the first and after the last it stays",
+                },
+            ],
+        ),
+        spec(
+            "one-cycle",
+            "in half cosines up from rate / div to the rate and down to rate / (div · final_div), step by step",
+            "PyTorch's OneCycleLR with max_lr = base, step i of n",
+            "Smith & Topin 2018",
+            &[
+                ParamDoc {
+                    name: "peak",
+                    kind: "float",
+                    default: "0.3",
+                    unit: "",
+                    doc: "fraction of the steps at which the rate is highest, in (0, 1)",
+                },
+                ParamDoc { name: "div", kind: "float", default: "25.0", unit: "", doc: "it begins at rate / div" },
+                ParamDoc {
+                    name: "final_div",
+                    kind: "float",
+                    default: "10000.0",
+                    unit: "",
+                    doc: "it ends at rate / (div · final_div)",
+                },
+            ],
+        ),
     ];
 
     /// What is wrong with the parameters, if anything.
     pub fn validate(&self) -> Result<(), String> {
         match self {
-            Schedule::Triangular { peak } if !(*peak > 0.0 && *peak < 1.0) => {
+            Schedule::Triangular { peak } | Schedule::OneCycle { peak, .. } if !(*peak > 0.0 && *peak < 1.0) => {
                 Err(format!("peak must lie between 0 and 1, got {peak}"))
+            }
+            Schedule::OneCycle { div, .. } if !(*div >= 1.0 && div.is_finite()) => {
+                Err(format!("div must be at least 1, got {div}"))
+            }
+            Schedule::OneCycle { final_div, .. } if !(*final_div >= 1.0 && final_div.is_finite()) => {
+                Err(format!("final_div must be at least 1, got {final_div}"))
+            }
+            Schedule::Cosine { warm_up: Some(w), .. } if !(*w >= 0.0 && w.is_finite()) => {
+                Err(format!("warm_up must be at least 0, got {w}"))
+            }
+            Schedule::Cosine { floor: Some(f), .. } if !(0.0..1.0).contains(f) => {
+                Err(format!("floor must lie in [0, 1), got {f}"))
+            }
+            Schedule::Piecewise { at, factor } if at.is_empty() || at.len() != factor.len() => Err(format!(
+                "factor must have one entry for each of `at`, which has {}, got {}",
+                at.len(),
+                factor.len()
+            )),
+            Schedule::Piecewise { at, .. }
+                if at.iter().any(|x| !(*x >= 0.0 && x.is_finite())) || at.windows(2).any(|w| w[0] > w[1]) =>
+            {
+                Err(format!("at must ascend from 0 or more, got {at:?}"))
+            }
+            Schedule::Piecewise { factor, .. } if factor.iter().any(|x| !(*x >= 0.0 && x.is_finite())) => {
+                Err(format!("factor must be at least 0 throughout, got {factor:?}"))
             }
             Schedule::Step { factor, .. } if !(*factor > 0.0 && factor.is_finite()) => {
                 Err(format!("factor must be positive, got {factor}"))
@@ -103,13 +230,48 @@ impl Schedule {
             Schedule::Step { at: drops, factor } => {
                 base * factor.powi(drops.iter().filter(|d| **d <= at.epoch).count() as i32)
             }
-            Schedule::Cosine {} => base * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * done / steps.max(1.0))),
+            Schedule::Cosine { warm_up: None, floor: None } => {
+                base * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * done / steps.max(1.0)))
+            }
+            Schedule::Cosine { warm_up, floor } => {
+                let (warm, floor) = (warm_up.unwrap_or(0.0) * f64::from(at.steps), floor.unwrap_or(0.0));
+                if done < warm {
+                    // At the end of the step, so that the first one moves.
+                    return base * ((done + 1.0) / warm).min(1.0);
+                }
+                let t = (done - warm) / (steps - warm).max(1.0);
+                base * (floor + (1.0 - floor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * t)))
+            }
+            Schedule::Piecewise { at: knots, factor } => {
+                base * line(knots, factor, (done + 1.0) / f64::from(at.steps.max(1)))
+            }
+            Schedule::OneCycle { peak, div, final_div } => {
+                // PyTorch's phases: steps 0 to peak · n − 1, and from there to n − 1.
+                let (up, last) = (peak * steps - 1.0, steps - 1.0);
+                let (low, end) = (base / div, base / div / final_div);
+                let between =
+                    |from: f64, to: f64, t: f64| to + (from - to) / 2.0 * (1.0 + libm::cos(std::f64::consts::PI * t));
+                if done <= up {
+                    between(low, base, if up > 0.0 { done / up } else { 1.0 })
+                } else {
+                    between(base, end, ((done - up) / (last - up).max(1e-12)).min(1.0))
+                }
+            }
             Schedule::Triangular { peak } => {
                 // The rate of step i is read at its end, so that the first step moves and the last is 0 only at 1.
                 let t = (done + 1.0) / (steps + 1.0).max(1.0);
                 base * if t < *peak { t / peak } else { (1.0 - t) / (1.0 - peak) }
             }
         }
+    }
+}
+
+/// The straight line through the knots at `x`; before the first and after the last their own factor.
+fn line(at: &[f64], factor: &[f64], x: f64) -> f64 {
+    let Some(i) = at.iter().rposition(|k| *k <= x) else { return factor.first().copied().unwrap_or(1.0) };
+    match (at.get(i + 1), factor.get(i + 1)) {
+        (Some(next), Some(to)) => factor[i] + (to - factor[i]) * (x - at[i]) / (next - at[i]),
+        _ => factor[i],
     }
 }
 
@@ -127,8 +289,9 @@ mod tests {
         let step = Schedule::Step { at: vec![5, 8], factor: 0.1 };
         assert_eq!((step.lr(1.0, at(4, 9)), step.lr(1.0, at(5, 0))), (1.0, 0.1));
         assert!((step.lr(1.0, at(8, 0)) - 0.01).abs() < 1e-15);
-        assert_eq!(Schedule::Cosine {}.lr(1.0, at(0, 0)), 1.0);
-        assert!((Schedule::Cosine {}.lr(1.0, at(5, 0)) - 0.5).abs() < 1e-12);
+        let cosine = Schedule::Cosine { warm_up: None, floor: None };
+        assert_eq!(cosine.lr(1.0, at(0, 0)), 1.0);
+        assert!((cosine.lr(1.0, at(5, 0)) - 0.5).abs() < 1e-12);
         let tri = Schedule::Triangular { peak: 0.4 };
         let all: Vec<f64> = (0..100).map(|i| tri.lr(1.0, at(i / 10, i % 10))).collect();
         let peak = all.iter().copied().fold(0.0, f64::max);
@@ -137,7 +300,64 @@ mod tests {
     }
 
     #[test]
+    fn a_cosine_can_warm_up_and_end_above_zero() {
+        let how = Schedule::Cosine { warm_up: Some(2.0), floor: Some(0.1) };
+        assert!((how.lr(1.0, at(0, 0)) - 0.05).abs() < 1e-12 && (how.lr(1.0, at(0, 9)) - 0.5).abs() < 1e-12);
+        assert_eq!((how.lr(1.0, at(1, 9)), how.lr(1.0, at(2, 0))), (1.0, 1.0));
+        // Half of the eight epochs that are left: the middle of 1 and 0.1.
+        assert!((how.lr(1.0, at(6, 0)) - 0.55).abs() < 1e-12);
+        let none = Schedule::Cosine { warm_up: Some(0.0), floor: None };
+        assert_eq!(none.lr(0.3, at(3, 4)), Schedule::Cosine { warm_up: None, floor: None }.lr(0.3, at(3, 4)));
+    }
+
+    /// `numpy.interp` at (epoch + (i + 1) / n), as robust_overfitting's `linear` and fast_adversarial's `cyclic` read it.
+    #[test]
+    fn piecewise_is_numpy_interp() {
+        let how = Schedule::Piecewise { at: vec![0.0, 3.0, 6.0, 10.0], factor: vec![1.0, 1.0, 0.1, 0.01] };
+        assert_eq!(how.lr(0.1, at(2, 9)), 0.1);
+        // 4.5 epochs: half way from 1 to 0.1.
+        assert!((how.lr(1.0, at(4, 4)) - 0.55).abs() < 1e-12);
+        assert!((how.lr(1.0, at(9, 9)) - 0.01).abs() < 1e-12);
+        let jump = Schedule::Piecewise { at: vec![0.0, 5.0, 5.0], factor: vec![1.0, 1.0, 0.1] };
+        assert_eq!((jump.lr(1.0, at(4, 8)), jump.lr(1.0, at(4, 9))), (1.0, 0.1));
+        let late = Schedule::Piecewise { at: vec![1.0, 2.0], factor: vec![0.5, 1.0] };
+        assert_eq!((late.lr(1.0, at(0, 3)), late.lr(1.0, at(9, 3))), (0.5, 1.0));
+    }
+
+    /// torch.optim.lr_scheduler.OneCycleLR(max_lr=1, total_steps=100): printed by PyTorch 2.
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        let how = Schedule::OneCycle { peak: 0.3, div: 25.0, final_div: 1e4 };
+        let published = ONE_CYCLE;
+        for (i, want) in published {
+            let got = how.lr(1.0, at(i / 10, i % 10));
+            assert!((got - want).abs() < 1e-9, "step {i}: {got}, PyTorch {want}");
+        }
+    }
+    const ONE_CYCLE: [(u32, f64); 6] = [
+        (0, 0.040000000000000036),
+        (10, 0.29516394846410077),
+        (29, 1.0),
+        (30, 0.9994965352845243),
+        (60, 0.5892800902855287),
+        (99, 4e-06),
+    ];
+
+    #[test]
     fn parameters_are_checked() {
+        for (text, word) in [
+            (r#"{"name":"one-cycle","peak":1.0}"#, "peak must lie between 0 and 1, got 1"),
+            (r#"{"name":"one-cycle","div":0.5}"#, "div must be at least 1, got 0.5"),
+            (r#"{"name":"one-cycle","final_div":0.0}"#, "final_div must be at least 1, got 0"),
+            (r#"{"name":"cosine","warm_up":-1.0}"#, "warm_up must be at least 0, got -1"),
+            (r#"{"name":"cosine","floor":1.0}"#, "floor must lie in [0, 1), got 1"),
+            (r#"{"name":"piecewise","at":[0.0],"factor":[]}"#, "one entry for each of `at`, which has 1, got 0"),
+            (r#"{"name":"piecewise","at":[2.0,1.0],"factor":[1.0,0.1]}"#, "at must ascend"),
+            (r#"{"name":"piecewise","at":[0.0],"factor":[-1.0]}"#, "factor must be at least 0 throughout"),
+        ] {
+            let why = serde_json::from_str::<Schedule>(text).unwrap().validate().unwrap_err();
+            assert!(why.contains(word), "{text}: {why}");
+        }
         assert!(Schedule::Triangular { peak: 1.0 }.validate().is_err());
         assert!(serde_json::from_str::<Schedule>(r#"{"name":"triangular","peek":0.3}"#).is_err());
         assert_eq!(

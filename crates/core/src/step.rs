@@ -4,11 +4,19 @@ use crate::attack::{Attack, lockstep};
 use crate::position::Position;
 use crate::{
     AttackMode, Batch, BatchStats, Error, Frozen, Key, Memory, Mode, ModelInfo, Network, Params, Pass, Purpose, Result,
-    Target, ThreatModel,
+    Target, Targets, ThreatModel,
 };
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var, grad};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// What an attack inside a step made: its examples, and the statistics that its forwards move.
+#[derive(Debug, Clone)]
+pub struct Made {
+    x: Tensor,
+    stats: Vec<BatchStats>,
+}
 
 /// One training step as a recipe sees it. `forward` and `cross_entropy` of one input are computed once per step, so
 /// that a base and its penalties share them.
@@ -26,6 +34,10 @@ pub struct Step<'a> {
     teacher: Option<Arc<dyn Target>>,
     watched: Option<Var>,
     gradient_of_watched: Option<Tensor>,
+    targets: Targets,
+    lent: Option<&'a Params>,
+    made: Vec<Made>,
+    kept: VecDeque<Made>,
     /// Batch statistics of the train-mode forwards of this step, in order: the trainer moves the running ones.
     pub stats: Vec<BatchStats>,
 }
@@ -54,6 +66,10 @@ impl<'a> Step<'a> {
             teacher: None,
             watched: None,
             gradient_of_watched: None,
+            targets: Targets::default(),
+            lent: None,
+            made: Vec::new(),
+            kept: VecDeque::new(),
             stats: Vec::new(),
         })
     }
@@ -62,6 +78,29 @@ impl<'a> Step<'a> {
     pub fn taught_by(mut self, teacher: Option<Arc<dyn Target>>) -> Self {
         self.teacher = teacher;
         self
+    }
+    /// The same step with other targets of its cross-entropy than the labels.
+    #[must_use]
+    pub fn with_targets(mut self, targets: Targets) -> Self {
+        self.targets = targets;
+        self
+    }
+    /// The same step at perturbed parameters: `forward` and what is made of it uses `params`, attacks and
+    /// [`Step::frozen`] still the step's own. `made` are the examples of the same step's attacks, taken instead of attacking
+    /// again ([`Step::take_made`]).
+    #[must_use]
+    pub fn lend(mut self, params: &'a Params, made: Vec<Made>) -> Self {
+        self.lent = Some(params);
+        self.kept = made.into();
+        self
+    }
+    /// What the attacks of this step made, in order.
+    pub fn take_made(&mut self) -> Vec<Made> {
+        std::mem::take(&mut self.made)
+    }
+    /// What the cross-entropy is measured against.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
     }
     /// The trained model that the suite's row names as its teacher.
     ///
@@ -171,7 +210,7 @@ impl<'a> Step<'a> {
         }
         let key = self.pass_key();
         let mut pass = Pass { mode, ids: &self.batch.ids, key, stats: Vec::new() };
-        let z = self.network.forward(self.params, x, &mut pass)?;
+        let z = self.network.forward(self.lent.unwrap_or(self.params), x, &mut pass)?;
         self.stats.append(&mut pass.stats);
         if let Some(id) = x.id() {
             self.forwards.push((id, mode, z.clone()));
@@ -179,12 +218,14 @@ impl<'a> Step<'a> {
         Ok(z)
     }
 
-    /// Train-mode cross-entropy of `x` against the labels, `(N,)`, computed once per `x`.
+    /// Train-mode cross-entropy of `x` against the step's targets (the labels, unless the training smooths or mixes them), `(N,)`,
+    /// computed once per `x`.
     pub fn cross_entropy(&mut self, x: &Var) -> Result<Var> {
         if let Some((_, l)) = self.losses.iter().find(|(id, _)| Some(*id) == x.id()) {
             return Ok(l.clone());
         }
-        let loss = self.forward(x)?.cross_entropy(&self.batch.y)?;
+        let z = self.forward(x)?;
+        let loss = self.targets.cross_entropy(&z, &self.batch.y)?;
         if let Some(id) = x.id() {
             self.losses.push((id, loss.clone()));
         }
@@ -226,6 +267,12 @@ impl<'a> Step<'a> {
         if n == 0 {
             return Ok(self.batch.x.clone());
         }
+        if let Some(made) = self.kept.pop_front() {
+            // The pass that the attack took: what drops out later is the same.
+            let _ = self.pass_key();
+            self.stats.extend(made.stats);
+            return Ok(made.x);
+        }
         let ids = &self.batch.ids[..n];
         let target = self.frozen(mode).of_rows(ids.to_vec());
         let x = self.batch.x.narrow(0, 0, n)?;
@@ -235,16 +282,17 @@ impl<'a> Step<'a> {
             Some(ascent) => ascent.run(&target, (&x, &labels, ids), &threat, key)?,
             None => lockstep(attack, &target, &x, &labels.to_vec1::<u32>()?, ids, threat, key)?,
         };
-        if mode == AttackMode::TrainMoving {
-            self.stats.append(&mut target.seen());
-        }
-        match all - n {
-            0 => Ok(x_adv),
+        let stats = if mode == AttackMode::TrainMoving { target.seen() } else { Vec::new() };
+        self.stats.extend(stats.iter().cloned());
+        let x = match all - n {
+            0 => x_adv,
             rest => {
                 let left = Var::constant(self.batch.x.narrow(0, n, rest)?);
-                Ok(Var::cat(&[&Var::constant(x_adv), &left], 0)?.tensor().clone())
+                Var::cat(&[&Var::constant(x_adv), &left], 0)?.tensor().clone()
             }
-        }
+        };
+        self.made.push(Made { x: x.clone(), stats });
+        Ok(x)
     }
 
     /// The network with the current weights as constants, for input gradients of a recipe's own.

@@ -6,7 +6,7 @@ use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear};
 use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, Weights, checkpoint};
 use gauntlet_data::{Catalogue, load};
 use gauntlet_engine::examples_of;
-use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, train};
+use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, Tricks, train};
 use gauntlet_evaluate::{Examples, gradient_check};
 use gauntlet_models::CandleModule;
 use serde_json::json;
@@ -124,6 +124,7 @@ fn a_trained_network_passes() {
         validation: Some(500),
         clip: None,
         monitor: Monitor::at(&registry, "0.1".parse().unwrap()).unwrap(),
+        tricks: Tricks::NONE,
     };
     let request = TrainRequest {
         data: "glyphs".into(),

@@ -364,6 +364,7 @@ fn clipped_gradients_move_the_weights_no_further_than_they_may() {
             recipe: suite.rows[0].build(&registry).unwrap(),
             teacher: None,
             train: &images.train,
+            extra: None,
             config: &suite.train,
             seed: 5,
             dtype: DType::F32,

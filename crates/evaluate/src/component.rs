@@ -18,6 +18,8 @@ pub enum Kind {
     Model,
     /// An objective of attacks.
     Objective,
+    /// An augmentation of training images.
+    Augmentation,
 }
 
 /// A named component, its arguments in canonical form, and the `numerics` of everything it is made of.
@@ -63,6 +65,10 @@ impl Component {
             Kind::Objective => {
                 let s = registry.objectives.get(name)?;
                 (Args::new(s, given)?, s.params, s.numerics, "objective")
+            }
+            Kind::Augmentation => {
+                let s = registry.augmentations.get(name)?;
+                (Args::new(s, given)?, s.params, s.numerics, "augmentation")
             }
         };
         budget::sensible_arguments(name, params, args.canonical())?;

@@ -3,6 +3,9 @@
 //! g_n = ∂ℓ_n/∂x_n in pixel units; no batch size, image size or input deviation hides in a weight.
 
 mod alignment;
+mod ard;
+mod ascent;
+pub mod augmentations;
 mod ce;
 mod cure;
 mod direction;
@@ -13,7 +16,9 @@ mod free_at;
 mod grad_align;
 mod grad_norm;
 mod grad_norm_fd;
+mod hat;
 mod igam;
+mod ikl;
 mod inner;
 mod jacobian;
 mod llr;
@@ -22,9 +27,15 @@ mod n_fgsm;
 mod noise;
 mod pgd_at;
 mod reading;
+mod rslad;
+mod score;
 mod slope;
+mod te;
+mod teacher;
 mod trades;
 
+pub use ard::Ard;
+pub use ascent::Ascent;
 pub use ce::Ce;
 pub use cure::Cure;
 pub use direction::Direction;
@@ -35,7 +46,9 @@ pub use free_at::FreeAt;
 pub use grad_align::GradAlign;
 pub use grad_norm::{GradNorm, GradientNorm, Of};
 pub use grad_norm_fd::{FdDirection, GradNormFd};
+pub use hat::Hat;
 pub use igam::Igam;
+pub use ikl::Ikl;
 pub use inner::InnerAttack;
 pub use jacobian::Jacobian;
 pub use llr::Llr;
@@ -43,11 +56,14 @@ pub use mart::Mart;
 pub use n_fgsm::NFgsm;
 pub use noise::{Noise, NoiseKind};
 pub use pgd_at::PgdAt;
+pub use rslad::Rslad;
+pub use score::Score;
+pub use te::Te;
 pub use trades::Trades;
 
 use gauntlet_core::{Registry, Result};
 
-/// Registers every recipe and penalty of this crate.
+/// Registers every recipe, penalty and augmentation of this crate.
 ///
 /// # Errors
 /// A name that is taken.
@@ -63,6 +79,12 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         pgd_at::SPEC,
         trades::SPEC,
         mart::SPEC,
+        score::SPEC,
+        ikl::SPEC,
+        hat::SPEC,
+        te::SPEC,
+        ard::SPEC,
+        rslad::SPEC,
     ];
     let penalties = [
         grad_norm::SPEC,
@@ -75,5 +97,6 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         igam::SPEC,
     ];
     recipes.into_iter().try_for_each(|spec| registry.recipes.add(spec))?;
-    penalties.into_iter().try_for_each(|spec| registry.penalties.add(spec))
+    penalties.into_iter().try_for_each(|spec| registry.penalties.add(spec))?;
+    augmentations::register(registry)
 }

@@ -54,11 +54,11 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
 };
 
 impl Mart {
-    fn bce(z_adv: &Var, labels: &Tensor) -> Result<Var> {
+    fn bce(ce: &Var, z_adv: &Var, labels: &Tensor) -> Result<Var> {
         let p = z_adv.softmax()?;
         let rival = p.gather_labels(&runner_up(p.tensor(), labels)?)?;
         let missed = rival.affine(-1.0, 1.0001 + 1e-12)?.log()?;
-        Ok(z_adv.cross_entropy(labels)?.sub(&missed)?)
+        Ok(ce.sub(&missed)?)
     }
     fn weighted_kl(z: &Var, z_adv: &Var, labels: &Tensor) -> Result<Var> {
         let log_p = z.log_softmax()?;
@@ -84,8 +84,9 @@ impl Recipe for Mart {
         let x = step.input();
         let x_adv = Var::leaf(self.inner.examples(step)?);
         let (z, z_adv) = (step.forward(&x)?, step.forward(&x_adv)?);
+        let ce = step.cross_entropy(&x_adv)?;
         let labels = step.labels();
-        let bce = Self::bce(&z_adv, labels)?;
+        let bce = Self::bce(&ce, &z_adv, labels)?;
         let weighted_kl = Self::weighted_kl(&z, &z_adv, labels)?;
         Ok(vec![Term::new("bce", 1.0, bce), Term::new("weighted_kl", self.beta, weighted_kl)])
     }

@@ -129,6 +129,10 @@ pub struct Epoch {
     pub own_pgd_accuracy: Option<f64>,
     /// `validation` (held out) or `train`.
     pub monitored_on: String,
+    /// Whether the weights of this epoch were chosen to be attacked; where nothing is chosen they are the last epoch's, and no
+    /// epoch says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub evaluated: bool,
 }
 
 impl Epoch {

@@ -278,6 +278,7 @@ mod tests {
                     own_fgsm_accuracy: Some(2.0 / 3.0),
                     own_pgd_accuracy: None,
                     monitored_on: "validation".into(),
+                    evaluated: false,
                 }],
                 clean,
                 attacked,

@@ -72,6 +72,7 @@ fn epoch(epoch: u32, row: usize) -> Epoch {
         own_fgsm_accuracy: None,
         own_pgd_accuracy: None,
         monitored_on: "validation".into(),
+        evaluated: false,
     }
 }
 

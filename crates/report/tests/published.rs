@@ -51,6 +51,7 @@ fn folder(expectations: Vec<Expectation>) -> Folder {
             own_fgsm_accuracy: None,
             own_pgd_accuracy: None,
             monitored_on: "validation".into(),
+            evaluated: false,
         });
     }
     let mut folder = Folder::of("tiny", "gauntlet run tiny", records);

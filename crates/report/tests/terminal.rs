@@ -26,6 +26,7 @@ fn epoch(epoch: u32, robust: f64) -> Epoch {
         own_fgsm_accuracy: None,
         own_pgd_accuracy: None,
         monitored_on: "validation".into(),
+        evaluated: false,
     }
 }
 

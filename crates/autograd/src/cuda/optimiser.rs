@@ -80,30 +80,31 @@ struct Made<T> {
     dims: Vec<usize>,
 }
 
-/// One step, number `t` from 1: new parameters and moments, in order.
+/// One step, number `t` from 1, of parameters with the arithmetic of each lot: new parameters and moments, in order.
 ///
 /// # Errors
 /// A failed launch.
-pub fn update<T: Element>(how: Update, from: &[Moments], t: u64, alarm: &Alarm) -> Result<Vec<(Tensor, Vec<Tensor>)>> {
-    let Some(first) = from.first() else { return Ok(Vec::new()) };
+pub fn update<T: Element>(parts: &[(Update, &[Moments])], t: u64, alarm: &Alarm) -> Result<Vec<(Tensor, Vec<Tensor>)>> {
+    let Some(first) = parts.iter().find_map(|(_, from)| from.first()) else { return Ok(Vec::new()) };
     let device = device(&first.parameter)?;
     let mut groups = Vec::new();
     let mut made = Vec::new();
-    for chunk in from.chunks(GROUP) {
+    for (how, chunk) in parts.iter().flat_map(|(how, from)| from.chunks(GROUP).map(move |chunk| (*how, chunk))) {
+        let place = made.len();
         let (group, new, kept) = group::<T>(&device, chunk)?;
         made.extend(new);
-        groups.push((group, kept));
+        groups.push((group, kept, how, place));
     }
     // All gradients are looked at before anything moves.
-    for (i, (group, _)) in groups.iter().enumerate() {
+    for (group, _, _, place) in &groups {
         let n = group.start[group.count as usize] as usize;
-        let args = [Arg::Group(group.clone()), int(i * GROUP), Arg::Int(t as u32), of::<u32>(&device, &alarm.0)?];
+        let args = [Arg::Group(group.clone()), int(*place), Arg::Int(t as u32), of::<u32>(&device, &alarm.0)?];
         launch::<T>(&device, "watch", Grid::Elements(n), &args)?;
     }
-    for (group, _) in &groups {
+    for (group, _, how, _) in &groups {
         let n = group.start[group.count as usize] as usize;
         let mut args = vec![Arg::Group(group.clone())];
-        let kernel = match how {
+        let kernel = match *how {
             Update::Sgd { lr, momentum, decay, nesterov, begins } => {
                 args.extend([lr, momentum, decay].map(number::<T>));
                 args.extend([int(usize::from(nesterov)), int(usize::from(begins))]);

@@ -12,6 +12,7 @@ use gauntlet::core::registry::{BuildAttack, BuildModel, unknown};
 use gauntlet::core::schedule::Schedule;
 use gauntlet::core::{ParamDoc, Registry, Spec};
 use gauntlet::data::Source;
+use gauntlet::engine::{Augmentation, Perturb};
 use gauntlet::graph::{Cost, Graph, Row};
 use gauntlet::records::Family;
 use serde_json::{Map, Value, json};
@@ -54,6 +55,11 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         What::Models => r.models.iter().map(model).collect(),
         What::Optimisers => Optimiser::SPECS.iter().map(|s| component("optimiser", s)).collect(),
         What::Schedules => Schedule::SPECS.iter().map(|s| component("schedule", s)).collect(),
+        What::Augmentations => {
+            let more = r.augmentations.iter().map(|s| component("augmentation", s));
+            Augmentation::SPECS.iter().map(|s| component("augmentation", s)).chain(more).collect()
+        }
+        What::Perturbations => Perturb::SPECS.iter().map(|s| component("perturbation", s)).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };

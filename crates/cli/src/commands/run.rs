@@ -9,7 +9,7 @@ use crate::exit::{Code, Failure};
 use crate::quoted::quoted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet::engine::{Filters, Row, Store, Suite, timestamp};
+use gauntlet::engine::{Filters, Row, Shard, Store, Suite, timestamp};
 use gauntlet::evaluate::Selection;
 use gauntlet::records::Record;
 use gauntlet::report::{Entry, Folder, Manifest, Report};
@@ -38,7 +38,8 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     context.data = session.data(&arguments.data);
     context.force = arguments.size.force;
     context.records = if arguments.fresh { Vec::new() } else { committed(&suite, &folder) };
-    let silent = arguments.no_report || arguments.worker.is_some();
+    context.shard = arguments.shard;
+    let silent = arguments.no_report || arguments.worker.is_some() || arguments.shard.is_some();
     if arguments.worker.is_none() {
         free(&suite, &arguments.suite, &out)?;
     }
@@ -60,7 +61,7 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     progress.finish();
     let records = records?;
     if silent {
-        return stored(session, &suite, &records);
+        return stored(session, &suite, &records, arguments.shard);
     }
     let (report, written) = {
         // Another process may be about to write the same report.
@@ -97,12 +98,20 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
 }
 
 /// What a process that writes no report has to say.
-fn stored(session: &Session, suite: &Suite, records: &[Record]) -> Result<Code, Failure> {
+fn stored(session: &Session, suite: &Suite, records: &[Record], shard: Option<Shard>) -> Result<Code, Failure> {
     let failed: Vec<&Record> = records.iter().filter(|r| r.failed.is_some()).collect();
     let names = || failed.iter().map(|r| json!({ "row": r.row, "seed": r.seed, "reason": r.failed })).collect();
     session.result(
         || json!({ "suite": suite.name, "parts": records.len(), "failures": Value::Array(names()) }),
-        || format!("{}: {} of {} parts are in the store", suite.name, records.len() - failed.len(), records.len()),
+        || {
+            let share = shard.map(|s| format!("shard {s} of ")).unwrap_or_default();
+            format!(
+                "{}: {share}{} of {} parts are in the store",
+                suite.name,
+                records.len() - failed.len(),
+                records.len()
+            )
+        },
     )?;
     Ok(if failed.is_empty() { Code::Done } else { Code::Parts })
 }

@@ -6,7 +6,7 @@ use crate::progress::counted;
 use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet::core::Error;
-use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
+use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest, Tricks};
 use gauntlet::records::{Eps, file::write_atomically};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -103,6 +103,7 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
         validation: arguments.validation,
         clip: None,
         monitor: Monitor::at(&session.registry, eps).map_err(|e| Failure::flag("monitor-eps", e))?,
+        tricks: Tricks::NONE,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::arguments::completed;
 use super::subject::{SEED, batch, build, prepare, teacher};
-use crate::{Result, TrainingStep};
+use crate::{Result, TrainingStep, Tricks};
 use candle_core::{DType, Device};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::Memory;
@@ -114,8 +114,16 @@ impl Run {
     fn step(&mut self, network: &Arc<dyn Network>, images: &Batch, number: u32) -> Result<()> {
         let optimiser = Optimiser::Sgd { lr: 1e-4, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let teacher = Some(self.teacher.clone());
-        let step =
-            TrainingStep { network, recipe: &*self.recipe, optimiser: &optimiser, clip: None, teacher, graphs: None };
+        let step = TrainingStep {
+            network,
+            recipe: &*self.recipe,
+            optimiser: &optimiser,
+            clip: None,
+            teacher,
+            graphs: None,
+            tricks: &Tricks::NONE,
+            mixed: None,
+        };
         let at = Position { epoch: 1, epochs: 2, step: number, steps: STEPS as u32 + 2, replay: 0 };
         step.take(&mut self.weights, &mut self.state, &mut self.memory, images, (SEED, at, 1e-4))?.settle()?;
         Ok(())

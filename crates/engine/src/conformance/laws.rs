@@ -3,7 +3,7 @@
 use super::found::Found;
 use super::network::{CLASSES, FIRST, INPUT, LAST, Smooth};
 use super::subject::{SEED, Subject, batch, teacher};
-use crate::{Result, TrainingStep};
+use crate::{Result, TrainingStep, Tricks};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::position::Position;
@@ -227,6 +227,8 @@ pub(super) fn training(subject: &Subject<'_>) -> Result<Found> {
         clip: None,
         teacher: Some(teacher(&subject.network, DType::F64)?),
         graphs: None,
+        tricks: &Tricks::NONE,
+        mixed: None,
     };
     let mut state = OptimiserState::default();
     let mut losses = Vec::new();

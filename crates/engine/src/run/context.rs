@@ -1,7 +1,7 @@
 //! What a run works with, beside the suite.
 
-use crate::Store;
 use crate::provenance;
+use crate::{Shard, Store};
 use candle_core::DType;
 use gauntlet_core::{Compute, Error, Network, Registry, Result, memory};
 use gauntlet_data::{Catalogue, LoadOptions};
@@ -37,6 +37,8 @@ pub struct Context<'a> {
     /// Trainings that failed since this moment (RFC 3339 in UTC), in whatever process, are not tried again: for several
     /// processes that work on one suite.
     pub failed_since: Option<String>,
+    /// Attacks are run on this share of the examples alone, and no record is made: a run without it puts the shares together.
+    pub shard: Option<Shard>,
     /// Models are built even where their weights would take more memory than is left.
     pub force: bool,
 }
@@ -62,6 +64,7 @@ impl<'a> Context<'a> {
             interrupt,
             only: Filters::default(),
             failed_since: None,
+            shard: None,
             force: false,
         }
     }

@@ -3,8 +3,10 @@
 use crate::run::context::TRAINED;
 use crate::{Context, Images, Result, Suite, examples_of};
 use gauntlet_core::Network;
+use gauntlet_data::Split;
 use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Examples, Selection};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The images that a suite, or a training, names.
@@ -19,13 +21,45 @@ pub(crate) struct Inputs<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) images: Images,
     pub(crate) train_sha256: String,
+    /// Training splits of other data sets, by name.
+    extra: RefCell<BTreeMap<String, (Arc<Split>, String)>>,
     /// Read from the test split when the first checkpoint is to be judged, not before.
     examples: OnceCell<Examples>,
 }
 
 impl<'a> Inputs<'a> {
     pub(crate) fn new(images: Images, context: &'a Context<'a>) -> Self {
-        Inputs { context, train_sha256: images.train.sha256(), images, examples: OnceCell::new() }
+        Inputs {
+            context,
+            train_sha256: images.train.sha256(),
+            images,
+            extra: RefCell::default(),
+            examples: OnceCell::new(),
+        }
+    }
+
+    /// The training split of another data set, with its sha256, read at the first call.
+    ///
+    /// # Errors
+    /// A data set that cannot be loaded, or whose images or classes are not those of this one.
+    pub(crate) fn extra(&self, name: &str) -> Result<(Arc<Split>, String)> {
+        if let Some(found) = self.extra.borrow().get(name) {
+            return Ok(found.clone());
+        }
+        let Images { train, classes, .. } = load(name, self.context)?;
+        let (shape, own) = (train.shape(), self.images.train.shape());
+        let (count, wanted) = (classes.len(), self.images.classes.len());
+        if shape != own || count != wanted || train.is_empty() {
+            let why = format!(
+                "the {} extra images {shape:?} in {count} classes do not go with the training's {own:?} in {wanted}",
+                train.len()
+            );
+            return Err(gauntlet_core::Error::value("train.extra.data", why).into());
+        }
+        let sha256 = train.sha256();
+        let found = (Arc::new(train), sha256);
+        self.extra.borrow_mut().insert(name.to_string(), found.clone());
+        Ok(found)
     }
 
     /// A network of that architecture for these images, to be trained in batches of `batch` images (0: it is not).

@@ -115,6 +115,15 @@ impl<'a> Runner<'a> {
             attacks.push(described.clone());
             self.enter(&[(row, seed)], false)?;
             let (key, description) = self.evaluations.evaluation(row, sha256, &described);
+            if let Some(shard) = self.context.shard {
+                let surrogate = self.crafted_on(crafted_on.as_ref())?;
+                let surrogate = surrogate.as_ref().map(|s| s as &dyn Target);
+                if !self.judge_shard(shard, &key, (part, attack), open()?, surrogate)? {
+                    self.teller.once(&Event::Waiting { part, key: &key });
+                    busy = true;
+                }
+                continue;
+            }
             let Some(_claim) = store.claim_evaluation(&key)? else {
                 self.teller.once(&Event::Waiting { part, key: &key });
                 busy = true;
@@ -125,6 +134,11 @@ impl<'a> Runner<'a> {
                 record.result.attacked.extend(self.cells(attack, lists));
                 continue;
             }
+            let Some(from_shards) = self.from_shards(&key)? else {
+                self.teller.once(&Event::Waiting { part, key: &key });
+                busy = true;
+                continue;
+            };
             let named = (row.id.as_str(), seed);
             let why = self.book.ledger().why_attacked(named, training_key, &attack.label, (&key, &description));
             if let Some(why) = why {
@@ -140,7 +154,8 @@ impl<'a> Runner<'a> {
                     None => (self.inputs.examples(self.suite)?, pass),
                 };
                 let evaluator = Evaluator { surrogate, clean: Some(pass), ..self.evaluator(target, examples) };
-                let (journal, done) = Journal::open(&store.journal(&key))?;
+                let (journal, mut done) = Journal::open(&store.journal(&key))?;
+                done.extend(from_shards);
                 let mut progress = Progress::new(self.teller.events, part, attack, Some((journal, done)));
                 let registry = self.context.registry;
                 let mut evaluated = evaluate(&evaluator, std::slice::from_ref(attack), registry, &mut progress)?;
@@ -167,6 +182,10 @@ impl<'a> Runner<'a> {
             return Ok(Attempt::Busy);
         }
         record.result.configuration["attacks"] = attacks.into();
+        if self.context.shard.is_some() {
+            // Of no use by itself.
+            return Ok(Attempt::Done(()));
+        }
         if store.checkpoint(training_key).exists() {
             match self.show_strongest(record, row, seed, (training_key, entry), &open) {
                 Err(error) if !of_all(&error) => {

@@ -22,7 +22,7 @@ pub(crate) struct Keys<'a> {
     teller: Rc<Teller<'a>>,
     rows: &'a [Row],
     model: &'a Component,
-    pub(crate) config: &'a TrainConfig,
+    config: &'a TrainConfig,
     /// Checkpoints from elsewhere that were read, by source and model.
     given: RefCell<BTreeMap<String, Given>>,
 }
@@ -52,9 +52,14 @@ impl<'a> Keys<'a> {
         row.model.as_ref().unwrap_or(self.model)
     }
 
+    /// How a row is trained.
+    pub(crate) fn config(&self, row: &'a Row) -> &'a TrainConfig {
+        row.train.as_ref().unwrap_or(self.config)
+    }
+
     /// A row's network on this data.
     pub(crate) fn network(&self, row: &'a Row) -> Result<Arc<dyn Network>> {
-        let batch = if row.checkpoint.is_none() { self.config.batch } else { 0 };
+        let batch = if row.checkpoint.is_none() { self.config(row).batch } else { 0 };
         self.inputs.network(self.model(row), batch)
     }
 
@@ -69,7 +74,11 @@ impl<'a> Keys<'a> {
             return Ok(Some((given.key, given.description)));
         }
         let numbers = (&self.context.compute, self.context.dtype);
-        let mut description = description::training(&self.inputs.train_sha256, model, row, self.config, seed, numbers);
+        let mut description =
+            description::training(&self.inputs.train_sha256, model, row, self.config(row), seed, numbers);
+        if let Some(extra) = &self.config(row).tricks.extra {
+            description["extra_sha256"] = self.inputs.extra(&extra.data)?.1.into();
+        }
         if let Some(teacher) = &row.teacher {
             let Some(described) = self.teacher(teacher, row, seed)? else { return Ok(None) };
             description["teacher"] = described;

@@ -16,5 +16,6 @@ pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod recording;
 pub(crate) mod runner;
+mod sharding;
 pub(crate) mod teller;
 pub(crate) mod train_request;

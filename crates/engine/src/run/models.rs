@@ -133,7 +133,11 @@ impl<'a> Models<'a> {
             recipe: row.build(self.context.registry)?,
             teacher: self.teaching(row, seed)?,
             train: &self.inputs.images.train,
-            config: self.keys.config,
+            extra: match &self.keys.config(row).tricks.extra {
+                Some(extra) => Some(self.inputs.extra(&extra.data)?.0),
+                None => None,
+            },
+            config: self.keys.config(row),
             seed,
             dtype: self.context.dtype,
             compute: &self.context.compute,

@@ -104,7 +104,7 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
     runner.import()?;
     let ledger = runner.book.ledger();
     let store = &context.store;
-    let steps = u64::from(suite.steps_per_epoch(runner.inputs.images.train.len())) * u64::from(suite.train.epochs);
+    let train_rows = runner.inputs.images.train.len();
     let (mut trainings, mut evaluations) = (Vec::new(), Vec::new());
     for (row, seed) in runner.parts() {
         let training = match runner.keys.training(row, seed) {
@@ -144,6 +144,8 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
             }
             evaluations.push(planned);
         }
+        let config = suite.training(row);
+        let steps = u64::from(config.steps_per_epoch(train_rows)) * u64::from(config.epochs);
         let steps = if row.checkpoint.is_some() { 0 } else { steps };
         let why = match &training {
             Some((key, description)) if state != State::Stored => ledger.why_trained(&row.id, seed, key, description),
@@ -153,6 +155,5 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
     }
     let examples =
         Selection::all_indices(&suite.covered(), runner.inputs.images.test.labels(), suite.attack_seed).len();
-    let train_rows = runner.inputs.images.train.len();
     Ok(Plan { train_rows, held_out: suite.train.held_out(train_rows), examples, trainings, evaluations })
 }

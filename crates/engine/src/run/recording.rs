@@ -48,7 +48,9 @@ pub fn run_on(suite: &Suite, data: Images, context: &Context<'_>, events: &dyn E
         for (i, row, seed) in waiting {
             match runner.record(row, seed)? {
                 Some(record) => {
-                    runner.book.close(&record)?;
+                    if context.shard.is_none() {
+                        runner.book.close(&record)?;
+                    }
                     records.push((i, record));
                     events.event(&Event::RecordDone { done: records.len(), of });
                 }

@@ -2,7 +2,7 @@
 
 use crate::store::claim::Claim;
 use crate::store::ledger::Ledger;
-use crate::{Error, Result, fingerprint};
+use crate::{Error, Result, Shard, fingerprint};
 use gauntlet_core::{ModelInfo, Weights, checkpoint};
 use gauntlet_records::file::{sha256, write_atomically};
 use gauntlet_records::record::Epoch;
@@ -83,6 +83,21 @@ impl Store {
     }
     pub(crate) fn journal(&self, key: &str) -> PathBuf {
         self.evaluation(key).join("partial.jsonl")
+    }
+    /// The journal of a shard's verdicts.
+    pub(crate) fn shard(&self, key: &str, shard: Shard) -> PathBuf {
+        self.evaluation(key).join(format!("shard-{}.jsonl", shard.to_string().replace('/', "-of-")))
+    }
+    /// The shards of an evaluation that are begun.
+    pub(crate) fn shards(&self, key: &str) -> Result<Vec<(Shard, PathBuf)>> {
+        let shard = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_prefix("shard-")?.strip_suffix(".jsonl")?.replace("-of-", "/");
+            Some((name.parse().ok()?, path))
+        };
+        Ok(listing(&self.evaluation(key))?.into_iter().filter_map(shard).collect())
+    }
+    pub(crate) fn claim_shard(&self, key: &str, shard: Shard) -> Result<Option<Claim>> {
+        Claim::take(&self.shard(key, shard).with_extension("claim"))
     }
     pub(crate) fn claim_training(&self, key: &str) -> Result<Option<Claim>> {
         Claim::take(&self.training(key))
@@ -205,6 +220,10 @@ impl Store {
         let table = table(std::iter::once(header.collect()).chain(lines))?;
         let entry = self.put_table(key, description, provenance, &[], &table)?;
         let _ = std::fs::remove_file(self.journal(key));
+        for (_, journal) in self.shards(key)? {
+            let _ = std::fs::remove_file(&journal);
+            let _ = std::fs::remove_dir_all(journal.with_extension("claim"));
+        }
         Ok(entry)
     }
 

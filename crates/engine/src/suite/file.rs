@@ -4,8 +4,8 @@ use crate::suite::complaint::complaint;
 use crate::suite::expectations::Known;
 use crate::suite::keys::{SUITE, TRAIN};
 use crate::suite::reader::{Reader, Shape, selection};
-use crate::suite::section::{Complaints, Section};
-use crate::{Augmentation, Diagnostic, Monitor, Suite, TrainConfig};
+use crate::suite::section::{Complaints, Section, Table};
+use crate::{Diagnostic, Monitor, Row, Suite, TrainConfig, Tricks};
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
 use gauntlet_core::{Registry, registry};
@@ -118,7 +118,9 @@ impl Reader<'_> {
         let rows = self.rows(top, shape, model.as_ref());
         let attacks = self.attacks(top, &rows, shape);
         let train = self.train(top, &attacks, shape);
-        let epochs = train.as_ref().map_or(u32::MAX, |t| t.epochs);
+        let rows = self.trained_otherwise(top, rows, &attacks, shape);
+        let each = rows.iter().filter_map(|r| r.train.as_ref()).chain(&train).map(|t| t.epochs);
+        let epochs = each.max().unwrap_or(u32::MAX);
         let expect = self.expectations(top, &Known { rows: &rows, attacks: &attacks, epochs });
         let quick = self.quick(top, &rows);
         Some(Suite {
@@ -178,6 +180,38 @@ impl Reader<'_> {
             },
         };
         section.allow(TRAIN, &mut self.complaints);
+        self.config(&section, attacks, shape)
+    }
+
+    /// The rows, those that say so with a training of their own: what they leave out is the suite's.
+    fn trained_otherwise(
+        &mut self,
+        top: &Section<'_>,
+        mut rows: Vec<Row>,
+        attacks: &[AttackEntry],
+        shape: Shape,
+    ) -> Vec<Row> {
+        let Some(DeValue::Array(tables)) = top.get("row").map(|(_, v)| v.get_ref()) else { return rows };
+        let beneath = top.get("train").and_then(|(_, v)| v.get_ref().as_table());
+        if tables.len() != rows.len() {
+            // One of them is wrong, and the suite with it.
+            return rows;
+        }
+        for (row, table) in rows.iter_mut().zip(tables.iter()) {
+            let Some((_, value)) = table.get_ref().as_table().and_then(|t| Table::get(t, "train")) else { continue };
+            let DeValue::Table(own) = value.get_ref() else {
+                let found = value.get_ref().type_str();
+                self.complaints.push(Diagnostic::at(value.span(), format!("`train` must be a table, got {found}")));
+                continue;
+            };
+            let section = Section::new("[[row]]'s train", own, value.span());
+            section.allow(TRAIN, &mut self.complaints);
+            row.train = self.config(&section.over(beneath), attacks, shape);
+        }
+        rows
+    }
+
+    fn config(&mut self, section: &Section<'_>, attacks: &[AttackEntry], shape: Shape) -> Option<TrainConfig> {
         let c = &mut self.complaints;
         let epochs = if section.get("epochs").is_some() { section.whole("epochs", 1, c) } else { Some(5) };
         let batch = if section.get("batch").is_some() { section.whole("batch", 1, c) } else { Some(128) };
@@ -186,45 +220,31 @@ impl Reader<'_> {
             None => Some(None),
         };
         let clip = section.positive("clip", c);
-        let augmentation = match section.str("augmentation", c) {
-            None => Some(Augmentation::None),
-            Some(text) => match text.as_str() {
-                "none" => Some(Augmentation::None),
-                "crop-flip" => Some(Augmentation::CropFlip),
-                "crop-flip-reflect" => Some(Augmentation::CropFlipReflect),
-                other => {
-                    let error = registry::unknown("augmentation", other, Augmentation::NAMES.into_iter());
-                    c.push(complaint(
-                        section.value_span("augmentation"),
-                        &error,
-                        "none, crop-flip or crop-flip-reflect",
-                    ));
-                    None
-                }
-            },
-        };
+        let shown = self.augmentations(section);
         let optimiser: Option<Optimiser> =
-            self.tagged(&section, "optimiser", r#"{"name":"adam","lr":0.001}"#, Optimiser::validate);
-        let schedule: Option<Schedule> =
-            self.tagged(&section, "schedule", r#"{"name":"constant"}"#, Schedule::validate);
+            self.tagged(section, "optimiser", r#"{"name":"adam","lr":0.001}"#, Optimiser::validate);
+        let schedule: Option<Schedule> = self.tagged(section, "schedule", r#"{"name":"constant"}"#, Schedule::validate);
         let monitor_eps = match section.get("monitor_eps") {
             Some((_, value)) => Some(self.eps(value, &[], Norm::Linf, shape.map(|((c, h, w), _)| c * h * w))?),
             None => None,
         };
+        let tricks = self.tricks(section, epochs.unwrap_or(1) as u32, validation.flatten().map(|n| n as usize));
+        let (augmentation, augmentations) = shown?;
         Some(TrainConfig {
             epochs: epochs? as u32,
             batch: batch? as usize,
             optimiser: optimiser?,
             schedule: schedule?,
-            augmentation: augmentation?,
+            augmentation,
             validation: validation?.map(|n| n as usize),
             clip,
             monitor: Monitor::of_suite(self.registry, attacks, monitor_eps)?,
+            tricks: Tricks { augmentations, ..tricks? },
         })
     }
 
     /// An optimiser or a schedule: a name, or a table with a name, read by serde.
-    fn tagged<T: DeserializeOwned>(
+    pub(crate) fn tagged<T: DeserializeOwned>(
         &mut self,
         section: &Section<'_>,
         key: &'static str,

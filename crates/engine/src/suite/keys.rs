@@ -1,8 +1,9 @@
 //! Every key of a suite file: the reader accepts these and no others, the reference and the JSON Schema describe them.
 
-use crate::Augmentation;
+use crate::Evaluated;
 use gauntlet_core::KeyDoc;
 use gauntlet_core::key_doc::{Form, Omitted, Part, key};
+use gauntlet_core::optimiser::Decayed;
 
 use Form::{AttackName, Component, Exactly, Flag, Just, Length, List, Number, OneOf, OneOrMany, Positive};
 use Form::{Table, Tables, Text, Whole};
@@ -120,11 +121,11 @@ pub const TRAIN: &[KeyDoc] = &[
     ),
     key(
         "augmentation",
-        OneOf(&Augmentation::NAMES),
+        OneOrMany(&Component(Part::Augmentation)),
         Is("\"none\""),
         "",
-        "\"crop-flip\"",
-        "what is done to training images: a crop after padding by 4 pixels of zeros (or of the mirrored image) and a flip",
+        "[\"crop-flip\", { name = \"cutout\", size = 8 }]",
+        "what is done to training images, in order; crop and flip come first, what mixes two images last",
     ),
     key(
         "validation",
@@ -150,6 +151,112 @@ pub const TRAIN: &[KeyDoc] = &[
         "\"0.1\"",
         "budget of the PGD that is run on held-out images after every epoch",
     ),
+    key(
+        "ema",
+        Table(EMA),
+        Means("no moving average is kept"),
+        "",
+        "",
+        "a moving average of the weights, kept beside the training, for `evaluate`",
+    ),
+    key(
+        "swa",
+        Table(SWA),
+        Means("none is kept"),
+        "",
+        "",
+        "the mean of the weights at the ends of epochs, for `evaluate`",
+    ),
+    key(
+        "evaluate",
+        OneOf(&Evaluated::NAMES),
+        Is("\"last\""),
+        "",
+        "\"best-robust\"",
+        "whose weights are measured and attacked: the last epoch's, those of the epoch after which PGD left the most held-out \
+         training images right, or an average's",
+    ),
+    key(
+        "smoothing",
+        Number,
+        Is("0"),
+        "",
+        "0.1",
+        "label smoothing s in [0, 1) of every cross-entropy of the recipe: (1 − s) · onehot + s/K; inner attacks keep the label",
+    ),
+    key(
+        "decay",
+        OneOf(&Decayed::NAMES),
+        Is("\"all\""),
+        "",
+        "\"weights\"",
+        "which parameters weight decay shrinks; `weights`: neither biases nor batch norm's",
+    ),
+    key(
+        "accumulate",
+        Whole(1),
+        Is("1"),
+        "",
+        "4",
+        "parts that a batch is taken in, one after the other, before the optimiser's step; batch norm sees each part alone",
+    ),
+    key(
+        "perturb",
+        Component(Part::Perturbation),
+        Means("the gradient is taken at the weights"),
+        "",
+        "{ name = \"awp\", gamma = 0.005, start = 10 }",
+        "weights at which the gradient is taken instead",
+    ),
+    key(
+        "images",
+        Whole(1),
+        Means("all that are not held out"),
+        "images",
+        "1000",
+        "training images that are trained on, the first so many",
+    ),
+    key(
+        "extra",
+        Table(EXTRA),
+        Means("there are the training images alone"),
+        "",
+        "",
+        "images of another data set in every batch; an epoch stays one pass over the training images",
+    ),
+];
+
+/// Keys of `[train.extra]`.
+pub const EXTRA: &[KeyDoc] = &[
+    key(
+        "data",
+        Text,
+        Refused,
+        "",
+        "\"cifar10-edm\"",
+        "a data set of the same shape and classes, of which the training split is taken",
+    ),
+    key("fraction", Number, Refused, "", "0.7", "share of every batch, in (0, 1)"),
+];
+
+/// Keys of `[train.ema]`.
+pub const EMA: &[KeyDoc] = &[
+    key("decay", Number, Is("0.995"), "", "0.999", "d of θ̄ ← d · θ̄ + (1 − d) · θ after every step, in [0, 1)"),
+    key("start", Number, Is("0"), "epochs", "1.5", "epochs, with fraction, before the average begins"),
+    key(
+        "dynamic",
+        Flag,
+        Is("true"),
+        "",
+        "false",
+        "d is min(decay, (1 + t) / (10 + t)), t steps after `start`, as in Gowal et al.",
+    ),
+];
+
+/// Keys of `[train.swa]`.
+pub const SWA: &[KeyDoc] = &[
+    key("start", Whole(0), Refused, "epochs", "10", "the first epoch, from 0, whose end counts"),
+    key("every", Whole(1), Is("1"), "epochs", "2", "one of so many epochs counts"),
 ];
 
 /// Keys of `[[row]]`.
@@ -219,6 +326,7 @@ pub const ROW: &[KeyDoc] = &[
         "whom the recipe learns from: the id of a row, trained first, or a checkpoint",
     ),
     key("model", Component(Part::Model), Means("the suite's"), "", "\"linear\"", "the architecture of this row"),
+    key("train", Table(TRAIN), Means("the suite's"), "", "", "keys of `[train]` that are otherwise for this row"),
     key(
         "note",
         Text,

@@ -1,6 +1,7 @@
 //! A suite: its file, read with the place of everything in it, and what it says.
 
 pub(crate) mod attacks;
+mod augmentations;
 pub(crate) mod checkpoint_source;
 pub(crate) mod complaint;
 pub(crate) mod expectations;
@@ -14,3 +15,4 @@ pub(crate) mod rows;
 pub(crate) mod section;
 pub(crate) mod smaller;
 pub(crate) mod teacher;
+mod tricks;

@@ -57,6 +57,7 @@ impl Reader<'_> {
     ) -> Option<Component> {
         let list = match kind {
             Kind::Model => "gauntlet list models",
+            Kind::Augmentation => "gauntlet list augmentations",
             _ => "gauntlet list recipes",
         };
         // Building it too: a value outside its domain is a mistake of the file, not of the run.
@@ -64,6 +65,7 @@ impl Reader<'_> {
             match kind {
                 Kind::Recipe => drop(self.registry.recipe(&component.given())?),
                 Kind::Penalty => drop(self.registry.penalty(&component.given())?),
+                Kind::Augmentation => drop(self.registry.augmentation(&component.given())?),
                 _ => {}
             }
             Ok(component)

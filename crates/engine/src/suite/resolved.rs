@@ -78,6 +78,9 @@ pub struct Row {
     /// Architecture, where it is not the suite's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Component>,
+    /// How it is trained, where that is not as the suite says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<TrainConfig>,
     /// What readers of the report should know about it.
     pub note: Option<String>,
 }
@@ -106,9 +109,9 @@ impl Suite {
         self.attacks.iter_mut().for_each(|a| a.examples = None);
     }
 
-    /// Optimiser steps per epoch for a training split of `rows` rows.
-    pub fn steps_per_epoch(&self, rows: usize) -> u32 {
-        rows.saturating_sub(self.train.held_out(rows)).div_ceil(self.train.batch.max(1)) as u32
+    /// How a row is trained.
+    pub fn training<'s>(&'s self, row: &'s Row) -> &'s TrainConfig {
+        row.train.as_ref().unwrap_or(&self.train)
     }
 
     /// The suite on a training split of `rows` rows: what depends on their number is settled.
@@ -116,10 +119,12 @@ impl Suite {
     /// # Errors
     /// A row that is to be trained where nothing is left to train on.
     pub fn settled(&self, rows: usize) -> gauntlet_core::Result<Suite> {
-        if self.rows.iter().any(|r| r.checkpoint.is_none()) {
-            self.train.trains_on(&self.data, rows)?;
+        for row in self.rows.iter().filter(|r| r.checkpoint.is_none()) {
+            self.training(row).trains_on(&self.data, rows)?;
         }
-        Ok(Suite { train: self.train.settled(rows), ..self.clone() })
+        let own = |row: &Row| Row { train: row.train.as_ref().map(|train| train.settled(rows)), ..row.clone() };
+        let each = self.rows.iter().map(own).collect();
+        Ok(Suite { train: self.train.settled(rows), rows: each, ..self.clone() })
     }
 }
 

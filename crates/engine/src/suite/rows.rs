@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// Keys that say how a row is trained.
-const TRAINED: [&str; 4] = ["recipe", "base", "penalties", "teacher"];
+const TRAINED: [&str; 5] = ["recipe", "base", "penalties", "teacher", "train"];
 const EXAMPLE: &str = "such as \"runs/net.safetensors\", relative to this file or to the working directory, or \
                        \"hf:owner/repo/model.safetensors@revision\"";
 

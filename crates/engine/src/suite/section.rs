@@ -44,21 +44,27 @@ impl<'a> Table<'a> for DeTable<'a> {
 pub(crate) struct Section<'a> {
     what: &'static str,
     table: &'a DeTable<'a>,
+    /// What holds where the table says nothing.
+    beneath: Option<&'a DeTable<'a>>,
     span: Range<usize>,
 }
 
 impl<'a> Section<'a> {
     pub(crate) fn new(what: &'static str, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
-        Section { what, table, span }
+        Section { what, table, beneath: None, span }
+    }
+    /// The same over another table: keys that it does not have are looked up there.
+    pub(crate) fn over(self, beneath: Option<&'a DeTable<'a>>) -> Self {
+        Section { beneath, ..self }
     }
     pub(crate) fn top(table: &'a DeTable<'a>) -> Self {
-        Section { what: "a suite", table, span: 0..0 }
+        Section { what: "a suite", table, beneath: None, span: 0..0 }
     }
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
     pub(crate) fn get(&self, name: &str) -> Option<Entry<'a>> {
-        Table::get(self.table, name)
+        Table::get(self.table, name).or_else(|| Table::get(self.beneath?, name))
     }
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'a>> {
         self.table.iter()

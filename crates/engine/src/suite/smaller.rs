@@ -19,6 +19,7 @@ impl Suite {
         suite.notes.insert(0, format!("A smaller version of the suite: {}.", quick.describe().trim_end_matches('.')));
         if let Some(epochs) = quick.epochs {
             suite.train.epochs = epochs;
+            suite.rows.iter_mut().filter_map(|r| r.train.as_mut()).for_each(|train| train.epochs = epochs);
         }
         if let Some(n) = quick.take {
             suite.select(Selection::Take(n));

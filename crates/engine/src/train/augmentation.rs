@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use gauntlet_autograd::kernels::border::Border;
 use gauntlet_autograd::kernels::images::{Crop, crop_flip};
-use gauntlet_core::{Batch, Key, Purpose, Result};
+use gauntlet_core::{Batch, Key, Purpose, Result, Spec};
 use serde::{Deserialize, Serialize};
 
 /// What is done to a training image before it is shown.
@@ -18,12 +18,43 @@ pub enum Augmentation {
     CropFlipReflect,
 }
 
+const fn spec(name: &'static str, summary: &'static str, formula: &'static str) -> Spec<()> {
+    Spec { name, summary, formula, paper: "-", params: &[], numerics: 1, origin: "built-in", build: () }
+}
+
+impl Augmentation {
+    /// As lists and documents see them; what comes after them is in the registry.
+    pub const SPECS: [Spec<()>; 3] = [
+        spec("none", "images as they are", "x"),
+        spec(
+            "crop-flip",
+            "zero padding of 4 pixels, a random crop of the original size, a flip every other time",
+            "shifts uniform in ±4, flip with probability ½",
+        ),
+        spec(
+            "crop-flip-reflect",
+            "the same with the image mirrored at its edges instead of zeros (5×5 pixels at least)",
+            "shifts uniform in ±4, flip with probability ½",
+        ),
+    ];
+}
+
 /// Pixels added on each side before the crop.
 pub(crate) const PADDING: usize = 4;
 
 impl Augmentation {
     /// The names in suite files.
     pub const NAMES: [&'static str; 3] = ["none", "crop-flip", "crop-flip-reflect"];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Augmentation> {
+        match name {
+            "none" => Some(Augmentation::None),
+            "crop-flip" => Some(Augmentation::CropFlip),
+            "crop-flip-reflect" => Some(Augmentation::CropFlipReflect),
+            _ => None,
+        }
+    }
 
     /// What surrounds the image before the crop; none where nothing is done.
     pub(crate) fn border(self) -> Option<Border> {

@@ -1,6 +1,6 @@
 //! How a model is trained, apart from its recipe.
 
-use crate::{Augmentation, Monitor};
+use crate::{Augmentation, Monitor, Tricks};
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub struct TrainConfig {
     pub clip: Option<f64>,
     /// What is measured after every epoch.
     pub monitor: Monitor,
+    /// What is done beside the recipe.
+    #[serde(flatten)]
+    pub tricks: Tricks,
 }
 
 /// Rows that are held out at most, where nothing is said.
@@ -41,12 +44,39 @@ impl TrainConfig {
         TrainConfig { validation: Some(self.held_out(rows)), ..self.clone() }
     }
 
+    /// Training images of a full batch: what extra data leave of it, one at least.
+    pub fn own(&self) -> usize {
+        match &self.tricks.extra {
+            None => self.batch,
+            Some(extra) => {
+                self.batch - ((self.batch as f64 * extra.fraction).round() as usize).min(self.batch.max(1) - 1)
+            }
+        }
+    }
+
+    /// Optimiser steps per epoch for a training split of `rows` rows.
+    pub fn steps_per_epoch(&self, rows: usize) -> u32 {
+        self.trained_on(rows).div_ceil(self.own().max(1)) as u32
+    }
+
+    /// Rows that are trained on, of a training split of `rows` rows: the first ones.
+    pub fn trained_on(&self, rows: usize) -> usize {
+        rows.saturating_sub(self.held_out(rows)).min(self.tricks.images.unwrap_or(usize::MAX))
+    }
+
     /// That something is left to train on, of the `rows` training rows of `data`.
     ///
     /// # Errors
     /// Nothing is, with the figures and the way out.
     pub(crate) fn trains_on(&self, data: &str, rows: usize) -> gauntlet_core::Result<()> {
         let held_out = self.held_out(rows);
+        if held_out == 0 && self.tricks.evaluate.chooses() {
+            let why = format!(
+                "the best epoch is chosen on held-out training images, and none of the {rows} of {data} are held out; set \
+                 `validation`"
+            );
+            return Err(gauntlet_core::Error::value("train.validation", why));
+        }
         if held_out < rows {
             return Ok(());
         }

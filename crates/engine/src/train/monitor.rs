@@ -88,6 +88,7 @@ impl Monitor {
             own_fgsm_accuracy: own.map(|(fgsm, _)| fgsm),
             own_pgd_accuracy: own.map(|(_, pgd)| pgd),
             monitored_on: String::new(),
+            evaluated: false,
         })
     }
 }

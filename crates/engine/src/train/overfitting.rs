@@ -28,8 +28,9 @@ struct Own<'a> {
 /// is below half of FGSM accuracy, and either it fell by over 10 points from an earlier epoch's while FGSM accuracy did
 /// not fall, or it is below 5 % with an FGSM accuracy above half of the clean one. Where the training recovered it is
 /// `catastrophic-overfitting-transient`: after the last epoch PGD accuracy is at least half of FGSM accuracy again, and at
-/// most 10 points below that of any epoch.
+/// most 10 points below that of any epoch. Where an epoch's weights were chosen, what came after them is not looked at.
 pub(crate) fn catastrophic(curve: &[Epoch]) -> Option<Flag> {
+    let curve = curve.iter().position(|e| e.evaluated).map_or(curve, |chosen| &curve[..=chosen]);
     let own = |of: &'_ Epoch| Some((of.own_fgsm_accuracy?, of.own_pgd_accuracy?));
     let known: Vec<Own<'_>> = curve.iter().filter_map(|of| own(of).map(|(fgsm, pgd)| Own { of, fgsm, pgd })).collect();
     let (at, now, best) = known.iter().enumerate().find_map(|(i, now)| {
@@ -83,6 +84,7 @@ mod tests {
             own_fgsm_accuracy: Some(*fgsm),
             own_pgd_accuracy: Some(*pgd),
             monitored_on: "validation".into(),
+            evaluated: false,
         };
         epochs.iter().enumerate().map(epoch).collect()
     }

@@ -8,16 +8,20 @@ use gauntlet_core::{Memory, ParamSpec, Weights};
 use gauntlet_records::file::write_atomically;
 use gauntlet_records::record::Epoch;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
-/// Weights, moments, memory and the position between two steps.
+/// Weights, moments, memory, averages and the position between two steps.
 #[derive(Debug, Clone)]
 pub(crate) struct TrainingState {
     pub(crate) weights: Weights,
     pub(crate) optimiser: OptimiserState,
     pub(crate) memory: Memory,
+    /// The average of what is trained, by name; empty: none, or none yet.
+    pub(crate) average: BTreeMap<String, Tensor>,
+    /// The measured weights of the best epoch so far, where one is chosen.
+    pub(crate) best: Option<Weights>,
     pub(crate) progress: Progress,
 }
 
@@ -34,6 +38,9 @@ pub(crate) struct Progress {
     pub(crate) seen: u64,
     /// Finished epochs.
     pub(crate) curve: Vec<Epoch>,
+    /// Epochs whose weights went into their average.
+    #[serde(default)]
+    pub(crate) averaged: u32,
     /// Wall seconds so far.
     pub(crate) seconds: f64,
     /// CPU seconds so far; `None`: a part of the training did not measure them.
@@ -64,6 +71,8 @@ impl TrainingState {
         named.extend(self.weights.iter().map(|(n, t, _)| (format!("weight/{n}"), t)));
         named.extend(self.optimiser.moments.iter().map(|(n, t)| (format!("moment/{n}"), t)));
         named.extend(self.memory.iter().map(|(n, t)| (format!("memory/{n}"), t)));
+        named.extend(self.average.iter().map(|(n, t)| (format!("average/{n}"), t)));
+        named.extend(self.best.iter().flat_map(Weights::iter).map(|(n, t, _)| (format!("best/{n}"), t)));
         let metadata = HashMap::from([(ENTRY.to_string(), text)]);
         let bytes = checkpoint::to_bytes(named.iter().map(|(n, t)| (n.as_str(), *t)), metadata)?;
         Error::stored(write_atomically(path, &bytes))
@@ -93,6 +102,12 @@ impl TrainingState {
             weights: self.weights.to_device(device)?,
             optimiser: self.optimiser.to_device(device)?,
             memory: memory.collect::<Result<_>>()?,
+            average: self
+                .average
+                .iter()
+                .map(|(name, t)| Ok((name.clone(), t.to_device(device)?)))
+                .collect::<Result<_>>()?,
+            best: self.best.as_ref().map(|best| best.to_device(device)).transpose()?,
             progress: self.progress.clone(),
         })
     }
@@ -106,29 +121,36 @@ impl TrainingState {
         let bytes = std::fs::read(path).map_err(|e| Error::store("read", path, e))?;
         let (mut tensors, metadata) =
             checkpoint::from_bytes(&path.display().to_string(), &bytes).map_err(|e| damaged(e.to_string()))?;
+        let chosen = tensors.keys().any(|name| name.starts_with("best/"));
         let text = metadata.get(ENTRY).ok_or_else(|| damaged("it is not a training state".into()))?;
         let header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
         if header.key != key {
             return Err(damaged("it belongs to another training".into()));
         }
-        let weights = specs
-            .iter()
-            .map(|spec| {
-                let tensor = tensors.remove(&format!("weight/{}", spec.name)).filter(|t| t.dims() == spec.shape);
+        let mut whole = |of: &str| {
+            let entries = specs.iter().map(|spec| {
+                let tensor = tensors.remove(&format!("{of}/{}", spec.name)).filter(|t| t.dims() == spec.shape);
                 let tensor =
                     tensor.ok_or_else(|| damaged(format!("{:?} is missing or of another shape", spec.name)))?;
                 Ok((spec.name.clone(), tensor, spec.trainable))
-            })
-            .collect::<Result<Vec<_>>>()?;
+            });
+            Ok::<_, Error>(Weights::from_entries(entries.collect::<Result<Vec<_>>>()?))
+        };
+        let weights = whole("weight")?;
+        let best = if chosen { Some(whole("best")?) } else { None };
         let mut state = TrainingState {
-            weights: Weights::from_entries(weights),
+            weights,
             optimiser: OptimiserState::after(header.steps),
             memory: Memory::new(),
+            average: BTreeMap::new(),
+            best,
             progress: header.progress,
         };
         for (name, tensor) in tensors {
             if let Some(name) = name.strip_prefix("moment/") {
                 state.optimiser.moments.insert(name.to_string(), tensor);
+            } else if let Some(name) = name.strip_prefix("average/") {
+                state.average.insert(name.to_string(), tensor);
             } else if let Some(name) = name.strip_prefix("memory/") {
                 state.memory.insert(name.to_string(), tensor);
             }

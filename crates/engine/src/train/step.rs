@@ -1,6 +1,6 @@
 //! One step of a training: loss, gradients, optimiser, running statistics.
 
-use crate::{Error, Result};
+use crate::{Error, Perturb, Result, Tricks};
 use candle_core::{DType, Device, Tensor};
 #[cfg(feature = "cuda")]
 use gauntlet_autograd::cuda::overwrite_each;
@@ -11,7 +11,8 @@ use gauntlet_autograd::{Var, grad_last};
 use gauntlet_core::Memory;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, BatchStats, Loss, Network, Params, Recipe, Step, Target, Weights};
+use gauntlet_core::step::Made;
+use gauntlet_core::{Batch, BatchStats, Loss, Mixed, Network, Params, Recipe, Step, Target, Targets, Weights};
 use std::sync::Arc;
 
 /// What stays the same from step to step.
@@ -28,6 +29,25 @@ pub struct TrainingStep<'a> {
     pub teacher: Option<Arc<dyn Target>>,
     /// The recorded step of this training, where there is one.
     pub graphs: Option<&'a dyn Recorder>,
+    /// What is done beside the recipe.
+    pub tricks: &'a Tricks,
+    /// Second labels of this batch, where its images are mixtures.
+    pub mixed: Option<&'a Mixed>,
+}
+
+/// Loss and gradients of a batch, with what its forwards saw and its attacks made.
+struct Found {
+    taken: Taken,
+    gradients: Vec<(String, Tensor)>,
+    stats: Vec<BatchStats>,
+    /// Of every part of the batch.
+    made: Vec<Vec<Made>>,
+}
+
+/// Perturbed weights that a step is lent, with the examples of the same step at the weights themselves.
+struct Lent<'a> {
+    weights: &'a Weights,
+    made: &'a [Vec<Made>],
 }
 
 /// What a step found out, read or still on the device.
@@ -78,26 +98,148 @@ impl TrainingStep<'_> {
         (seed, position, rate): (u64, Position, f64),
     ) -> Result<Taken> {
         if let Some(graphs) = self.graphs
+            && self.tricks.leaves_the_gradient()
+            && self.mixed.is_none()
             && let Some((taken, gradients)) = graphs.step(self, ((seed, position), weights, memory, batch))?
         {
             let gradients: Vec<(&str, Tensor)> = gradients.iter().map(|(name, g)| (name.as_str(), g.clone())).collect();
-            optimiser.step(self.optimiser, weights, &gradients, rate)?;
+            optimiser.step_decaying(self.optimiser, self.tricks.decay, weights, &gradients, rate)?;
             return Ok(taken);
         }
+        let at = (seed, position);
+        let perturb = self.tricks.perturb.filter(|p| position.epochs_done() >= p.start());
+        let first = self.found(weights, None, memory, batch, (at, perturb.is_none()))?;
+        let Some(perturb) = perturb else {
+            self.move_weights(optimiser, weights, first.gradients, rate)?;
+            move_statistics(weights, &first.stats)?;
+            return Ok(first.taken);
+        };
+        let (mut moved, added) = perturb.moved(weights, &first.gradients)?;
+        match perturb {
+            // As the authors do: the optimiser steps from the perturbed weights, then the perturbation is taken back, and batch
+            // norm's statistics are those of the second forward.
+            Perturb::Awp { .. } => {
+                let lent = Lent { weights: &moved, made: &first.made };
+                let second = self.found(weights, Some(&lent), memory, batch, (at, true))?;
+                self.move_weights(optimiser, &mut moved, second.gradients, rate)?;
+                for (name, delta) in &added {
+                    let back = Var::constant(moved.get(name)?.clone()).sub(&Var::constant(delta.clone()))?;
+                    moved.set(name, back.tensor().clone())?;
+                }
+                move_statistics(&mut moved, &second.stats)?;
+                *weights = moved;
+            }
+            // Back first, and the statistics of the first forward.
+            Perturb::Sam { .. } | Perturb::Asam { .. } => {
+                let second = self.found(&moved, None, memory, batch, (at, true))?;
+                self.move_weights(optimiser, weights, second.gradients, rate)?;
+                move_statistics(weights, &first.stats)?;
+            }
+        }
+        Ok(first.taken)
+    }
+
+    /// The optimiser's step with gradients of the whole batch.
+    fn move_weights(
+        &self,
+        optimiser: &mut OptimiserState,
+        weights: &mut Weights,
+        gradients: Vec<(String, Tensor)>,
+        rate: f64,
+    ) -> Result<()> {
+        let (names, gradients): (Vec<String>, Vec<Tensor>) = gradients.into_iter().unzip();
+        let gradients = self.within_the_clip(gradients)?;
+        let named: Vec<(&str, Tensor)> = names.iter().map(String::as_str).zip(gradients).collect();
+        Ok(optimiser.step_decaying(self.optimiser, self.tricks.decay, weights, &named, rate)?)
+    }
+
+    /// Loss and gradients of the whole batch, in as many parts as it is to be taken in; `last`: the recipe is told that the
+    /// sweep is over.
+    fn found(
+        &self,
+        weights: &Weights,
+        lent: Option<&Lent<'_>>,
+        memory: &mut Memory,
+        batch: &Batch,
+        (at, last): ((u64, Position), bool),
+    ) -> Result<Found> {
+        let n = batch.len();
+        let size = n.div_ceil(self.tricks.accumulate.unwrap_or(1).max(1)).max(1);
+        if size >= n {
+            return self.found_of(weights, lent.map(|l| (l, 0)), memory, (batch, self.mixed.cloned()), (at, last));
+        }
+        if self.recipe.replays() > 1 {
+            let text = format!(
+                "{} keeps what belongs to a place in the batch, which cannot be taken in parts; leave `accumulate` out",
+                self.recipe.name()
+            );
+            return Err(Error::message(text));
+        }
+        let mut sums: Option<(Stepped, Vec<(String, Var)>)> = None;
+        let (mut stats, mut made) = (Vec::new(), Vec::new());
+        for (i, start) in (0..n).step_by(size).enumerate() {
+            let len = size.min(n - start);
+            let part = Batch {
+                x: batch.x.narrow(0, start, len)?,
+                y: batch.y.narrow(0, start, len)?,
+                ids: batch.ids[start..start + len].to_vec(),
+            };
+            let mixed = self.mixed.map(|m| m.part(start, len)).transpose()?;
+            let found = self.found_of(weights, lent.map(|l| (l, i)), memory, (&part, mixed), (at, last))?;
+            let share = len as f64 / n as f64;
+            let Stepped { loss, terms } = found.taken.settle()?;
+            let terms = terms.into_iter().map(|(name, mean)| (name, share * mean));
+            let own = found.gradients.into_iter().map(|(name, g)| Ok((name, Var::constant(g).affine(share, 0.0)?)));
+            let own = own.collect::<Result<Vec<_>>>()?;
+            match &mut sums {
+                None => sums = Some((Stepped { loss: share * loss, terms: terms.collect() }, own)),
+                Some((stepped, gradients)) => {
+                    stepped.loss += share * loss;
+                    for ((_, sum), (_, mean)) in stepped.terms.iter_mut().zip(terms) {
+                        *sum += mean;
+                    }
+                    for ((_, sum), (_, g)) in gradients.iter_mut().zip(own) {
+                        *sum = sum.add(&g)?;
+                    }
+                }
+            }
+            stats.extend(found.stats);
+            made.extend(found.made);
+        }
+        let Some((stepped, gradients)) = sums else { return Err(Error::message("a batch without an example")) };
+        let gradients = gradients.into_iter().map(|(name, g)| (name, g.tensor().clone())).collect();
+        Ok(Found { taken: Taken(Values::Read(stepped)), gradients, stats, made })
+    }
+
+    /// The same of one part; `lent` says which.
+    fn found_of(
+        &self,
+        weights: &Weights,
+        lent: Option<(&Lent<'_>, usize)>,
+        memory: &mut Memory,
+        (batch, mixed): (&Batch, Option<Mixed>),
+        ((seed, position), last): ((u64, Position), bool),
+    ) -> Result<Found> {
         let params = weights.leaves();
-        let mut step =
-            Step::new(self.network.clone(), &params, batch, seed, position, memory)?.taught_by(self.teacher.clone());
+        let moved = lent.map(|(lent, part)| (lent.weights.leaves(), lent.made.get(part).cloned().unwrap_or_default()));
+        let mut step = Step::new(self.network.clone(), &params, batch, seed, position, memory)?
+            .taught_by(self.teacher.clone())
+            .with_targets(Targets { smoothing: self.tricks.smoothing.unwrap_or(0.0), mixed });
+        if let Some((moved, made)) = &moved {
+            step = step.lend(moved, made.clone());
+        }
         let loss = self.recipe.loss(&mut step)?;
         let there = self.there(&loss, position)?;
         // On the CPU nothing waits, and nothing is made of a loss that is no number.
         let taken = if batch.x.device().is_cpu() { Taken(Values::Read(there.settle()?)) } else { there };
         step.forget();
-        let gradients = self.gradients(loss, &params, &mut step)?;
-        let stats = std::mem::take(&mut step.stats);
-        optimiser.step(self.optimiser, weights, &gradients, rate)?;
-        move_statistics(weights, &stats)?;
-        self.recipe.after(&mut step)?;
-        Ok(taken)
+        let gradients = self.unclipped(loss, moved.as_ref().map_or(&params, |(moved, _)| moved), &mut step)?;
+        let gradients = gradients.into_iter().map(|(name, g)| (name.to_string(), g)).collect();
+        let (stats, made) = (std::mem::take(&mut step.stats), vec![step.take_made()]);
+        if last {
+            self.recipe.after(&mut step)?;
+        }
+        Ok(Found { taken, gradients, stats, made })
     }
 
     /// Loss and means of the terms, where they are.
@@ -112,12 +254,19 @@ impl TrainingStep<'_> {
         Ok(Taken(Values::There { total, terms, recipe, position }))
     }
 
+    /// Gradients of the parameters, within the clip.
+    #[cfg(feature = "cuda")]
     pub(crate) fn gradients<'p>(
         &self,
         loss: Loss,
         params: &'p Params,
         step: &mut Step<'_>,
     ) -> Result<Vec<(&'p str, Tensor)>> {
+        let (names, gradients): (Vec<&str>, Vec<Tensor>) = self.unclipped(loss, params, step)?.into_iter().unzip();
+        Ok(names.into_iter().zip(self.within_the_clip(gradients)?).collect())
+    }
+
+    fn unclipped<'p>(&self, loss: Loss, params: &'p Params, step: &mut Step<'_>) -> Result<Vec<(&'p str, Tensor)>> {
         let (mut names, mut leaves): (Vec<&str>, Vec<_>) = params.trained().unzip();
         let watched = step.watched();
         if let Some(x) = &watched {
@@ -142,6 +291,10 @@ impl TrainingStep<'_> {
         {
             step.set_gradient_of_watched(gradient);
         }
+        Ok(names.into_iter().zip(gradients).collect())
+    }
+
+    fn within_the_clip(&self, mut gradients: Vec<Tensor>) -> Result<Vec<Tensor>> {
         if let Some(limit) = self.clip
             && gradients.iter().any(|g| !g.device().is_cpu())
         {
@@ -157,7 +310,7 @@ impl TrainingStep<'_> {
                 gradients = gradients.iter().map(|g| g.affine(scale, 0.0)).collect::<Result<_, _>>()?;
             }
         }
-        Ok(names.into_iter().zip(gradients).collect())
+        Ok(gradients)
     }
 }
 
@@ -254,7 +407,7 @@ fn clipped(gradients: &[Tensor], limit: f64) -> Result<Vec<Tensor>> {
 }
 
 /// running = (1 − m) · running + m · batch, in the order in which the batches were seen.
-fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
+pub(crate) fn move_statistics(weights: &mut Weights, stats: &[BatchStats]) -> Result<()> {
     let mut rest = stats;
     while let Some(first) = rest.first() {
         // Layers that this forward moved: a layer seen twice was moved by the next.

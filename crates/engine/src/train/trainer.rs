@@ -7,16 +7,17 @@ use crate::train::recorded::Graphs;
 use crate::train::resident::Resident;
 use crate::train::state::{Progress, TrainingState};
 use crate::train::step::{Taken, TrainingStep};
-use crate::{Error, Result, TrainConfig};
-use candle_core::{DType, Device};
+use crate::{Error, Result, TrainConfig, Tricks};
+use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, Compute, Frozen, Key, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
+use gauntlet_core::{Batch, Compute, Frozen, Key, Mixed, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
 use gauntlet_data::Split;
 use gauntlet_evaluate::Examples;
 use gauntlet_records::record::{Epoch, MONITORED_TRAIN_ROWS};
 use serde_json::Map;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,8 @@ pub struct TrainingJob<'a> {
     pub teacher: Option<Arc<dyn Target>>,
     /// Training split; its last `config.validation` rows are held out.
     pub train: &'a Split,
+    /// The images of `config.tricks.extra`.
+    pub extra: Option<Arc<Split>>,
     /// Epochs, batch, optimiser, schedule, ...
     pub config: &'a TrainConfig,
     /// Seed of initial weights, order, augmentation and the recipe's draws.
@@ -69,7 +72,7 @@ pub struct TrainingJob<'a> {
 /// A finished training.
 #[derive(Debug, Clone)]
 pub struct Trained {
-    /// The last epoch's weights.
+    /// The weights that are to be measured: the last epoch's, unless the configuration says otherwise.
     pub weights: Weights,
     /// One entry per epoch.
     pub curve: Vec<Epoch>,
@@ -97,7 +100,8 @@ impl TrainingJob<'_> {
 
     fn train(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
         let rows = self.rows()?;
-        let steps = rows.div_ceil(self.config.batch) as u32;
+        let own = self.config.own().max(1);
+        let steps = rows.div_ceil(own) as u32;
         let mut current = self.open(state, rows, events)?;
         let begun = Clock::start();
         let earlier = (current.progress.seconds, current.progress.cpu_seconds);
@@ -113,16 +117,19 @@ impl TrainingJob<'_> {
         if current.progress.cost_relative_to_ce.is_none() {
             current.progress.cost_relative_to_ce = self.cost_relative_to_ce(&current, rows, steps)?;
         }
-        let resident = match self.compute.is_gpu() {
-            false => None,
-            true => Some(Resident::new(self.train, self.compute.device())?),
-        };
+        // What comes after crop and flip is done on the host.
+        let resident =
+            match self.compute.is_gpu() && self.config.tricks.augmentations.is_empty() && self.extra.is_none() {
+                false => None,
+                true => Some(Resident::new(self.train, self.compute.device())?),
+            };
         let lag = if self.compute.is_gpu() { LAG } else { 1 };
         let mut pending: Vec<Pending> = Vec::new();
         let graphs = Graphs::default();
         while current.progress.epoch < self.config.epochs {
             let epoch = current.progress.epoch;
             let order = self.order(rows, epoch);
+            let more = self.more(steps, epoch);
             let augmentation = self.config.augmentation;
             let shown_now = resident.as_ref().map(|r| r.shown(&order, augmentation, self.seed, epoch)).transpose()?;
             while current.progress.step < steps {
@@ -134,13 +141,29 @@ impl TrainingJob<'_> {
                 }
                 let step = current.progress.step;
                 let position = Position { epoch, epochs: self.config.epochs, step, steps, replay: 0 };
-                let first = step as usize * self.config.batch;
-                let chosen = &order[first..rows.min(first + self.config.batch)];
-                let batch = match (&resident, &shown_now) {
-                    (Some(resident), Some(shown)) => resident.batch(shown, first, chosen.len(), self.dtype)?,
-                    _ => augmentation.apply(self.batch(chosen)?, self.seed, epoch)?,
+                let first = step as usize * own;
+                let chosen = &order[first..rows.min(first + own)];
+                let with_more: Vec<usize>;
+                let chosen = match more.len() / steps as usize {
+                    0 => chosen,
+                    each => {
+                        // The last, smaller batch of an epoch keeps the share.
+                        let count = (each * chosen.len()).div_ceil(own);
+                        let others = &more[step as usize * each..][..count];
+                        with_more = chosen.iter().chain(others).copied().collect();
+                        &with_more
+                    }
                 };
-                let replays = self.step((&*self.recipe, &graphs), &mut current, &batch, position)?;
+                let (batch, mixed) = match (&resident, &shown_now) {
+                    (Some(resident), Some(shown)) => (resident.batch(shown, first, chosen.len(), self.dtype)?, None),
+                    _ => self.shown(chosen, epoch)?,
+                };
+                let of = (&batch, mixed.as_ref());
+                let replays = self.step((&*self.recipe, &self.config.tricks, &graphs), &mut current, of, position)?;
+                if let Some(ema) = &self.config.tricks.ema {
+                    let number = u64::from(epoch) * u64::from(steps) + u64::from(step) + 1;
+                    current.follow_step(ema, number, steps)?;
+                }
                 pending.push(Pending { epoch, step, examples: chosen.len() as u64, replays });
                 current.progress.step += 1;
                 if pending.len() >= lag || current.progress.step == steps {
@@ -154,7 +177,15 @@ impl TrainingJob<'_> {
                 }
             }
             timed(&mut current.progress);
-            let measured = match self.measure(&current, &monitored) {
+            // An interruption of the measurement comes by here again.
+            if let Some(count) = self.config.tricks.swa.and_then(|swa| swa.count(epoch))
+                && current.progress.averaged < count
+            {
+                current.follow_epoch(count)?;
+                current.progress.averaged = count;
+            }
+            let weights = self.measured(&current, rows, epoch)?;
+            let measured = match self.measure(&current.progress, &weights, &monitored) {
                 Ok(measured) => measured,
                 Err(error) => {
                     if matches!(error, Error::Interrupted) {
@@ -164,24 +195,36 @@ impl TrainingJob<'_> {
                 }
             };
             events.event(&Event::EpochDone { part: self.part, epoch: &measured });
+            let robust = |e: &Epoch| e.robust_accuracy;
+            let best = current.progress.curve.iter().map(robust).fold(f64::NEG_INFINITY, f64::max);
+            let evaluated = self.config.tricks.evaluate.chooses() && measured.robust_accuracy > best;
+            if evaluated {
+                current.best = Some(weights);
+                current.progress.curve.iter_mut().for_each(|e| e.evaluated = false);
+            }
             let progress = &mut current.progress;
-            progress.curve.push(measured);
+            progress.curve.push(Epoch { evaluated, ..measured });
             (progress.epoch, progress.step, progress.seen) = (epoch + 1, 0, 0);
             progress.sums.clear();
             timed(progress);
             self.keep(state, &current)?;
             saved = Instant::now();
         }
+        let last = self.config.epochs.saturating_sub(1);
+        let weights = match current.best.take() {
+            Some(best) => best,
+            None => self.measured(&current, rows, last)?,
+        };
         let Progress { curve, seconds, cpu_seconds, resumed, cost_relative_to_ce, .. } = current.progress;
-        let weights = current.weights.to_device(&Device::Cpu)?;
+        let weights = weights.to_device(&Device::Cpu)?;
         Ok(Trained { weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce })
     }
 
-    /// Rows that are trained on: all but the held-out ones.
-    fn rows(&self) -> Result<usize> {
+    /// Rows that are trained on: all but the held-out ones, unless there are to be fewer.
+    pub(crate) fn rows(&self) -> Result<usize> {
         let all = self.train.len();
         let held_out = self.config.held_out(all);
-        let rows = all.saturating_sub(held_out);
+        let rows = self.config.trained_on(all);
         if rows == 0 || self.config.batch == 0 {
             return Err(Error::message(format!(
                 "nothing to train on: {all} training rows, {held_out} held out for validation, batches of {}; \
@@ -195,7 +238,7 @@ impl TrainingJob<'_> {
     fn monitored(&self, rows: usize) -> Result<Examples> {
         let chosen: Vec<usize> = match self.config.held_out(self.train.len()) {
             0 => (0..rows.min(MONITORED_TRAIN_ROWS)).collect(),
-            _ => (rows..self.train.len()).collect(),
+            held_out => (self.train.len() - held_out..self.train.len()).collect(),
         };
         Ok(examples_of(self.train, &chosen, self.dtype)?)
     }
@@ -232,12 +275,17 @@ impl TrainingJob<'_> {
             teacher: self.teacher.clone(),
         };
         let memory = self.recipe.prepare(&mut setup)?;
-        let fresh = TrainingState {
+        let mut fresh = TrainingState {
             weights,
             optimiser: OptimiserState::default(),
             memory,
+            average: BTreeMap::new(),
+            best: None,
             progress: Progress { cpu_seconds: Some(0.0), ..Progress::default() },
         };
+        if self.config.tricks.ema.is_some() {
+            fresh.begin_average();
+        }
         fresh.to_device(self.compute.device())
     }
 
@@ -254,18 +302,48 @@ impl TrainingJob<'_> {
         order
     }
 
-    fn batch(&self, rows: &[usize]) -> gauntlet_core::Result<Batch> {
-        self.train
-            .batch(rows, self.dtype, &Device::Cpu)
-            .map_err(|e| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}")))
+    pub(crate) fn batch(&self, rows: &[usize]) -> gauntlet_core::Result<Batch> {
+        let wrong =
+            |e: gauntlet_data::Error| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}"));
+        let all = self.train.len();
+        let mine = rows.iter().take_while(|row| **row < all).count();
+        let batch = self.train.batch(&rows[..mine], self.dtype, &Device::Cpu).map_err(wrong)?;
+        let Some(extra) = self.extra.as_ref().filter(|_| mine < rows.len()) else { return Ok(batch) };
+        let others: Vec<usize> = rows[mine..].iter().map(|row| row.saturating_sub(all)).collect();
+        let others = extra.batch(&others, self.dtype, &Device::Cpu).map_err(wrong)?;
+        Ok(Batch {
+            x: Tensor::cat(&[&batch.x, &others.x], 0)?,
+            y: Tensor::cat(&[&batch.y, &others.y], 0)?,
+            ids: rows.iter().map(|row| *row as u64).collect(),
+        })
+    }
+
+    /// Extra rows of an epoch, as many for every step, numbered behind the training rows: shuffles of all extra images one after
+    /// the other, going on where the epoch before ended.
+    fn more(&self, steps: u32, epoch: u32) -> Vec<usize> {
+        let Some(extra) = self.extra.as_ref().filter(|e| !e.is_empty()) else { return Vec::new() };
+        let (n, each) = (extra.len(), self.config.batch - self.config.own());
+        let count = each * steps as usize;
+        let first = epoch as usize * count;
+        let mut rows = Vec::with_capacity(count);
+        for pass in first / n.. {
+            if rows.len() == count {
+                break;
+            }
+            let mut order: Vec<usize> = (0..n).collect();
+            Key::new(self.seed, Purpose::Shuffle).named("extra").stream(0, pass as u32, 0).shuffle(&mut order);
+            let from = first.saturating_sub(pass * n);
+            rows.extend(order.iter().skip(from).take(count - rows.len()).map(|row| self.train.len() + row));
+        }
+        rows
     }
 
     /// One step of `recipe` on this batch, with all its replays.
     fn step(
         &self,
-        (recipe, graphs): (&dyn Recipe, &Graphs),
+        (recipe, tricks, graphs): (&dyn Recipe, &Tricks, &Graphs),
         current: &mut TrainingState,
-        batch: &Batch,
+        (batch, mixed): (&Batch, Option<&Mixed>),
         position: Position,
     ) -> Result<Vec<Taken>> {
         let rate = self.config.schedule.lr(self.config.optimiser.lr(), position);
@@ -276,6 +354,8 @@ impl TrainingJob<'_> {
             clip: self.config.clip,
             teacher: self.teacher.clone(),
             graphs: Some(graphs),
+            tricks,
+            mixed,
         };
         let TrainingState { weights, optimiser, memory, .. } = current;
         (0..recipe.replays() as u32)
@@ -329,34 +409,30 @@ impl TrainingJob<'_> {
         let (ce, _) = self.registry.recipe(&Map::from_iter([("name".to_string(), "ce".into())]))?;
         let order = self.order(rows, 0);
         let first = &order[..rows.min(self.config.batch)];
-        let first = self.config.augmentation.apply(self.batch(first)?, self.seed, 0)?;
-        let first = Batch {
-            x: first.x.to_device(self.compute.device())?,
-            y: first.y.to_device(self.compute.device())?,
-            ..first
-        };
+        let (first, mixed) = self.shown(first, 0)?;
         // The last step's position: what grows from 0 (a weight, a budget) has grown by then.
         let epochs = self.config.epochs;
         let position =
             Position { epoch: epochs.saturating_sub(1), epochs, step: steps.saturating_sub(1), steps, replay: 0 };
-        let count = |recipe: &dyn Recipe| -> Result<u64> {
+        let count = |recipe: &dyn Recipe, tricks: &Tricks| -> Result<u64> {
             let before = work::multiplications();
-            self.step((recipe, &Graphs::default()), &mut current.clone(), &first, position)?;
+            let of = (&first, mixed.as_ref());
+            self.step((recipe, tricks, &Graphs::default()), &mut current.clone(), of, position)?;
             Ok(work::multiplications() - before)
         };
         // What ails a step is for the training to find, at its own step.
-        let (Ok(own), Ok(plain)) = (count(&*self.recipe), count(&*ce)) else { return Ok(None) };
+        let (own, plain) = (count(&*self.recipe, &self.config.tricks), count(&*ce, &Tricks::NONE));
+        let (Ok(own), Ok(plain)) = (own, plain) else { return Ok(None) };
         Ok((plain > 0).then(|| own as f64 / plain as f64))
     }
 
-    fn measure(&self, current: &TrainingState, examples: &Examples) -> Result<Epoch> {
-        let target = Frozen::new(self.network.clone(), current.weights.constants()).in_blocks_of(self.compute.block());
+    fn measure(&self, progress: &Progress, weights: &Weights, examples: &Examples) -> Result<Epoch> {
+        let target = Frozen::new(self.network.clone(), weights.constants()).in_blocks_of(self.compute.block());
         let monitor = &self.config.monitor;
         // What the epoch's end trains against: a budget that still grows has not its full size.
-        let (epoch, epochs) = (current.progress.epoch, self.config.epochs);
+        let (epoch, epochs) = (progress.epoch, self.config.epochs);
         let own = self.recipe.threat(&Position { epoch, epochs, step: 1, steps: 1, replay: 0 });
         let measured = monitor.measure(self.registry, &target, examples, own, self.width, self.interrupt)?;
-        let progress = &current.progress;
         let mean = |(name, sum): &(String, f64)| (name.clone(), sum / progress.seen.max(1) as f64);
         Ok(Epoch {
             epoch: progress.epoch + 1,

@@ -1,7 +1,7 @@
 //! The suite that a record is of, from the records of its folder alone.
 
 use crate::store::change::changes;
-use crate::{CheckpointSource, Error, Monitor, Result, Row, Suite, Teacher, TrainConfig};
+use crate::{CheckpointSource, Error, Monitor, Result, Row, Suite, Teacher, TrainConfig, Tricks};
 use gauntlet_core::Registry;
 use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Kind, Selection};
 use gauntlet_records::{Eps, Record};
@@ -113,7 +113,18 @@ fn row(record: &Record, records: &[Record]) -> Result<Row> {
         None => None,
     };
     let model = Some(read(&training["model"])?);
-    Ok(Row { id: record.row.clone(), base, penalties: penalties?, checkpoint, names, teacher, model, note: None })
+    let train = if training["train"].is_null() { None } else { Some(read(&training["train"])?) };
+    Ok(Row {
+        id: record.row.clone(),
+        base,
+        penalties: penalties?,
+        checkpoint,
+        names,
+        teacher,
+        model,
+        train,
+        note: None,
+    })
 }
 
 /// For a checkpoint, which was not trained here: none of this is used.
@@ -127,6 +138,7 @@ fn no_training(registry: &Registry) -> Result<TrainConfig> {
         validation: Some(0),
         clip: None,
         monitor: Monitor::at(registry, "0.1".parse()?)?,
+        tricks: Tricks::NONE,
     })
 }
 

@@ -12,7 +12,7 @@ use gauntlet::core::position::Position;
 use gauntlet::core::{
     Batch, Compute, Frozen, Goal, Key, Network, Purpose, Recipe, Registry, Setup, Target, ThreatModel, Weights,
 };
-use gauntlet::engine::{Graphs, Row, TrainingStep};
+use gauntlet::engine::{Graphs, Row, TrainingStep, Tricks};
 use gauntlet::records::Norm;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -167,6 +167,8 @@ impl Bench {
                 clip: None,
                 teacher: None,
                 graphs: Some(&graphs),
+                tricks: &Tricks::NONE,
+                mixed: None,
             };
             let memory: &mut Memory = &mut memory;
             let taken = step.take(weights, &mut state, memory, batch, (0, HERE, optimiser.lr()))?;
