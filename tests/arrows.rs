@@ -28,8 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "gauntlet",
         &[
-            "attacks", "autograd", "certify", "core", "data", "engine", "evaluate", "graph", "models", "onnx", "recipes",
-            "records", "report", "script", "vnnlib",
+            "attacks", "autograd", "certify", "core", "data", "engine", "evaluate", "graph", "models", "onnx",
+            "recipes", "records", "report", "script", "vnnlib",
         ],
     ),
     ("gauntlet-cli", &["gauntlet"]),

@@ -44,7 +44,7 @@ const WITHOUT_MACHINE: [&str; 13] = [
 ];
 
 /// Examples of every command.
-const EXAMPLES: [(&str, &str); 21] = [
+const EXAMPLES: [(&str, &str); 22] = [
     (
         "run",
         "gauntlet run quickstart\ngauntlet run mine.toml --only row=ce --only seed=0\ngauntlet run mnist-recipes --data-dir data --jobs 2",

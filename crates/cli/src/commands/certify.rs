@@ -112,7 +112,8 @@ fn open(session: &Session, request: &AttackRequest, context: &gauntlet::engine::
         .map_err(|e| Failure::user(format!("--model: only networks whose layers are known can be certified: {e}")))?;
     let Some(checkpoint) = &request.checkpoint else { return Err(Failure::user("--checkpoint is needed")) };
     let (file, _) = checkpoint.resolve(&context.data)?;
-    let subject = Subject::open(network, Origin::file(&file), DType::F32).map_err(gauntlet::engine::Error::from)?;
+    let origin = file.as_deref().map_or(Origin::Own, Origin::file);
+    let subject = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
     let double = subject.weights.to_dtype(DType::F64)?;
     Ok(Forms {
         layers: Network::new(&graph, &subject.weights)?,
