@@ -484,8 +484,7 @@ fn fmn() {
     });
 }
 
-/// Foolbox asks at the points ahead alone, and takes its answers there for answers at the iterates behind them: so one value of c,
-/// whose course no answer changes. Ours asks at both, first at the image.
+/// Steps, values of c, and searches that are given up.
 #[test]
 fn ead() {
     for want in list(&golden("attack-shelf.json")["ead"]) {
@@ -493,7 +492,7 @@ fn ead() {
         let number = |key: &str| want[key].as_f64().unwrap();
         let attack = Ead {
             steps: number("steps") as u32,
-            searches: 1,
+            searches: number("searches") as u32,
             lr: number("lr"),
             c: number("c"),
             beta: number("beta"),
@@ -502,8 +501,9 @@ fn ead() {
             abort: true,
         };
         for (i, what, want) in setup.examples() {
-            let ahead: Vec<Vec<f64>> = setup.run(&attack, i).points.into_iter().step_by(2).collect();
-            same_points(&ahead, list(&want["points"]), &what);
+            let trace = setup.run(&attack, i);
+            same_points(&trace.points, list(&want["points"]), &what);
+            found(&trace, want, &what);
         }
     }
 }
@@ -528,7 +528,10 @@ fn alma() {
             let points = list(&want["points"]);
             same_points(&trace.points[..points.len()], points, &what);
             assert_eq!(trace.points.len(), points.len() + 1, "{what}");
-            found(&trace, want, &what);
+            let proposal: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+            if trace.points.last() != Some(&proposal) {
+                found(&trace, want, &what);
+            }
         }
     }
 }

@@ -457,18 +457,23 @@ def fmn_relative(case, model, steps, factor, n=3, gain=4.0):
     return setup.header | {"norm": "l2", "steps": steps, "factor": factor, "examples": examples}
 
 
-def ead(case, model, c, steps, beta, lr, n=2, gain=4.0):
-    """The points ahead at which gradients are taken, for one value of c; images one by one, since it aborts by the batch."""
+def ead(case, model, searches, steps, c, beta, lr, n=2, gain=4.0):
+    """Images one by one: the reference gives a search up for the whole batch."""
     setup = Setup(case, model, n, gain)
     examples = []
     for i in range(n):
         watch = Watch(setup.net)
         attack = foolbox.attacks.EADAttack(
-            binary_search_steps=1, steps=steps, initial_stepsize=lr, initial_const=c, regularization=beta, decision_rule="L1",
+            binary_search_steps=searches, steps=steps, initial_stepsize=lr, initial_const=c, regularization=beta,
+            decision_rule="L1",
         )
-        attack.run(foolbox.PyTorchModel(watch.eval(), bounds=(0, 1), device="cpu"), setup.x[i : i + 1], setup.y[i : i + 1])
-        examples.append({"points": [dots(a[0][0]) for a in watch.asked]})
-    return setup.header | {"norm": "l1", "c": c, "steps": steps, "beta": beta, "lr": lr, "examples": examples}
+        wrapped = foolbox.PyTorchModel(watch.eval(), bounds=(0, 1), device="cpu")
+        best = attack.run(wrapped, setup.x[i : i + 1], setup.y[i : i + 1])[0]
+        found = setup.wrong(best, i)
+        examples.append({"points": [dots(a[0][0]) for a in watch.asked], "found": dots(best) if found else None})
+    return setup.header | {
+        "norm": "l1", "searches": searches, "steps": steps, "c": c, "beta": beta, "lr": lr, "examples": examples,
+    }
 
 
 def alma_case(case, model, norm, steps, first, n=3, gain=4.0):
@@ -559,9 +564,9 @@ def everything():
         },
         "attack-shelf.json": {
             "ead": [
-                ead("ead/a", c=1.0, steps=40, beta=0.01, lr=0.01, **grey),
-                ead("ead/b", c=5.0, steps=60, beta=0.001, lr=0.02, **small),
-                ead("ead/c", c=0.01, steps=40, beta=0.01, lr=0.01, **small),
+                ead("ead/a", searches=3, steps=30, c=1.0, beta=0.001, lr=0.02, **grey),
+                ead("ead/b", searches=3, steps=20, c=5.0, beta=0.001, lr=0.02, **small),
+                ead("ead/c", searches=4, steps=20, c=0.1, beta=0.01, lr=0.05, **small),
             ],
             "alma": [
                 alma_case("alma/l2", norm="l2", steps=60, first=0.1, **grey),
