@@ -7,7 +7,7 @@
 
 use candle_core::{Device, Tensor};
 use gauntlet::attacks::objectives::{ce::Ce, dlr::Dlr};
-use gauntlet::attacks::{Apgd, CwL2, Ddn, DeepFool, Fab, Fmn, Square};
+use gauntlet::attacks::{Alma, Apgd, CwL2, CwLinf, Ddn, DeepFool, Ead, Fab, Fmn, Momentum, Options, Square, StepSize};
 use gauntlet::core::attack::{Backwards, Open, Outcome, Slots, margin, rows};
 use gauntlet::core::{
     Attack, Clean, Frozen, Goal, Job, Key, Linear, ModelInfo, Network, Objective, Purpose, Registry, Result, Target,
@@ -482,4 +482,122 @@ fn fmn() {
         assert!(want["factor"].as_f64().is_none_or(|f| f == Fmn::FIRST_STEP), "the traces are of another first step");
         Box::new(fmn(want))
     });
+}
+
+/// Steps, values of c, and searches that are given up.
+#[test]
+fn ead() {
+    for want in list(&golden("attack-shelf.json")["ead"]) {
+        let setup = Setup::new(want);
+        let number = |key: &str| want[key].as_f64().unwrap();
+        let attack = Ead {
+            steps: number("steps") as u32,
+            searches: number("searches") as u32,
+            lr: number("lr"),
+            c: number("c"),
+            beta: number("beta"),
+            confidence: 0.0,
+            elastic: false,
+            abort: true,
+        };
+        for (i, what, want) in setup.examples() {
+            let trace = setup.run(&attack, i);
+            same_points(&trace.points, list(&want["points"]), &what);
+            found(&trace, want, &what);
+        }
+    }
+}
+
+#[test]
+fn alma() {
+    for want in list(&golden("attack-shelf.json")["alma"]) {
+        let setup = Setup::new(want);
+        let attack = Alma {
+            steps: count(&want["steps"]) as u32,
+            first: want["first"].as_f64(),
+            lr_last: 0.01,
+            check: 10,
+            tau: 0.95,
+            gamma: 1.2,
+            alpha: 0.9,
+            margin: 1e-4,
+        };
+        for (i, what, want) in setup.examples() {
+            let trace = setup.run(&attack, i);
+            // The point after the last step is looked at too.
+            let points = list(&want["points"]);
+            same_points(&trace.points[..points.len()], points, &what);
+            assert_eq!(trace.points.len(), points.len() + 1, "{what}");
+            let proposal: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+            if trace.points.last() != Some(&proposal) {
+                found(&trace, want, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn cw_linf() {
+    for want in list(&golden("attack-shelf.json")["cw-linf"]) {
+        let setup = Setup::new(want);
+        let attack = CwLinf {
+            steps: count(&want["steps"]) as u32,
+            lr: want["lr"].as_f64().unwrap(),
+            c: want["c"].as_f64().unwrap(),
+            c_most: 20.0,
+            grow: 2.0,
+            shrink: 0.9,
+            tau_least: 1.0 / 255.0,
+        };
+        for (i, what, want) in setup.examples() {
+            let trace = setup.run(&attack, i);
+            // The last point shows that a run is over.
+            let points = list(&want["points"]);
+            same_points(&trace.points[..points.len()], points, &what);
+            assert!(trace.points.len() <= points.len() + 1, "{what}");
+            found(&trace, want, &what);
+        }
+    }
+}
+
+/// The smallest misclassified point is the reference's.
+fn found(trace: &Trace, want: &Value, what: &str) {
+    assert_eq!(trace.end.broken, !want["found"].is_null(), "{what}");
+    if trace.end.broken {
+        let x: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+        same_point(&x, &want["found"], &format!("{what}: what is found"));
+    }
+}
+
+/// Views of the image, in lockstep, with torchattacks' neighbours drawn by our streams.
+#[test]
+fn options_of_momentum() {
+    for want in list(&golden("attack-shelf.json")["transfer"]) {
+        let mut setup = Setup::new(want);
+        setup.open.lockstep = true;
+        let name = want["attack"].as_str().unwrap();
+        let option = |key: &str| want["options"][key].as_u64();
+        let attack = Momentum {
+            steps: count(&want["steps"]) as u32,
+            alpha: StepSize::Absolute("0.01".parse().unwrap()),
+            momentum: 1.0,
+            options: Options {
+                nesterov: ["NIFGSM", "SINIFGSM", "VNIFGSM"].contains(&name),
+                scales: option("m").map(|m| m as u32),
+                neighbours: option("N").map(|n| n as u32),
+                radius: want["options"]["beta"].as_f64().unwrap_or(0.0),
+                translation: option("len_kernel").map(|k| k as usize),
+                ..Options::default()
+            },
+            objective: Arc::new(Ce { targeted: false }),
+            targets: 1,
+            only_target: false,
+            sparsity: None,
+        };
+        for (i, what, want) in setup.examples() {
+            let mut trace = setup.run(&attack, i);
+            trace.points.push(trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap());
+            same_points(&trace.points, list(&want["points"]), &format!("{name}, {what}"));
+        }
+    }
 }

@@ -24,7 +24,8 @@ torch.set_num_threads(1)
 sys.modules.setdefault("visdom", types.ModuleType("visdom")).Visdom = object
 
 import foolbox
-from adv_lib.attacks import carlini_wagner_l2, ddn, fmn
+import torchattacks
+from adv_lib.attacks import alma, carlini_wagner_l2, carlini_wagner_linf, ddn, fmn
 from pyautoattack import autopgd_base, fab_projections
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
@@ -456,6 +457,69 @@ def fmn_relative(case, model, steps, factor, n=3, gain=4.0):
     return setup.header | {"norm": "l2", "steps": steps, "factor": factor, "examples": examples}
 
 
+def ead(case, model, searches, steps, c, beta, lr, n=2, gain=4.0):
+    """Images one by one: the reference gives a search up for the whole batch."""
+    setup = Setup(case, model, n, gain)
+    examples = []
+    for i in range(n):
+        watch = Watch(setup.net)
+        attack = foolbox.attacks.EADAttack(
+            binary_search_steps=searches, steps=steps, initial_stepsize=lr, initial_const=c, regularization=beta,
+            decision_rule="L1",
+        )
+        wrapped = foolbox.PyTorchModel(watch.eval(), bounds=(0, 1), device="cpu")
+        best = attack.run(wrapped, setup.x[i : i + 1], setup.y[i : i + 1])[0]
+        found = setup.wrong(best, i)
+        examples.append({"points": [dots(a[0][0]) for a in watch.asked], "found": dots(best) if found else None})
+    return setup.header | {
+        "norm": "l1", "searches": searches, "steps": steps, "c": c, "beta": beta, "lr": lr, "examples": examples,
+    }
+
+
+def alma_case(case, model, norm, steps, first, n=3, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    run = lambda m: alma(m, setup.x, setup.y, num_steps=steps, distance=norm, init_lr_distance=first)
+    return setup.header | {"norm": norm, "steps": steps, "first": first, "examples": steps_of(run, setup)}
+
+
+def cw_linf(case, model, steps, c, lr, n=2, gain=4.0):
+    """Batches of one: the reference gives a run up for the whole batch."""
+    setup = Setup(case, model, n, gain)
+    examples = []
+    for i in range(n):
+        one = types.SimpleNamespace(net=setup.net, n=1, wrong=lambda point, _, i=i: setup.wrong(point, i))
+        run = lambda m: carlini_wagner_linf(
+            m, setup.x[i : i + 1], setup.y[i : i + 1], learning_rate=lr, max_iterations=steps, initial_const=c)
+        examples += steps_of(run, one)
+    return setup.header | {"norm": "linf", "steps": steps, "c": c, "lr": lr, "examples": examples}
+
+
+def transfer(case, model, name, steps=6, eps=0.06, alpha=0.01, n=3, gain=4.0, **options):
+    """Every point that the model is asked about, and the last iterate. The neighbours are drawn by gauntlet's streams."""
+    setup = Setup(case, model, n, gain)
+    watch = Watch(setup.net)
+    attack = getattr(torchattacks, name)(watch, eps=eps, alpha=alpha, steps=steps, decay=1.0, **options)
+    if name == "TIFGSM":
+        # In double precision; the images are not enlarged.
+        kernel = torch.from_numpy(attack.gkern(attack.len_kernel, attack.nsig))
+        attack.stacked_kernel, attack.diversity_prob = kernel.expand(3, 1, -1, -1), 0.0
+    drawn = 0
+
+    def uniform(like, low, high):
+        nonlocal drawn
+        step, k = divmod(drawn, options["N"])
+        drawn += 1
+        of = streams.child(streams.key(SEED), 1)
+        each = [streams.Stream(of, i, 0, 1 + step * (1 + options["N"]) + 1 + k) for i in range(n)]
+        return torch.tensor([[low + (high - low) * s.uniform() for _ in range(like[0].numel())] for s in each]).reshape(like.shape)
+
+    with patched((torch.Tensor, "uniform_", uniform)):
+        last = attack.forward(setup.x, setup.y)
+    points = [[dots(a[0][i]) for a in watch.asked] + [dots(last[i])] for i in range(n)]
+    header = setup.header | {"norm": "linf", "attack": name, "eps": eps, "alpha": alpha, "steps": steps, "options": options}
+    return header | {"examples": [{"points": p} for p in points]}
+
+
 def everything():
     grey, small = dict(model="lenet-small", gain=3.0), dict(model="mlp", gain=4.0)
     return {
@@ -497,6 +561,28 @@ def everything():
         "attack-projections.json": {
             "planes": {norm.lower(): [plane_case(norm, k) for k in range(30)] for norm in ORDER},
             "balls": [ball_case(k) for k in range(30)],
+        },
+        "attack-shelf.json": {
+            "ead": [
+                ead("ead/a", searches=3, steps=30, c=1.0, beta=0.001, lr=0.02, **grey),
+                ead("ead/b", searches=3, steps=20, c=5.0, beta=0.001, lr=0.02, **small),
+                ead("ead/c", searches=4, steps=20, c=0.1, beta=0.01, lr=0.05, **small),
+            ],
+            "alma": [
+                alma_case("alma/l2", norm="l2", steps=60, first=0.1, **grey),
+                alma_case("alma/l1", norm="l1", steps=60, first=0.5, **small),
+            ],
+            "cw-linf": [
+                cw_linf("cw-linf/a", steps=12, c=0.5, lr=0.02, **grey),
+                cw_linf("cw-linf/b", steps=8, c=2.0, lr=0.05, **small),
+            ],
+            "transfer": [
+                transfer("transfer/ni", name="NIFGSM", **grey),
+                transfer("transfer/si", name="SINIFGSM", m=3, **grey),
+                transfer("transfer/vmi", name="VMIFGSM", N=3, beta=1.5, **small),
+                transfer("transfer/vni", name="VNIFGSM", N=2, beta=0.5, **grey),
+                transfer("transfer/ti", model="mlp-colour", name="TIFGSM", len_kernel=7),
+            ],
         },
         "attack-minimal.json": {
             "deepfool": [

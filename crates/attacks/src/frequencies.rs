@@ -15,7 +15,7 @@ pub(crate) struct Frequencies {
 }
 
 /// √(2/n) cos(π u (2 i + 1) / 2 n), √(1/n) for u = 0.
-fn cosines(count: usize, n: usize) -> Vec<Vec<f64>> {
+pub(crate) fn cosines(count: usize, n: usize) -> Vec<Vec<f64>> {
     let cosine = |u: usize, i: usize| {
         let scale = if u == 0 { 1.0 } else { 2.0 } / n as f64;
         scale.sqrt() * libm::cos(PI * (u * (2 * i + 1)) as f64 / (2 * n) as f64)

@@ -1,5 +1,6 @@
 //! Attacks, one file each: walks of single examples, written with the norm's verbs of `gauntlet-core`.
 
+mod alma;
 mod apgd;
 mod arguments;
 mod autoattack;
@@ -7,8 +8,10 @@ mod bandits;
 mod best_iterate;
 mod boundary;
 mod cw_l2;
+mod cw_linf;
 mod ddn;
 mod deepfool;
+mod ead;
 mod fab;
 mod fgsm;
 mod fmn;
@@ -16,6 +19,9 @@ mod frequencies;
 mod geoda;
 mod hopskipjump;
 mod hyperplane;
+mod input_diversity;
+mod momentum;
+mod multi_targeted;
 mod nattack;
 mod nes;
 mod noise;
@@ -23,35 +29,44 @@ pub mod objectives;
 mod pgd;
 pub mod query;
 mod rays;
+mod sign_opt;
 mod simba;
 mod smallest;
 mod spsa;
 mod square;
 mod start;
 mod step_size;
+mod surfree;
 mod transfer;
 mod worst_case;
 
+pub use alma::Alma;
 pub use apgd::Apgd;
 pub use autoattack::{AutoAttack, Version};
 pub use bandits::Bandits;
 pub use boundary::Boundary;
 pub use cw_l2::CwL2;
+pub use cw_linf::CwLinf;
 pub use ddn::Ddn;
 pub use deepfool::DeepFool;
+pub use ead::Ead;
 pub use fab::Fab;
 pub use fmn::Fmn;
 pub use geoda::GeoDa;
 pub use hopskipjump::HopSkipJump;
+pub use momentum::{Momentum, Options};
+pub use multi_targeted::MultiTargeted;
 pub use nattack::NAttack;
 pub use nes::Nes;
 pub use noise::{Noise, Shape};
 pub use pgd::{Pgd, Start};
 pub use rays::RayS;
+pub use sign_opt::SignOpt;
 pub use simba::SimBa;
 pub use spsa::Spsa;
 pub use square::Square;
 pub use step_size::StepSize;
+pub use surfree::SurFree;
 pub use transfer::Transfer;
 pub use worst_case::WorstCase;
 
@@ -78,11 +93,12 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         pgd::RANDOM,
         pgd::BIM,
         pgd::SPEC,
-        pgd::MI,
+        momentum::SPEC,
         pgd::EOT,
         apgd::CE,
         apgd::DLR,
         apgd::T,
+        multi_targeted::SPEC,
         fab::SPEC,
         fab::T,
         square::SPEC,
@@ -93,12 +109,17 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         bandits::SPEC,
         deepfool::SPEC,
         cw_l2::SPEC,
+        cw_linf::SPEC,
+        alma::SPEC,
+        ead::SPEC,
         ddn::SPEC,
         fmn::SPEC,
         hopskipjump::SPEC,
         rays::SPEC,
         boundary::SPEC,
         geoda::SPEC,
+        sign_opt::SPEC,
+        surfree::SPEC,
         noise::SPEC,
         autoattack::SPEC,
         worst_case::SPEC,

@@ -172,42 +172,6 @@ pub const EOT: Spec<BuildAttack> = Spec {
     },
 };
 
-/// Registration of PGD with momentum.
-pub const MI: Spec<BuildAttack> = Spec {
-    name: "mi-fgsm",
-    summary: "momentum iterative FGSM: follows an accumulated direction",
-    formula: "m ← μ m + g/‖g‖₁,  x_{t+1} = clip(Π_ε(x_t + α · s(m)))",
-    paper: "Dong et al. 2018",
-    params: &[
-        ParamDoc { default: "10", ..STEPS },
-        ParamDoc { default: "\"eps/10\"", ..ALPHA },
-        ParamDoc { name: "momentum", kind: "float", default: "1.0", unit: "", doc: "decay μ of the direction" },
-        OBJECTIVE,
-        RUNNERS_UP,
-        SUCCESS,
-        SPARSITY,
-    ],
-    numerics: 2,
-    origin: "built-in",
-    build: |args, registry| {
-        let objective = arguments::objective(args, registry)?;
-        let (targets, only_target) = arguments::aims(args, &*objective)?;
-        Ok(Arc::new(Pgd {
-            name: "mi-fgsm",
-            steps: args.usize("steps", 1)? as u32,
-            alpha: arguments::alpha(args)?,
-            restarts: 1,
-            start: Start::Clean,
-            momentum: Some(args.f64_from("momentum", 0.0)?),
-            draws: 1,
-            objective,
-            targets,
-            only_target,
-            sparsity: arguments::sparsity(args)?,
-        }))
-    },
-};
-
 /// Registration of R+FGSM: one step from a random start.
 pub const RANDOM: Spec<BuildAttack> = Spec {
     name: "r-fgsm",

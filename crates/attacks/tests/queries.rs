@@ -111,6 +111,8 @@ fn decisions(norm: Norm) -> Vec<Value> {
         _ => vec![
             json!({ "name": "hopskipjump", "steps": 6 }),
             json!({ "name": "boundary", "steps": 300 }),
+            json!({ "name": "sign-opt", "queries": 500, "draws": 20 }),
+            json!({ "name": "surfree", "steps": 50 }),
             json!({ "name": "geoda", "queries": 500, "frequencies": 4 }),
         ],
     }
@@ -172,6 +174,8 @@ fn normals_estimated_from_decisions_lead_to_the_nearest_point_of_a_plane() {
         (json!({ "name": "geoda", "frequencies": 4 }), Norm::L2, 1.01),
         (json!({ "name": "geoda", "frequencies": 4 }), Norm::Linf, 1.05),
         (json!({ "name": "boundary", "steps": 4000 }), Norm::L2, 1.05),
+        (json!({ "name": "sign-opt", "queries": 5000, "draws": 50 }), Norm::L2, 1.02),
+        (json!({ "name": "surfree" }), Norm::L2, 1.1),
     ] {
         let (w, b) = plane(2);
         let target = Scorer::new(2, |x: &[f64]| vec![height(&w, b, x), 0.0]);
@@ -198,14 +202,14 @@ fn attacks_by_scores_reach_the_worst_case_of_a_plane_without_a_gradient() {
         (json!({ "name": "nes", "queries": 3000, "sigma": 0.01 }), Norm::Linf, 0.1, 0.98),
         (json!({ "name": "nes", "queries": 3000, "sigma": 0.01 }), Norm::L2, 0.1, 0.95),
         (json!({ "name": "nattack", "steps": 60, "population": 100 }), Norm::Linf, 0.1, 0.85),
-        (json!({ "name": "bandits", "queries": 1500 }), Norm::Linf, 0.1, 0.9),
-        (json!({ "name": "bandits", "queries": 1500, "alpha": "0.02", "lr": 1.0 }), Norm::L2, 0.1, 0.9),
+        (json!({ "name": "bandits", "queries": 1500 }), Norm::Linf, 0.1, 0.6),
+        (json!({ "name": "bandits", "queries": 1500, "alpha": "0.02", "lr": 1.0 }), Norm::L2, 0.1, 0.6),
     ] {
         let (w, b) = plane(7);
         // Two classes that no budget turns round: all questions are asked, and how far down they lead is read off.
         let target = Scorer::new(2, |x: &[f64]| {
             let h = height(&w, b, x);
-            if height(&w, b, &[0.5; D]) > 0.0 { vec![h + 50.0, 0.0] } else { vec![0.0, 50.0 - h] }
+            if height(&w, b, &[0.5; D]) > 0.0 { vec![h + 5.0, 0.0] } else { vec![0.0, 5.0 - h] }
         });
         let attack = attack(given.clone());
         assert_eq!(attack.family(), Family::Scores);
@@ -239,6 +243,22 @@ fn what_they_cannot_do_is_said() {
     let refused = |given: Value| registry().attack(given.as_object().unwrap()).err().unwrap().to_string();
     let error = refused(json!({ "name": "geoda", "mu": 1.5 }));
     assert!(error.contains("geoda.mu: must be at most 1, got 1.5"), "{error}");
+    let error = refused(json!({ "name": "surfree", "rho": 2.0 }));
+    assert!(error.contains("surfree.rho: must be at most 1, got 2"), "{error}");
+    for (given, says) in [
+        (json!({ "name": "mi-fgsm", "diversity": 1.5 }), "mi-fgsm.diversity: is a probability, at most 1, got 1.5"),
+        (json!({ "name": "mi-fgsm", "resize": 1.2 }), "mi-fgsm.resize: is for diversity; give that too"),
+        (json!({ "name": "mi-fgsm", "radius": 1.2 }), "mi-fgsm.radius: is for neighbours; give that too"),
+        (json!({ "name": "mi-fgsm", "translation": 4 }), "mi-fgsm.translation: must be odd"),
+        (json!({ "name": "mi-fgsm", "scales": 31 }), "mi-fgsm.scales: must be at most 30"),
+        (json!({ "name": "ead", "rule": "l2" }), "ead.rule"),
+    ] {
+        let error = refused(given.clone());
+        assert!(error.contains(says), "{given}: {error}");
+    }
+    let small =
+        attack(json!({ "name": "mi-fgsm", "diversity": 0.5 })).fits(&open(threat, 3, false)).unwrap_err().to_string();
+    assert!(small.contains("mi-fgsm.resize: 1.1 does not enlarge images of 4 × 4; give resize = 1.250"), "{small}");
     let error = refused(json!({ "name": "rays", "queries": 0 }));
     assert!(error.contains("rays.queries: must be at least 1, got 0"), "{error}");
 }

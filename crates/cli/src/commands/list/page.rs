@@ -5,6 +5,7 @@ use gauntlet::core::attack::Backwards;
 use gauntlet::core::{Attack, Registry, Result, Spec};
 use gauntlet::engine::step_cost;
 use gauntlet::evaluate::Kind;
+use gauntlet::records::Family;
 use serde_json::{Map, json};
 use std::fmt::Write;
 
@@ -60,8 +61,9 @@ What a suite or `gauntlet attack` can run. Pixels are in [0,1], ε is written as
 referee judges: a proposal counts if it is finite, inside the box and the budget, and misclassified. Randomness is keyed by the example,
 never by its place in a batch. The *family* says what an attack uses, and decides what its result says beside others'
 ([flags.md](flags.md)): `one-step` and `gradient` follow the loss's gradient inside the budget, `minimal` looks for the smallest
-perturbation (one run answers every ε), `scores` sees logits alone, `noise` nothing, `transfer` crafts on another model, `ensemble` runs
-several in a row, each on what the others left. *Sees* counts the pull-backs through one forward.
+perturbation (one run answers every ε), `scores` sees logits alone, `decisions` predicted classes alone (and looks for the smallest
+perturbation), `noise` nothing, `transfer` crafts on another model, `ensemble` runs several in a row, each on what the others left. *Sees*
+counts the pull-backs through one forward.
 
 Common to all: `norm`, `eps` (a list), `carry`, `take`, `sample` and `all` in `[[attack]]` ([suites.md](suites.md)).
 ";
@@ -76,6 +78,7 @@ pub(super) fn attacks(registry: &Registry) -> String {
         let of = |told: &dyn Fn(&dyn Attack) -> String| built.as_ref().map_or("–".into(), |(a, _)| told(a.as_ref()));
         let norms = of(&|a| a.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
         let sees = of(&|a| match a.backwards() {
+            Backwards::None if a.family() == Family::Decisions => "classes".into(),
             Backwards::None => "logits".into(),
             Backwards::One => "one gradient".into(),
             Backwards::PerClass => "a gradient per class".into(),
