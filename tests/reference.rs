@@ -135,6 +135,22 @@ fn a_folder_becomes_a_data_set() {
     sandbox.write("two/train.parquet", "");
     run("new dataset two").expect(2).says(&["has no parquet file of the test split"]);
     assert!(!sandbox.path("datasets/two.toml").exists());
+    // NumPy's arrays, with two channels.
+    let npy = |shape: &str, body: Vec<u8>| {
+        let about = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        [&b"\x93NUMPY\x01\x00"[..], &(about.len() as u16).to_le_bytes(), about.as_bytes(), &body].concat()
+    };
+    for (split, n) in [("train", 40u8), ("test", 10)] {
+        let pixels = (0..n).flat_map(|i| [200 * (i % 2); 32]).collect();
+        sandbox.write(&format!("arrays/x_{split}.npy"), npy(&format!("{n}, 4, 4, 2"), pixels));
+        sandbox.write(&format!("arrays/y_{split}.npy"), npy(&format!("{n},"), (0..n).map(|i| i % 2).collect()));
+    }
+    run("new dataset arrays --resize 8").expect(2).says(&["--crop"]);
+    let said = run("new dataset arrays").expect(0).out;
+    assert!(said.contains("40 training and 10 test images (NumPy's arrays), 2 × 4 × 4, 2 classes"), "{said}");
+    let manifest = sandbox.read("datasets/arrays.toml");
+    assert!(manifest.contains("arrays = { images = \"x_train.npy\", labels = \"y_train.npy\" }"), "{manifest}");
+    sandbox.ok("train --model linear --recipe ce --data arrays --epochs 1 --batch 10 --out a.safetensors");
     // From elsewhere the folder is named as a whole.
     run("new dataset \"$PWD/My Images\" --name whole").expect(0);
     assert!(sandbox.read("datasets/whole.toml").contains("folder = \"/"));

@@ -545,6 +545,12 @@ pub(crate) struct NewDataset {
     /// Parquet: column of the labels (default: the only one that can be, or `label`)
     #[arg(long, value_name = "COLUMN")]
     pub(crate) label: Option<String>,
+    /// Images of any size: the shorter side is resized to so many pixels, then the middle is cropped
+    #[arg(long, value_name = "PIXELS", requires = "crop")]
+    pub(crate) resize: Option<usize>,
+    /// Side of the square that is kept of a resized image
+    #[arg(long, value_name = "PIXELS", requires = "resize")]
+    pub(crate) crop: Option<usize>,
     /// The manifest (default: datasets/NAME.toml, where suites look for it); it must not exist yet
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

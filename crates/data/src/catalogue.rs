@@ -1,15 +1,57 @@
 //! All manifests: built in, and `datasets/*.toml` of the given folders.
 
-use crate::{Error, Manifest, Result};
+use crate::{Arrays, Error, Manifest, Part, Result, Source};
 use gauntlet_records::regular_file;
 use std::path::{Path, PathBuf};
 
-const BUILT_IN: [(&str, &str); 5] = [
+/// CIFAR-10-C and CIFAR-100-C: a name, the data set that is corrupted, and where the files are.
+const CORRUPTED: [(&str, &str, &str); 2] = [
+    ("cifar10-c", "cifar10", "https://zenodo.org/records/2535967"),
+    ("cifar100-c", "cifar100", "https://zenodo.org/records/3555552"),
+];
+/// The corruptions that are counted, in the order of their paper (Hendrycks & Dietterich 2019).
+const CORRUPTIONS: [&str; 15] = [
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+];
+/// Severities of each, and images of one.
+const SEVERITIES: usize = 5;
+const IMAGES: usize = 10_000;
+
+const BUILT_IN: [(&str, &str); 20] = [
     ("datasets/glyphs.toml", include_str!("../../../datasets/glyphs.toml")),
     ("datasets/mnist.toml", include_str!("../../../datasets/mnist.toml")),
     ("datasets/mnist-3-vs-7.toml", include_str!("../../../datasets/mnist-3-vs-7.toml")),
     ("datasets/fashion-mnist.toml", include_str!("../../../datasets/fashion-mnist.toml")),
     ("datasets/cifar10.toml", include_str!("../../../datasets/cifar10.toml")),
+    ("datasets/cifar100.toml", include_str!("../../../datasets/cifar100.toml")),
+    ("datasets/svhn.toml", include_str!("../../../datasets/svhn.toml")),
+    ("datasets/tiny-imagenet.toml", include_str!("../../../datasets/tiny-imagenet.toml")),
+    ("datasets/imagenet-1k.toml", include_str!("../../../datasets/imagenet-1k.toml")),
+    ("datasets/bloodmnist.toml", include_str!("../../../datasets/bloodmnist.toml")),
+    ("datasets/breastmnist.toml", include_str!("../../../datasets/breastmnist.toml")),
+    ("datasets/dermamnist.toml", include_str!("../../../datasets/dermamnist.toml")),
+    ("datasets/octmnist.toml", include_str!("../../../datasets/octmnist.toml")),
+    ("datasets/organamnist.toml", include_str!("../../../datasets/organamnist.toml")),
+    ("datasets/organcmnist.toml", include_str!("../../../datasets/organcmnist.toml")),
+    ("datasets/organsmnist.toml", include_str!("../../../datasets/organsmnist.toml")),
+    ("datasets/pathmnist.toml", include_str!("../../../datasets/pathmnist.toml")),
+    ("datasets/pneumoniamnist.toml", include_str!("../../../datasets/pneumoniamnist.toml")),
+    ("datasets/retinamnist.toml", include_str!("../../../datasets/retinamnist.toml")),
+    ("datasets/tissuemnist.toml", include_str!("../../../datasets/tissuemnist.toml")),
 ];
 
 /// Bytes of a manifest: a hundred for each of ten thousand classes.
@@ -74,11 +116,54 @@ impl Catalogue {
         if let Some((path, text)) = BUILT_IN.iter().find(|(path, _)| built_in_name(path) == Some(name)) {
             return Manifest::parse(path, text);
         }
+        if let Some(corrupted) = self.corrupted(name)? {
+            return Ok(corrupted);
+        }
         let names = self.names();
         match gauntlet_core::registry::unknown("data set", name, names.iter().map(String::as_str)) {
             gauntlet_core::Error::Unknown { name, hint, .. } => Err(Error::Unknown { name, hint }),
             other => Err(Error::Message(other.to_string())),
         }
+    }
+}
+
+impl Catalogue {
+    /// `cifar10-c-fog-3`: the test images of a data set under one corruption, at one severity.
+    ///
+    /// # Errors
+    /// A corruption or severity that there is not; the name of all of them.
+    fn corrupted(&self, name: &str) -> Result<Option<Manifest>> {
+        let of = |c: &&(&str, &str, &str)| {
+            name.strip_prefix(c.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let Some((base, plain, files)) = CORRUPTED.iter().find(of) else { return Ok(None) };
+        let parts = name[base.len()..].trim_start_matches('-').rsplit_once('-');
+        let known = parts.and_then(|(corruption, severity)| {
+            let severity = severity.parse::<usize>().ok().filter(|s| (1..=SEVERITIES).contains(s))?;
+            CORRUPTIONS.contains(&corruption).then_some((corruption, severity))
+        });
+        let Some((corruption, severity)) = known else {
+            return Err(Error::Message(format!(
+                "{base} is {} corruptions of {SEVERITIES} severities each; name one, such as {base}-fog-3: {}",
+                CORRUPTIONS.len(),
+                CORRUPTIONS.join(", ")
+            )));
+        };
+        let plain = self.get(plain)?;
+        let arrays = Arrays { images: format!("{corruption}.npy"), labels: "labels.npy".into() };
+        let skip = Some((severity - 1) * IMAGES);
+        Ok(Some(Manifest {
+            name: name.into(),
+            summary: format!(
+                "{} under {corruption} of severity {severity}, 10,000 test images; files from {files}",
+                plain.name
+            ),
+            source: Source::Local { folder: None, image: "image".into(), label: "label".into() },
+            licence: Some("CC BY 4.0".into()),
+            train: Part::default(),
+            test: Part { arrays: Some(arrays), skip, take: Some(IMAGES), ..Part::default() },
+            ..plain
+        }))
     }
 }
 
@@ -98,6 +183,23 @@ mod tests {
         }
         let message = catalogue.get("mnits").unwrap_err().to_string();
         assert!(message.contains("did you mean \"mnist\"") && message.contains("gauntlet list datasets"), "{message}");
+    }
+
+    #[test]
+    fn a_corruption_has_its_severities_behind_one_another() {
+        let catalogue = Catalogue::new([]);
+        let fog = catalogue.get("cifar10-c-fog-3").unwrap();
+        assert_eq!(
+            (fog.shape, fog.classes.len(), fog.test.skip, fog.test.take),
+            ((3, 32, 32), 10, Some(20_000), Some(10_000))
+        );
+        assert_eq!(fog.test.arrays.unwrap().images, "fog.npy");
+        assert_eq!(catalogue.get("cifar100-c-jpeg_compression-1").unwrap().classes.len(), 100);
+        for name in ["cifar10-c", "cifar10-c-fog", "cifar10-c-fog-6", "cifar10-c-fgo-3"] {
+            let said = catalogue.get(name).unwrap_err().to_string();
+            assert!(said.contains("15 corruptions of 5 severities each; name one, such as cifar10-c-fog-3"), "{said}");
+        }
+        assert!(catalogue.get("cifar10-clean").unwrap_err().to_string().contains("unknown data set"));
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub(crate) fn finish(manifest: &Manifest, split: &str, pixels: Vec<u8>, labels: 
     let part = if split == "train" { &manifest.train } else { &manifest.test };
     let mut whole = Split::new(manifest.shape, pixels, labels)?;
     verify(manifest, split, &whole)?;
+    // Of arrays no other rows were read.
+    if let Some(skip) = part.skip.filter(|_| part.arrays.is_none()) {
+        whole.skip(skip);
+    }
     if let Some(take) = part.take {
         whole.truncate(take);
     }

@@ -30,7 +30,7 @@ pub(crate) fn decode(
                 u32::try_from(*label).ok().filter(|l| (*l as usize) < manifest.classes.len()).ok_or_else(|| {
                     fail(format!("label {label} is outside 0..{} of the manifest's classes", manifest.classes.len()))
                 })?;
-            Ok((planes(image(bytes, manifest).map_err(fail)?, manifest).map_err(fail)?, label))
+            Ok((one(bytes, manifest).map_err(fail)?, label))
         })
         .collect::<Result<_>>()?;
     for (image, label) in images {
@@ -40,7 +40,15 @@ pub(crate) fn decode(
     Ok(())
 }
 
-/// An image of the manifest's size; one of another size is not decoded.
+/// Channel-first pixels of one encoded image.
+///
+/// # Errors
+/// In words: it does not decode, or is of another size or kind than the manifest's.
+pub(crate) fn one(bytes: &[u8], manifest: &Manifest) -> Result<Vec<u8>, String> {
+    planes(image(bytes, manifest)?, manifest)
+}
+
+/// An image of the manifest's size; one of another size is not decoded, unless they are made alike.
 fn image(bytes: &[u8], manifest: &Manifest) -> Result<DynamicImage, String> {
     let odd = |e: ImageError| match e {
         ImageError::Limits(_) => {
@@ -55,10 +63,24 @@ fn image(bytes: &[u8], manifest: &Manifest) -> Result<DynamicImage, String> {
     let decoder = reader.into_decoder().map_err(odd)?;
     let (_, h, w) = manifest.shape;
     let (width, height) = decoder.dimensions();
-    if (height as usize, width as usize) != (h, w) {
-        return Err(format!("the image is {height}×{width}, the manifest says {h}×{w}"));
-    }
-    DynamicImage::from_decoder(decoder).map_err(odd)
+    let Some(transform) = manifest.transform else {
+        if (height as usize, width as usize) != (h, w) {
+            return Err(format!(
+                "the image is {height}×{width}, the manifest says {h}×{w}; where sizes differ, a transform makes them alike \
+                 (docs/datasets.md)"
+            ));
+        }
+        return DynamicImage::from_decoder(decoder).map_err(odd);
+    };
+    let decoded = DynamicImage::from_decoder(decoder).map_err(odd)?;
+    // In 8 bits first, as other libraries resize.
+    let eight = match (manifest.shape.0, is_grey(decoded.color())) {
+        (1, true) => DynamicImage::from(decoded.into_luma8()),
+        (4, _) => DynamicImage::from(decoded.into_rgba8()),
+        (3, _) => DynamicImage::from(decoded.into_rgb8()),
+        _ => decoded,
+    };
+    Ok(transform.of(eight))
 }
 
 /// Channels, height and width of an encoded image, from its header.
@@ -83,10 +105,16 @@ fn planes(image: DynamicImage, manifest: &Manifest) -> Result<Vec<u8>, String> {
     let (c, ..) = manifest.shape;
     match (c, is_grey(image.color())) {
         (1, true) => Ok(image.into_luma8().into_raw()),
-        (3, _) => {
-            let interleaved = image.into_rgb8().into_raw();
-            Ok((0..3).flat_map(|ch| interleaved.iter().skip(ch).step_by(3).copied().collect::<Vec<_>>()).collect())
-        }
+        (3, _) => Ok(apart(&image.into_rgb8().into_raw(), 3)),
+        (4, _) => Ok(apart(&image.into_rgba8().into_raw(), 4)),
+        (2 | 5.., _) => Err(format!(
+            "images in files have 1, 3 or 4 channels, the manifest says {c}; arrays of NumPy's have any number"
+        )),
         _ => Err(format!("the image has colours ({:?}), the manifest says {c} channel", image.color())),
     }
+}
+
+/// Channels that lay side by side, one after the other.
+fn apart(interleaved: &[u8], channels: usize) -> Vec<u8> {
+    (0..channels).flat_map(|ch| interleaved.iter().skip(ch).step_by(channels).copied()).collect()
 }

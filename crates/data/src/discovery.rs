@@ -2,7 +2,10 @@
 
 use crate::layout::Layout;
 use crate::parquet_rows::{self, Sort};
-use crate::{LoadOptions, Manifest, Part, RemoteFile, Result, Source, cifar, decode, hub, idx, load};
+use crate::{
+    LoadOptions, Manifest, Part, RemoteFile, Result, Source, Transform, cifar, class_folders, decode, hub, idx, load,
+    numpy,
+};
 use gauntlet_records::regular_file;
 use serde_json::Value;
 use std::path::Path;
@@ -21,7 +24,12 @@ pub struct Discovery {
     pub image: Option<String>,
     /// Parquet column of the labels.
     pub label: Option<String>,
+    /// What makes images of any size alike.
+    pub transform: Option<Transform>,
 }
+
+/// Bytes of an image of which only the head is looked at.
+const IMAGE_BYTES: u64 = 1 << 26;
 
 /// What a folder holds.
 #[derive(Debug, Clone)]
@@ -59,6 +67,20 @@ impl Discovery {
                 test.files = second.iter().map(|f| file(folder, f)).collect::<Result<_>>()?;
                 (decode::shape(&one).map_err(|why| crate::error::file(&path, why))?, "parquet")
             }
+            Layout::Folders(folders) => {
+                known = Some(folders.classes.clone());
+                train.folder = Some(folders.train.clone());
+                test.folder = Some(folders.test.clone());
+                let path = class_folders::first(&folder.join(&folders.train)).unwrap_or_default();
+                let one =
+                    regular_file::read(&path, IMAGE_BYTES, "an image").map_err(|e| crate::error::file(&path, e))?;
+                (decode::shape(&one).map_err(|why| crate::error::file(&path, why))?, "folders of images")
+            }
+            Layout::Numpy([first, second]) => {
+                train.arrays = Some(first.clone());
+                test.arrays = Some(second.clone());
+                (numpy::shape(folder, &first.images)?, "NumPy's arrays")
+            }
             Layout::Idx => {
                 let images = idx::find(folder, "train-images-idx3-ubyte").unwrap_or_default();
                 (idx::shape(&images)?, "idx")
@@ -68,7 +90,17 @@ impl Discovery {
                 ((3, 32, 32), "CIFAR-10's binary files")
             }
         };
+        let shape = self.transform.map_or(shape, |t| (shape.0, t.crop, t.crop));
         let said = !self.classes.is_empty();
+        if let (Layout::Folders(folders), Some(name)) =
+            (&layout, self.classes.iter().find(|c| known.as_ref().is_some_and(|k| !k.contains(c))))
+        {
+            let why = format!(
+                "its classes are the names of its folders ({}), and {name:?} is none of them",
+                folders.classes.join(", ")
+            );
+            return Err(crate::error::file(folder, why));
+        }
         let named = said || known.is_some();
         let known = if said { Some(self.classes.clone()) } else { known };
         let numbers = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
@@ -79,6 +111,7 @@ impl Discovery {
             shape,
             classes: known.clone().unwrap_or_else(|| numbers(MOST_CLASSES)),
             subset: Vec::new(),
+            transform: self.transform,
             order: None,
             licence: None,
             numerics: 1,
@@ -92,8 +125,12 @@ impl Discovery {
         }
         manifest.train.content = Some(data.train.sha256());
         manifest.test.content = Some(data.test.sha256());
-        let colours = if shape.0 == 1 { "grey" } else { "colour" };
-        let (h, w) = (shape.1, shape.2);
+        let (c, h, w) = shape;
+        let colours = match c {
+            1 => "grey".to_string(),
+            3 => "colour".to_string(),
+            _ => format!("with {c} channels"),
+        };
         manifest.summary = format!("{h}×{w} {colours}, {} + {}", data.train.len(), data.test.len());
         let count = |labels: &[u32], class: usize| labels.iter().filter(|l| **l as usize == class).count();
         let counts = (0..manifest.classes.len()).map(|k| (count(data.train.labels(), k), count(data.test.labels(), k)));

@@ -1,6 +1,7 @@
 //! What lies in a folder of images: which of the layouts that are read, and whether it is one alone.
 
-use crate::{Error, Result, cifar, idx};
+use crate::class_folders::{self, ClassFolders};
+use crate::{Arrays, Error, Result, cifar, idx, numpy};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -19,14 +20,20 @@ pub(crate) enum Layout {
         /// Of the test split, in order.
         test: Vec<String>,
     },
+    /// Images in folders of classes.
+    Folders(ClassFolders),
+    /// NumPy's arrays of the training and the test split.
+    Numpy([Arrays; 2]),
     /// MNIST's format.
     Idx,
     /// CIFAR-10's binary files.
     Cifar,
 }
 
-const READ: &str = "what is read: parquet files with `train` and `test` in their names, idx files \
-                    (train-images-idx3-ubyte and its like, also .gz), CIFAR-10's binary files (data_batch_1.bin to test_batch.bin)";
+const READ: &str = "what is read: parquet files with `train` and `test` in their names, folders train and test with a folder of images for \
+                    every class, NumPy's arrays (train_images, train_labels, test_images, test_labels or x_train, y_train, x_test, \
+                    y_test, in one .npz or as .npy files), idx files (train-images-idx3-ubyte and its like, also .gz), CIFAR-10's \
+                    binary files (data_batch_1.bin to test_batch.bin)";
 
 impl Layout {
     /// Looks at a folder.
@@ -47,10 +54,25 @@ impl Layout {
         });
         let idx = splits.iter().flatten().any(|there| *there);
         let cifar = cifar::find(folder).is_some();
-        let found: Vec<&str> = [(!parquet.is_empty(), "parquet"), (idx, "idx"), (cifar, "CIFAR-10's binary files")]
-            .into_iter()
-            .filter_map(|(there, what)| there.then_some(what))
-            .collect();
+        let arrays = numpy::find(folder, &files);
+        let classes = class_folders::find(folder);
+        let found: Vec<&str> = [
+            (!parquet.is_empty(), "parquet"),
+            (classes.is_some(), "folders of images"),
+            (arrays.is_some(), "NumPy's arrays"),
+            (idx, "idx"),
+            (cifar, "CIFAR-10's binary files"),
+        ]
+        .into_iter()
+        .filter_map(|(there, what)| there.then_some(what))
+        .collect();
+        if let (&["folders of images"], Some(classes)) = (found.as_slice(), &classes) {
+            return classes.clone().map(Layout::Folders).map_err(Error::Message);
+        }
+        if let (&["NumPy's arrays"], Some([images, labels, test_images, test_labels])) = (found.as_slice(), arrays) {
+            let test = Arrays { images: test_images, labels: test_labels };
+            return Ok(Layout::Numpy([Arrays { images, labels }, test]));
+        }
         match found.as_slice() {
             [] => wrong(nothing(folder, &files)),
             ["parquet"] => of_parquet(folder, &parquet),
@@ -102,13 +124,15 @@ fn nothing(folder: &Path, files: &[String]) -> String {
     let instead = if files.is_empty() {
         "it is empty".to_string()
     } else if ends(&[".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"]) {
-        "it holds images in files of their own, which are not read: write them into train.parquet and test.parquet, a column with \
-         their bytes and one with whole numbers as labels"
+        "it holds images, but not in folders of classes below train and test (or val): make train/CLASS/ and test/CLASS/ of them"
             .into()
     } else if ends(&[".npz", ".npy"]) {
-        "it holds NumPy's files, which are not read: write them as idx (four bytes 0 0 8 rank, the dimensions as big-endian u32, then the \
-         bytes) or as parquet"
-            .into()
+        let arrays: Vec<String> = files.iter().filter(|f| numpy::is_numpy(f)).take(4).cloned().collect();
+        format!(
+            "it holds NumPy's files ({}) without arrays of the two splits by names that are known; name them in [train] and [test] of a manifest \
+             (arrays = {{ images = \"a.npy\", labels = \"b.npz/c\" }}, docs/datasets.md)",
+            arrays.join(", ")
+        )
     } else {
         let some: Vec<&str> = files.iter().take(3).map(String::as_str).collect();
         format!("it holds {}{}", some.join(", "), if files.len() > 3 { ", ..." } else { "" })

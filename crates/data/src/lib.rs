@@ -6,11 +6,13 @@
 #[cfg(feature = "hub")]
 mod bar;
 mod catalogue;
-#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "encoded images come with the hub"))]
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "parquet files come with the hub"))]
 mod ceiling;
 mod checked;
 mod cifar;
-#[cfg(feature = "hub")]
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "folders are looked through with the hub's feature"))]
+mod class_folders;
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "folders are looked through with the hub's feature"))]
 mod decode;
 #[cfg(feature = "hub")]
 mod discovery;
@@ -28,6 +30,8 @@ mod load_options;
 mod local;
 mod manifest;
 pub mod manifest_keys;
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "folders are looked through with the hub's feature"))]
+mod numpy;
 #[cfg(feature = "hub")]
 mod page_header;
 #[cfg(feature = "hub")]
@@ -37,6 +41,7 @@ mod plain_get;
 #[cfg(feature = "hub")]
 mod repo;
 mod split;
+mod transform;
 #[cfg(not(feature = "hub"))]
 mod without_hub;
 
@@ -48,5 +53,6 @@ pub use half::Half;
 pub use hub_file::HubFile;
 pub use load::{load, load_half};
 pub use load_options::LoadOptions;
-pub use manifest::{Manifest, Part, RemoteFile, Source};
+pub use manifest::{Arrays, Manifest, Part, RemoteFile, Source};
 pub use split::{Dataset, Split};
+pub use transform::Transform;

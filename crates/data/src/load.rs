@@ -54,6 +54,10 @@ pub fn load_half(manifest: &Manifest, options: &LoadOptions, half: Half) -> Resu
         (Source::Hub { id, .. }, None) => return Err(crate::without_hub::missing(id)),
         #[cfg(feature = "hub")]
         (Source::Hub { id, revision, image, label }, None) => {
+            if half.of(manifest).files.is_empty() {
+                let why = format!("{} has no {} split: its manifest lists no files of one", manifest.name, half.name());
+                return Err(Error::Message(why));
+            }
             let hub = hub::connect(options)?;
             let repo = Repo { kind: RepoKind::Dataset, id, revision };
             let fetched = half.of(manifest).files.iter().map(|f| hub::fetch(&hub, repo, f, options));

@@ -1,6 +1,6 @@
 //! Manifests: what a data set is and where its files are.
 
-use crate::{Error, Result};
+use crate::{Error, Result, Transform};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ pub struct Manifest {
     /// Only these classes, by name and in this order; their labels become 0, 1, ... Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subset: Vec<String>,
+    /// How images of any size are made alike; without, all have the shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
     /// How the rows are ordered, where that is not random: the first n are then no sample of the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
@@ -59,7 +62,7 @@ pub enum Source {
         #[serde(default = "label")]
         label: String,
     },
-    /// Files of one's own: parquet, idx or CIFAR-10 binary. No hub is ever asked for them.
+    /// Files of one's own: parquet, NumPy's arrays, folders of images, idx or CIFAR-10 binary. No hub is ever asked for them.
     Local {
         /// Where they lie, relative to the manifest; `None`: `--data-dir` or GAUNTLET_DATA says.
         #[serde(default)]
@@ -96,12 +99,31 @@ pub struct Part {
     /// Files in order.
     #[serde(default)]
     pub files: Vec<RemoteFile>,
-    /// sha256 of the decoded split ([`crate::Split::sha256`]), where it is pinned.
+    /// Arrays of NumPy's instead of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrays: Option<Arrays>,
+    /// A folder in which every class has a folder of images, instead of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// sha256 of the decoded split ([`crate::Split::sha256`]), where it is pinned; of arrays, of the rows that are kept.
     #[serde(default)]
     pub content: Option<String>,
-    /// Only the first rows, where given.
+    /// Without so many rows at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<usize>,
+    /// Only the first rows (behind those that are skipped), where given.
     #[serde(default)]
     pub take: Option<usize>,
+}
+
+/// Two arrays of one split: `file.npy`, or `file.npz/array`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrays {
+    /// Unsigned bytes `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`.
+    pub images: String,
+    /// Whole numbers `(N,)` or `(N, 1)`.
+    pub labels: String,
 }
 
 /// One file on the hub.
@@ -139,8 +161,19 @@ impl Manifest {
             }
         }
         let (c, h, w) = manifest.shape;
-        if !(c == 1 || c == 3) || h == 0 || w == 0 {
-            return Err(fail(format!("shape must be [1 or 3 channels, height, width], got [{c}, {h}, {w}]")));
+        if c == 0 || h == 0 || w == 0 {
+            return Err(fail(format!("shape must be [channels, height, width], each at least 1, got [{c}, {h}, {w}]")));
+        }
+        if let Some(why) = manifest.transform.and_then(|t| t.odd(manifest.shape)) {
+            return Err(fail(why));
+        }
+        for (split, part) in [("train", &manifest.train), ("test", &manifest.test)] {
+            let ways = [!part.files.is_empty(), part.arrays.is_some(), part.folder.is_some()];
+            if ways.iter().filter(|given| **given).count() > 1 {
+                return Err(fail(format!(
+                    "[{split}] names several of files, arrays and folder; a split is one of them"
+                )));
+            }
         }
         if manifest.classes.len() < 2 {
             return Err(fail(format!("needs at least two classes, got {}", manifest.classes.len())));
@@ -158,10 +191,8 @@ impl Manifest {
             if id.split('/').count() != 2 {
                 return Err(fail(format!("hub id must be owner/name, got {id:?}")));
             }
-            for (split, part) in [("train", &manifest.train), ("test", &manifest.test)] {
-                if part.files.is_empty() {
-                    return Err(fail(format!("[{split}] lists no files")));
-                }
+            if manifest.test.files.is_empty() {
+                return Err(fail("[test] lists no files".into()));
             }
         }
         Ok(manifest)

@@ -16,7 +16,7 @@ pub const MANIFEST: &[KeyDoc] = &[
         Refused,
         "",
         "[3, 32, 32]",
-        "channels (1 or 3), height and width of every image",
+        "channels, height and width of every image; images in files have 1, 3 or 4 channels, arrays any number",
     ),
     key(
         "classes",
@@ -42,6 +42,14 @@ pub const MANIFEST: &[KeyDoc] = &[
         "\"sorted by difficulty\"",
         "how the rows are ordered, where that is not random: the first n are then no sample of the whole",
     ),
+    key(
+        "transform",
+        Table(TRANSFORM),
+        Means("none: all images have the shape"),
+        "",
+        "",
+        "how images of any size are made alike; the shape is then that of the crop",
+    ),
     key("licence", Text, Means("not stated, and said so"), "", "\"CC BY 4.0\"", "licence of the data"),
     key(
         "numerics",
@@ -54,6 +62,32 @@ pub const MANIFEST: &[KeyDoc] = &[
     key("source", OneKey(SOURCES), Refused, "", "", "where the images come from"),
     key("train", Table(PART), Means("no files: idx, CIFAR-10 binary, or drawn"), "", "", "the training split"),
     key("test", Table(PART), Means("no files: idx, CIFAR-10 binary, or drawn"), "", "", "the test split"),
+];
+
+/// Keys of `[transform]`.
+pub const TRANSFORM: &[KeyDoc] = &[
+    key(
+        "resize",
+        Whole(1),
+        Refused,
+        "pixels",
+        "256",
+        "the shorter side after resizing (bilinear, smoothed where the image shrinks)",
+    ),
+    key("crop", Whole(1), Refused, "pixels", "224", "side of the square that is kept of the middle"),
+];
+
+/// Keys of `[train.arrays]`.
+pub const ARRAYS: &[KeyDoc] = &[
+    key(
+        "images",
+        Text,
+        Refused,
+        "",
+        "\"pathmnist.npz/train_images\"",
+        "`file.npy` or `file.npz/array`: unsigned bytes (N, H, W), (N, H, W, C) or (N, C, H, W)",
+    ),
+    key("labels", Text, Refused, "", "\"labels.npy\"", "whole numbers (N) or (N, 1)"),
 ];
 
 /// Kinds of sources: exactly one.
@@ -107,6 +141,23 @@ pub const GLYPHS: &[KeyDoc] = &[
 pub const PART: &[KeyDoc] = &[
     key("files", Tables(FILE), Is("[]"), "", "", "parquet files, in order"),
     key(
+        "arrays",
+        Table(ARRAYS),
+        Means("none"),
+        "",
+        "",
+        "arrays of NumPy's instead of files, in the folder of a local source",
+    ),
+    key(
+        "folder",
+        Text,
+        Means("none"),
+        "",
+        "\"train\"",
+        "instead of files, a folder of a local source in which every class has a folder of images",
+    ),
+    key("skip", Whole(0), Means("none"), "images", "10000", "without so many images at the beginning"),
+    key(
         "content",
         Text,
         Means("not pinned"),
@@ -114,7 +165,7 @@ pub const PART: &[KeyDoc] = &[
         "\"sha256:6b1a85afa3a077996193cfda0b55da94385a4649b16fbd3ebeb42d5c052bac9a\"",
         "sha256 of the decoded split; other pixels or labels are refused",
     ),
-    key("take", Whole(0), Means("all"), "images", "5000", "only the first images"),
+    key("take", Whole(0), Means("all"), "images", "5000", "only the first images (behind those that are skipped)"),
 ];
 
 /// Keys of an entry of `files`.

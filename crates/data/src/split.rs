@@ -78,6 +78,12 @@ impl Split {
         }
         kept
     }
+    /// Without the first rows.
+    pub fn skip(&mut self, rows: usize) {
+        let rows = rows.min(self.len());
+        self.labels.drain(..rows);
+        self.pixels.drain(..rows * self.area());
+    }
     /// The first rows only.
     pub fn truncate(&mut self, rows: usize) {
         self.labels.truncate(rows);
@@ -137,5 +143,10 @@ mod tests {
         let three = Split::new((1, 1, 1), vec![10, 20, 30, 40], vec![7, 3, 5, 7]).unwrap();
         let kept = three.only(&[3, 7]);
         assert_eq!(kept, Split::new((1, 1, 1), vec![10, 20, 40], vec![1, 0, 1]).unwrap());
+        let mut last = kept;
+        last.skip(2);
+        assert_eq!(last, Split::new((1, 1, 1), vec![40], vec![1]).unwrap());
+        last.skip(9);
+        assert!(last.is_empty());
     }
 }

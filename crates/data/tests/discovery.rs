@@ -2,7 +2,7 @@
 #![cfg(feature = "hub")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use gauntlet_data::{Discovery, Found, LoadOptions, Manifest, Source, load};
+use gauntlet_data::{Discovery, Found, LoadOptions, Manifest, Source, Transform, load};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::metadata::KeyValue;
@@ -194,6 +194,104 @@ fn cifars_binary_files_and_their_names() {
     assert_eq!(found.counts, [(5000, 1000); 10]);
 }
 
+/// As `numpy.save` writes an array of bytes.
+fn npy(shape: &str, body: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape}), }}\n");
+    [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes(), body].concat()
+}
+
+#[test]
+fn folders_of_classes_go_round_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (path, value) in [("dog/a", 1), ("dog/b", 2), ("dog/images/c", 3), ("cat/z", 4), ("cat/notes", 0)] {
+        let ends = if path.ends_with("notes") { "txt" } else { "png" };
+        write(at, &format!("train/{path}.{ends}"), &grey(value));
+    }
+    fails(at, &["has folders of classes in train and none in test or val"]);
+    write(at, "val/dog/1.PNG", &grey(9));
+    let found = mine().of(at).unwrap();
+    assert_eq!((found.manifest.shape, found.layout, found.named), ((1, 4, 5), "folders of images", true));
+    assert_eq!(found.manifest.classes, ["cat", "dog"]);
+    assert_eq!(found.counts, [(1, 0), (3, 1)]);
+    assert_eq!(
+        (found.manifest.train.folder.as_deref(), found.manifest.test.folder.as_deref()),
+        (Some("train"), Some("val"))
+    );
+    loads(&found);
+    let data = load(&found.manifest, &LoadOptions::default()).unwrap();
+    let first: Vec<(u8, u32)> = (0..4).map(|i| (data.train.image(i).unwrap()[0], data.train.labels()[i])).collect();
+    assert_eq!(first, [(4, 0), (1, 1), (2, 1), (3, 1)]);
+    let other = Discovery { classes: vec!["cow".into(), "dog".into()], ..mine() }.of(at).unwrap_err().to_string();
+    assert!(
+        other.contains("its classes are the names of its folders (cat, dog), and \"cow\" is none of them"),
+        "{other}"
+    );
+    // Sizes that differ need a transform, and it is said which file differs from the first.
+    write(at, "train/cat/wide.png", &png(GrayImage::from_fn(40, 20, |_, _| image::Luma([7]))));
+    fails(at, &["train/dog/a.png", "the image is 4×5, the manifest says 20×40", "a transform makes them alike"]);
+    let transform = Some(Transform { resize: 4, crop: 3 });
+    let found = Discovery { transform, ..mine() }.of(at).unwrap();
+    assert_eq!((found.manifest.shape, found.manifest.transform), ((1, 3, 3), transform));
+    loads(&found);
+    let data = load(&found.manifest, &LoadOptions::default()).unwrap();
+    assert_eq!(data.train.image(0).unwrap(), [7; 9], "wide.png comes first of the cats");
+    write(at, "train/dog/broken.png", b"no image");
+    let broken = Discovery { transform, ..mine() }.of(at).unwrap_err().to_string();
+    assert!(broken.contains("broken.png") && broken.contains("does not decode"), "{broken}");
+    std::fs::remove_file(at.join("train/dog/broken.png")).unwrap();
+    write(at, "val/cow/1.png", &grey(9));
+    fails(at, &["val has a class \"cow\" that train has not"]);
+    write(at, "train.parquet", b"PAR1");
+    fails(at, &["holds several things, parquet and folders of images"]);
+}
+
+#[test]
+fn arrays_of_any_number_of_channels() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // Five channels, last; the test split has them first.
+    let body: Vec<u8> = (0..60).collect();
+    write(at, "x_train.npy", &npy("3, 2, 2, 5", &body));
+    write(at, "y_train.npy", &npy("3, 1", &[0, 2, 1]));
+    write(at, "x_test.npy", &npy("2, 5, 2, 2", &body[..40]));
+    fails(at, &["NumPy's files (x_test.npy, x_train.npy, y_train.npy) without arrays of the two splits"]);
+    write(at, "y_test.npy", &npy("2,", &[1, 1]));
+    // 2×2 with five channels looks like 5 × 2 with two: the last axis is that of the channels unless it is wider than the first.
+    let found = mine().of(at);
+    let text = |shape: &str| {
+        format!(
+            "name = \"mine\"\nsummary = \"s\"\nshape = {shape}\nclasses = [\"a\", \"b\", \"c\"]\n[source.local]\nfolder = {:?}\n[train]\n\
+             arrays = {{ images = \"x_train.npy\", labels = \"y_train.npy\" }}\n[test]\nskip = 1\n\
+             arrays = {{ images = \"x_test.npy\", labels = \"y_test.npy\" }}\n",
+            at.display().to_string()
+        )
+    };
+    assert!(found.unwrap_err().to_string().contains("which is no list of images of the manifest's shape [2, 2, 5]"));
+    let manifest = Manifest::parse("mine.toml", &text("[5, 2, 2]")).unwrap();
+    let data = load(&manifest, &LoadOptions::default()).unwrap();
+    assert_eq!((data.shape, data.train.labels(), data.test.len()), ((5, 2, 2), &[0, 2, 1][..], 1));
+    assert_eq!(data.train.image(0).unwrap()[..8], [0, 5, 10, 15, 1, 6, 11, 16]);
+    assert_eq!(data.test.image(0).unwrap(), &body[20..40]);
+    let wrong = load(&Manifest::parse("mine.toml", &text("[2, 3, 3]")).unwrap(), &LoadOptions::default());
+    assert!(wrong.unwrap_err().to_string().contains("the manifest's shape [2, 3, 3]"));
+    let both = text("[5, 2, 2]").replace("[test]", "[test]\nfolder = \"t\"");
+    let said = Manifest::parse("mine.toml", &both).unwrap_err().to_string();
+    assert!(said.contains("[test] names several of files, arrays and folder"), "{said}");
+    // Square ones are recognised.
+    let square = tempfile::tempdir().unwrap();
+    for (split, n) in [("train", 3), ("test", 2)] {
+        write(square.path(), &format!("{split}_images.npy"), &npy(&format!("{n}, 4, 4, 2"), &vec![7; 32 * n]));
+        write(square.path(), &format!("{split}_labels.npy"), &npy(&format!("{n},"), &vec![1; n]));
+    }
+    let found = mine().of(square.path()).unwrap();
+    assert_eq!((found.manifest.shape, found.manifest.classes.len(), found.layout), ((2, 4, 4), 2, "NumPy's arrays"));
+    assert_eq!(found.manifest.summary, "4×4 with 2 channels, 3 + 2");
+    loads(&found);
+    write(square.path(), "train_labels.npy", &npy("2,", &[1, 1]));
+    fails(square.path(), &["it has 2 labels for 3 images"]);
+}
+
 #[test]
 fn what_is_no_data_set_is_told_with_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -201,10 +299,10 @@ fn what_is_no_data_set_is_told_with_a_way_out() {
     fails(&at.join("nowhere"), &["there is no folder", "nowhere"]);
     fails(at, &["holds no data set: it is empty", "what is read: parquet files"]);
     write(at, "cats/1.png", &grey(1));
-    fails(at, &["images in files of their own, which are not read", "train.parquet and test.parquet"]);
+    fails(at, &["it holds images, but not in folders of classes below train and test", "train/CLASS/ and test/CLASS/"]);
     let other = tempfile::tempdir().unwrap();
     write(other.path(), "x_train.npz", b"PK");
-    fails(other.path(), &["NumPy's files, which are not read"]);
+    fails(other.path(), &["NumPy's files (x_train.npz) without arrays of the two splits", "arrays = { images ="]);
     let text = tempfile::tempdir().unwrap();
     write(text.path(), "a.csv", b"1,2");
     fails(text.path(), &["it holds a.csv;"]);

@@ -441,6 +441,31 @@ fn cifar_binary_files_are_channel_first() {
     assert_eq!((set.train.len(), set.test.len()), (50_000, 10_000));
     assert_eq!(set.train.labels()[10_003], 3);
     assert_eq!(set.test.image(3).unwrap(), &row(3, 3)[1..]);
+    // Files of that shape are not taken for another data set's.
+    for name in ["svhn", "cifar100", "cifar10-c-fog-3"] {
+        let other = load_half(&gauntlet_data::Catalogue::new([]).get(name).unwrap(), &options, Half::Test).unwrap_err();
+        assert!(other.to_string().contains(&format!("holds no test split of {name}; looked for")), "{other}");
+    }
+    let corrupted = gauntlet_data::Catalogue::new([]).get("cifar10-c-fog-3").unwrap();
+    let none = load_half(&corrupted, &options, Half::Train).unwrap_err().to_string();
+    assert!(none.contains("cifar10-c-fog-3 has no train split: its manifest names nothing of one"), "{none}");
+    // Severities lie behind one another: the third one's first image is number 20,000.
+    let mut fog = b"\x93NUMPY\x01\x00".to_vec();
+    let about = "{'descr': '|u1', 'fortran_order': False, 'shape': (50000, 32, 32, 3), }\n";
+    fog.extend((about.len() as u16).to_le_bytes());
+    fog.extend(about.bytes());
+    fog.extend((0..50_000u32).flat_map(|i| [(i / 10_000) as u8, (i % 251) as u8, 9].repeat(1024)));
+    std::fs::write(folder.path().join("fog.npy"), fog).unwrap();
+    let about = about.replace("(50000, 32, 32, 3)", "(50000,)");
+    let mut labels = [&b"\x93NUMPY\x01\x00"[..], &(about.len() as u16).to_le_bytes(), about.as_bytes()].concat();
+    labels.extend((0..50_000u32).map(|i| (i % 10) as u8));
+    std::fs::write(folder.path().join("labels.npy"), labels).unwrap();
+    let fog = load_half(&corrupted, &options, Half::Test).unwrap();
+    let pixels = fog.image(5).unwrap();
+    assert_eq!(
+        (fog.len(), fog.labels()[5], pixels[0], pixels[1024], pixels[2048]),
+        (10_000, 5, 2, (20_005 % 251) as u8, 9)
+    );
     let mut all = Vec::new();
     std::fs::File::open(folder.path().join("test_batch.bin")).unwrap().read_to_end(&mut all).unwrap();
     assert_eq!(all.len(), 10_000 * 3073);

@@ -164,11 +164,13 @@ pub(super) fn by_names(listed: &[Listed], names: &[String], specs: &[ParamSpec],
         return Err(format!("--names: {why}"));
     }
     let mut notes = vec!["tensors were mapped by the list of names".to_string()];
-    let left: Vec<&str> = (0..listed.len()).filter(|i| !places.contains(i)).map(|i| own[i]).collect();
+    let normalisation = normalisation(&own, &names.iter().map(String::as_str).collect());
+    let known = |i: &usize| places.contains(i) || normalisation.is_some_and(|(mean, std)| [mean, std].contains(i));
+    let left: Vec<&str> = (0..listed.len()).filter(|i| !known(i)).map(|i| own[i]).collect();
     if !left.is_empty() {
         notes.push(format!("tensors that the list does not name were left out: {}", some(&left)));
     }
-    Ok(Fit { places, notes, normalisation: None })
+    Ok(Fit { places, notes, normalisation })
 }
 
 /// The tensor of each parameter's shape, where every shape comes once, in the file and in the model.
@@ -314,6 +316,10 @@ mod tests {
         let found = map("c a d b").unwrap();
         assert_eq!((found.places.as_slice(), found.notes.len()), (&[2, 0, 3, 1][..], 2));
         assert!(found.notes[1].contains("left out: epoch"), "{:?}", found.notes);
+        let with_own: &[(&str, &[usize])] =
+            &[("mean", &[1]), ("a", &[4]), ("b", &[3]), ("c", &[4, 2]), ("d", &[3, 4]), ("std", &[1])];
+        let found = by_names(&file(with_own), &["c", "a", "d", "b"].map(String::from), &specs(), "mlp").unwrap();
+        assert_eq!((found.normalisation, found.notes.len()), (Some((0, 5)), 1));
         for (names, why) in [
             ("c a d e", "--names: line 4 names \"e\", and it has no tensor of that name"),
             ("c a a b", "--names: line 3 names \"a\" again"),

@@ -3,7 +3,7 @@
 use crate::arguments::NewDataset;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet::data::{Discovery, Found, Manifest, Part, Source};
+use gauntlet::data::{Arrays, Discovery, Found, Manifest, Part, Source, Transform};
 use serde_json::json;
 use std::fmt::Write;
 use std::fs::OpenOptions;
@@ -38,6 +38,7 @@ pub(crate) fn dataset(session: &Session, arguments: &NewDataset) -> Result<Code,
         classes: arguments.classes.clone(),
         image: arguments.image.clone(),
         label: arguments.label.clone(),
+        transform: arguments.resize.zip(arguments.crop).map(|(resize, crop)| Transform { resize, crop }),
     };
     let found = discovery.of(folder)?;
     let text = text(&found, &from(&out, folder)?);
@@ -100,8 +101,17 @@ fn text(found: &Found, folder: &Path) -> String {
     if let (Source::Local { image, label, .. }, "parquet") = (&m.source, found.layout) {
         let _ = write!(out, "image = {}\nlabel = {}\n", quoted(image), quoted(label));
     }
+    if let Some(Transform { resize, crop }) = m.transform {
+        let _ = write!(out, "\n[transform]\nresize = {resize}\ncrop = {crop}\n");
+    }
     let mut part = |name: &str, part: &Part| {
         let _ = write!(out, "\n[{name}]\n");
+        if let Some(folder) = &part.folder {
+            let _ = writeln!(out, "folder = {}", quoted(folder));
+        }
+        if let Some(Arrays { images, labels }) = &part.arrays {
+            let _ = writeln!(out, "arrays = {{ images = {}, labels = {} }}", quoted(images), quoted(labels));
+        }
         if !part.files.is_empty() {
             let _ = writeln!(out, "files = [");
             for file in &part.files {
