@@ -69,7 +69,8 @@ fn distance() -> nets::Net {
 }
 
 fn verdict(asked: &str) -> Verdict {
-    let declared = "(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real) (declare-const Y_1 Real)";
+    let declared =
+        "(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real) (declare-const Y_1 Real)";
     let property = Property::parse(&format!("{declared} {asked}"), "p.vnnlib").unwrap();
     let net = distance();
     let mut judge = |x: &[f64]| Ok(property.satisfied(x, &net.logits(x)));
@@ -93,7 +94,8 @@ fn properties_are_proved_or_broken() {
 
 #[test]
 fn a_property_of_another_network_is_refused() {
-    let text = "(declare-const X_0 Real) (declare-const Y_0 Real) (assert (>= X_0 0)) (assert (<= X_0 1)) (assert (>= Y_0 1))";
+    let text =
+        "(declare-const X_0 Real) (declare-const Y_0 Real) (assert (>= X_0 0)) (assert (<= X_0 1)) (assert (>= Y_0 1))";
     let property = Property::parse(text, "p.vnnlib").unwrap();
     let e = verify(&distance().bounds, &property, &Budget::default(), &mut |_| Ok(false)).unwrap_err().to_string();
     assert!(e.contains("1 inputs and 1 outputs, and this one has 2 and 2"), "{e}");
