@@ -56,6 +56,7 @@ mod lowering;
 #[allow(clippy::unwrap_used)]
 mod mutants;
 mod network;
+mod propagation;
 mod property;
 mod region;
 mod rounding;

@@ -32,19 +32,25 @@ struct Lowering<'a> {
     label: String,
 }
 
-/// See [`Network::new`].
-pub(crate) fn lower(graph: &Graph, weights: &Weights) -> Result<Network> {
-    let mut lowering = Lowering { graph, weights, nodes: Vec::new(), values: Vec::new(), label: String::from("input") };
-    for (i, node) in graph.nodes().iter().enumerate() {
-        let kind = node.op.kind();
-        lowering.label =
-            if node.name.is_empty() { format!("{kind} (node {i})") } else { format!("{} ({kind})", node.name) };
-        let value = lowering.layer(i)?;
-        lowering.values.push(value);
-    }
-    match lowering.values[graph.output().index()].clone() {
-        Value::Node(output) => Ok(Network::of(lowering.nodes, output)),
-        Value::Fixed(_) => Err(lowering.without("does not depend on the image")),
+impl Network {
+    /// The graph with these weights in eval mode. Weights of any float type are taken as the numbers they are.
+    ///
+    /// # Errors
+    /// A layer that has no bound, by its name; weights that are missing.
+    pub fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
+        let mut lowering =
+            Lowering { graph, weights, nodes: Vec::new(), values: Vec::new(), label: String::from("input") };
+        for (i, node) in graph.nodes().iter().enumerate() {
+            let kind = node.op.kind();
+            lowering.label =
+                if node.name.is_empty() { format!("{kind} (node {i})") } else { format!("{} ({kind})", node.name) };
+            let value = lowering.layer(i)?;
+            lowering.values.push(value);
+        }
+        match lowering.values[graph.output().index()].clone() {
+            Value::Node(output) => Ok(Network::of(lowering.nodes, output)),
+            Value::Fixed(_) => Err(lowering.without("does not depend on the image")),
+        }
     }
 }
 

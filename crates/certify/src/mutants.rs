@@ -1,6 +1,6 @@
 //! A test of the tests: bounds of a network that is wrong in one place must be caught by what the laws compare bounds with.
 
-use crate::affine::Map;
+use crate::affine::{Affine, Map};
 use crate::bounds::{Between, Bounds, Rows, Settings};
 use crate::lines::Slope;
 use crate::network::{Network, Op};
@@ -27,7 +27,7 @@ fn network(seed: u64) -> Network {
     Network::new(&graph, &weights).unwrap()
 }
 
-fn affine(network: &mut Network, which: usize) -> &mut crate::affine::Affine {
+fn affine(network: &mut Network, which: usize) -> &mut Affine {
     let found = network.nodes.iter_mut().filter_map(|n| if let Op::Affine(a) = &mut n.op { Some(a) } else { None });
     found.into_iter().nth(which).unwrap()
 }

@@ -2,9 +2,7 @@
 
 use crate::affine::Affine;
 use crate::curve::Curve;
-use crate::lowering;
-use gauntlet_core::{Result, Weights};
-use gauntlet_graph::Graph;
+use gauntlet_core::Result;
 
 /// A network with its weights as a row of affine layers and curves, in f64.
 #[derive(Debug, Clone)]
@@ -48,14 +46,6 @@ impl Node {
 }
 
 impl Network {
-    /// The graph with these weights in eval mode. Weights of any float type are taken as the numbers they are.
-    ///
-    /// # Errors
-    /// A layer that has no bound, by its name; weights that are missing.
-    pub fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
-        lowering::lower(graph, weights)
-    }
-
     pub(crate) fn of(nodes: Vec<Node>, output: usize) -> Self {
         // Only what the output hangs on, in the same order.
         let mut needed = vec![false; nodes.len()];

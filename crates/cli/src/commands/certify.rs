@@ -8,7 +8,7 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet::candle::{DType, Tensor};
-use gauntlet::certify::{Budget, Certificate, Executed, Fate, Method, Network, Plan, Region, Rows, certify as prove};
+use gauntlet::certify::{Budget, Certificate, Executed, Method, Network, Plan, Region, Rows, certify as prove};
 use gauntlet::core::attack::misclassified;
 use gauntlet::core::{Error, Frozen, Target, ThreatModel};
 use gauntlet::engine::{AttackReport, AttackRequest, Store};
@@ -221,14 +221,5 @@ impl Proofs<'_> {
         let inside = self.threat.check(&proposal.squeeze(0)?, &image.squeeze(0)?)?.is_ok();
         let logits: Vec<f64> = self.forms.single.logits(proposal)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         Ok(inside && misclassified(&logits, label))
-    }
-}
-
-/// What is known of an image after bounds or a search.
-fn ended(certificate: &Certificate) -> Ended {
-    match &certificate.fate {
-        Fate::Certified => Ended::Certified(certificate.method),
-        Fate::Open(why) => Ended::Open(why.clone()),
-        Fate::Broken(_) => Ended::Searched,
     }
 }

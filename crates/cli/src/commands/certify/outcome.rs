@@ -1,9 +1,8 @@
 //! What was proved and what was broken, image by image, and how it is told.
 
-use super::ended;
 use crate::exit::{Code, Failure};
 use gauntlet::candle::Tensor;
-use gauntlet::certify::{Certificate, Executed, Method, Plan};
+use gauntlet::certify::{Certificate, Executed, Fate, Method, Plan};
 use gauntlet::core::checkpoint::to_bytes;
 use gauntlet::engine::{AttackReport, AttackRequest};
 use gauntlet::records::{Eps, Norm, file::write_atomically, statistics::wilson};
@@ -35,6 +34,15 @@ impl Ended {
             Ended::Open(_) => "open",
             Ended::Attacked | Ended::Searched => "broken",
         }
+    }
+}
+
+/// What is known of an image after bounds or a search.
+fn ended(certificate: &Certificate) -> Ended {
+    match &certificate.fate {
+        Fate::Certified => Ended::Certified(certificate.method),
+        Fate::Open(why) => Ended::Open(why.clone()),
+        Fate::Broken(_) => Ended::Searched,
     }
 }
 
@@ -272,7 +280,7 @@ struct Counts {
 mod tests {
     use super::*;
     use gauntlet::candle::Device;
-    use gauntlet::certify::{Budget, Fate};
+    use gauntlet::certify::Budget;
     use gauntlet::engine::Adversarial;
     use gauntlet::evaluate::Examples;
     use gauntlet::records::CleanVerdict;
