@@ -89,3 +89,68 @@ impl TrainingJob<'_> {
         Ok(weights)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::state::Progress;
+    use candle_core::{Device, Tensor};
+    use gauntlet_core::Memory;
+    use gauntlet_core::optimiser::OptimiserState;
+    use std::collections::BTreeMap;
+
+    fn state(w: f64) -> TrainingState {
+        let t = |v: f64| Tensor::new(&[v, -v], &Device::Cpu).unwrap();
+        let entries = [("w".to_string(), t(w), true), ("bn.running_mean".to_string(), t(10.0 * w), false)];
+        TrainingState {
+            weights: Weights::from_entries(entries),
+            optimiser: OptimiserState::default(),
+            memory: Memory::new(),
+            average: BTreeMap::new(),
+            best: None,
+            progress: Progress::default(),
+        }
+    }
+    fn read(weights: &Weights, name: &str) -> Vec<f64> {
+        weights.get(name).unwrap().to_vec1().unwrap()
+    }
+
+    /// Steps 1, 2, ... with weights 1, 4, 9, ...; two steps an epoch.
+    #[test]
+    fn a_moving_average_is_its_recursion_and_keeps_the_statistics() {
+        for ema in [
+            Ema { decay: 0.5, start: 0.0, dynamic: false },
+            Ema { decay: 0.995, start: 0.0, dynamic: true },
+            Ema { decay: 0.9, start: 1.5, dynamic: false },
+        ] {
+            let mut current = state(0.0);
+            current.begin_average();
+            let mut want = 0.0;
+            for number in 1..=8u64 {
+                let w = (number * number) as f64;
+                current.weights = state(w).weights;
+                current.follow_step(&ema, number, 2).unwrap();
+                let d = ema.decay_at(number, 2);
+                want = d * want + (1.0 - d) * w;
+                let averaged = current.averaged().unwrap();
+                let got = read(&averaged, "w");
+                assert!((got[0] - want).abs() < 1e-12 && got[1] == -got[0], "{ema:?}, step {number}: {got:?} {want}");
+                assert_eq!(read(&averaged, "bn.running_mean"), [10.0 * w, -10.0 * w]);
+                assert_eq!(read(&current.weights, "w")[0], w, "the training goes on from its own weights");
+            }
+        }
+    }
+
+    #[test]
+    fn an_average_over_epochs_is_their_mean() {
+        let mut current = state(0.0);
+        let mut sum = 0.0;
+        for count in 1..=6u32 {
+            let w = f64::from(count * count);
+            current.weights = state(w).weights;
+            current.follow_epoch(count).unwrap();
+            sum += w;
+            assert!((read(&current.averaged().unwrap(), "w")[0] - sum / f64::from(count)).abs() < 1e-12);
+        }
+    }
+}

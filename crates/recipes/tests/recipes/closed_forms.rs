@@ -1,8 +1,10 @@
 //! Closed forms on linear models, where every penalty is known (docs/architecture.md, "Conventions of recipes").
 
-use super::{batch, loss, memory, model, recipe, weights};
+use super::{HERE, batch, loss, memory, model, part, recipe, weights};
 use candle_core::{Device, Tensor};
-use gauntlet_core::{Batch, Network, Params, Weights};
+use gauntlet_autograd::{Graph, Var, grad};
+use gauntlet_core::position::Position;
+use gauntlet_core::{Batch, Frozen, Memory, Network, Params, Recipe, Step, Target, Weights};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -159,5 +161,96 @@ fn finite_differences_approach_the_norms() {
         let (coarse, fine) = (error(1e-2, "forward"), error(1e-3, "forward"));
         assert!((coarse / fine - 10.0).abs() < 1.5, "{name}: {coarse} at 0.01, {fine} at 0.001");
         assert!(error(1e-2, "central") < 0.05 * coarse, "{name}: the central difference is of second order");
+    }
+}
+
+/// Loss of a step at `at`, then what the recipe does after it; the network stays.
+fn stepped(recipe: &dyn Recipe, network: &Arc<dyn Network>, b: &Batch, at: Position, memory: &mut Memory) -> f64 {
+    let params = weights(&**network).leaves();
+    let mut step = Step::new(network.clone(), &params, b, 5, at, memory).unwrap();
+    let loss = recipe.loss(&mut step).unwrap().total.tensor().to_scalar().unwrap();
+    recipe.after(&mut step).unwrap();
+    loss
+}
+
+fn predicted(network: &Arc<dyn Network>, b: &Batch, temperature: f64) -> Vec<Vec<f64>> {
+    let z = Frozen::new(network.clone(), weights(&**network).constants()).logits(&b.x).unwrap();
+    let p = Var::constant(z).affine(1.0 / temperature, 0.0).unwrap().softmax().unwrap();
+    p.tensor().to_vec2().unwrap()
+}
+
+/// q ← m q + (1 − m) p, by rows, from the first epoch that counts; rows that no step showed stay 0.
+#[test]
+fn te_averages_every_rows_predictions() {
+    let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
+    let te = recipe(json!({ "name": "te", "eps": "0.1", "steps": 1, "start": 2, "end": 3, "momentum": 0.75 }));
+    let (shown, train) = (part(&batch(8), 3, 4), batch(8));
+    let mut memory = memory(&*te, &*network, &train);
+    let p = predicted(&network, &shown, 1.0);
+    let at = |epoch| Position { epoch, epochs: 4, step: 0, steps: 2, replay: 0 };
+    for (epoch, share) in [(0, 0.0), (1, 0.25), (2, 0.25 + 0.75 * 0.25)] {
+        stepped(&*te, &network, &shown, at(epoch), &mut memory);
+        let kept: Vec<Vec<f64>> = memory["te.averages"].to_vec2().unwrap();
+        for (row, kept) in kept.iter().enumerate() {
+            for (k, q) in kept.iter().enumerate() {
+                let want = if (3..7).contains(&row) { share * p[row - 3][k] } else { 0.0 };
+                assert!((q - want).abs() < 1e-12, "epoch {epoch}, row {row}: {q} {want}");
+            }
+        }
+        assert!(!memory.contains_key("te.pending"));
+    }
+    let unseen = Batch { ids: vec![90, 91, 92, 93], ..shown };
+    let params = weights(&*network).leaves();
+    let mut step = Step::new(network.clone(), &params, &unseen, 5, at(3), &mut memory).unwrap();
+    let said = te.loss(&mut step).map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("no training row 90"), "{said}");
+}
+
+/// The weights of an epoch are the classes' mean predictions of the one before; a class without an image keeps its own.
+#[test]
+fn ikl_weighs_by_the_epoch_before() {
+    let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
+    let ikl = recipe(json!({ "name": "ikl", "eps": "0.1", "attack": { "name": "pgd", "steps": 1 } }));
+    // Labels 0, 1, 2, 3, 0, 1, 2 and then the 3 left out.
+    let whole = batch(7);
+    let b = Batch { y: Tensor::from_vec(vec![0u32, 1, 2, 2, 0, 1, 2], 7, &Device::Cpu).unwrap(), ..whole };
+    let mut memory = memory(&*ikl, &*network, &b);
+    let at = |epoch, step| Position { epoch, epochs: 3, step, steps: 2, replay: 0 };
+    let (first, second) = (part(&b, 0, 4), part(&b, 4, 3));
+    stepped(&*ikl, &network, &first, at(0, 0), &mut memory);
+    stepped(&*ikl, &network, &second, at(0, 1), &mut memory);
+    let uniform: Vec<Vec<f64>> = memory["ikl.weights"].to_vec2().unwrap();
+    assert!(uniform.iter().flatten().all(|w| *w == 0.25));
+    stepped(&*ikl, &network, &first, at(1, 0), &mut memory);
+    let kept: Vec<Vec<f64>> = memory["ikl.weights"].to_vec2().unwrap();
+    let (p, labels) = (predicted(&network, &b, 4.0), b.y.to_vec1::<u32>().unwrap());
+    for (class, kept) in kept.iter().enumerate() {
+        let own: Vec<&Vec<f64>> =
+            p.iter().zip(&labels).filter(|(_, y)| **y as usize == class).map(|(p, _)| p).collect();
+        for (k, w) in kept.iter().enumerate() {
+            let want = if own.is_empty() { 0.25 } else { own.iter().map(|p| p[k]).sum::<f64>() / own.len() as f64 };
+            assert!((w - want).abs() < 1e-12, "{class} {k}: {w} {want}");
+        }
+    }
+}
+
+/// With one network as student and teacher nothing is left to learn: the gradient of the clean half of RSLAD is zero.
+#[test]
+fn distances_to_oneself_are_nothing() {
+    let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
+    let b = batch(4);
+    let itself: Arc<dyn Target> = Arc::new(Frozen::new(network.clone(), weights(&*network).constants()));
+    for given in
+        [json!({ "name": "rslad", "eps": "0", "share": 0.5 }), json!({ "name": "ard", "eps": "0", "temperature": 3.0 })]
+    {
+        let (r, params, mut memory) = (recipe(given.clone()), weights(&*network).leaves(), Memory::new());
+        let step = Step::new(network.clone(), &params, &b, 5, HERE, &mut memory).unwrap();
+        let loss = r.loss(&mut step.taught_by(Some(itself.clone()))).unwrap();
+        let leaves: Vec<&Var> = params.trained().map(|(_, v)| v).collect();
+        let largest = grad(&loss.total, &leaves, Graph::Free).unwrap().iter().fold(0.0f64, |m, g| {
+            g.tensor().flatten_all().unwrap().to_vec1::<f64>().unwrap().iter().fold(m, |m, x| m.max(x.abs()))
+        });
+        // RSLAD starts a thousandth beside the image, but the ball of size 0 takes it back.
+        assert!(loss.total.tensor().to_scalar::<f64>().unwrap().abs() < 1e-9 && largest < 1e-9, "{given}: {largest}");
     }
 }
