@@ -244,6 +244,37 @@ impl Evaluation {
         }
         array(py, &Tensor::stack(&rows, 0).map_err(Failure::from)?)
     }
+    /// This one with the verdicts, before and under attack, that `other` gave on the examples at these places.
+    fn with_verdicts_of(&self, other: &Evaluation, places: Vec<usize>) -> PyResult<Evaluation> {
+        let same = |a: &AttackEntry, b: &AttackEntry| (&a.label, a.norm, &a.eps) == (&b.label, b.norm, &b.eps);
+        let alike = self.entries.len() == other.entries.len()
+            && self.entries.iter().zip(&other.entries).all(|(a, b)| same(a, b))
+            && places.len() == other.examples.len()
+            && places.iter().all(|place| *place < self.examples.len());
+        if !alike {
+            return Err(Failure::input("the verdicts are those of other attacks or examples").into());
+        }
+        let (mut found, mut kept) = (self.found.clone(), self.kept.clone());
+        kept.retain(|(_, _, index), _| !places.contains(index));
+        kept.extend(other.kept.iter().map(|((entry, eps, index), x)| ((*entry, *eps, places[*index]), x.clone())));
+        for (own, place) in places.iter().enumerate() {
+            found.clean[*place] = other.found.clean[own].clone();
+            for (cell, new) in found.attacked.iter_mut().zip(&other.found.attacked) {
+                cell.verdicts[*place] = new.verdicts[own].clone();
+            }
+        }
+        found.seconds += other.found.seconds;
+        found.cost.forwards += other.found.cost.forwards;
+        found.cost.backwards += other.found.cost.backwards;
+        let mut record = self.record.clone();
+        record.result.clean = found.clean.clone();
+        record.result.attacked = found.attacked.clone();
+        record.provenance.evaluate_seconds = found.seconds;
+        (record.provenance.executed_forwards, record.provenance.executed_backwards) =
+            (found.cost.forwards, found.cost.backwards);
+        let (examples, entries) = (self.examples.clone(), self.entries.clone());
+        Ok(Evaluation { found, examples, entries, kept, record })
+    }
     /// Writes the record into a folder that `gauntlet report` reads; `name` stands for the suite's.
     fn save(&self, py: Python<'_>, folder: PathBuf, name: &str) -> PyResult<()> {
         let made = self.folder(name);

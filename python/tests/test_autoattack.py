@@ -71,6 +71,16 @@ def test_norms_and_accuracy(trained, few):
     assert float((x_adv - x).flatten(1).norm(dim=1).max()) <= 0.5 + 1e-5
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_on_own_kernels(trained, few, capsys):
+    pytest.importorskip("onnx")
+    adversary = quick(trained, native=True, verbose=True)
+    x_adv = adversary.run_standard_evaluation(*few)
+    assert "note: native: attacked on gauntlet's own kernels, judged by Sequential" in capsys.readouterr().out
+    right = (trained(x_adv).argmax(1) == few[1]).float().mean().item()
+    assert right == pytest.approx(adversary.result.robust_accuracy)
+
+
 def test_what_is_told_is_logged(trained, few, tmp_path, capsys):
     quick(trained, verbose=True, log_path=str(tmp_path / "log.txt")).run_standard_evaluation(*few)
     told = capsys.readouterr().out

@@ -244,9 +244,77 @@ def test_an_attack_is_a_function_of_model_and_images(trained, tensors, plain):
         gauntlet.attacks.pgd(steps=5)(trained, *tensors)
 
 
-def test_the_same_network_on_own_kernels(trained, tensors, plain, tmp_path):
-    x, y = tensors
+def convolutional():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, 2, 1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(196, 10)
+    ).eval()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_module_on_own_kernels_is_judged_by_itself(trained, tensors, plain):
     pytest.importorskip("onnx")
+    before = [p.requires_grad for p in trained.parameters()]
+    result = attacked(trained, tensors, native=True)
+    assert result.notes == ["native: attacked on gauntlet's own kernels, judged by Sequential"]
+    assert abs(result.robust_accuracy - plain.robust_accuracy) <= 0.01 and result.clean_accuracy == plain.clean_accuracy
+    with torch.no_grad():
+        right = trained(result.x_adv).argmax(1) == tensors[1]
+    assert float(right.float().mean()) == pytest.approx(result.robust_accuracy)
+    assert [p.requires_grad for p in trained.parameters()] == before and not trained.training
+    net = convolutional()
+    scaled = dict(mean=[0.1], std=[0.3])
+    labels = net((tensors[0] - 0.1) / 0.3).argmax(1)
+    images = (tensors[0], labels)
+    own, foreign = attacked(net, images, native=True, **scaled), attacked(net, images, **scaled)
+    assert own.notes and abs(own.robust_accuracy - foreign.robust_accuracy) <= 0.02
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_cannot_be_exported_or_is_another_function_is_attacked_in_torch(trained, tensors, plain):
+    # Half of its gradient is cut, which no graph of its forward knows.
+    cut = Wrapped(trained, lambda net, x: net(x) + net(x).detach()).eval()
+    result = attacked(cut, tensors, native=True)
+    assert "TorchScript: its input gradients differ by 1.0e+00 of the largest" in result.notes[0]
+    # An operation that no network of gauntlet's has.
+    odd = Wrapped(trained, lambda net, x: net(torch.fft.ifft(torch.fft.fft(x)).real)).eval()
+    result = attacked(odd, tensors, native=True)
+    assert result.notes[0].startswith("native: Wrapped is attacked in PyTorch, its export is not the same function (TorchScript: ")
+    assert "torch.export: " in result.notes[0] and abs(result.robust_accuracy - plain.robust_accuracy) <= 0.01
+    with pytest.raises(gauntlet.InputError, match="native is for a torch.nn.Module, got Model"):
+        gauntlet.evaluate(gauntlet.Model(lambda x: x), *tensors, eps=0.1, attacks="noise", native=True)
+    with pytest.raises(gauntlet.InputError, match="a function cannot be exported"):
+        attacked(lambda x: trained(x), tensors, native=True)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_the_module_disputes_is_attacked_in_torch(trained, tensors, plain, monkeypatch):
+    pytest.importorskip("onnx")
+    from gauntlet import own_kernels
+
+    import copy
+
+    # A network that is nearly the module, which says otherwise of some images.
+    near = copy.deepcopy(trained)
+    with torch.no_grad():
+        near[3].bias += torch.randn(10, generator=torch.Generator().manual_seed(0)) * 0.5
+    made = own_kernels.network_of(TorchModel(near), tensors[0].numpy())[0]
+    monkeypatch.setattr(own_kernels, "network_of", lambda adapter, x: (made, []))
+    result = attacked(trained, tensors, native=True)
+    assert "it says otherwise of " in result.notes[0]
+    assert result.clean_accuracy == plain.clean_accuracy
+    with torch.no_grad():
+        right = (trained(result.x_adv).argmax(1) == tensors[1]).numpy()
+        clean = (trained(tensors[0]).argmax(1) == tensors[1]).numpy()
+    fates = result.columns()["fate"]
+    # Whatever is said to be broken is, and whatever was wrong clean is said to be so.
+    assert all(not r for r, fate in zip(right, fates) if fate == "broken")
+    assert [fate == "wrong" for fate in fates] == [not c for c in clean]
+
+
+def test_an_onnx_file_is_a_network(trained, tensors, plain, tmp_path):
+    pytest.importorskip("onnx")
+    x, y = tensors
     path = tmp_path / "net.onnx"
     torch.onnx.export(trained, (x[:2],), path, dynamo=False, dynamic_axes={"input": {0: "n"}}, input_names=["input"])
     network = gauntlet.network(path)

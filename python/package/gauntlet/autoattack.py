@@ -44,6 +44,7 @@ class AutoAttack:
         version: `standard`, `plus`, `rand` or `custom`.
         device: where images are sent; None: where the model's parameters are.
         log_path: a file that what is told is appended to.
+        native: attack on gauntlet's own kernels, see `gauntlet.evaluate`.
 
     `apgd`, `apgd_targeted`, `fab` and `square` hold the parameters that scripts set (`adversary.apgd.n_restarts = 1`); after a run
     `result` is the whole `gauntlet.Result`, flags and verdicts included.
@@ -62,6 +63,7 @@ class AutoAttack:
         is_tf_model=False,
         device=None,
         log_path=None,
+        native=False,
     ):
         if is_tf_model:
             raise InputError("is_tf_model: TensorFlow's models are handed over as gauntlet.Model(forward, vjp) to gauntlet.evaluate")
@@ -72,6 +74,7 @@ class AutoAttack:
         self.model, self.norm, self.epsilon = model, norm, eps
         norm_of(norm)
         self.seed, self.verbose, self.version, self.device, self.log_path = seed, verbose, version, device, log_path
+        self.native = native
         self.attacks_to_run = list(attacks_to_run)
         for name, settings in _settings().items():
             setattr(self, name, settings)
@@ -144,7 +147,7 @@ class AutoAttack:
     def _evaluate(self, attack, x, y, bs, store=None):
         return evaluate(
             self.model, x, y, attacks=attack, norm=self.norm, eps=self.epsilon, bs=bs, seed=self.seed or 0, device=self.device,
-            store=store, progress=None if self.verbose else False,
+            store=store, native=self.native, progress=None if self.verbose else False,
         )
 
     @strict
@@ -212,5 +215,7 @@ class AutoAttack:
         size = float(largest[norm_of(self.norm)]().max())
         self._say(f"max {self.norm} perturbation: {size:.5f} of {eps_text(self.epsilon)}, max: {after.max():.5f}, min: {after.min():.5f}")
         self._say(f"robust accuracy: {result.robust_accuracy:.2%} (total time {time.monotonic() - begun:.1f} s)")
+        for note in result.notes:
+            self._say(f"note: {note}")
         for flag in result.flags:
             self._say(f"flag: {flag.detail} ({flag.name})")
