@@ -24,6 +24,10 @@ deny:
 page *reports:
     bash scripts/page/run.sh {{reports}}
 
+# The Python package: a wheel (or the one that is given), its tests, its example
+python *wheel:
+    bash scripts/python/run.sh {{wheel}}
+
 # Networks exported by PyTorch, against ONNX Runtime (installs both into a virtual environment)
 onnx *networks:
     bash scripts/onnx/run.sh {{networks}}

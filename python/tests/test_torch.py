@@ -323,3 +323,23 @@ def test_an_onnx_file_is_a_network(trained, tensors, plain, tmp_path):
     assert np.abs(z - trained(x).detach().numpy()).max() < 1e-4
     own = gauntlet.evaluate(network, x, y, attacks={"name": "pgd", "steps": 5}, eps="0.03")
     assert abs(own.robust_accuracy - plain.robust_accuracy) <= 0.01
+
+
+def test_classes_of_robustbench_are_modules(tensors):
+    import importlib.util
+    import pathlib
+
+    found = importlib.util.find_spec("robustbench")
+    if found is None:
+        pytest.skip("robustbench is not installed")
+    # The file by itself: the package asks for autoattack, data sets and downloads.
+    file = pathlib.Path(found.origin).parent / "model_zoo/architectures/resnet.py"
+    spec = importlib.util.spec_from_file_location("resnet", file)
+    resnet = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(resnet)
+    torch.manual_seed(0)
+    net = resnet.ResNet18().eval()
+    x = torch.rand(4, 3, 32, 32)
+    y = net(x).argmax(1)
+    result = gauntlet.evaluate(net, x, y, attacks="fgsm", eps="8/255", progress=False)
+    assert result.clean_accuracy == 1.0 and result.x_adv.shape == x.shape

@@ -6,6 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 torch="$(bash scripts/parity/setup.sh)"
+# What PyTorch exports with, in the versions of scripts/onnx.
+if ! "$torch" -c 'import onnx, onnxscript' 2>/dev/null; then
+    "$(dirname "$torch")/pip" install --quiet onnx==1.23.2 onnxscript==0.7.2
+fi
 home="$HOME/.cache/gauntlet-ci/python"
 venv="$home/test"
 wheels="$(mktemp -d)"
