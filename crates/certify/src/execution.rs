@@ -60,8 +60,9 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
             }
         };
         errors.push(found);
-        let largest = errors[i].iter().enumerate().fold(0.0f64, |m, (u, e)| m.max(bounds.magnitude(i, u) + e));
-        if !(largest < f64::from(f32::MAX)) {
+        // A NaN is no bound either.
+        let bounded = |(u, e): (usize, &f64)| bounds.magnitude(i, u) + e < f64::from(f32::MAX);
+        if !errors[i].iter().enumerate().all(bounded) {
             return refuse("may overflow");
         }
     }

@@ -13,7 +13,10 @@ use serde_json::json;
 
 pub(crate) fn export(session: &Session, arguments: &Export) -> Result<Code, Failure> {
     let given = component::parse("model", &arguments.model)?;
-    let data = arguments.data.as_deref().map(|name| session.catalogue.get(name)).transpose()?;
+    let data = match &arguments.data {
+        Some(name) => Some(session.catalogue.get(name)?),
+        None => None,
+    };
     let shape = data.map(|manifest| (manifest.shape, manifest.labels().len()));
     let graph = match shape {
         _ if brings_weights(&arguments.model) => {
