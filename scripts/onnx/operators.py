@@ -242,6 +242,38 @@ def shapes():
          {"a": ints(0), "w": values(2, 3, 3, 3), "b": values(2), "v": values(2, 4)}, (3, 5, 5), batch=None)
 
 
+def transposed_and_rows():
+    def back(name, weight, shape=(3, 5, 4), bias=True, **attributes):
+        w = {"up.weight": values(*weight, low=-0.5, high=0.5)}
+        if bias:
+            w["up.bias"] = values(weight[1] * attributes.get("group", 1))
+        case(name, [("ConvTranspose", "x up.weight" + (" up.bias" if bias else ""), "y", attributes)], w, shape)
+
+    back("ConvTranspose", (3, 2, 3, 3))
+    back("ConvTranspose stride, padding", (3, 2, 4, 4), strides=[2, 2], pads=[1, 1, 1, 1], bias=False)
+    back("ConvTranspose output_padding", (3, 2, 3, 3), strides=[2, 3], pads=[1, 1, 1, 1], output_padding=[1, 2], kernel_shape=[3, 3])
+    back("ConvTranspose dilations", (3, 2, 2, 3), dilations=[2, 1], pads=[1, 0, 0, 1])
+    back("ConvTranspose groups", (4, 3, 3, 3), (4, 4, 4), group=2, strides=[2, 2], pads=[1, 1, 0, 0])
+    back("ConvTranspose depthwise", (3, 1, 3, 3), group=3, strides=[2, 2])
+    back("ConvTranspose more padding than kernel", (3, 2, 2, 2), pads=[2, 1, 1, 2])
+
+    def row(name, weight, opset=17, bias=True, **attributes):
+        w = {"row.weight": values(*weight, low=-0.5, high=0.5)}
+        if bias:
+            w["row.bias"] = values(weight[0])
+        case(name, [("Conv", "x row.weight" + (" row.bias" if bias else ""), "y", attributes)], w, (3, 9), opset)
+
+    row("Conv of a row", (4, 3, 3), pads=[1, 1])
+    row("Conv of a row, stride", (4, 3, 3), opset=8, strides=[2], kernel_shape=[3], pads=[0, 1], bias=False)
+    row("Conv of a row, dilation", (2, 3, 2), dilations=[3])
+    row("Conv of a row, groups", (3, 1, 3), group=3, auto_pad="SAME_UPPER")
+    case("MaxPool of a row", [("MaxPool", "x", "y", dict(kernel_shape=[3], strides=[2]))], shape=(3, 9))
+    case("AveragePool of a row", [("AveragePool", "x", "y", dict(kernel_shape=[3], strides=[2], pads=[1, 1]))], shape=(3, 9))
+    case("GlobalAveragePool of a row", [("GlobalAveragePool", "x", "y")], shape=(3, 9))
+    case("a row's network", [("Conv", "x w b", "c"), ("BatchNormalization", "c g h m v", "n"), ("Relu", "n", "r"), ("GlobalMaxPool", "r", "p"), ("Flatten", "p", "y")],
+         {"w": values(4, 3, 3), "b": values(4), "g": values(4), "h": values(4), "m": values(4), "v": values(4, low=0.5)}, (3, 9))
+
+
 def main():
     convolutions()
     pools()
@@ -250,6 +282,7 @@ def main():
     normalisations()
     reductions()
     shapes()
+    transposed_and_rows()
     with open(sys.argv[1], "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(c) for c in CASES) + "\n]\n")
     print(len(CASES), "cases")

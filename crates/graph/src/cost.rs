@@ -29,9 +29,15 @@ impl Graph {
         let parameters = specs().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum();
         let multiply_adds = match node.op {
             // Every output is a sum over what one row of the weight covers.
-            Layer::Conv2d { .. } | Layer::Conv { .. } | Layer::Linear => {
+            Layer::Conv2d { .. } | Layer::Conv { .. } | Layer::Conv1d { .. } | Layer::Linear => {
                 let row: usize = specs().take(1).flat_map(|weight| &weight.shape[1..]).product();
                 node.shape.iter().product::<usize>() * row
+            }
+            // Every input is multiplied with what one row of the weight covers.
+            Layer::ConvTranspose { .. } => {
+                let row: usize = specs().take(1).flat_map(|weight| &weight.shape[1..]).product();
+                let inputs = node.inputs.first().map_or(0, |x| self.node(*x).shape.iter().product::<usize>());
+                inputs * row
             }
             Layer::MatMul => {
                 let inner = node.inputs.first().and_then(|a| self.node(*a).shape.last()).copied().unwrap_or_default();

@@ -108,6 +108,16 @@ impl Interpreter {
                 let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
                 windows::conv(x, param(0)?, bias, windows, *groups)?
             }
+            Layer::Conv1d { windows, groups } => {
+                let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
+                // An image of one row.
+                let y = windows::conv(&x.unsqueeze(2)?, &param(0)?.unsqueeze(2)?, bias, windows, *groups)?;
+                y.reshape(&full(&node.shape))?
+            }
+            Layer::ConvTranspose { windows, groups, extra } => {
+                let bias = if node.params.len() > 1 { Some(param(1)?) } else { None };
+                windows::conv_transpose(x, (param(0)?, bias), windows, *groups, *extra)?
+            }
             Layer::WindowMax(windows) => windows::max(x, windows)?,
             Layer::WindowMean { windows, overhang, padding_counts } => {
                 windows::mean(x, windows, *overhang, *padding_counts)?

@@ -69,6 +69,25 @@ pub enum Layer {
         /// Parts that channels are split into, each with kernels of its own.
         groups: usize,
     },
+    /// Cross-correlation along one axis: `(C, L)` to `(O, OL)`. Parameters: weight `(O, C / groups, K)` and, where there is one, bias
+    /// `(O,)`.
+    Conv1d {
+        /// How the kernel moves: height 1.
+        windows: Windows,
+        /// Parts that channels are split into, each with kernels of its own.
+        groups: usize,
+    },
+    /// The transpose of a cross-correlation, as PyTorch's: every pixel adds its kernel to what lies below, `(C, H, W)` to `(O, OH, OW)`,
+    /// OH = (H − 1) · stride + (KH − 1) · dilation + 1 − padding above and below + extra. Parameters: weight `(C, O / groups, KH, KW)` and,
+    /// where there is one, bias `(O,)`.
+    ConvTranspose {
+        /// How the kernel moves over the result; the padding is cut off.
+        windows: Windows,
+        /// Parts that channels are split into, each with kernels of its own.
+        groups: usize,
+        /// Rows below and columns right that the result has more.
+        extra: (usize, usize),
+    },
     /// Maxima of windows, whatever lies outside the image being −∞: `(C, H, W)` to `(C, OH, OW)`.
     WindowMax(Windows),
     /// Means of windows, zeros lying around the image: `(C, H, W)` to `(C, OH, OW)`.
@@ -170,6 +189,8 @@ impl Layer {
             Layer::Dropout { .. } => "dropout",
             Layer::Parameter => "parameter",
             Layer::Conv { .. } => "conv2d",
+            Layer::Conv1d { .. } => "conv1d",
+            Layer::ConvTranspose { .. } => "transposed conv2d",
             Layer::WindowMax(_) => "max pool",
             Layer::WindowMean { .. } => "average pool",
             Layer::Map(function) => function.name(),

@@ -86,6 +86,16 @@ pub(crate) fn output(
         }
         Layer::Parameter | Layer::Concat { .. } | Layer::Map(_) => x.to_vec(),
         Layer::Conv { windows, groups } => convolved(channels()?, weight.unwrap_or_default(), windows, *groups)?,
+        Layer::Conv1d { windows, groups } => {
+            let (&[c, l], Some(&[o, per_group, k])) = (x, weight) else {
+                return Err(format!("expects channels and places, its input is {}", written(x)));
+            };
+            let found = convolved((c, 1, l), &[o, per_group, 1, k], windows, *groups)?;
+            vec![found[0], found[2]]
+        }
+        Layer::ConvTranspose { windows, groups, extra } => {
+            transposed(channels()?, weight.unwrap_or_default(), windows, *groups, *extra)?
+        }
         Layer::WindowMax(windows) => {
             let (c, h, w) = channels()?;
             let (oh, ow) = windows.places((h, w), (0, 0))?;
@@ -233,6 +243,22 @@ fn convolved(
         return Err(format!("{c} channels and a weight of {} do not make {groups} groups", written(weight)));
     }
     let (oh, ow) = windows.places((h, w), (0, 0))?;
+    Ok(vec![o, oh, ow])
+}
+
+fn transposed(
+    (c, h, w): (usize, usize, usize),
+    weight: &[usize],
+    windows: &Windows,
+    groups: usize,
+    extra: (usize, usize),
+) -> Result<Vec<usize>, String> {
+    let &[inputs, per_group, kh, kw] = weight else { return Err(format!("a weight of {}", written(weight))) };
+    if (kh, kw) != windows.size || inputs != c || groups == 0 || !c.is_multiple_of(groups) {
+        return Err(format!("{c} channels and a weight of {} do not make {groups} groups", written(weight)));
+    }
+    let (oh, ow) = windows.reached((h, w), extra)?;
+    let o = per_group.checked_mul(groups).ok_or("too many channels")?;
     Ok(vec![o, oh, ow])
 }
 

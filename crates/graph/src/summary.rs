@@ -1,6 +1,6 @@
 //! A network in print: one line per layer.
 
-use crate::{Cost, Graph, Layer, Node, shape};
+use crate::{Cost, Graph, Layer, Node, Windows, shape};
 use std::fmt;
 
 /// A layer in print.
@@ -40,7 +40,10 @@ impl Graph {
     fn described(&self, node: &Node) -> String {
         let kind = node.op.kind();
         let mut words = match (&node.op, node.params.first()) {
-            (Layer::Conv2d { .. } | Layer::Conv { .. }, Some(weight)) => {
+            (
+                Layer::Conv2d { .. } | Layer::Conv { .. } | Layer::Conv1d { .. } | Layer::ConvTranspose { .. },
+                Some(weight),
+            ) => {
                 format!("{kind} {}", shape::written(&self.param(*weight).shape[2..]))
             }
             (Layer::MaxPool { size, .. }, _) => format!("{kind} {size}×{size}"),
@@ -57,13 +60,29 @@ impl Graph {
         }
         match node.op {
             Layer::Conv2d { padding, .. } if padding > 0 => words += &format!(", padding {padding}"),
-            Layer::Conv { windows, .. } | Layer::WindowMax(windows) | Layer::WindowMean { windows, .. } => {
+            Layer::Conv { windows, .. }
+            | Layer::ConvTranspose { windows, .. }
+            | Layer::WindowMax(windows)
+            | Layer::WindowMean { windows, .. } => {
                 words += &windows.to_string();
             }
             _ => {}
         }
         match node.op {
-            Layer::Conv { groups, .. } if groups > 1 => words += &format!(", {groups} groups"),
+            Layer::Conv1d {
+                windows: Windows { strides: (_, s), pads: [_, left, _, right], dilations: (_, d), .. },
+                ..
+            } => {
+                words += &format!(", stride {s}, padding {left}, {right}, dilation {d}");
+            }
+            _ => {}
+        }
+        match node.op {
+            Layer::Conv { groups, .. } | Layer::Conv1d { groups, .. } | Layer::ConvTranspose { groups, .. }
+                if groups > 1 =>
+            {
+                words += &format!(", {groups} groups")
+            }
             _ => {}
         }
         words

@@ -1,7 +1,7 @@
 //! Windows that move over an image in any way: convolutions and pools that the kernels do not know as they are, made of what
 //! they know.
 
-use crate::movement::slice;
+use crate::movement::{select, slice};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::{constant_like, zeros_like};
 use gauntlet_core::Result;
@@ -46,6 +46,27 @@ impl Windows {
         down.zip(across).ok_or_else(|| format!("a {kh}×{kw} window{self} does not fit an image of {h}×{w}"))
     }
 
+    /// Sides of what a transposed convolution makes of an image, with `extra` rows and columns.
+    ///
+    /// # Errors
+    /// Nothing is left behind the padding.
+    pub(crate) fn reached(&self, (h, w): (usize, usize), extra: (usize, usize)) -> Result<(usize, usize), String> {
+        let Windows { size: (kh, kw), strides: (sh, sw), pads: [top, left, bottom, right], dilations: (dh, dw) } =
+            *self;
+        let along = |n: usize, cut: (usize, usize), k: usize, s: usize, d: usize, extra: usize| {
+            let small = [cut.0, cut.1, k, s, d, extra].iter().all(|v| *v < LARGEST) && k > 0 && s > 0 && d > 0 && n > 0;
+            // An image has fewer than 2³² rows.
+            let whole = small.then(|| (n - 1).checked_mul(s))??.checked_add((k - 1) * d + 1 + extra)?;
+            // Without what is cut off, there has to be something to cut of.
+            (extra == 0 || extra < s.max(d)).then_some(())?;
+            whole.checked_sub(cut.0 + cut.1).filter(|n| *n > 0)
+        };
+        let (down, across) =
+            (along(h, (top, bottom), kh, sh, dh, extra.0), along(w, (left, right), kw, sw, dw, extra.1));
+        down.zip(across)
+            .ok_or_else(|| format!("a transposed {kh}×{kw} window{self} makes nothing of an image of {h}×{w}"))
+    }
+
     /// The image with `around` of zeros on its four sides.
     fn padded(&self, x: &Var, around: [usize; 4]) -> Result<Var> {
         let [top, left, bottom, right] = around;
@@ -74,15 +95,20 @@ impl Windows {
         let mut w = weight.clone();
         for (axis, step) in [(2, self.dilations.0), (3, self.dilations.1)] {
             if step > 1 {
-                let mut dims = w.dims().to_vec();
-                let apart = (dims[axis] - 1) * step + 1;
-                w = w.unsqueeze(axis + 1)?.pad_zeros(axis + 1, 0, step - 1)?;
-                dims[axis] *= step;
-                w = w.reshape(&dims)?.narrow(axis, 0, apart)?;
+                w = apart(&w, axis, step)?;
             }
         }
         Ok(w)
     }
+}
+
+/// `step` − 1 zeros between the entries of an axis.
+fn apart(x: &Var, axis: usize, step: usize) -> Result<Var> {
+    let mut dims = x.dims().to_vec();
+    let apart = (dims[axis] - 1) * step + 1;
+    let y = x.unsqueeze(axis + 1)?.pad_zeros(axis + 1, 0, step - 1)?;
+    dims[axis] *= step;
+    Ok(y.reshape(&dims)?.narrow(axis, 0, apart)?)
 }
 
 /// `, stride 2, padding 1` and so on, as far as it is said.
@@ -131,6 +157,47 @@ pub(crate) fn conv(x: &Var, weight: &Var, bias: Option<&Var>, windows: &Windows,
     }
     let y = slice(&y, 2, 0, (y.dim(2)? - 1) / sh + 1, sh)?;
     slice(&y, 3, 0, (y.dim(3)? - 1) / sw + 1, sw)
+}
+
+/// The transpose of a convolution with that weight `(C, O / groups, KH, KW)`: a convolution of the image with zeros between and around
+/// its pixels, by the kernels turned round.
+pub(crate) fn conv_transpose(
+    x: &Var,
+    (weight, bias): (&Var, Option<&Var>),
+    windows: &Windows,
+    groups: usize,
+    extra: (usize, usize),
+) -> Result<Var> {
+    let Windows { size, strides, pads: [top, left, bottom, right], dilations } = *windows;
+    let mut y = x.clone();
+    for (axis, k, step, dilation, (before, after), extra) in [
+        (2, size.0, strides.0, dilations.0, (top, bottom), extra.0),
+        (3, size.1, strides.1, dilations.1, (left, right), extra.1),
+    ] {
+        if step > 1 {
+            y = apart(&y, axis, step)?;
+        }
+        let reach = (k - 1) * dilation;
+        let (before, after) = ((reach, before), (reach + extra, after));
+        let (add, cut) = (
+            (before.0.saturating_sub(before.1), after.0.saturating_sub(after.1)),
+            (before.1.saturating_sub(before.0), after.1.saturating_sub(after.0)),
+        );
+        if add != (0, 0) {
+            y = y.pad_zeros(axis, add.0, add.1)?;
+        }
+        if cut != (0, 0) {
+            y = y.narrow(axis, cut.0, y.dim(axis)? - cut.0 - cut.1)?;
+        }
+    }
+    let c = weight.dim(0)? / groups;
+    let turned = (0..groups).map(|g| weight.narrow(0, g * c, c)?.transpose(0, 1)).collect::<Result<Vec<Var>, _>>()?;
+    let mut kernel = Var::cat(&turned.iter().collect::<Vec<_>>(), 0)?;
+    for (axis, k) in [(2, size.0), (3, size.1)] {
+        kernel = select(&kernel, axis, &(0..k).rev().collect::<Vec<_>>())?;
+    }
+    let windows = Windows { size, strides: (1, 1), pads: [0; 4], dilations };
+    conv(&y, &kernel, bias, &windows, groups)
 }
 
 /// Every channel with a kernel of its own: the sum over taps of the shifted image, scaled per channel.

@@ -71,6 +71,19 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// [`Attributes::pair`] of an image, or the one number of a row, whose height is 1.
+    pub(crate) fn sides(&self, name: &'static str, default: usize, row: bool) -> Result<(usize, usize), String> {
+        match self.ints(name)? {
+            Some(&[one]) if row => {
+                let size = usize::try_from(one).ok().filter(|v| *v < 1 << 16);
+                size.map(|size| (1, size)).ok_or_else(|| format!("{name} is {one}"))
+            }
+            Some(given) if row => Err(format!("{name} is {given:?} for values of one axis")),
+            None if row => Ok((1.min(default), default)),
+            _ => self.pair(name, default),
+        }
+    }
+
     /// # Errors
     /// An attribute that nobody asked for.
     pub(crate) fn all_read(&self) -> Result<(), String> {

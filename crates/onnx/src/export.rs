@@ -206,6 +206,22 @@ impl Writer<'_> {
                 attributes.push(int("group", *groups as i64));
                 self.push("Conv", &with, &out, attributes);
             }
+            Layer::Conv1d { windows: w, groups } => {
+                let attributes = vec![
+                    ints("kernel_shape", &[w.size.1]),
+                    ints("strides", &[w.strides.1]),
+                    ints("pads", &[w.pads[1], w.pads[3]]),
+                    ints("dilations", &[w.dilations.1]),
+                    int("group", *groups as i64),
+                ];
+                self.push("Conv", &with, &out, attributes);
+            }
+            Layer::ConvTranspose { windows: w, groups, extra } => {
+                let mut attributes = windows(w);
+                attributes.push(int("group", *groups as i64));
+                attributes.push(ints("output_padding", &[extra.0, extra.1]));
+                self.push("ConvTranspose", &with, &out, attributes);
+            }
             Layer::Linear => self.push("Gemm", &with, &out, vec![int("transB", 1)]),
             Layer::BatchNorm { eps, momentum } => {
                 let attributes = vec![float("epsilon", *eps), float("momentum", 1.0 - momentum)];

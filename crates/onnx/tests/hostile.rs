@@ -114,6 +114,24 @@ fn sizes_that_are_no_sizes_are_refused_before_anything_is_made_of_them() {
         vec![list("kernel_shape", &[2, 2]), list("strides", &[i64::MAX, 1])],
     ));
     assert!(text.contains("strides"), "{text}");
+    // Transposed convolutions: nothing left, far too much, what is not done here.
+    let transposed = |attributes| {
+        let file = File::new(17, &[-1, 1, 4, 4]).node("ConvTranspose", "x w", "y", attributes);
+        huge(file.initialiser(floats("w", &[1, 1, 2, 2], &[1.0; 4])))
+    };
+    let text = transposed(vec![list("pads", &[3, 3, 2, 2])]);
+    assert!(text.contains("makes nothing of an image of 4×4"), "{text}");
+    let text = transposed(vec![list("strides", &[60000, 60000])]);
+    assert!(text.contains("too large"), "{text}");
+    let text = transposed(vec![list("output_padding", &[1, 1])]);
+    assert!(text.contains("makes nothing"), "{text}");
+    let text = transposed(vec![list("output_shape", &[8, 8])]);
+    assert!(text.contains("export it with pads and output_padding"), "{text}");
+    let text = transposed(vec![int("group", 3)]);
+    assert!(text.contains("do not make 3 groups"), "{text}");
+    let row = File::new(17, &[-1, 2, 9]).node("Conv", "x w", "y", vec![list("pads", &[1, 1, 1, 1])]);
+    let text = huge(row.initialiser(floats("w", &[1, 2, 3], &[1.0; 6])));
+    assert!(text.contains("pads [1, 1, 1, 1]"), "{text}");
 }
 
 #[test]

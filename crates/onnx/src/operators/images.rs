@@ -4,38 +4,61 @@ use crate::lowering::{Lowering, Op, stem, weight};
 use crate::value::{Computed, Value, Weight};
 use gauntlet_graph::{Layer, Windows};
 
-/// A value as images, and the shape in front of which a file without a batch puts a one.
-fn image(g: &mut Lowering, value: &Value) -> Result<(Computed, bool), String> {
-    let x = g.computed(value)?;
-    match x.shape[..] {
-        [_, _, _] if x.batched && g.lead == 1 => Ok((x, false)),
-        [1, c, h, w] if x.batched && g.lead == 0 => Ok((Computed { shape: vec![c, h, w], ..x }, true)),
-        _ => Err(format!(
-            "its input is {:?} for every example: only images with two axes and channels are supported",
-            x.shape
-        )),
-    }
+/// How the file has a value that is seen as images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    /// Without a batch: a one in front stands for it.
+    single: bool,
+    /// Channels and places: an image of one row.
+    row: bool,
 }
 
-fn back(mut x: Computed, single: bool) -> Vec<Value> {
-    if single {
+/// A value as images.
+fn image(g: &mut Lowering, value: &Value) -> Result<(Computed, Seen), String> {
+    let x = g.computed(value)?;
+    let (single, shape) = match x.shape[..] {
+        [1, ref rest @ ..] if x.batched && g.lead == 0 => (true, rest.to_vec()),
+        _ if x.batched && g.lead == 1 => (false, x.shape.clone()),
+        _ => (false, Vec::new()),
+    };
+    let (row, shape) = match shape[..] {
+        [c, h, w] => (false, vec![c, h, w]),
+        [c, l] => (true, vec![c, 1, l]),
+        _ => {
+            let why = "only images and rows, one or two axes behind their channels, are supported";
+            return Err(format!("its input is {:?} for every example: {why}", x.shape));
+        }
+    };
+    Ok((Computed { shape, ..x }, Seen { single, row }))
+}
+
+fn back(mut x: Computed, seen: Seen) -> Vec<Value> {
+    if seen.row && x.shape.len() == 3 {
+        x.shape.remove(1);
+    }
+    if seen.single {
         x.shape.insert(0, 1);
     }
     vec![Value::Computed(x)]
 }
 
 /// Windows as the attributes of a node say them, for an image.
-fn windows(op: &Op<'_>, size: (usize, usize), (h, w): (usize, usize)) -> Result<Windows, String> {
+fn windows(op: &Op<'_>, size: (usize, usize), (h, w): (usize, usize), row: bool) -> Result<Windows, String> {
     let a = &op.attributes;
-    let (strides, dilations) = (a.pair("strides", 1)?, a.pair("dilations", 1)?);
+    let (strides, dilations) = (a.sides("strides", 1, row)?, a.sides("dilations", 1, row)?);
     if [size.0, size.1, strides.0, strides.1, dilations.0, dilations.1].contains(&0) {
         return Err("a size, stride or dilation of 0".into());
     }
-    let given = a.ints("pads")?;
+    let given = match a.ints("pads")? {
+        Some(&[left, right]) if row => Some([0, left, 0, right]),
+        Some(&[top, left, bottom, right]) if !row => Some([top, left, bottom, right]),
+        Some(other) => return Err(format!("pads {other:?}")),
+        None => None,
+    };
     let automatic = a.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
     let pads = match (automatic.as_str(), given) {
         ("NOTSET", None) | ("VALID", _) => [0; 4],
-        ("NOTSET", Some(&[top, left, bottom, right])) => {
+        ("NOTSET", Some([top, left, bottom, right])) => {
             let side = |v: i64| usize::try_from(v).ok().filter(|v| *v < 1 << 16);
             let sides = [top, left, bottom, right].map(side);
             let [Some(a), Some(b), Some(c), Some(d)] = sides else { return Err(format!("pads {given:?}")) };
@@ -52,34 +75,71 @@ fn windows(op: &Op<'_>, size: (usize, usize), (h, w): (usize, usize)) -> Result<
             [top, left, bottom, right]
         }
         (mode, _) => {
-            return Err(format!("auto_pad {mode} with pads {given:?}: only images with two axes are supported"));
+            return Err(format!("auto_pad {mode} with pads {given:?} is not supported"));
         }
     };
     Ok(Windows { size, strides, pads, dilations })
 }
 
 pub(super) fn conv(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
-    let (x, single) = image(g, op.input(0)?)?;
+    let (x, seen) = image(g, op.input(0)?)?;
     let weight_value = weight(op.input(1)?)?;
-    let &[o, _, kh, kw] = &weight_value.dims[..] else {
-        return Err(format!("its kernel is {:?}: only images with two axes are supported", weight_value.dims));
+    let (o, kh, kw) = match (&weight_value.dims[..], seen.row) {
+        (&[o, _, kh, kw], false) => (o, kh, kw),
+        (&[o, _, k], true) => (o, 1, k),
+        _ => return Err(format!("its kernel is {:?} for an input of {:?}", weight_value.dims, x.shape)),
     };
-    // An exporter writes zeros where there is no bias.
-    let none = |v: &&Value| matches!(v, Value::Numbers(n) if n.values.iter().all(|v| *v == 0.0));
-    let bias = op.optional(2).filter(|v| !none(v)).map(weight).transpose()?;
-    if let Some(bias) = bias.as_ref().filter(|b| b.dims != [o]) {
-        return Err(format!("the bias {} is {:?} for {o} channels", bias.name, bias.dims));
-    }
-    let said = op.attributes.pair("kernel_shape", 0)?;
+    let bias = bias(op, o)?;
+    let said = op.attributes.sides("kernel_shape", 0, seen.row)?;
     if said != (0, 0) && said != (kh, kw) {
         return Err(format!("kernel_shape {said:?} for a kernel of {kh}×{kw}"));
     }
-    let groups = op.attributes.int("group")?.unwrap_or(1);
-    let groups = usize::try_from(groups).map_err(|_| format!("group = {groups}"))?;
-    let windows = windows(op, (kh, kw), (x.shape[1], x.shape[2]))?;
+    let groups = groups(op)?;
+    let windows = windows(op, (kh, kw), (x.shape[1], x.shape[2]), seen.row)?;
+    if seen.row {
+        let x = Computed { shape: vec![x.shape[0], x.shape[2]], ..x };
+        let y = convolution(g, Layer::Conv1d { windows, groups }, &x, &weight_value, bias.as_ref())?;
+        return Ok(back(y, seen));
+    }
     let layer = plain(&windows, groups).unwrap_or(Layer::Conv { windows, groups });
     let y = convolution(g, layer, &x, &weight_value, bias.as_ref())?;
-    Ok(back(y, single))
+    Ok(back(y, seen))
+}
+
+/// The bias of a convolution to `o` channels; an exporter writes zeros where there is none.
+fn bias(op: &Op<'_>, o: usize) -> Result<Option<Weight>, String> {
+    let none = |v: &&Value| matches!(v, Value::Numbers(n) if n.values.iter().all(|v| *v == 0.0));
+    let bias = op.optional(2).filter(|v| !none(v)).map(weight).transpose()?;
+    match bias.as_ref().filter(|b| b.dims != [o]) {
+        Some(bias) => Err(format!("the bias {} is {:?} for {o} channels", bias.name, bias.dims)),
+        None => Ok(bias),
+    }
+}
+
+fn groups(op: &Op<'_>) -> Result<usize, String> {
+    let groups = op.attributes.int("group")?.unwrap_or(1);
+    usize::try_from(groups).map_err(|_| format!("group = {groups}"))
+}
+
+pub(super) fn conv_transpose(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
+    let (x, seen) = image(g, op.input(0)?)?;
+    let weight_value = weight(op.input(1)?)?;
+    let &[_, per_group, kh, kw] = &weight_value.dims[..] else {
+        return Err(format!("its kernel is {:?}: only images with two axes are supported", weight_value.dims));
+    };
+    let a = &op.attributes;
+    if a.ints("output_shape")?.is_some() || a.text("auto_pad")?.is_some_and(|mode| mode != "NOTSET") {
+        return Err("output_shape and auto_pad are not supported: export it with pads and output_padding".into());
+    }
+    let said = a.pair("kernel_shape", 0)?;
+    if said != (0, 0) && said != (kh, kw) {
+        return Err(format!("kernel_shape {said:?} for a kernel of {kh}×{kw}"));
+    }
+    let (groups, extra) = (groups(op)?, a.pair("output_padding", 0)?);
+    let bias = bias(op, per_group.checked_mul(groups).ok_or("too many channels")?)?;
+    let windows = windows(op, (kh, kw), (x.shape[1], x.shape[2]), seen.row)?;
+    let y = convolution(g, Layer::ConvTranspose { windows, groups, extra }, &x, &weight_value, bias.as_ref())?;
+    Ok(back(y, seen))
 }
 
 /// The convolution that has a kernel of its own.
@@ -105,9 +165,9 @@ fn convolution(
 }
 
 /// The pooling's windows, and how far the last ones reach over the padding where sizes are rounded up.
-fn pooling(op: &Op<'_>, (h, w): (usize, usize)) -> Result<(Windows, (usize, usize)), String> {
-    let size = op.attributes.pair("kernel_shape", 0)?;
-    let windows = windows(op, size, (h, w))?;
+fn pooling(op: &Op<'_>, (h, w): (usize, usize), row: bool) -> Result<(Windows, (usize, usize)), String> {
+    let size = op.attributes.sides("kernel_shape", 0, row)?;
+    let windows = windows(op, size, (h, w), row)?;
     if op.attributes.int("ceil_mode")?.unwrap_or(0) == 0 {
         return Ok((windows, (0, 0)));
     }
@@ -135,8 +195,8 @@ pub(super) fn max_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, Stri
     if op.attributes.int("storage_order")?.unwrap_or(0) != 0 {
         return Err("storage_order 1 is not supported".into());
     }
-    let (x, single) = image(g, op.input(0)?)?;
-    let (mut windows, over) = pooling(op, (x.shape[1], x.shape[2]))?;
+    let (x, seen) = image(g, op.input(0)?)?;
+    let (mut windows, over) = pooling(op, (x.shape[1], x.shape[2]), seen.row)?;
     windows.pads[2] += over.0;
     windows.pads[3] += over.1;
     let plain = windows.square() && windows.pads == [0; 4];
@@ -145,32 +205,32 @@ pub(super) fn max_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, Stri
     } else {
         Layer::WindowMax(windows)
     };
-    Ok(back(g.layer(layer, &x)?, single))
+    Ok(back(g.layer(layer, &x)?, seen))
 }
 
 pub(super) fn average_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
-    let (x, single) = image(g, op.input(0)?)?;
+    let (x, seen) = image(g, op.input(0)?)?;
     let padding_counts = op.attributes.int("count_include_pad")?.unwrap_or(0) != 0;
-    let (windows, overhang) = pooling(op, (x.shape[1], x.shape[2]))?;
+    let (windows, overhang) = pooling(op, (x.shape[1], x.shape[2]), seen.row)?;
     if windows.size == (1, 1) && windows.strides == (1, 1) && windows.pads == [0; 4] {
         return Ok(vec![op.input(0)?.clone()]);
     }
-    Ok(back(g.layer(Layer::WindowMean { windows, overhang, padding_counts }, &x)?, single))
+    Ok(back(g.layer(Layer::WindowMean { windows, overhang, padding_counts }, &x)?, seen))
 }
 
 pub(super) fn global_average_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
-    let (x, single) = image(g, op.input(0)?)?;
+    let (x, seen) = image(g, op.input(0)?)?;
     let mut y = g.layer(Layer::GlobalAvgPool, &x)?;
     y.shape.extend([1, 1]);
-    Ok(back(y, single))
+    Ok(back(y, seen))
 }
 
 pub(super) fn global_max_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
-    let (x, single) = image(g, op.input(0)?)?;
+    let (x, seen) = image(g, op.input(0)?)?;
     let size = (x.shape[1], x.shape[2]);
     let windows = Windows { size, strides: (1, 1), pads: [0; 4], dilations: (1, 1) };
     let layer = if windows.square() { Layer::MaxPool { size: size.0, stride: 1 } } else { Layer::WindowMax(windows) };
-    Ok(back(g.layer(layer, &x)?, single))
+    Ok(back(g.layer(layer, &x)?, seen))
 }
 
 /// The nearest pixel, by whole factors.
@@ -196,7 +256,7 @@ pub(super) fn resize(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
     if mode != "nearest" {
         return Err(format!("mode {mode:?}: only nearest is supported"));
     }
-    let (x, single) = image(g, op.input(0)?)?;
+    let (x, seen) = image(g, op.input(0)?)?;
     let numbers = |v: Option<&Value>| match v {
         Some(Value::Numbers(n)) => Some(n.values.clone()),
         Some(Value::Weight(w)) => Some(w.values.iter().map(|v| f64::from(*v)).collect()),
@@ -225,5 +285,5 @@ pub(super) fn resize(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
             y = g.layer(Layer::Select { axis, places }, &y)?;
         }
     }
-    Ok(back(y, single))
+    Ok(back(y, seen))
 }

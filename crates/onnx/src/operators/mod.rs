@@ -43,6 +43,7 @@ pub(crate) fn find(name: &str) -> Option<Operator> {
         | "HardSigmoid" | "HardSwish" | "Mish" | "Gelu" | "Erf" | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg"
         | "Reciprocal" | "ThresholdedRelu" => elementwise::map,
         "Conv" => images::conv,
+        "ConvTranspose" => images::conv_transpose,
         "MaxPool" => images::max_pool,
         "AveragePool" => images::average_pool,
         "GlobalAveragePool" => images::global_average_pool,
