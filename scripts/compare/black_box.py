@@ -35,15 +35,15 @@ def duels():
     return [
         ("hopskipjump", "l2", None, ours, peer("foolbox", "HopSkipJumpAttack", constraint="l2", **jump)),
         ("hopskipjump", "linf", None, ours, peer("foolbox", "HopSkipJumpAttack", constraint="linf", **jump)),
+        ("ead", "l1", None, {"name": "ead", "steps": 300, "searches": 9, "c": 0.001, "beta": 0.01, "lr": 0.01},
+         peer("foolbox", "EADAttack", binary_search_steps=9, steps=300, initial_stepsize=0.01, initial_const=0.001,
+              regularization=0.01, decision_rule="L1")),
         ("boundary", "l2", None, {"name": "boundary", "steps": 5000}, peer("foolbox", "BoundaryAttack", steps=5000)),
         ("geoda", "l2", None, {"name": "geoda", "queries": 2000}, peer("art", "GeoDA", norm=2, sub_dim=10, max_iter=2000)),
         ("sign-opt", "l2", None, {"name": "sign-opt", "queries": 5000},
          peer("art", "SignOPTAttack", targeted=False, query_limit=5000, max_iter=1000, num_trial=100, k=200)),
         ("square", "linf", "0.1", {"name": "square", "queries": 1000, "p_init": 0.8},
          peer("art", "SquareAttack", norm=numpy.inf, max_iter=1000, eps=0.1, p_init=0.8)),
-        ("ead", "l1", None, {"name": "ead", "steps": 300, "searches": 9, "c": 0.001, "beta": 0.01, "lr": 0.01},
-         peer("foolbox", "EADAttack", binary_search_steps=9, steps=300, initial_stepsize=0.01, initial_const=0.001,
-              regularization=0.01, decision_rule="L1")),
     ]
 
 
@@ -129,7 +129,8 @@ def main():
         a, b = sides.values()
         smaller = [o < t for t, o, f, g in zip(a["sizes"], b["sizes"], a["fell"], b["fell"]) if f and g]
         told.append((name, norm, eps, tables.toml(ours), peers.said(one), sum(smaller), len(smaller)))
-    write(options, rows, told, len(kept), hashlib.sha256(checkpoint.read_bytes()).hexdigest())
+        # After every one: an interrupted comparison has its table.
+        write(options, rows, told, len(kept), hashlib.sha256(checkpoint.read_bytes()).hexdigest())
 
 
 def write(options, rows, told, n, weights):

@@ -35,6 +35,7 @@ pub struct Options {
 /// smoothed; m ← μ m + ĝ/‖ĝ‖₁; x ← clip(Π_ε(x + α s(m))).
 ///
 /// All options can be combined; the inner ones act on every view of the outer: neighbours, look ahead, scales, diversity, smoothing.
+/// Admix is none of them: it needs other images, which a walk does not know.
 pub struct Momentum {
     /// Steps.
     pub steps: u32,

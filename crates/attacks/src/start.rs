@@ -1,4 +1,7 @@
 //! Where attacks that go by decisions begin: a misclassified point.
+//!
+//! An image of another class, the other usual start, is none that a walk knows: what happens to an example depends on it alone, not on
+//! which others are evaluated beside it.
 
 use crate::query::{Decisions, Oracle};
 

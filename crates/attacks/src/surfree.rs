@@ -9,8 +9,8 @@ use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// From x at distance d along the unit v: for a random unit w orthogonal to v and to the last directions, the points
-/// x₀ + d cos θ (cos θ v + sin θ w) of a circle through x and x₀ are the nearer the larger |θ|. Of ± θ_max, ± θ_max (T − 1)/T, … the first misclassified is
-/// widened by bisection; without one θ_max shrinks by ρ, else it grows by 1/ρ.
+/// x₀ + d cos θ (cos θ v + sin θ w) of a circle through x and x₀ are the nearer the larger |θ| is. Of ± θ_max, ± θ_max (T − 1)/T, …
+/// the first misclassified one is widened by bisection; where there is none θ_max shrinks by ρ, else it grows by 1/ρ.
 ///
 /// Maho, Furon & Le Merrer 2021. Directions are drawn from the coefficients of the image's own cosines (8 × 8 blocks), as its
 /// published code draws them: signs −1, 0, 1 of tanh. Its question at −θ within the bisection is left out.
