@@ -151,7 +151,7 @@ def operation_cases():
 
 
 def everything():
-    grey, colour = (1, 28, 28), (3, 32, 32)
+    grey, colour, small = (1, 28, 28), (3, 32, 32), (3, 16, 16)
     files = {"operations.json": operation_cases()}
     models = [
         ("linear", "relu", "eval", 3, grey), ("mlp", "relu", "eval", 3, grey), ("mlp", "softplus", "eval", 3, grey),
@@ -168,9 +168,9 @@ def everything():
         ("resnet50-8", "elu", "train", 3, colour), ("vgg11-bn", "relu", "eval", 2, colour),
         ("vgg16-bn", "silu", "eval", 2, colour), ("vgg16-bn", "tanh", "train", 3, colour),
         ("cnn7-8-64", "relu", "eval", 2, colour), ("cnn7-8-64", "sigmoid", "train", 3, colour),
-        ("preactresnet18-plain", "relu", "eval", 2, colour), ("preactresnet18-deepmind", "silu", "eval", 2, colour),
+        ("preactresnet18-plain", "relu", "eval", 2, small), ("preactresnet18-deepmind", "silu", "eval", 2, small),
         ("wideresnet-deepmind-16-2", "silu", "eval", 2, colour), ("wideresnet-deepmind-16-2", "relu", "train", 3, colour),
-        ("wideresnet-huang-10", "relu", "eval", 2, colour), ("resnext29-2-4", "relu", "eval", 2, colour),
+        ("wideresnet-huang-10", "relu", "eval", 2, colour), ("resnext29-2-4", "relu", "eval", 2, small),
         ("resnet18-torchvision-8", "relu", "eval", 2, colour), ("resnet34-torchvision-8", "gelu", "eval", 2, colour),
         ("resnet50-torchvision-8", "silu", "train", 3, colour), ("resnet18-names-8", "relu", "eval", 2, colour),
         ("densenet121-4", "silu", "train", 3, colour),
