@@ -66,9 +66,6 @@ impl Graph {
             | Layer::WindowMean { windows, .. } => {
                 words += &windows.to_string();
             }
-            _ => {}
-        }
-        match node.op {
             Layer::Conv1d {
                 windows: Windows { strides: (_, s), pads: [_, left, _, right], dilations: (_, d), .. },
                 ..

@@ -13,11 +13,13 @@ use serde_json::json;
 
 pub(crate) fn export(session: &Session, arguments: &Export) -> Result<Code, Failure> {
     let given = component::parse("model", &arguments.model)?;
-    let data = match &arguments.data {
-        Some(name) => Some(session.catalogue.get(name)?),
+    let shape = match &arguments.data {
+        Some(name) => {
+            let manifest = session.catalogue.get(name)?;
+            Some((manifest.shape, manifest.labels().len()))
+        }
         None => None,
     };
-    let shape = data.map(|manifest| (manifest.shape, manifest.labels().len()));
     let graph = match shape {
         _ if brings_weights(&arguments.model) => {
             gauntlet::onnx::imported(&session.registry, &given, shape.map(|(input, _)| input))?.graph
