@@ -47,6 +47,11 @@ fn the_python_package_is_built_as_the_workspace_is() {
     }
     let lock = table(root().join("python/Cargo.lock"));
     let names: Vec<&str> = lock["package"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let facade = table(root().join("crates/gauntlet/Cargo.toml"));
+    for crate_ in facade["dependencies"].as_table().unwrap().keys().filter(|name| name.starts_with("gauntlet")) {
+        let way = "(cd python && cargo metadata > /dev/null)";
+        assert!(names.contains(&crate_.as_str()), "python/Cargo.lock lacks {crate_}: {way}");
+    }
     let (ours, theirs) = (ours["package"].as_table().unwrap(), theirs["package"].as_table().unwrap());
     for (name, profile) in ours.iter().filter(|(name, _)| *name == "*" || names.contains(&name.as_str())) {
         assert_eq!(theirs.get(name), Some(profile), "{name}: python/Cargo.toml");
