@@ -145,7 +145,8 @@ def write(options, rows, told, n, weights):
         f"(sha256 of the file `{weights}`), on the {n} of the first {options.take} test images of {DATA} that it classifies "
         "correctly; both sides read the same file and the same images. One seed each: `scripts/compare/black_box.sh`.", "",
         "`median`: of the sizes of the perturbations found; `broken`: images that fell; `asked`: questions per image (rows of "
-        "forwards); `smaller`: images on which gauntlet's perturbation is the smaller one, of those that both break.", "",
+        "forwards); `seconds`: wall time of one run, of a machine that may have had other work; `smaller`: images on which gauntlet's "
+        "perturbation is the smaller one, of those that both break.", "",
         "| attack | norm | ε | side | median | broken | asked | seconds | smaller |", "|---|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for k, row in enumerate(rows):
