@@ -134,7 +134,7 @@ impl<'a> Runner<'a> {
                 record.result.attacked.extend(self.cells(attack, lists));
                 continue;
             }
-            let Some(from_shards) = self.from_shards(&key)? else {
+            let Some(from_shards) = self.of_shards(&key)? else {
                 self.teller.once(&Event::Waiting { part, key: &key });
                 busy = true;
                 continue;

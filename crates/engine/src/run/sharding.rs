@@ -10,7 +10,7 @@ use gauntlet_evaluate::{AttackEntry, CleanPass, Done, Evaluator, evaluate};
 
 impl<'a> Runner<'a> {
     /// The verdicts of an evaluation's shards, at their places among all examples. `None`: one of them is still at work.
-    pub(crate) fn from_shards(&self, key: &str) -> Result<Option<Done>> {
+    pub(crate) fn of_shards(&self, key: &str) -> Result<Option<Done>> {
         let store = &self.context.store;
         let mut all = Done::new();
         for (shard, path) in store.shards(key)? {
@@ -24,7 +24,7 @@ impl<'a> Runner<'a> {
     /// Verdicts on a shard's examples under one attack, kept in a journal of their own beside the evaluation's. False: another
     /// process is at this very shard.
     ///
-    /// Verdicts depend on no other example, so that the undivided evaluation takes them for its own ([`Runner::from_shards`]).
+    /// Verdicts depend on no other example, so that the undivided evaluation takes them for its own ([`Runner::of_shards`]).
     pub(crate) fn judge_shard(
         &self,
         shard: Shard,
