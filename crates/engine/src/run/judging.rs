@@ -134,7 +134,7 @@ impl<'a> Runner<'a> {
                 record.result.attacked.extend(self.cells(attack, lists));
                 continue;
             }
-            let Some(of_shards) = self.of_shards(&key)? else {
+            let Some(from_shards) = self.of_shards(&key)? else {
                 self.teller.once(&Event::Waiting { part, key: &key });
                 busy = true;
                 continue;
@@ -155,7 +155,7 @@ impl<'a> Runner<'a> {
                 };
                 let evaluator = Evaluator { surrogate, clean: Some(pass), ..self.evaluator(target, examples) };
                 let (journal, mut done) = Journal::open(&store.journal(&key))?;
-                done.extend(of_shards);
+                done.extend(from_shards);
                 let mut progress = Progress::new(self.teller.events, part, attack, Some((journal, done)));
                 let registry = self.context.registry;
                 let mut evaluated = evaluate(&evaluator, std::slice::from_ref(attack), registry, &mut progress)?;
