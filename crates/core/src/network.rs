@@ -1,7 +1,7 @@
 //! A differentiable network, as recipes see it.
 
-use crate::{Key, Params, Result};
-use candle_core::Tensor;
+use crate::{Key, Params, Result, Weights};
+use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +156,7 @@ pub trait Network: Send + Sync {
     }
     /// The weights that it comes with, in float32 on the CPU: trainings start from them, and without a checkpoint they are what is
     /// attacked. `None`: it starts as its `specs` say.
-    fn own_weights(&self) -> Option<&crate::Weights> {
+    fn own_weights(&self) -> Option<&Weights> {
         None
     }
     /// What whoever trains or attacks it should know, a line each.
@@ -165,4 +165,17 @@ pub trait Network: Send + Sync {
     }
     /// Logits `(N, K)` of pixels `x (N, C, H, W)` in `[0, 1]`.
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var>;
+}
+
+impl dyn Network + '_ {
+    /// What it starts with: its own weights where it brings some along, else initial ones.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn start(&self, key: Key, dtype: DType, device: &Device) -> Result<Weights> {
+        match self.own_weights() {
+            Some(own) => own.to_dtype(dtype)?.to_device(device),
+            None => Weights::init(&self.specs(), key, dtype, device),
+        }
+    }
 }

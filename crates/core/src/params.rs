@@ -1,6 +1,6 @@
 //! Named parameters: as tensors between steps, as variables within one.
 
-use crate::{Error, Key, Network, Result};
+use crate::{Error, Key, Result};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
 use indexmap::IndexMap;
@@ -83,17 +83,6 @@ impl Weights {
             entries.insert(spec.name.clone(), (tensor, spec.trainable));
         }
         Ok(Weights { entries })
-    }
-
-    /// What a network starts with: its own weights where it brings some along, else initial ones.
-    ///
-    /// # Errors
-    /// Those of the device.
-    pub fn start(network: &dyn Network, key: Key, dtype: DType, device: &Device) -> Result<Self> {
-        match network.own_weights() {
-            Some(own) => own.to_dtype(dtype)?.to_device(device),
-            None => Weights::init(&network.specs(), key, dtype, device),
-        }
     }
 
     /// From tensors in order; `bool` says whether it is trained.

@@ -83,7 +83,7 @@ impl Subject {
                 return Err(gauntlet_core::Error::Message(format!("{} {why}", network.info().name)).into());
             }
             Origin::Initial | Origin::Own => {
-                let weights = Weights::start(&*network, Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
+                let weights = network.start(Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
                 let untrained = network.own_weights().is_none().then(|| "the weights are untrained".into());
                 (weights, untrained.into_iter().collect())
             }

@@ -259,7 +259,7 @@ impl TrainingJob<'_> {
                 Err(other) => return Err(other),
             }
         }
-        let weights = Weights::start(&*self.network, Key::new(self.seed, Purpose::Init), self.dtype, &Device::Cpu)?;
+        let weights = self.network.start(Key::new(self.seed, Purpose::Init), self.dtype, &Device::Cpu)?;
         let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| {
             for first in (0..rows).step_by(SETUP_CHUNK) {
                 let chosen: Vec<usize> = (first..rows.min(first + SETUP_CHUNK)).collect();

@@ -72,7 +72,7 @@ impl Bench {
         }
         let (network, _) = session.registry.model(&given, input, classes)?;
         let device = session.compute.device();
-        let weights = Weights::start(&*network, Key::new(0, Purpose::Init), dtype, device)?;
+        let weights = network.start(Key::new(0, Purpose::Init), dtype, device)?;
         let n = arguments.batch.get();
         let make = || -> Result<Batch, gauntlet::core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
