@@ -60,8 +60,10 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
             }
         };
         errors.push(found);
-        let largest = errors[i].iter().enumerate().fold(0.0f64, |m, (u, e)| m.max(bounds.magnitude(i, u) + e));
-        if !(largest < f64::from(f32::MAX)) {
+        let reach = |(unit, e): (usize, &f64)| bounds.magnitude(i, unit) + e;
+        // Not above the largest number, and a number.
+        let fits = |reach: f64| reach < f64::from(f32::MAX);
+        if !errors[i].iter().enumerate().map(reach).all(fits) {
             return refuse("may overflow");
         }
     }

@@ -9,7 +9,7 @@ use gauntlet::records::{Eps, Norm, file::write_atomically, statistics::wilson};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What became of an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,7 @@ impl Outcome {
     }
 
     /// One line per image.
-    pub(super) fn write(&self, file: &PathBuf) -> Result<(), Failure> {
+    pub(super) fn write(&self, file: &Path) -> Result<(), Failure> {
         let mut out = csv::Writer::from_writer(Vec::new());
         let wrong = |e: csv::Error| Failure::new(Code::Environment, format!("verdicts: {e}"));
         out.write_record(["index", "fate", "method", "bound", "nodes", "undecided", "why"]).map_err(wrong)?;
