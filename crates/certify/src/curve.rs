@@ -184,6 +184,10 @@ impl Curve {
 
     /// Bounds of its values over [low, high], rounding included.
     pub(crate) fn range(self, low: f64, high: f64) -> (f64, f64) {
+        // `min` and `max` would pass over what is no number.
+        if low.is_nan() || high.is_nan() {
+            return (f64::NEG_INFINITY, f64::INFINITY);
+        }
         match self {
             Curve::Bent(slope) => {
                 let (a, b) = (self.value(low), self.value(high));

@@ -60,9 +60,10 @@ pub(crate) fn errors(bounds: &Bounds<'_>) -> Result<Vec<f64>> {
             }
         };
         errors.push(found);
-        // A NaN is no bound either.
-        let bounded = |(u, e): (usize, &f64)| bounds.magnitude(i, u) + e < f64::from(f32::MAX);
-        if !errors[i].iter().enumerate().all(bounded) {
+        let reach = |(unit, e): (usize, &f64)| bounds.magnitude(i, unit) + e;
+        // Not above the largest number, and a number.
+        let fits = |reach: f64| reach < f64::from(f32::MAX);
+        if !errors[i].iter().enumerate().map(reach).all(fits) {
             return refuse("may overflow");
         }
     }

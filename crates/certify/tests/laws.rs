@@ -357,6 +357,16 @@ fn huge_and_tiny_weights_end_open_or_right() {
 }
 
 #[test]
+fn what_is_not_finite_is_never_certified() {
+    // Two layers of 10²⁰⁰ overflow; the margin is +1 on paper.
+    let net = layers(1, &[(&[1e200, -1e200], &[1e200, 0.0]), (&[1e200, 1e200, 0.0, 0.0], &[1.0, 0.0])]);
+    let region = Region::of_box(&[0.0], &[1.0]).unwrap();
+    for (how, bounds) in all_bounds(&net.bounds, &region, &Rows::margins(2, 0).unwrap()) {
+        assert_eq!(bounds, [f64::NEG_INFINITY], "{how}");
+    }
+}
+
+#[test]
 fn what_f32_computes_is_within_its_account() {
     for seed in 0..3 {
         for (name, net) in zoo(seed + 40) {
