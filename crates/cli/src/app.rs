@@ -97,7 +97,10 @@ impl App {
                 Command::Submit(a) => commands::submit::submit(&session, &a),
                 Command::Verify(a) => commands::verify::verify(&session, &a),
                 Command::Train(a) => commands::train::train(&session, &a),
-                Command::Attack(a) => commands::attack::attack(&session, &a),
+                Command::Attack(a) => match &a.property {
+                    Some(property) => commands::property::property(&session, &a, property),
+                    None => commands::attack::attack(&session, &a),
+                },
                 Command::Certify(a) => commands::certify::certify(&session, &a),
                 Command::Report(a) => commands::report::report(&session, &a),
                 Command::Leaderboard(a) => commands::leaderboard::leaderboard(&session, &a),

@@ -16,9 +16,6 @@ use std::path::{Path, PathBuf};
 const USUAL: usize = 1000;
 
 pub(crate) fn attack(session: &Session, arguments: &arguments::Attack) -> Result<Code, Failure> {
-    if let Some(property) = &arguments.property {
-        return super::property::property(session, arguments, property);
-    }
     // The grammar requires both where there is no property.
     let (model, data) = (arguments.model.clone().unwrap_or_default(), arguments.data.clone().unwrap_or_default());
     let eps: Vec<Eps> =
