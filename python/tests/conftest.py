@@ -1,7 +1,15 @@
+import signal
+
 import numpy as np
 import pytest
 
 import gauntlet
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """Ctrl-C is heard: a shell that starts this in the background has it ignored, and Python leaves it so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def halves(x):
