@@ -53,7 +53,7 @@ def test_without_a_gradient_scores_alone_are_followed(bright):
     result = attacked(model, bright, attacks={"name": "square", "queries": 200}, eps="0.057")
     assert 0.45 <= result.robust_accuracy <= 0.75
     assert "no-gradient" in [f.name for f in result.flags]
-    with pytest.raises(gauntlet.InputError, match="apgd-ce follows gradients, and box gives none; give it a `vjp`, or .*: square, noise"):
+    with pytest.raises(gauntlet.InputError, match="apgd-ce follows gradients, and box gives none; give it a `vjp`, or .*: square, simba, .*noise"):
         attacked(model, bright, attacks="autoattack")
 
 
