@@ -86,7 +86,8 @@ impl Verdict {
         }
     }
 
-    /// Whether two kept margins are of the same number, [`same_margin`]; of neither kept, too.
+    /// Whether two kept margins can be the same number's: at most one unit of the last digit kept lies between them. True where neither is
+    /// kept.
     pub fn same_margin(&self, other: &Self) -> bool {
         match (self.margin, other.margin) {
             (Some(a), Some(b)) => same_margin(a, b, MARGIN_DIGITS),
@@ -117,7 +118,7 @@ impl CleanVerdict {
         significant(margin, CLEAN_DIGITS)
     }
 
-    /// Whether both margins are of the same number, [`same_margin`].
+    /// Whether both margins can be the same number's: at most one unit of the last digit kept lies between them.
     pub fn same_margin(&self, other: &Self) -> bool {
         same_margin(self.margin, other.margin, CLEAN_DIGITS)
     }
