@@ -10,6 +10,7 @@ mod failure;
 mod folders;
 mod listing;
 mod network;
+mod numbers;
 mod process;
 mod progress;
 mod storage;
@@ -33,6 +34,8 @@ mod _native {
     use super::listing::{components, datasets, nearest};
     #[pymodule_export]
     use super::network::Network;
+    #[pymodule_export]
+    use super::numbers::{interval, pixels};
     #[pymodule_export]
     use super::suite::run_suite;
 

@@ -1,24 +1,19 @@
 //! Whoever follows an evaluation or a run from Python.
 
 use crate::failure::Failure;
-use crate::storage::{Open, Storage};
+use crate::storage::{Kept, Open, Storage};
 use gauntlet::AttackEntry;
-use gauntlet::candle::Tensor;
 use gauntlet::core::Error as CoreError;
 use gauntlet::engine::{Event, Events};
 use gauntlet::evaluate::{Done, Watch};
 use gauntlet::records::{Fate, Verdict};
 use pyo3::prelude::*;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often Python is asked whether Ctrl-C was pressed where it is not called anyway.
 const POLL: Duration = Duration::from_millis(100);
-
-/// Proposals that broke an example, by (attack, budget, example).
-pub(crate) type Kept = BTreeMap<(usize, usize, usize), Tensor>;
 
 /// Keeps proposals, tells Python about verdicts.
 pub(crate) struct Follower<'a> {

@@ -1,7 +1,6 @@
 //! Verdicts and what broke an example, on disk as they are found: an evaluation that was interrupted goes on from there.
 
 use crate::failure::Failure;
-use crate::progress::Kept;
 use gauntlet::AttackEntry;
 use gauntlet::candle::{Device, Tensor};
 use gauntlet::core::Error as CoreError;
@@ -9,9 +8,13 @@ use gauntlet::engine::{Journal, fingerprint};
 use gauntlet::evaluate::{Done, EVALUATOR_NUMERICS};
 use gauntlet::records::{Fate, Verdict};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+
+/// Proposals that broke an example, by (attack, budget, example).
+pub(crate) type Kept = BTreeMap<(usize, usize, usize), Tensor>;
 
 /// Where evaluations of one model on the same examples are kept.
 pub(crate) struct Storage {
@@ -50,7 +53,7 @@ impl Storage {
     }
 
     /// Whole proposals of a file; what a kill cut off is cut off here.
-    fn proposals(&self, path: &Path) -> Result<std::collections::BTreeMap<(usize, usize), Tensor>, Failure> {
+    fn proposals(&self, path: &Path) -> Result<BTreeMap<(usize, usize), Tensor>, Failure> {
         let mut bytes = Vec::new();
         match File::open(path) {
             Ok(mut file) => file.read_to_end(&mut bytes).map_err(|e| io("read", path, e))?,

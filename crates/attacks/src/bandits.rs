@@ -90,9 +90,6 @@ impl QueryAttack for Bandits {
             _ => Ok(()),
         }
     }
-    fn minimal(&self) -> bool {
-        false
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

@@ -122,9 +122,6 @@ impl QueryAttack for Boundary {
     fn norms(&self) -> &[Norm] {
         &[Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

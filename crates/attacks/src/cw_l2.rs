@@ -1,5 +1,6 @@
 //! The attack of Carlini and Wagner: distance and margin, weighed by binary search.
 
+use crate::objectives::runner_up;
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
@@ -266,9 +267,7 @@ impl<T: Real> Vectorised for Adam<'_, T> {
 impl<T: Real> Walk<T> for CwWalk<T> {
     fn look(&mut self, x: &mut [T], logits: &[f64], pulls: &mut Pulls<'_>) -> Turn {
         let (y, kappa) = (self.label as usize, self.cw.confidence);
-        let other = (0..logits.len())
-            .filter(|k| *k != y)
-            .fold(usize::from(y == 0), |best, k| if logits[k] > logits[best] { k } else { best });
+        let other = runner_up(logits, y);
         let hinge = (logits[y] - logits[other] + kappa).max(0.0);
         let mut confident = logits.to_vec();
         confident[y] += kappa;

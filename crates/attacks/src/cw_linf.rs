@@ -1,5 +1,6 @@
 //! The L∞ attack of Carlini and Wagner: what exceeds a shrinking bound, and the margin.
 
+use crate::objectives::runner_up;
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk, misclassified};
@@ -210,18 +211,12 @@ impl<T: Real> Walk<T> for CwLinfWalk<T> {
                 return end;
             }
         }
-        let other = (0..logits.len())
-            .filter(|k| *k != y)
-            .fold(usize::from(y == 0), |best, k| if logits[k] > logits[best] { k } else { best });
+        let other = runner_up(logits, y);
         let margin = (logits[y] - logits[other]).max(0.0);
         let beyond: f64 = (0..self.m.len()).map(|i| (self.change(i).abs() - self.tau).max(0.0)).sum();
         if beyond + self.c * margin < 1e-4 * self.c {
-            // Nothing is left of the loss: the run ends here.
-            return match self.next_run(x) {
-                // The same point begins the next one.
-                Turn::Go => Turn::Go,
-                end => end,
-            };
+            // Nothing is left of the loss: the run ends here, and the same point begins the next one.
+            return self.next_run(x);
         }
         if margin > 0.0 {
             self.slope = self.c;

@@ -1,5 +1,6 @@
 //! EAD: the elastic-net attack, by shrinkage and thresholding.
 
+use crate::objectives::runner_up;
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk, misclassified};
@@ -237,9 +238,7 @@ impl<T: Real> Walk<T> for EadWalk<T> {
             place(x, &self.y);
             return Turn::Go;
         }
-        let other = (0..logits.len())
-            .filter(|k| *k != y)
-            .fold(usize::from(y == 0), |best, k| if logits[k] > logits[best] { k } else { best });
+        let other = runner_up(logits, y);
         let hinge = (logits[y] - logits[other] + kappa).max(0.0);
         if self.ead.abort && self.step.is_multiple_of(self.ead.steps.div_ceil(10)) {
             let loss = self.square(&self.y) + self.c * hinge;

@@ -1,6 +1,7 @@
 //! Fast minimum-norm: gradient steps in a ball whose radius follows the boundary.
 
 use crate::ddn::{cosine, farthest};
+use crate::objectives::runner_up;
 use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
@@ -154,9 +155,7 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
             return self.smallest.end(x, self.taken);
         }
         let y = self.label as usize;
-        let other = (0..logits.len())
-            .filter(|k| *k != y)
-            .fold(usize::from(y == 0), |best, k| if logits[k] > logits[best] { k } else { best });
+        let other = runner_up(logits, y);
         self.loss = logits[y] - logits[other];
         pulls.difference(y, other);
         Turn::Pull

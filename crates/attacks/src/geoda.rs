@@ -108,9 +108,6 @@ impl QueryAttack for GeoDa {
     fn fits(&self, open: &Open) -> Result<()> {
         crate::frequencies::fit("geoda", self.frequencies, open)
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

@@ -77,9 +77,6 @@ impl QueryAttack for HopSkipJump {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf, Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

@@ -60,9 +60,6 @@ impl QueryAttack for NAttack {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf, Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        false
-    }
     fn queries(&self) -> u32 {
         u32::MAX
     }

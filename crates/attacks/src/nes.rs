@@ -73,9 +73,6 @@ impl QueryAttack for Nes {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf, Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        false
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

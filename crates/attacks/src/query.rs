@@ -27,7 +27,8 @@ use std::task::{Context, Poll, Waker};
 pub trait Access: Send + Sync + 'static {
     /// What is seen.
     type Answer: Send + 'static;
-    /// What such attacks go by.
+    /// What such attacks go by. Those that see decisions alone look for the smallest perturbation: inside a budget nothing would
+    /// lead them.
     const FAMILY: Family;
     /// Cuts the logits down.
     fn of(logits: &[f64]) -> Self::Answer;
@@ -178,8 +179,6 @@ pub trait QueryAttack: Clone + Send + Sync + 'static {
     fn name(&self) -> &str;
     /// Norms it is defined for.
     fn norms(&self) -> &[Norm];
-    /// Looks for the smallest perturbation; else for any inside the budget.
-    fn minimal(&self) -> bool;
     /// Questions per run at most.
     fn queries(&self) -> u32;
     /// Runs.
@@ -225,7 +224,7 @@ impl<A: QueryAttack> Attack for Queried<A> {
         Backwards::None
     }
     fn minimal(&self) -> bool {
-        self.0.minimal()
+        A::Sees::FAMILY.seeks_smallest()
     }
     walks!();
 }
@@ -246,7 +245,7 @@ impl<A: QueryAttack> Queried<A> {
             search: Box::pin(self.0.clone().search(oracle)),
             exchange,
             // A pixel of single precision is rounded: a tenth of the referee's tolerance.
-            allowed: (!self.0.minimal()).then_some(site.open.threat.eps + 1e-7 * size.max(1.0)),
+            allowed: (!self.minimal()).then_some(site.open.threat.eps + 1e-7 * size.max(1.0)),
             most: self.0.queries(),
             label: site.clean.label,
             asked: 0,

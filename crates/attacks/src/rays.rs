@@ -52,9 +52,6 @@ impl QueryAttack for RayS {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf]
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

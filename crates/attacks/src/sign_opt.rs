@@ -114,9 +114,6 @@ impl QueryAttack for SignOpt {
     fn norms(&self) -> &[Norm] {
         &[Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

@@ -61,9 +61,6 @@ impl QueryAttack for SimBa {
     fn fits(&self, open: &Open) -> Result<()> {
         self.frequencies.map_or(Ok(()), |count| frequencies::fit("simba", count, open))
     }
-    fn minimal(&self) -> bool {
-        false
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

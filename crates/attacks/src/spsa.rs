@@ -58,9 +58,6 @@ impl QueryAttack for Spsa {
     fn norms(&self) -> &[Norm] {
         &[Norm::Linf, Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        false
-    }
     fn queries(&self) -> u32 {
         u32::MAX
     }

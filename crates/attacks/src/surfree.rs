@@ -76,9 +76,6 @@ impl QueryAttack for SurFree {
     fn norms(&self) -> &[Norm] {
         &[Norm::L2]
     }
-    fn minimal(&self) -> bool {
-        true
-    }
     fn queries(&self) -> u32 {
         self.queries
     }

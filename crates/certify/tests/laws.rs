@@ -8,7 +8,7 @@ use gauntlet_certify::{
     Between, Bounds, Budget, Ending, Executed, Fate, Method, Network, Plan, Region, Rows, Settings, Slope, certify,
 };
 use gauntlet_core::{Activation, Target, Weights};
-use gauntlet_graph::{Builder, Function, Layer};
+use gauntlet_graph::{Builder, Function, Layer, Windows};
 use gauntlet_records::Norm;
 use nets::{Net, info, layers, net, stream, zoo};
 
@@ -398,6 +398,52 @@ fn what_f32_computes_is_within_its_account() {
                 }
             }
         }
+    }
+}
+
+/// Where f32 kernels compute by Winograd's algorithms there is no account, whatever the layer calls its kernel: 2×2 with dilation 2 is
+/// computed as 3×3, with dilation 4 as 5×5.
+#[test]
+fn winograd_is_refused_by_the_kernel_that_is_computed() {
+    let refused = |size: usize, dilation: usize, channels: usize, stride: usize| {
+        let mut g = Builder::new(nets::info((channels, 8, 8), 2, Activation::Relu));
+        let x = g.input();
+        let windows =
+            Windows { size: (size, size), strides: (stride, stride), pads: [0; 4], dilations: (dilation, dilation) };
+        let weight = gauntlet_core::ParamSpec {
+            name: "a.weight".into(),
+            shape: vec![16, channels, size, size],
+            init: gauntlet_core::Init::Constant(0.0),
+            trainable: true,
+        };
+        let y = g.layer_with(Layer::Conv { windows, groups: 1 }, &[x], "a", vec![weight]).unwrap();
+        let y = g.flatten(y).unwrap();
+        let y = g.linear("head", 2).of(y).unwrap();
+        let net = nets::net(g.finish(y).unwrap(), 7, 1.0);
+        let x = net.image(0);
+        let bounds = Bounds::new(&net.bounds, region(&x, Norm::Linf, 0.01, true), Settings::default()).unwrap();
+        match bounds.rounding_in_single() {
+            Ok(_) => false,
+            Err(e) => {
+                assert!(
+                    e.to_string().contains("layer a") && e.to_string().contains("is computed by Winograd's algorithm"),
+                    "{e}"
+                );
+                true
+            }
+        }
+    };
+    for (size, dilation, channels, stride, expected) in [
+        (3, 1, 16, 1, true),
+        (2, 2, 16, 1, true),
+        (2, 4, 16, 1, true),
+        (2, 1, 16, 1, false),
+        (3, 2, 16, 1, true),
+        (2, 3, 16, 1, false),
+        (2, 2, 15, 1, false),
+        (3, 1, 16, 2, false),
+    ] {
+        assert_eq!(refused(size, dilation, channels, stride), expected, "{size} {dilation} {channels} {stride}");
     }
 }
 

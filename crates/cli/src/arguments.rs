@@ -1,7 +1,13 @@
 //! The command line's grammar.
 
+mod bench;
+mod certify;
+mod new;
 mod upkeep;
 
+pub(crate) use bench::{Bench, BenchAttack, BenchOps, BenchStep, BenchWhat};
+pub(crate) use certify::{Certify, Execution};
+pub(crate) use new::{Init, New, NewDataset, NewRecipe, NewWhat, Schema, SchemaOf};
 pub(crate) use upkeep::{Clean, Status, Submit, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -345,64 +351,6 @@ pub(crate) struct Attack {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Certify {
-    /// Architecture: a name or a table such as '{ name = "lenet-small", activation = "gelu" }'
-    #[arg(long)]
-    pub(crate) model: String,
-    /// Checkpoint: safetensors or PyTorch's .pt, a file or hf:owner/repo/file.safetensors@revision
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
-    /// Data set; its test split is certified and attacked
-    #[arg(long)]
-    pub(crate) data: String,
-    #[command(flatten)]
-    pub(crate) source: DataArgs,
-    #[command(flatten)]
-    pub(crate) examples: Examples,
-    /// linf, l2 or l1
-    #[arg(long, default_value = "linf")]
-    pub(crate) norm: String,
-    /// Budget in pixels of images in [0,1]: 0.1, 2/255
-    #[arg(long, allow_hyphen_values = true)]
-    pub(crate) eps: String,
-    /// Proofs, cheapest first: ibp (intervals), crown (linear bounds), bab (branch and bound)
-    #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "ibp,crown,bab")]
-    pub(crate) methods: Vec<String>,
-    /// Parts that branch and bound makes of an image's ball at most
-    #[arg(long, value_name = "N", default_value = "1000")]
-    pub(crate) nodes: usize,
-    /// What the proof is about
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "exact")]
-    pub(crate) executed: Execution,
-    /// Attack on the other side: a name or a table such as '{ name = "pgd", steps = 40, restarts = 3 }'
-    #[arg(long, default_value = "pgd")]
-    pub(crate) attack: String,
-    /// Seed of the attack
-    #[arg(long, default_value = "0")]
-    pub(crate) seed: u64,
-    /// Examples in flight at a time: speed and memory, no result depends on it
-    #[arg(long, value_name = "N", default_value = "256", value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) slots: NonZeroUsize,
-    /// Write one line per example (CSV)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) verdicts: Option<PathBuf>,
-    /// Where an example goes that is certified and broken at once, which is a bug
-    #[arg(long, value_name = "DIR", default_value = "contradictions")]
-    pub(crate) save: PathBuf,
-    #[command(flatten)]
-    pub(crate) size: Size,
-}
-
-/// What a proof is about.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Execution {
-    /// The network of real numbers
-    Exact,
-    /// The logits that a CPU computes in f32
-    F32,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Report {
     /// Folder of records, or of a report that holds `records`
     pub(crate) records: PathBuf,
@@ -516,87 +464,6 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct New {
-    #[command(subcommand)]
-    pub(crate) what: NewWhat,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NewWhat {
-    /// A penalty, a binary that knows it, a test and a suite
-    Recipe(NewRecipe),
-    /// The manifest of a folder of images: parquet, idx (MNIST's format) or CIFAR-10's binary files
-    Dataset(NewDataset),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NewDataset {
-    /// Folder with the files of a training and a test split
-    pub(crate) folder: PathBuf,
-    /// Name in suites (default: the folder's)
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Names of the classes, in the order of the labels (default: what the files say, else 0, 1, ...)
-    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
-    pub(crate) classes: Vec<String>,
-    /// Parquet: column of the images (default: the only one that can be)
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) image: Option<String>,
-    /// Parquet: column of the labels (default: the only one that can be, or `label`)
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) label: Option<String>,
-    /// Images of any size: the shorter side is resized to so many pixels, then the middle is cropped
-    #[arg(long, value_name = "PIXELS", requires = "crop")]
-    pub(crate) resize: Option<usize>,
-    /// Side of the square that is kept of a resized image
-    #[arg(long, value_name = "PIXELS", requires = "resize")]
-    pub(crate) crop: Option<usize>,
-    /// The manifest (default: datasets/NAME.toml, where suites look for it); it must not exist yet
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Init {
-    /// The suite; it must not exist yet
-    #[arg(value_name = "FILE", default_value = "mine.toml")]
-    pub(crate) file: PathBuf,
-    /// The data set that it is about
-    #[arg(long, default_value = "glyphs")]
-    pub(crate) data: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Schema {
-    /// Of what
-    #[arg(value_enum)]
-    pub(crate) what: SchemaOf,
-    /// The reference of its keys, in Markdown
-    #[arg(long)]
-    pub(crate) markdown: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SchemaOf {
-    /// Suites.
-    Suite,
-    /// Manifests of data sets.
-    Dataset,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NewRecipe {
-    /// Name of crate and penalty: lower-case words joined by -
-    pub(crate) name: String,
-    /// Folder to write (default: NAME); it must not exist yet
-    #[arg(long, value_name = "DIR")]
-    pub(crate) path: Option<PathBuf>,
-    /// Where the new crate finds gauntlet: a checkout or a git address (default: the checkout this binary was built from)
-    #[arg(long, value_name = "DIR|URL")]
-    pub(crate) gauntlet: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Doctor {}
 
 #[derive(Debug, Args)]
@@ -617,85 +484,4 @@ pub(crate) struct Man {
     /// Folder of the pages: gauntlet.1, gauntlet-run.1, ...
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    #[command(subcommand)]
-    pub(crate) what: BenchWhat,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchWhat {
-    /// Whole training steps, optimiser included, on random images; or parts of one
-    Step(BenchStep),
-    /// One attack on test images
-    Attack(BenchAttack),
-    /// Every kernel of the built-in architectures, against the measured peak
-    Ops(BenchOps),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchStep {
-    /// Architecture: a name or a table, or a network of a file: onnx:net.onnx
-    #[arg(long)]
-    pub(crate) model: String,
-    /// Recipe or penalty: a name or a table; or forward, input-gradient, attack (a PGD step on a frozen model)
-    #[arg(long)]
-    pub(crate) recipe: String,
-    /// Examples per step
-    #[arg(long, default_value = "128", value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) batch: NonZeroUsize,
-    /// Height and width of the images (default: 28, one channel; preactresnet18 and wideresnet: 32, three channels)
-    #[arg(long, value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) side: Option<NonZeroUsize>,
-    /// f32 or f64
-    #[arg(long, default_value = "f32")]
-    pub(crate) dtype: String,
-    /// Seconds to measure for, after two steps of warming up
-    #[arg(long, default_value = "2", allow_negative_numbers = true)]
-    pub(crate) seconds: f64,
-    /// Steps to measure at least
-    #[arg(long, default_value = "3", value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) least: NonZeroUsize,
-    /// After the first result, measure again for every line on stdin: two programs can take turns
-    #[arg(long)]
-    pub(crate) again: bool,
-    /// Another recipe whose steps take turns with the first one's: the ratio of the two, with its interval
-    #[arg(long, value_name = "RECIPE", conflicts_with = "again")]
-    pub(crate) beside: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchAttack {
-    /// Architecture: a name or a table, or a network of a file: onnx:net.onnx
-    #[arg(long)]
-    pub(crate) model: String,
-    /// Checkpoint, a file or hf:owner/repo/file@revision (default: what an ONNX network brings along, else untrained weights)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: Option<PathBuf>,
-    /// Data set; its test split is attacked
-    #[arg(long)]
-    pub(crate) data: String,
-    #[command(flatten)]
-    pub(crate) source: DataArgs,
-    /// Attack the first N test rows
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) take: NonZeroUsize,
-    /// Attack: a name or a table such as '{ name = "pgd", steps = 40 }'
-    #[arg(long)]
-    pub(crate) attack: String,
-    /// linf, l2 or l1
-    #[arg(long, default_value = "linf")]
-    pub(crate) norm: String,
-    /// Budget in pixels of images in [0,1]: 0.3, 8/255
-    #[arg(long, default_value = "0.3", allow_hyphen_values = true)]
-    pub(crate) eps: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchOps {
-    /// Examples (preactresnet18: a quarter of it)
-    #[arg(long, default_value = "128", value_parser = above_zero::<NonZeroUsize>)]
-    pub(crate) batch: NonZeroUsize,
 }

@@ -14,20 +14,10 @@ const EPS: ParamDoc =
 const DECAY: ParamDoc =
     ParamDoc { name: "weight_decay", kind: "float", default: "0.0", unit: "", doc: "λ, added to the gradient" };
 
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    paper: &'static str,
-    params: &'static [ParamDoc],
-) -> Spec<()> {
-    Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
-}
-
 impl Optimiser {
     /// Every optimiser that suites can name.
     pub const SPECS: [Spec<()>; 3] = [
-        spec(
+        Spec::described(
             "sgd",
             "stochastic gradient descent",
             "b ← μ b + (g + λ p);  p ← p − lr · (b, or g + μ b with Nesterov)",
@@ -45,14 +35,14 @@ impl Optimiser {
                 DECAY,
             ],
         ),
-        spec(
+        Spec::described(
             "adam",
             "Adam; weight decay is added to the gradient",
             "p ← p − lr · m̂ / (√v̂ + eps)",
             "Kingma & Ba 2015",
             &[LR, BETA1, BETA2, EPS, DECAY],
         ),
-        spec(
+        Spec::described(
             "adamw",
             "AdamW; weight decay shrinks the parameter itself",
             "p ← (1 − lr λ) p − lr · m̂ / (√v̂ + eps)",

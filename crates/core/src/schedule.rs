@@ -71,21 +71,11 @@ fn ten_thousand() -> f64 {
     1e4
 }
 
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    paper: &'static str,
-    params: &'static [ParamDoc],
-) -> Spec<()> {
-    Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
-}
-
 impl Schedule {
     /// Every schedule that suites can name.
     pub const SPECS: [Spec<()>; 6] = [
-        spec("constant", "the optimiser's rate throughout", "base", "-", &[]),
-        spec(
+        Spec::described("constant", "the optimiser's rate throughout", "base", "-", &[]),
+        Spec::described(
             "step",
             "the rate drops at the beginning of the listed epochs",
             "base · factorᵏ  after k of them",
@@ -101,7 +91,7 @@ impl Schedule {
                 ParamDoc { name: "factor", kind: "float", default: "0.1", unit: "", doc: "factor of each drop" },
             ],
         ),
-        spec(
+        Spec::described(
             "cosine",
             "half a cosine, step by step",
             "base · (1 + cos πt) / 2,  t from 0 to 1",
@@ -123,7 +113,7 @@ impl Schedule {
                 },
             ],
         ),
-        spec(
+        Spec::described(
             "triangular",
             "linearly up to the rate and down to 0, step by step",
             "base · min(t / peak, (1 − t) / (1 − peak))",
@@ -136,7 +126,7 @@ impl Schedule {
                 doc: "fraction of the training at which the rate is highest, in (0, 1)",
             }],
         ),
-        spec(
+        Spec::described(
             "piecewise",
             "straight lines between the listed epochs, read at the end of every step",
             "base · the line through (at, factor) at (epoch + (step + 1) / steps)",
@@ -158,7 +148,7 @@ impl Schedule {
                 },
             ],
         ),
-        spec(
+        Spec::described(
             "one-cycle",
             "in half cosines up from rate / div to the rate and down to rate / (div · final_div), step by step",
             "PyTorch's OneCycleLR with max_lr = base, step i of n",

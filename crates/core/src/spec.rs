@@ -35,3 +35,16 @@ pub struct Spec<B> {
     /// Builder.
     pub build: B,
 }
+
+impl Spec<()> {
+    /// A built-in component that suites name and nothing builds by a function.
+    pub const fn described(
+        name: &'static str,
+        summary: &'static str,
+        formula: &'static str,
+        paper: &'static str,
+        params: &'static [ParamDoc],
+    ) -> Self {
+        Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
+    }
+}

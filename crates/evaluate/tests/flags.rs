@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use gauntlet_core::target::Linear;
 use gauntlet_core::{Frozen, Key, ModelInfo, Purpose, Result, Target, Weights};
 use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
+use gauntlet_models::CandleModule;
 use gauntlet_records::{Family, Norm, verdict::robust_accuracy_over_draws};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -277,6 +278,35 @@ fn a_search_that_breaks_nothing_at_any_size_is_flagged_and_one_that_does_is_not(
         "{told:?}"
     );
     assert_eq!(raised(&inner), [""; 0]);
+}
+
+/// A model that answers one class whatever it is shown: no search by decisions finds a point to start from.
+#[test]
+fn a_search_by_decisions_without_a_start_is_flagged() {
+    let answer = |x: &Tensor| Tensor::new(&[[1f32, 0.0]], x.device())?.repeat((x.dim(0)?, 1));
+    let target = CandleModule::new("constant", (1, 8, 8), 2, answer);
+    let (_, other) = scene("linear", 6);
+    let examples =
+        labelled(&target, Tensor::cat(&(0..6).map(|i| other.image(i).unwrap()).collect::<Vec<_>>(), 0).unwrap());
+    let mut seen = 0;
+    for spec in registry().attacks.iter().filter(|s| Family::of_name(s.name) == Family::Decisions) {
+        // Images of 8 × 8 have eight.
+        let more =
+            if spec.params.iter().any(|p| p.name == "frequencies") { json!({ "frequencies": 8 }) } else { json!({}) };
+        let (attack, _) = registry().attack(json!({ "name": spec.name }).as_object().unwrap()).unwrap();
+        for norm in attack.norms() {
+            let entry = AttackEntry { norm: *norm, ..entry(spec.name, &["0.1"], more.clone()) };
+            let found = evaluate(&Evaluator::new(&target, &examples, &GO_ON), &[entry], &registry(), &mut ()).unwrap();
+            assert!(
+                found.flags.iter().any(|f| f.name == "minimal-attack-fails"),
+                "{} {norm}: {:?}",
+                spec.name,
+                found.flags
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
 }
 
 /// steps × α < ε: of what lies beyond, the attack says nothing.

@@ -15,7 +15,7 @@ pub enum Family {
     Minimal,
     /// Goes by logits alone.
     Scores,
-    /// Goes by the predicted class alone.
+    /// Goes by the predicted class alone, and looks for the smallest perturbation.
     Decisions,
     /// Draws at random.
     Noise,
@@ -30,6 +30,11 @@ impl Family {
     /// gradients, the gradients are masked.
     pub fn sees_no_gradient(self) -> bool {
         matches!(self, Family::Scores | Family::Decisions | Family::Noise | Family::Transfer)
+    }
+
+    /// Whether it looks for the smallest perturbation: one run answers every budget.
+    pub fn seeks_smallest(self) -> bool {
+        matches!(self, Family::Minimal | Family::Decisions)
     }
 
     /// That of a built-in attack, for records which do not say it; what has no such name follows gradients.

@@ -52,7 +52,7 @@ impl Attacked {
     pub fn unbroken(&self) -> Option<(usize, usize)> {
         let right = self.verdicts.iter().filter(|v| v.fate != Fate::Wrong).count();
         let unbroken = self.verdicts.iter().filter(|v| v.fate == Fate::Robust && v.size == 0.0).count();
-        (self.family() == Family::Minimal && right > 0).then_some((unbroken, right))
+        (self.family().seeks_smallest() && right > 0).then_some((unbroken, right))
     }
 
     /// Whether it left more unbroken at any size than [`MOST_UNBROKEN`] allows: the attack failed.

@@ -5,7 +5,9 @@ import sys
 
 from . import _native
 from .components import components, told
+from .entries import plain
 from .errors import InputError
+from .evaluation import evaluate
 from .keywords import unknown
 
 #: Keywords of an attack that say what it may do, not how it goes about it.
@@ -28,8 +30,6 @@ class Attack:
 
     def evaluate(self, model, x, y, *, eps=None, norm=None, **how):
         """`gauntlet.evaluate` with this attack alone."""
-        from .evaluation import evaluate
-
         eps = eps if eps is not None else self.eps
         return evaluate(model, x, y, attacks=self.given(), eps=eps, norm=norm or self.norm or "linf", **how)
 
@@ -37,18 +37,6 @@ class Attack:
         threat = {"norm": self.norm, "eps": self.eps}
         shown = {**{k: v for k, v in threat.items() if v is not None}, **self.parameters}
         return f"gauntlet.attack({self.name!r}{''.join(f', {k}={v!r}' for k, v in shown.items())})"
-
-
-def plain(value):
-    """A parameter as JSON has it: nested attacks by their names and parameters."""
-    if isinstance(value, Attack):
-        return value.given()
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    item = getattr(value, "item", None)
-    return item() if item is not None and not isinstance(value, (str, bytes)) else value
 
 
 def _maker(item):

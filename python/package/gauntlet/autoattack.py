@@ -10,7 +10,7 @@ from .budgets import eps_text, norm_of
 from .errors import InputError
 from .evaluation import evaluate
 from .keywords import strict
-from .models import adapt
+from .adapters import adapt
 
 #: The published ensembles, each attack on what those before it left.
 VERSIONS = {

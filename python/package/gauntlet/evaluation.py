@@ -11,11 +11,11 @@ import numpy as np
 
 from . import _native
 from .arrays import back, images, labels
-from .attacks import Attack, plain
 from .budgets import eps_list, norm_of
+from .entries import entries_of
 from .errors import InputError
 from .keywords import strict
-from .models import adapt
+from .adapters import adapt
 
 
 class Flag(NamedTuple):
@@ -82,10 +82,10 @@ class Result:
 
     def _of(self, norm, eps):
         norm = None if norm is None else norm_of(norm)
-        wanted = None if eps is None else _native_eps(eps_list(eps)[0])
+        wanted = None if eps is None else _native.pixels(eps_list(eps)[0])
         chosen = [
             i for i, c in enumerate(self.cells)
-            if (norm is None or c.norm == norm) and (wanted is None or _native_eps(c.eps) == wanted)
+            if (norm is None or c.norm == norm) and (wanted is None or _native.pixels(c.eps) == wanted)
         ]
         budgets = {(self.cells[i].norm, self.cells[i].eps) for i in chosen}
         if not chosen:
@@ -104,7 +104,7 @@ class Result:
         for i in self._of(norm, eps):
             robust &= np.asarray([fate == "robust" for fate in self._native.verdicts(i)["fate"]])
         share = float(robust.mean())
-        return share, _wilson(int(robust.sum()), self.n)
+        return share, _native.interval(int(robust.sum()), self.n)
 
     @property
     def robust_accuracy(self):
@@ -173,7 +173,7 @@ class Result:
 
     def __str__(self):
         percent = lambda share, interval: f"{100 * share:5.1f} %  (95 %: {100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
-        rows = [("clean", percent(self.clean_accuracy, _wilson(round(self.clean_accuracy * self.n), self.n)))]
+        rows = [("clean", percent(self.clean_accuracy, _native.interval(round(self.clean_accuracy * self.n), self.n)))]
         rows += [(f"{c.attack} {c.norm} ε = {c.eps}", percent(c.robust_accuracy, c.interval)) for c in self.cells]
         width = max(len(label) for label, _ in rows)
         lines = [f"{self.name}: n = {self.n}"] + [f"{label:{width}}  {number}" for label, number in rows]
@@ -188,7 +188,7 @@ class Result:
         row = lambda *cells: "<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in cells) + "</tr>"
         percent = lambda share: f"{100 * share:.1f} %"
         between = lambda interval: f"{percent(interval[0])} to {percent(interval[1])}"
-        rows = [row("clean", "", "", percent(self.clean_accuracy), between(_wilson(round(self.clean_accuracy * self.n), self.n)))]
+        rows = [row("clean", "", "", percent(self.clean_accuracy), between(_native.interval(round(self.clean_accuracy * self.n), self.n)))]
         rows += [row(c.attack, c.norm, c.eps, percent(c.robust_accuracy), between(c.interval)) for c in self.cells]
         flags = "".join(f"<li><b>{html.escape(f.name)}</b>: {html.escape(f.detail)}</li>" for f in self.flags)
         head = "<tr><th>attack</th><th>norm</th><th>ε</th><th>accuracy</th><th>95 %</th></tr>"
@@ -199,36 +199,6 @@ def _joined(parts):
     if all(isinstance(p, np.ndarray) for p in parts):
         return np.concatenate(parts)
     return [value for part in parts for value in part]
-
-
-def _native_eps(text):
-    top, _, bottom = text.partition("/")
-    return float(top) / float(bottom or 1)
-
-
-def _wilson(k, n, z=1.96):
-    """Wilson's interval for k of n."""
-    p, zz = k / n, z * z
-    middle, half = p + zz / (2 * n), z * ((p * (1 - p) + zz / (4 * n)) / n) ** 0.5
-    return max(0.0, (middle - half) / (1 + zz / n)), min(1.0, (middle + half) / (1 + zz / n))
-
-
-def _entries(attacks, norm, eps):
-    """Attacks as the compiled part takes them: `{"label", "attack", "norm", "eps"}`."""
-    several = attacks if isinstance(attacks, (list, tuple)) else [attacks]
-    entries = []
-    for one in several:
-        if isinstance(one, str):
-            one = {"name": one}
-        elif isinstance(one, Attack):
-            threat = {k: v for k, v in (("norm", one.norm), ("eps", one.eps)) if v is not None}
-            one = {**one.given(), **threat}
-        elif not isinstance(one, dict):
-            raise InputError(f"attacks must be names, dictionaries with a \"name\", or gauntlet.attack(...), got {type(one).__name__}")
-        given = dict(one)
-        own_norm, own_eps, label = given.pop("norm", norm), given.pop("eps", eps), given.pop("label", None)
-        entries.append({"label": label, "attack": plain(given), "norm": norm_of(own_norm), "eps": eps_list(own_eps)})
-    return json.dumps(entries)
 
 
 class _Line:
@@ -326,7 +296,7 @@ def evaluate(
     if not isinstance(draws, int) or draws < 1:
         raise InputError(f"draws must be a whole number of at least 1, got {draws!r}")
     rows = list(range(len(pixels))) if ids is None else [int(i) for i in ids]
-    entries = _entries(attacks, norm, eps)
+    entries = entries_of(attacks, norm, eps)
     follower = _follower(progress)
     if native and not hasattr(adapter, "module"):
         raise InputError(f"native is for a torch.nn.Module, got {type(model).__name__}")

@@ -1,11 +1,9 @@
 """Models that live in Python, as attacks see them."""
 
 import contextlib
-import sys
 
 import numpy as np
 
-from . import _native
 from .arrays import as_array
 from .errors import InputError
 from .keywords import strict
@@ -133,47 +131,3 @@ class Model:
             g = pull(np.ones_like(z))
             if g.shape != two.shape:
                 raise InputError(f"{self.name}: an input gradient has shape {g.shape}, the images {two.shape}")
-
-
-def _of_probabilities(estimator):
-    """Scores of a classifier of scikit-learn's kind: the logarithms of its probabilities, of flattened images."""
-
-    def forward(x):
-        p = np.asarray(estimator.predict_proba(x.reshape(len(x), -1)), dtype=np.float64)
-        return np.log(np.maximum(p, 1e-30)).astype(np.float32)
-
-    return Model(forward, name=type(estimator).__name__)
-
-
-def adapt(model, x, **options):
-    """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, anything with `forward`
-    (and `vjp`), anything with `predict_proba`.
-
-    `x` decides what a plain function is given: tensors if they are tensors, arrays otherwise.
-    """
-    torch = sys.modules.get("torch")
-    given = {key: value for key, value in options.items() if value is not None and value is not False}
-    if torch is not None and isinstance(model, torch.nn.Module):
-        from .torch_model import TorchModel
-
-        return TorchModel(model, like=x, **options)
-    if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not isinstance(model, (Model, _native.Network)):
-        if not hasattr(model, "vjp"):
-            from .torch_model import TorchModel
-
-            return TorchModel(model, like=x, **options)
-    for key in given:
-        if key in ("mean", "std", "device", "train_mode"):
-            raise InputError(f"{key} is for models of PyTorch; {type(model).__name__} does it by itself")
-    if isinstance(model, (Model, _native.Network)):
-        return model
-    if callable(getattr(model, "forward", None)):
-        return Model(model.forward, getattr(model, "vjp", None), name=getattr(model, "name", type(model).__name__))
-    if hasattr(model, "predict_proba"):
-        return _of_probabilities(model)
-    if callable(model):
-        return Model(model, name=getattr(model, "__name__", type(model).__name__))
-    raise InputError(
-        f"model must be a torch.nn.Module, a function from images to logits, an object with forward(x) or predict_proba(x), or a "
-        f"Network, got {type(model).__name__}"
-    )

@@ -6,7 +6,7 @@ pub mod kl;
 pub mod margin;
 
 /// The largest logit of another class: its index.
-fn runner_up(z: &[f64], label: usize) -> usize {
+pub(crate) fn runner_up(z: &[f64], label: usize) -> usize {
     let first = usize::from(label == 0);
     (0..z.len()).filter(|i| *i != label).fold(first, |best, i| if z[i] > z[best] { i } else { best })
 }

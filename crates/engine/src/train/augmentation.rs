@@ -19,7 +19,7 @@ pub enum Augmentation {
 }
 
 const fn spec(name: &'static str, summary: &'static str, formula: &'static str) -> Spec<()> {
-    Spec { name, summary, formula, paper: "-", params: &[], numerics: 1, origin: "built-in", build: () }
+    Spec::described(name, summary, formula, "-", &[])
 }
 
 impl Augmentation {

@@ -46,20 +46,10 @@ fn half() -> f64 {
     0.5
 }
 
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    paper: &'static str,
-    params: &'static [ParamDoc],
-) -> Spec<()> {
-    Spec { name, summary, formula, paper, params, numerics: 1, origin: "built-in", build: () }
-}
-
 impl Perturb {
     /// Every perturbation that suites can name.
     pub const SPECS: [Spec<()>; 3] = [
-        spec(
+        Spec::described(
             "awp",
             "adversarial weight perturbation: the recipe's loss at the same examples is taken where the weights make it worse",
             "w + γ ‖w‖ g / ‖g‖ layer by layer; the optimiser steps from there, then it is taken back",
@@ -81,14 +71,14 @@ impl Perturb {
                 },
             ],
         ),
-        spec(
+        Spec::described(
             "sam",
             "sharpness-aware minimisation: the whole loss, inner attack and all, is taken again at the weights that raise it",
             "w + ρ g / ‖g‖",
             "Foret et al. 2021",
             &[ParamDoc { name: "rho", kind: "float", default: "0.05", unit: "", doc: "ρ" }],
         ),
-        spec(
+        Spec::described(
             "asam",
             "adaptive sharpness-aware minimisation: the same in units of each weight's size",
             "w + ρ T² g / ‖T g‖,  T = |w| + η for weights, 1 for biases",

@@ -182,6 +182,8 @@ mod tests {
         );
         assert_eq!(names(&fails("deepfool", 3)), ["minimal-attack-fails"]);
         assert_eq!(names(&fails("deepfool", 2)), none());
+        // A search by decisions is one too.
+        assert_eq!(names(&fails("hopskipjump", 3)), ["minimal-attack-fails"]);
         // An attack inside a budget stays where it was.
         assert_eq!(names(&fails("noise", 60)), none());
     }

@@ -43,6 +43,11 @@ impl Geometry {
         let (oh, ow) = ((h + 2 * padding - kh) / stride + 1, (w + 2 * padding - kw) / stride + 1);
         Ok(Geometry { n, c, h, w, o, kh, kw, stride, padding, oh, ow })
     }
+    /// Whether a CPU may compute a convolution in f32 by Winograd's algorithms, whose rounding is another than that of sums of products:
+    /// kernels of 3×3 or 5×5 of stride 1 between at least 16 channels. Whoever accounts for rounding goes by this.
+    pub fn winograd((kh, kw): (usize, usize), stride: usize, (from, to): (usize, usize)) -> bool {
+        stride == 1 && kh == kw && matches!(kh, 3 | 5) && from.min(to) >= 16
+    }
     /// Multiplications of the whole.
     pub(crate) fn multiplications(&self) -> usize {
         self.n * self.o * self.area() * self.k()

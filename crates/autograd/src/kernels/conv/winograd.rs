@@ -344,10 +344,7 @@ vectorised!(transform_weights_back, weights_back, (from: (*const f32, usize), to
 /// Whether this module takes a convolution (and its gradients).
 pub(super) fn pays<T: Real>(g: &Geometry) -> bool {
     T::DTYPE == candle_core::DType::F32
-        && g.stride == 1
-        && g.kh == g.kw
-        && matches!(g.kh, 3 | 5)
-        && g.c.min(g.o) >= 16
+        && Geometry::winograd((g.kh, g.kw), g.stride, (g.c, g.o))
         && g.area() >= 4
         && g.n > 0
 }
