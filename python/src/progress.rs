@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::storage::{Kept, Open, Storage};
 use gauntlet::AttackEntry;
+use gauntlet::candle::Tensor;
 use gauntlet::core::Error as CoreError;
 use gauntlet::engine::{Event, Events};
 use gauntlet::evaluate::{Done, Watch};

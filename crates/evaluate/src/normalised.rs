@@ -3,7 +3,7 @@
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::checkpoint::Normalisation;
-use gauntlet_core::{ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use gauntlet_core::{Error, ModelInfo, Network, ParamSpec, Params, Pass, Result};
 use std::sync::Arc;
 
 /// `inner((x − mean) / std)`: what `inner` would be, built with `mean` and `std`.
@@ -36,7 +36,8 @@ impl Network for Normalised {
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         if x.dims().get(1) != Some(&self.scale.len()) {
-            return self.inner.forward(params, x, pass);
+            let why = format!("must have the {} channels that are normalised, got {:?}", self.scale.len(), x.dims());
+            return Err(Error::value("images", why));
         }
         let constant = |v: &[f64]| -> Result<Var> { Ok(Var::constant(constant_like(v, &[v.len()], x.tensor())?)) };
         self.inner.forward(params, &x.channel_affine(&constant(&self.scale)?, &constant(&self.shift)?)?, pass)
