@@ -3,7 +3,7 @@
 use crate::ceiling::Ceiling;
 use crate::decode;
 use crate::manifest::Manifest;
-use crate::{Error, Result};
+use crate::{Error, Half, Result};
 use gauntlet_records::regular_file;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -53,10 +53,11 @@ pub(crate) fn find(folder: &Path) -> Option<Result<ClassFolders, String>> {
         },
         ([_], []) => Err(format!("{shown} has folders of classes in train and none in test or val")),
         ([], _) => Err(format!("{shown} has folders of classes for testing and none in train")),
-        (_, several) => {
-            let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
+        (several, others) => {
+            let (what, of) = if several.len() > 1 { ("training", several) } else { ("test", others) };
+            let names: Vec<&str> = of.iter().map(|(name, _)| name.as_str()).collect();
             Err(format!(
-                "{shown} has several test splits ({}); leave one, or write the manifest by hand (docs/datasets.md)",
+                "{shown} has several {what} splits ({}); leave one, or write the manifest by hand (docs/datasets.md)",
                 names.join(", ")
             ))
         }
@@ -106,10 +107,22 @@ pub(crate) fn first(folder: &Path) -> Option<PathBuf> {
 /// of all classes.
 ///
 /// # Errors
-/// A class without a folder; an image that does not decode, is too large, or of another shape; more than the memory has room for.
-pub(crate) fn read(folder: &Path, manifest: &Manifest) -> Result<(Vec<u8>, Vec<u32>)> {
+/// Images of a class that the manifest has not; in the training split a class without a folder; an image that does not decode, is too
+/// large, or of another shape; more than the memory has room for.
+pub(crate) fn read(folder: &Path, manifest: &Manifest, half: Half) -> Result<(Vec<u8>, Vec<u32>)> {
     if !folder.is_dir() {
         return Err(crate::error::file(folder, "there is no such folder"));
+    }
+    let here = classes(folder);
+    if let Some(other) = here.iter().find(|name| !manifest.classes.contains(name)) {
+        let why = format!("it has images of {other:?}, which is no class of the manifest");
+        return Err(crate::error::file(folder, why));
+    }
+    // A test split may lack a class, a training split that does has lost one.
+    let lost = manifest.classes.iter().find(|class| !here.contains(class)).filter(|_| half == Half::Train);
+    if let Some(class) = lost.filter(|_| !here.is_empty()) {
+        let why = format!("it has no images of the manifest's class {class:?}");
+        return Err(crate::error::file(folder, why));
     }
     let of_class: Vec<Vec<PathBuf>> = manifest.classes.iter().map(|class| images(&folder.join(class))).collect();
     let longest = of_class.iter().map(Vec::len).max().unwrap_or(0);

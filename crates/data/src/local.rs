@@ -27,7 +27,7 @@ pub(crate) fn load(manifest: &Manifest, folder: &Path, half: Half) -> Result<Spl
             return arrays(manifest, half, folder, named);
         }
         if let Some(classes) = part.folder.as_ref().map(|f| folder.join(f)).filter(|f| f.is_dir()) {
-            let (pixels, labels) = class_folders::read(&classes, manifest)?;
+            let (pixels, labels) = class_folders::read(&classes, manifest, half)?;
             return finish(manifest, half.name(), pixels, labels);
         }
         let files = &part.files;

@@ -240,8 +240,18 @@ fn folders_of_classes_go_round_them() {
     let broken = Discovery { transform, ..mine() }.of(at).unwrap_err().to_string();
     assert!(broken.contains("broken.png") && broken.contains("does not decode"), "{broken}");
     std::fs::remove_file(at.join("train/dog/broken.png")).unwrap();
+    // What a manifest was written for stays what is read: a class that is lost or came along is told.
+    let told = |manifest: &Manifest| load(manifest, &LoadOptions::default()).unwrap_err().to_string();
     write(at, "val/cow/1.png", &grey(9));
     fails(at, &["val has a class \"cow\" that train has not"]);
+    assert!(told(&found.manifest).contains("it has images of \"cow\", which is no class of the manifest"));
+    std::fs::remove_dir_all(at.join("val/cow")).unwrap();
+    std::fs::rename(at.join("train/cat"), at.join("cat")).unwrap();
+    assert!(told(&found.manifest).contains("it has no images of the manifest's class \"cat\""));
+    std::fs::rename(at.join("cat"), at.join("train/cat")).unwrap();
+    write(at, "training/dog/1.png", &grey(9));
+    fails(at, &["has several training splits (train, training)"]);
+    std::fs::remove_dir_all(at.join("training")).unwrap();
     write(at, "train.parquet", b"PAR1");
     fails(at, &["holds several things, parquet and folders of images"]);
 }
