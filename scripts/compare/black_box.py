@@ -146,7 +146,7 @@ def write(options, rows, told, n, weights):
         "correctly; both sides read the same file and the same images. One seed each: `scripts/compare/black_box.sh`.", "",
         "`median`: of the sizes of the perturbations found; `broken`: images that fell; `asked`: questions per image (rows of "
         "forwards); `seconds`: wall time of one run, of a machine that may have had other work; `smaller`: images on which gauntlet's "
-        "perturbation is the smaller one, of those that both break.", "",
+        "perturbation is the smaller one, of those that both break. `seconds`: of this one run, whatever else the machine did.", "",
         "| attack | norm | ε | side | median | broken | asked | seconds | smaller |", "|---|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for k, row in enumerate(rows):
