@@ -1,6 +1,6 @@
 //! ARD: a robust teacher's soft answers at adversarial examples of the student.
 
-use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
+use crate::inner::{ATTACK, EPS, InnerAttack, MODE, NORM, RAMP};
 use crate::teacher::{distance, logits};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
@@ -31,13 +31,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         NORM,
         ParamDoc { name: "alpha", kind: "float", default: "1.0", unit: "", doc: "α, in [0, 1]" },
         ParamDoc { name: "temperature", kind: "float", default: "30.0", unit: "", doc: "T, above 0" },
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        ATTACK,
         MODE,
         RAMP,
     ],

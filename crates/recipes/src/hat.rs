@@ -1,6 +1,6 @@
 //! HAT: examples beyond the ball, labelled by a network that was trained without an adversary.
 
-use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
+use crate::inner::{EPS, EVAL_MODE, InnerAttack, KL_ATTACK, NORM, RAMP};
 use crate::teacher::{answer, logits};
 use crate::trades::kl;
 use gauntlet_autograd::Var;
@@ -41,13 +41,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "h: helper examples lie at h times the perturbation",
         },
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001","objective":"kl"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        KL_ATTACK,
         EVAL_MODE,
         RAMP,
     ],

@@ -1,6 +1,6 @@
 //! IKL: the divergence between predictions taken apart into squared differences of logits and a cross-entropy.
 
-use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
+use crate::inner::{EPS, EVAL_MODE, InnerAttack, KL_ATTACK, NORM, RAMP};
 use candle_core::{Device, Tensor};
 use gauntlet_autograd::{Var, kernels};
 use gauntlet_core::position::Position;
@@ -42,13 +42,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "T of the classes' weights, above 0",
         },
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001","objective":"kl"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        KL_ATTACK,
         EVAL_MODE,
         RAMP,
     ],

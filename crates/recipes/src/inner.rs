@@ -34,6 +34,19 @@ pub(crate) const MODE: ParamDoc = ParamDoc {
 };
 /// The parameter `attack_mode` with the default `eval`.
 pub(crate) const EVAL_MODE: ParamDoc = ParamDoc { default: "\"eval\"", ..MODE };
+/// The parameter `attack`: Madry's ten steps.
+pub(crate) const ATTACK: ParamDoc = ParamDoc {
+    name: "attack",
+    kind: "attack",
+    default: r#"{"name":"pgd","steps":10,"alpha":"eps/4"}"#,
+    unit: "",
+    doc: "the inner attack; every example takes every step",
+};
+/// The parameter `attack`: TRADES' ten steps up the divergence from the clean prediction.
+pub(crate) const KL_ATTACK: ParamDoc = ParamDoc {
+    default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001","objective":"kl"}"#,
+    ..ATTACK
+};
 /// The parameter `ramp` of a budget.
 pub(crate) const RAMP: ParamDoc = ParamDoc {
     name: "ramp",

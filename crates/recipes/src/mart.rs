@@ -1,6 +1,6 @@
 //! MART: adversarial training that looks harder at misclassified examples.
 
-use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
+use crate::inner::{ATTACK, EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::runner_up;
@@ -36,13 +36,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "β (the authors: 5, or 6 on wide nets)",
         },
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        ParamDoc { default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001"}"#, ..ATTACK },
         EVAL_MODE,
         RAMP,
     ],

@@ -1,6 +1,6 @@
 //! Adversarial training.
 
-use crate::inner::{EPS, InnerAttack, MODE, NORM, RAMP};
+use crate::inner::{ATTACK, EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
@@ -26,13 +26,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         EPS,
         NORM,
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        ATTACK,
         MODE,
         RAMP,
         ParamDoc {

@@ -1,6 +1,6 @@
 //! TRADES: accuracy traded against the stability of the prediction.
 
-use crate::inner::{EPS, EVAL_MODE, InnerAttack, NORM, RAMP};
+use crate::inner::{EPS, EVAL_MODE, InnerAttack, KL_ATTACK, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
@@ -36,13 +36,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "β (the authors: 6 on CIFAR-10, 1 on MNIST)",
         },
-        ParamDoc {
-            name: "attack",
-            kind: "attack",
-            default: r#"{"name":"pgd","steps":10,"alpha":"eps/4","random_start":"0.001","objective":"kl"}"#,
-            unit: "",
-            doc: "the inner attack; every example takes every step",
-        },
+        KL_ATTACK,
         EVAL_MODE,
         RAMP,
     ],
