@@ -86,7 +86,7 @@ fn status_tells_what_is_there_and_clean_removes_what_nobody_needs() {
     assert_eq!(paths(&swept["claimed"]), [trainings[0].clone()]);
     assert!(sandbox.path(trainings[0]).exists() && !sandbox.path(trainings[1]).exists());
     let left = sandbox.find(&format!("runs/trainings/{key}"), "");
-    assert_eq!(left.len(), 4, "checkpoint, curve, entry and lock: {left:?}");
+    assert_eq!(left.len(), 5, "checkpoint, curve, entry, metrics and lock: {left:?}");
     drop(held);
     sandbox.ok("clean --yes");
     assert!(!sandbox.path(trainings[0]).exists());
@@ -98,6 +98,42 @@ fn status_tells_what_is_there_and_clean_removes_what_nobody_needs() {
     sandbox.write("runs/suites/old.json", "{\"suite\": {}, \"trainings\": []}");
     sandbox.run("clean --yes").expect(3).says(&["old.json", "of another version", "run the suite once more"]);
     assert!(sandbox.path(&format!("runs/trainings/{key}/training.json")).exists());
+}
+
+#[test]
+fn trainings_are_followed_on_a_page_and_in_tensorboard() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.toml", SUITE);
+    sandbox.run("watch small.toml --once").expect(2).says(&["no run of small has left anything"]);
+    let none = sandbox.json("watch --once");
+    assert_eq!(none["trainings"].as_array().map(Vec::len), Some(0));
+    sandbox.ok("run small.toml");
+    // All of the suite is done: it ends of itself.
+    let told = sandbox.json("watch small.toml --tensorboard events --every 1");
+    let trainings = told["trainings"].as_array().unwrap();
+    assert!(!trainings.is_empty() && trainings.iter().all(|t| t["state"] == "done" && t["steps"] == t["of"]), "{told}");
+    let page = sandbox.read("watch.html");
+    let (row, seed) = (trainings[0]["row"].as_str().unwrap(), &trainings[0]["seed"]);
+    assert!(page.contains(&format!("{row}, seed {seed}</h2>")) && page.contains("<svg") && page.contains("loss terms"));
+    assert!(!page.contains("http-equiv=\"refresh\""), "nothing more will come");
+    assert_eq!(sandbox.find("events", "events.out.tfevents.0.gauntlet").len(), trainings.len());
+    // A line that nobody wrote like that is named, with the file.
+    let metrics = sandbox.find("runs/trainings", "metrics.jsonl").remove(0);
+    std::fs::write(&metrics, "{}\n").unwrap();
+    sandbox.run("watch --once").expect(3).says(&["metrics.jsonl is not readable: line 1", "kind"]);
+}
+
+#[test]
+fn a_training_takes_every_key_of_a_suite() {
+    let sandbox = Sandbox::new();
+    let train = "train --model mlp --recipe ce --data glyphs --epochs 1 --out a.safetensors";
+    let with = |set: &str| sandbox.run(&format!("{train} {set}"));
+    with("--set clipp=1").expect(2).says(&["clipp", "clip"]);
+    with("--set epochs=3").expect(2).says(&["--set epochs: it has a flag of its own, --epochs"]);
+    with("--set clip=0").expect(2).says(&["clip", "--set:"]);
+    let averaged = sandbox.json(&format!("{train} --set ema={{decay=0.9}} --set evaluate=\"ema\""));
+    let plain = sandbox.json(train);
+    assert_ne!(averaged["checkpoint_sha256"], plain["checkpoint_sha256"]);
 }
 
 #[test]

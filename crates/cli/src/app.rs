@@ -93,6 +93,7 @@ impl App {
             rayon::scope(|_| match cli.command {
                 Command::Run(a) => commands::run::run(&session, &a),
                 Command::Status(a) => commands::status::status(&session, &a),
+                Command::Watch(a) => commands::watch::watch(&session, &a),
                 Command::Clean(a) => commands::clean::clean(&session, &a),
                 Command::Submit(a) => commands::submit::submit(&session, &a),
                 Command::Verify(a) => commands::verify::verify(&session, &a),

@@ -8,7 +8,7 @@ mod upkeep;
 pub(crate) use bench::{Bench, BenchAttack, BenchOps, BenchStep, BenchWhat};
 pub(crate) use certify::{Certify, Execution};
 pub(crate) use new::{Init, New, NewDataset, NewRecipe, NewWhat, Schema, SchemaOf};
-pub(crate) use upkeep::{Clean, Status, Submit, Verify};
+pub(crate) use upkeep::{Clean, Status, Submit, Verify, Watch};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gauntlet::core::Processor;
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Show what the store has of every suite, and who works on it
     Status(Status),
+    /// Show the course of trainings on a page that follows them
+    Watch(Watch),
     /// List what no suite needs any more, and remove it
     Clean(Clean),
     /// Hand the open parts of a suite to a cluster
@@ -246,6 +248,9 @@ pub(crate) struct Train {
     /// none, crop-flip or crop-flip-reflect
     #[arg(long, default_value = "none")]
     pub(crate) augmentation: String,
+    /// Another key of a suite's [train], as it is written there: 'ema = { decay = 0.999 }', 'clip = 1.0'; several with several --set
+    #[arg(long, value_name = "KEY = VALUE")]
+    pub(crate) set: Vec<String>,
     /// Training rows that are held out and monitored (default: a tenth, and 1000 at most)
     #[arg(long, value_name = "N")]
     pub(crate) validation: Option<usize>,

@@ -22,3 +22,4 @@ pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod train;
 pub(crate) mod verify;
+pub(crate) mod watch;

@@ -27,8 +27,9 @@ const HEADINGS: [(&str, &[&str]); 3] = [
 
 /// Options of the machine, which the commands below do nothing with.
 const MACHINE: [&str; 3] = ["threads", "device", "tf32"];
-const WITHOUT_MACHINE: [&str; 13] = [
+const WITHOUT_MACHINE: [&str; 14] = [
     "status",
+    "watch",
     "clean",
     "report",
     "leaderboard",
@@ -44,12 +45,16 @@ const WITHOUT_MACHINE: [&str; 13] = [
 ];
 
 /// Examples of every command.
-const EXAMPLES: [(&str, &str); 22] = [
+const EXAMPLES: [(&str, &str); 23] = [
     (
         "run",
         "gauntlet run quickstart\ngauntlet run mine.toml --only row=ce --only seed=0\ngauntlet run mnist-recipes --data-dir data --jobs 2",
     ),
     ("status", "gauntlet status\ngauntlet status mine.toml --runs runs"),
+    (
+        "watch",
+        "gauntlet watch mine.toml                      # beside `gauntlet run mine.toml`\ngauntlet watch --once --tensorboard events    # what was trained so far",
+    ),
     ("clean", "gauntlet clean          # lists\ngauntlet clean --yes    # removes"),
     ("submit", "gauntlet submit mine.toml --slurm --time 4:00:00 --cpus 8 --dry-run"),
     ("verify", "gauntlet verify reports/mnist-recipes --sample 20"),

@@ -17,6 +17,16 @@ pub(crate) fn flag() -> &'static AtomicBool {
     &INTERRUPT
 }
 
+/// The same for a command that has nothing to save: the first ends it as it would have ended anyway.
+pub(crate) fn quiet_flag() -> &'static AtomicBool {
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPT.swap(true, Ordering::Relaxed) {
+            std::process::exit(Code::Interrupted as i32);
+        }
+    });
+    &INTERRUPT
+}
+
 /// A write beyond `ulimit -f` fails like one to a full disk, with its words, instead of ending the process without any.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "the C library's signal")]

@@ -43,6 +43,7 @@ pub use store::holder::Holder;
 pub use store::journal::Journal;
 pub use store::results::Store;
 pub use store::status::{Item, Standing, StoreStatus, SuiteStatus, status};
+pub use store::watched::{WatchedTraining, watched};
 pub use suite::checkpoint_source::CheckpointSource;
 pub use suite::keys;
 pub use suite::quick::Quick;

@@ -2,6 +2,7 @@
 //!
 //! The one thing that a report needs. Pure data and its files: nothing here knows a tensor, a model or an attack.
 
+pub mod course;
 pub mod eps;
 pub mod error;
 pub mod expectation;
@@ -18,6 +19,7 @@ pub mod statistics;
 pub mod verdict;
 pub mod verdict_line;
 
+pub use course::Course;
 pub use eps::Eps;
 pub use error::{Error, Result};
 pub use expectation::{Alternative, Band, Expectation, Operand, Quantity};

@@ -1,8 +1,8 @@
-//! Commands that look after runs: status, clean, submit, verify.
+//! Commands that look after runs: status, watch, clean, submit, verify.
 
 use super::{DataArgs, Run, above_zero};
 use clap::Args;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -13,6 +13,28 @@ pub(crate) struct Status {
     /// Result store
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Suites, by name or file (default: every training of the store, until Ctrl-C)
+    #[arg(value_name = "SUITE")]
+    pub(crate) suites: Vec<String>,
+    /// Result store
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// The page
+    #[arg(long, value_name = "FILE", default_value = "watch.html")]
+    pub(crate) out: PathBuf,
+    /// How often it is written and reads itself again, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = above_zero::<NonZeroU32>)]
+    pub(crate) every: NonZeroU32,
+    /// Write it once, without reading itself again, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Also an event file of TensorBoard for every training, each in a folder of its own in there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensorboard: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use crate::arguments::Train;
 use crate::exit::{Code, Failure};
 use crate::progress::counted;
 use crate::session::Session;
-use crate::{component, interrupt};
+use crate::{complaint, component, interrupt};
 use gauntlet::core::Error;
-use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest, Tricks};
+use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
 use gauntlet::records::{Eps, file::write_atomically};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -93,19 +93,42 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
         read("schedule", component::parse("schedule", &arguments.schedule)?.into())?;
     schedule.validate().map_err(|why| Failure::user(format!("--schedule: {why}")))?;
     let augmentation: Augmentation = read("augmentation", arguments.augmentation.as_str().into())?;
+    let more = more(session, arguments)?;
     let eps: Eps = arguments.monitor_eps.parse().map_err(|e| Failure::flag("monitor-eps", e))?;
     Ok(TrainConfig {
         epochs: arguments.epochs,
         batch: arguments.batch,
         optimiser,
         schedule,
-        augmentation,
+        augmentation: if more.augmentation == Augmentation::None { augmentation } else { more.augmentation },
         validation: arguments.validation,
-        clip: None,
+        clip: more.clip,
         monitor: Monitor::at(&session.registry, eps).map_err(|e| Failure::flag("monitor-eps", e))?,
-        tricks: Tricks::NONE,
+        tricks: more.tricks,
     })
 }
+
+/// The keys of `--set`, read as a suite's `[train]` is.
+fn more(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> {
+    // What the checks of the other keys look at.
+    let mut text = format!("epochs = {}\nmonitor_eps = {:?}\n", arguments.epochs, arguments.monitor_eps);
+    if let Some(rows) = arguments.validation {
+        text += &format!("validation = {rows}\n");
+    }
+    for given in &arguments.set {
+        let key = given.split('=').next().unwrap_or_default().trim();
+        if let Some(flag) = FLAGS.iter().find(|flag| **flag == key) {
+            return Err(Failure::user(format!("--set {key}: it has a flag of its own, --{}", flag.replace('_', "-"))));
+        }
+        text += given;
+        text.push('\n');
+    }
+    TrainConfig::load(&text, &session.registry, &session.catalogue)
+        .map_err(|complaints| complaint::failure("--set", &text, &complaints, session.colour_stderr()))
+}
+
+/// Keys of `[train]` that `train` has flags for.
+const FLAGS: [&str; 6] = ["epochs", "batch", "optimiser", "schedule", "validation", "monitor_eps"];
 
 fn read<T: DeserializeOwned>(flag: &str, value: Value) -> Result<T, Failure> {
     serde_json::from_value(value).map_err(|e| Failure::user(format!("--{flag}: {e}")))

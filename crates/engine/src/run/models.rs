@@ -8,6 +8,7 @@ use crate::run::inputs::Inputs;
 use crate::run::keys::{Keys, taught_by};
 use crate::run::teller::Teller;
 use crate::store::results::TrainingEntry;
+use crate::train::metered::Metered;
 use crate::{CheckpointSource, Context, Error, Result, Row, Teacher, Trained, TrainingJob};
 use gauntlet_core::{Target, checkpoint};
 use gauntlet_evaluate::{Origin, Subject};
@@ -95,7 +96,8 @@ impl<'a> Models<'a> {
         let entry_provenance = self.context.provenance();
         let job = self.job(row, seed)?;
         job.network.notes().iter().for_each(|note| self.teller.note(&row.id, seed, note));
-        let trained = job.run(Some((&store.state(&key), &key)), self.teller.events).inspect_err(|error| {
+        let events = Metered::new(&store.metrics(&key), self.teller.events)?;
+        let trained = job.run(Some((&store.state(&key), &key)), &events).inspect_err(|error| {
             if !of_all(error) {
                 self.failed.borrow_mut().insert(key.clone(), error.to_string());
             }

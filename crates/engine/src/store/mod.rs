@@ -11,3 +11,4 @@ pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod results;
 pub(crate) mod status;
+pub(crate) mod watched;

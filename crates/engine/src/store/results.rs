@@ -81,6 +81,10 @@ impl Store {
     pub(crate) fn state(&self, key: &str) -> PathBuf {
         self.training(key).join("state.safetensors")
     }
+    /// What a training said of itself while it ran: [`gauntlet_records::Course`] reads it.
+    pub fn metrics(&self, key: &str) -> PathBuf {
+        self.training(key).join("metrics.jsonl")
+    }
     pub(crate) fn journal(&self, key: &str) -> PathBuf {
         self.evaluation(key).join("partial.jsonl")
     }

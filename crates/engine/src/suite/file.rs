@@ -55,28 +55,49 @@ impl Suite {
     /// Every complaint, each with its place in `text`: syntax, unknown names and keys (with the nearest known one),
     /// wrong types, values outside their domain, empty lists, ids that are given twice.
     pub fn load(text: &str, path: &str, registry: &Registry, catalogue: &Catalogue) -> Result<Suite, Vec<Diagnostic>> {
-        let table = DeTable::parse(text).map_err(|e| {
-            let message = e.message().trim().replace('\n', ", ");
-            vec![match e.span() {
-                Some(span) => Diagnostic::at(span, message),
-                None => Diagnostic::whole(message),
-            }]
-        })?;
-        let mut unprintable = Complaints::default();
-        control_characters(table.get_ref(), &mut unprintable);
-        let unprintable = unprintable.take();
-        if !unprintable.is_empty() {
-            return Err(unprintable);
-        }
+        let table = parsed(text)?;
         let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_path_buf();
         let mut reader = Reader { registry, catalogue, folder, complaints: Complaints::default() };
         let suite = reader.suite(&Section::top(table.get_ref()), path);
-        match (suite, reader.complaints.take()) {
-            (Some(suite), complaints) if complaints.is_empty() => Ok(suite),
-            (_, mut complaints) => {
-                complaints.sort_by_key(|d| d.span.as_ref().map_or(0, |s| s.start));
-                Err(complaints)
-            }
+        unless_complained(suite, reader)
+    }
+}
+
+impl TrainConfig {
+    /// What stands in a suite's `[train]`, from a text of its keys alone.
+    ///
+    /// # Errors
+    /// As of [`Suite::load`].
+    pub fn load(text: &str, registry: &Registry, catalogue: &Catalogue) -> Result<TrainConfig, Vec<Diagnostic>> {
+        let table = parsed(text)?;
+        let mut reader = Reader { registry, catalogue, folder: "".into(), complaints: Complaints::default() };
+        let section = Section::new("train", table.get_ref(), table.span());
+        section.allow(TRAIN, &mut reader.complaints);
+        let config = reader.config(&section, &[], None);
+        unless_complained(config, reader)
+    }
+}
+
+fn parsed(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<Diagnostic>> {
+    let table = DeTable::parse(text).map_err(|e| {
+        let message = e.message().trim().replace('\n', ", ");
+        vec![match e.span() {
+            Some(span) => Diagnostic::at(span, message),
+            None => Diagnostic::whole(message),
+        }]
+    })?;
+    let mut unprintable = Complaints::default();
+    control_characters(table.get_ref(), &mut unprintable);
+    let unprintable = unprintable.take();
+    if unprintable.is_empty() { Ok(table) } else { Err(unprintable) }
+}
+
+fn unless_complained<T>(read: Option<T>, mut reader: Reader<'_>) -> Result<T, Vec<Diagnostic>> {
+    match (read, reader.complaints.take()) {
+        (Some(read), complaints) if complaints.is_empty() => Ok(read),
+        (_, mut complaints) => {
+            complaints.sort_by_key(|d| d.span.as_ref().map_or(0, |s| s.start));
+            Err(complaints)
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod augmentation;
 pub(crate) mod average;
 pub(crate) mod clock;
 pub(crate) mod config;
+pub(crate) mod metered;
 pub(crate) mod monitor;
 pub(crate) mod overfitting;
 pub(crate) mod perturb;

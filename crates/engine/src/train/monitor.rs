@@ -32,18 +32,18 @@ impl Monitor {
         Ok(Monitor { attack: Component::resolve(Kind::Attack, registry, &given)?, norm: Norm::Linf, eps })
     }
 
-    /// For a suite: at its middle L∞ budget, unless `eps` says otherwise. `None` if there is no attack at all.
+    /// For a suite: at its middle L∞ budget, unless `eps` says otherwise. `None` if there is neither.
     pub(crate) fn of_suite(registry: &Registry, attacks: &[AttackEntry], eps: Option<Eps>) -> Option<Self> {
         let mut budgets: Vec<Eps> =
             attacks.iter().filter(|a| a.norm == Norm::Linf).flat_map(|a| a.eps.clone()).collect();
         budgets.sort();
         budgets.dedup();
         let middle = budgets.get(budgets.len().saturating_sub(1) / 2).cloned();
-        let first = attacks.first()?;
-        match eps.or(middle).map(|eps| Monitor::at(registry, eps)) {
-            Some(Ok(monitor)) => Some(monitor),
-            _ => Some(Monitor { attack: first.attack.clone(), norm: first.norm, eps: first.eps.first()?.clone() }),
+        if let Some(Ok(monitor)) = eps.or(middle).map(|eps| Monitor::at(registry, eps)) {
+            return Some(monitor);
         }
+        let first = attacks.first()?;
+        Some(Monitor { attack: first.attack.clone(), norm: first.norm, eps: first.eps.first()?.clone() })
     }
 
     /// Clean accuracy, accuracy under the quick attack, mean ‖∇ₓℓ‖ and gradient alignment of the cross-entropy on

@@ -18,7 +18,7 @@ mod scatter;
 mod security;
 pub(crate) mod strictest;
 mod ticks;
-mod training;
+pub(crate) mod training;
 mod transfer;
 
 use crate::{Folder, Report, Result};

@@ -6,6 +6,7 @@ use super::panel::{Axis, Line, Panel, Point};
 use super::plot::{Plot, Subject, one, slug};
 use super::ticks;
 use crate::{Report, Result};
+use gauntlet_records::course::{Course, Moment};
 use gauntlet_records::{Record, record::Epoch};
 
 /// Epochs in the table of numbers; of a longer training they are evenly picked.
@@ -32,21 +33,49 @@ pub(super) fn plots(report: &Report, records: &[Record]) -> Result<Vec<Plot>> {
         let Some(first) = trainings.first().and_then(|t| t.first()) else { continue };
         let groups = groups(&trainings, first);
         let epochs = trainings.iter().map(|t| t.len()).max().unwrap_or(0);
-        let title = format!("Training of {row}");
-        let (header, lines) = numbers(&groups);
-        plots.push(Plot {
-            name: format!("training-{}", slug(row)),
-            subject: Subject::Training,
-            leads: false,
-            description: describe(row, &groups, epochs, trainings.len(), &first.monitored_on),
-            drawing: draw(&title, &groups)?,
-            header,
-            lines,
-            title,
-        });
+        plots.push(plot(row, &groups, describe(row, &groups, epochs, trainings.len(), &first.monitored_on))?);
     }
     Ok(plots)
 }
+
+fn plot(row: &str, groups: &[Group], description: String) -> Result<Plot> {
+    let title = format!("Training of {row}");
+    let (header, lines) = numbers(groups);
+    Ok(Plot {
+        name: format!("training-{}", slug(row)),
+        subject: Subject::Training,
+        leads: false,
+        description,
+        drawing: draw(&title, groups)?,
+        header,
+        lines,
+        title,
+    })
+}
+
+/// The picture of a training that goes on: its terms step by step, the rest by epochs. `None`: it took no step yet.
+pub(crate) fn so_far(course: &Course) -> Result<Option<Plot>> {
+    let epochs: Vec<Epoch> = course.curve.iter().map(|(_, epoch)| epoch.clone()).collect();
+    let mut groups = epochs.first().map_or_else(Vec::new, |first| groups(&[&epochs], first));
+    let Some(moment) = course.moments.last() else { return Ok(None) };
+    let point = |m: &Moment, y: f64| Point { x: m.done as f64 / f64::from(course.steps.max(1)), y, low: y, high: y };
+    let curve = |name: &String| Curve {
+        name: name.clone(),
+        points: course.moments.iter().filter_map(|m| Some(point(m, *m.terms.get(name)?))).collect(),
+    };
+    groups.retain(|g| g.measure != TERMS);
+    let curves = moment.terms.keys().map(curve).collect();
+    groups.insert(0, Group { measure: TERMS, percent: false, curves });
+    let on = epochs.first().map_or("", |e| e.monitored_on.as_str());
+    let description = match epochs.len() {
+        0 => format!("{} in its first epoch: its loss terms.", course.row),
+        n => describe(&course.row, &groups, n, 1, on),
+    };
+    Ok(Some(plot(&course.row, &groups, description)?))
+}
+
+/// What the first panel shows.
+const TERMS: &str = "loss terms";
 
 fn groups(trainings: &[&[Epoch]], first: &Epoch) -> Vec<Group> {
     let curve = |name: &str, scale: f64, of: &dyn Fn(&Epoch) -> Option<f64>| Curve {
@@ -66,7 +95,7 @@ fn groups(trainings: &[&[Epoch]], first: &Epoch) -> Vec<Group> {
     let (l1, l2) = (norm("L1", &|e| e.gradient_l1), norm("L2", &|e| e.gradient_l2));
     let alignment = vec![curve("alignment", 1.0, &|e| e.alignment)];
     let all = [
-        ("loss terms", false, terms),
+        (TERMS, false, terms),
         ("accuracy, %", true, accuracies),
         ("alignment of input gradients", false, alignment),
         ("L2 norm of the input gradient", false, l2),
