@@ -3,6 +3,7 @@
 //! *data → model → recipe (training) → attacks (evaluation) → records → reports*: every arrow is a trait of this crate or a
 //! plain data type of it or of `gauntlet-records`. Nothing here knows a concrete data set, model, recipe or attack.
 
+mod answers;
 pub mod attack;
 pub mod attack_mode;
 pub mod augment;
@@ -39,6 +40,7 @@ pub mod target;
 pub mod targets;
 pub mod threat;
 
+pub use answers::Answers;
 pub use attack::{Attack, Clean, Job, Outcome};
 pub use attack_mode::AttackMode;
 pub use batch::Batch;
