@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use gauntlet_core::{Answers, Compute, Frozen, Key, Mode, Pass, Purpose, Registry, Target};
-use gauntlet_evaluate::{AttackEntry, Evaluator, Examples, Origin, Subject, evaluate};
+use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin, Subject, evaluate};
 use gauntlet_records::{Fate, Norm};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, Write};
@@ -120,15 +120,25 @@ fn attacked(
     norm: Norm,
     eps: &[&str],
 ) -> gauntlet_evaluate::Result<Vec<Vec<Fate>>> {
+    let found = attacked_with(target, attack, norm, eps)?;
+    assert!(found.flags.iter().any(|f| f.name == "no-gradient"));
+    assert!(!found.flags.iter().any(|f| f.name == "probabilities"), "one 1 in a row is a class, no softmax");
+    Ok(found.attacked.iter().map(|cell| cell.verdicts.iter().map(|v| v.fate).collect()).collect())
+}
+
+fn attacked_with(
+    target: &dyn Target,
+    attack: &Value,
+    norm: Norm,
+    eps: &[&str],
+) -> gauntlet_evaluate::Result<Evaluated> {
     let registry = registry();
     let examples = Examples::new(images(), vec![0; 6], (0..6).collect())?;
     let stop = AtomicBool::new(false);
     let given = attack.as_object().unwrap();
     let mut entry = AttackEntry::new(&registry, given["name"].as_str().unwrap(), norm, eps)?;
     entry.attack = gauntlet_evaluate::Component::resolve(gauntlet_evaluate::Kind::Attack, &registry, given)?;
-    let found = evaluate(&Evaluator::new(target, &examples, &stop), &[entry], &registry, &mut ())?;
-    assert!(found.flags.iter().any(|f| f.name == "no-gradient"));
-    Ok(found.attacked.iter().map(|cell| cell.verdicts.iter().map(|v| v.fate).collect()).collect())
+    evaluate(&Evaluator::new(target, &examples, &stop), &[entry], &registry, &mut ())
 }
 
 #[test]
@@ -143,9 +153,24 @@ fn attacks_by_decisions_find_the_distance_that_there_is() {
         attacked(&target("labels", &[]), &json!({ "name": "hopskipjump" }), Norm::L2, &["0.15", "0.35", "0.55"])
             .unwrap();
     assert_eq!(fates.iter().map(|f| broken(f)).collect::<Vec<_>>(), [1, 3, 5]);
-    let logits = target("logits", &[("answers", json!("logits"))]);
-    let fates = attacked(&logits, &json!({ "name": "square", "queries": 300 }), Norm::Linf, &["0.04", "0.16"]).unwrap();
-    assert_eq!(fates.iter().map(|f| broken(f)).collect::<Vec<_>>(), [1, 6]);
+}
+
+#[test]
+fn attacks_by_scores_are_those_on_the_same_function_here() {
+    let own = gauntlet_models::CandleModule::new("own", (1, 4, 4), 2, |x| {
+        let rows: Vec<Vec<f32>> = x.flatten_from(1)?.to_vec2()?;
+        let z: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| scores(&row.iter().map(|p| f64::from(*p)).collect::<Vec<_>>()).map(|z| z as f32))
+            .collect();
+        Tensor::from_vec(z, (rows.len(), 2), &Device::Cpu)
+    });
+    let square = json!({ "name": "square", "queries": 300 });
+    let eps = ["0.06", "0.2"];
+    let there = attacked(&target("logits", &[("answers", json!("logits"))]), &square, Norm::Linf, &eps).unwrap();
+    let here = attacked_with(&own, &square, Norm::Linf, &eps).unwrap().attacked;
+    assert_eq!(there, here.iter().map(|cell| cell.verdicts.iter().map(|v| v.fate).collect()).collect::<Vec<Vec<_>>>());
+    assert!(there[0].contains(&Fate::Robust) && there[1].contains(&Fate::Broken));
 }
 
 #[test]
