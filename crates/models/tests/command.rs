@@ -1,5 +1,7 @@
 //! A program behind a pipe as a model. The program is this file's own: [`program`], started by the others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use candle_core::{Device, Tensor};
 use gauntlet_core::{Answers, Compute, Frozen, Key, Mode, Pass, Purpose, Registry, Target};
 use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin, Subject, evaluate};
