@@ -69,7 +69,7 @@ PYTHON
 mortal="{ name = \"command\", command = [\"$python\", \"$made/mortal.py\", \"scripts/black-box/black_box.py\", \"$made/net.onnx\"] }"
 attack() {
     "$gauntlet" --quiet attack --model "$mortal" --data glyphs --take 30 --attack '{ name = "rays", queries = 300 }' --eps 0.1 \
-        --width 4 --journal "$made/journal.jsonl" --json "$@"
+        --slots 4 --journal "$made/journal.jsonl" --json "$@"
 }
 if attack >/dev/null 2>"$made/died"; then exit 1; fi
 grep -q 'before it answered; it wrote: out of memory' "$made/died"

@@ -24,7 +24,7 @@ const PROGRAM: &str = "program.sha256";
 
 /// Registration.
 pub const SPEC: Spec<BuildModel> = Spec {
-    name: "command",
+    name: Command::NAME,
     summary: "any program: images to its standard input, answers from its standard output, lines of JSON",
     formula: "",
     paper: "-",
@@ -71,6 +71,9 @@ pub struct Command {
 }
 
 impl Command {
+    /// As suites call it.
+    pub const NAME: &str = "command";
+
     fn new(args: &Args, input: (usize, usize, usize), classes: usize) -> Result<Self> {
         let wrong = |why: &str| Error::value("command.command", why.to_string());
         let words: Option<Vec<String>> = args
