@@ -12,7 +12,7 @@ if ! "$python" -c 'import onnx, onnxscript, onnxruntime' 2>/dev/null; then
 fi
 made="$(mktemp -d)"
 trap 'rm -rf "$made"' EXIT
-"$gauntlet" --quiet train --model lenet-small --recipe ce --data glyphs --epochs 2 --runs "$made/runs" --out "$made/net.safetensors"
+"$gauntlet" --quiet train --model lenet-small --recipe ce --data glyphs --epochs 2 --runs "$made/runs" --out "$made/net.safetensors" >/dev/null
 "$gauntlet" export --model lenet-small --checkpoint "$made/net.safetensors" --data glyphs --out "$made/net.onnx" >/dev/null
 
 program="\"$python\", \"scripts/black-box/black_box.py\", \"$made/net.onnx\""
@@ -34,15 +34,15 @@ sys.exit(clean != own_clean or abs(robust - own_robust) > 1.5 / 40 or not 0 < ro
 PYTHON
 }
 compare labels '{ name = "hopskipjump", steps = 8 }' l2 1.0
-compare labels '{ name = "rays", queries = 600 }' linf 0.1
-compare logits '{ name = "square", queries = 300 }' linf 0.1
+compare labels '{ name = "rays", queries = 600 }' linf 0.03
+compare logits '{ name = "square", queries = 300 }' linf 0.03
 
 # What goes by more than the program tells is refused before it is asked anything.
-if "$gauntlet" --quiet attack --model "{ name = \"command\", command = [$program] }" --data glyphs --take 5 --attack pgd --eps 0.1 \
+if "$gauntlet" --quiet attack --model "{ name = \"command\", command = [$program] }" --data glyphs --take 5 --attack pgd --eps 0.03 \
     2>"$made/refused"; then exit 1; fi
 grep -q 'pgd goes by gradients' "$made/refused"
 
-# Dies after 200 questions: what was found until then is in the journal, and the same line goes on.
+# Dies after 700 questions: what was found until then is in the journal, and the same line goes on.
 cat > "$made/mortal.py" <<'PYTHON'
 import os, runpy, sys
 
@@ -50,13 +50,13 @@ served, path = 0, os.path.join(os.path.dirname(sys.argv[0]), "killed")
 
 
 class Lines:
-    """Standard input that dies once, after 60 lines."""
+    """Standard input that dies once, after 700 lines."""
 
     def __iter__(self):
         global served
         for line in sys.__stdin__:
             served += 1
-            if served > 60 and not os.path.exists(path):
+            if served > 700 and not os.path.exists(path):
                 open(path, "w").close()
                 sys.exit("out of memory")
             yield line
@@ -68,7 +68,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 PYTHON
 mortal="{ name = \"command\", command = [\"$python\", \"$made/mortal.py\", \"scripts/black-box/black_box.py\", \"$made/net.onnx\"] }"
 attack() {
-    "$gauntlet" --quiet attack --model "$mortal" --data glyphs --take 30 --attack '{ name = "rays", queries = 300 }' --eps 0.1 \
+    "$gauntlet" --quiet attack --model "$mortal" --data glyphs --take 30 --attack '{ name = "rays", queries = 300 }' --eps 0.03 \
         --slots 4 --journal "$made/journal.jsonl" --json "$@"
 }
 if attack >/dev/null 2>"$made/died"; then exit 1; fi
