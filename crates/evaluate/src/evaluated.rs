@@ -1,6 +1,6 @@
 //! A whole gauntlet on one target.
 
-use crate::{AttackEntry, Cost, Evaluator, Result, Watch, flags};
+use crate::{AttackEntry, Cost, Evaluator, Result, Watch, flags, suffices};
 use gauntlet_core::Registry;
 use gauntlet_records::record::{Outcome, RECORD_FORMAT};
 use gauntlet_records::{Attacked, CleanVerdict, Flag, Provenance, Record};
@@ -37,7 +37,7 @@ pub fn evaluate(
     for entry in attacks {
         let (attack, _) = registry.attack(&entry.attack.given())?;
         let name = &evaluator.target.info().name;
-        evaluator.target.answers().suffice(attack.as_ref(), entry.norm, name, registry)?;
+        suffices(evaluator.target.answers(), attack.as_ref(), entry.norm, name, registry)?;
     }
     let (mut cost, mut seconds, mut own) = (Cost::default(), 0.0, None);
     let clean = match evaluator.clean {

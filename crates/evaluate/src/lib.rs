@@ -20,6 +20,7 @@ pub mod probes;
 mod referee;
 mod selection;
 mod subject;
+mod sufficiency;
 mod watch;
 mod zero_gradient;
 
@@ -34,6 +35,7 @@ pub use examples::Examples;
 pub use gradient_check::gradient_check;
 pub use selection::Selection;
 pub use subject::{Origin, Subject};
+pub use sufficiency::suffices;
 pub use watch::{Done, Watch};
 
 /// Raised by hand when the evaluator's own numbers change; part of every evaluation's key.

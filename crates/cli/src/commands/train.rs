@@ -6,7 +6,7 @@ use crate::progress::counted;
 use crate::session::Session;
 use crate::{complaint, component, interrupt};
 use gauntlet::core::Error;
-use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest};
+use gauntlet::engine::{Augmentation, Monitor, Store, TrainConfig, TrainRequest, Tricks};
 use gauntlet::records::{Eps, file::write_atomically};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -93,18 +93,21 @@ fn config(session: &Session, arguments: &Train) -> Result<TrainConfig, Failure> 
         read("schedule", component::parse("schedule", &arguments.schedule)?.into())?;
     schedule.validate().map_err(|why| Failure::user(format!("--schedule: {why}")))?;
     let augmentation: Augmentation = read("augmentation", arguments.augmentation.as_str().into())?;
-    let more = more(session, arguments)?;
     let eps: Eps = arguments.monitor_eps.parse().map_err(|e| Failure::flag("monitor-eps", e))?;
+    let monitor = Monitor::at(&session.registry, eps).map_err(|e| Failure::flag("monitor-eps", e))?;
+    let more = if arguments.set.is_empty() { None } else { Some(more(session, arguments)?) };
+    let (own, clip, tricks) =
+        more.map_or((Augmentation::None, None, Tricks::NONE), |more| (more.augmentation, more.clip, more.tricks));
     Ok(TrainConfig {
         epochs: arguments.epochs,
         batch: arguments.batch,
         optimiser,
         schedule,
-        augmentation: if more.augmentation == Augmentation::None { augmentation } else { more.augmentation },
+        augmentation: if own == Augmentation::None { augmentation } else { own },
         validation: arguments.validation,
-        clip: more.clip,
-        monitor: Monitor::at(&session.registry, eps).map_err(|e| Failure::flag("monitor-eps", e))?,
-        tricks: more.tricks,
+        clip,
+        monitor,
+        tricks,
     })
 }
 
