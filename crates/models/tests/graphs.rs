@@ -17,7 +17,8 @@ fn graph(given: Value, input: Option<Input>) -> Graph {
 fn all() -> Vec<Graph> {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();
-    let names: Vec<&str> = registry.models.iter().map(|s| s.name).collect();
+    // A program behind a pipe has no graph.
+    let names: Vec<&str> = registry.models.iter().map(|s| s.name).filter(|name| *name != "command").collect();
     assert_eq!(names.len(), 17);
     names.iter().map(|name| graph(json!({ "name": name }), None)).collect()
 }

@@ -5,7 +5,7 @@ use gauntlet_core::{Answers, Error, Result};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,10 +86,9 @@ impl Process {
         let line = if sent { self.answers.recv_timeout(timeout) } else { Err(gone()) };
         let read = match line {
             Ok(Ok(line)) => read(&line, id, (n, classes), answers),
-            Ok(Err(error)) => Err(match self.ended() {
-                Some(how) => format!("{how} before it answered"),
-                None => error.to_string(),
-            }),
+            // Said too much: that it ended then, since nobody reads on, is no cause.
+            Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => Err(error.to_string()),
+            Ok(Err(error)) => Err(self.ended().map_or(error.to_string(), |how| format!("{how} before it answered"))),
             Err(RecvTimeoutError::Timeout) => {
                 Err(format!("did not answer within {} s (`timeout`)", timeout.as_secs_f64()))
             }
@@ -167,12 +166,13 @@ fn converse(
 fn line_of(stdout: &mut BufReader<ChildStdout>, longest: usize) -> std::io::Result<String> {
     let mut line = Vec::new();
     stdout.by_ref().take(longest as u64 + 1).read_until(b'\n', &mut line)?;
-    let wrong = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+    let wrong = |why: String| std::io::Error::new(ErrorKind::InvalidData, why);
+    let ended = |why: &str| std::io::Error::new(ErrorKind::UnexpectedEof, why);
     match line.last() {
-        None => Err(wrong("closed its standard output before it answered".into())),
+        None => Err(ended("closed its standard output before it answered")),
         Some(b'\n') => String::from_utf8(line).map_err(|_| wrong("answered with bytes that are no text".into())),
         Some(_) if line.len() > longest => Err(wrong(format!("answered with a line of more than {longest} bytes"))),
-        Some(_) => Err(wrong("ended in the middle of its answer".into())),
+        Some(_) => Err(ended("closed its standard output in the middle of its answer")),
     }
 }
 
