@@ -334,8 +334,8 @@ mod tests {
         let proof = |id: u64| Proof {
             id: id + id / 9,
             fate: fates[id as usize % 4],
-            method: if id % 4 == 0 { String::new() } else { "crown".into() },
-            bound: (id % 3 > 0).then(|| id as f64 / 7.0).and_then(Proof::bound),
+            method: if id.is_multiple_of(4) { String::new() } else { "crown".into() },
+            bound: (!id.is_multiple_of(3)).then(|| id as f64 / 7.0).and_then(Proof::bound),
             nodes: id as u32 % 5,
             undecided: 77,
         };
