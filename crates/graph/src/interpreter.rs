@@ -4,12 +4,18 @@ use crate::{Call, Graph, Layer, NodeId, Plan, movement, product, reduction, wind
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::{BatchStats, Error, Key, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use std::any::Any;
 
 /// A graph with the plan by which it is computed.
 #[derive(Debug, Clone)]
 pub struct Interpreter {
     graph: Graph,
     plan: Plan,
+}
+
+/// The graph that a network computes; `None`: it is none whose layers are known.
+pub fn graph_of(network: &dyn Network) -> Option<&Graph> {
+    network.layers()?.downcast_ref()
 }
 
 impl Interpreter {
@@ -159,6 +165,9 @@ impl Network for Interpreter {
     fn activations(&self) -> u64 {
         let count = |shape: &[usize]| shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
         self.graph.nodes().iter().fold(0, |n, node| n.saturating_add(count(&node.shape)))
+    }
+    fn layers(&self) -> Option<&dyn Any> {
+        Some(&self.graph)
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let ModelInfo { name, input: (c, h, w), .. } = self.graph.interface();
