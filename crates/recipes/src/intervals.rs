@@ -75,12 +75,6 @@ impl<'a> Bounded<'a> {
         Ok(Bounded { graph, params, moments })
     }
 
-    /// A network of eval mode.
-    #[cfg(test)]
-    pub(crate) fn in_eval(graph: &'a Graph, params: &'a Params) -> Self {
-        Bounded { graph, params, moments: Vec::new() }
-    }
-
     /// A parameter of a node.
     pub(crate) fn param(&self, node: &Node, i: usize) -> Result<&'a Var> {
         self.params.get(&self.graph.param(node.params[i]).name)
