@@ -552,12 +552,30 @@ fn one_by_one(key: &str, attack: impl Fn(&Value) -> Box<dyn Attack>) {
     }
 }
 
+/// The reference ends at the last point of its search along a line; the nearest point on the way there may be nearer.
 #[test]
 fn superdeepfool() {
-    one_by_one("superdeepfool", |want| {
-        let steps = count(&want["steps"]) as u32;
-        Box::new(SuperDeepFool { steps, inner: 50, overshoot: 0.02, bisections: 10 })
-    });
+    for want in list(&golden("attack-shelf.json")["superdeepfool"]) {
+        let setup = Setup::new(want);
+        let attack = SuperDeepFool { steps: count(&want["steps"]) as u32, inner: 50, overshoot: 0.02, bisections: 10 };
+        for (i, what, want) in setup.examples() {
+            let mut trace = setup.run(&attack, i);
+            trace.points.dedup();
+            let points = list(&want["points"]);
+            assert_eq!(trace.points.len(), points.len(), "{what}");
+            same_points(&trace.points, points, &what);
+            same_point(&trace.points[points.len() - 1], &want["found"], &what);
+            let x: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+            let found = points.iter().filter(|p| {
+                let size = Norm::L2.of(x.iter().copied());
+                ["probe/a", "probe/b"].iter().zip(numbers(p)).all(|(probe, want)| {
+                    let dot: f64 = x.iter().zip(hashed(probe, x.len(), -1.0, 1.0)).map(|(x, p)| x * p).sum();
+                    (dot - want).abs() / size <= RTOL
+                })
+            });
+            assert!(trace.end.broken && found.count() > 0, "{what}: what is found is no point of the reference");
+        }
+    }
 }
 
 #[test]

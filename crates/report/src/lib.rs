@@ -29,6 +29,7 @@ mod pair;
 mod pairs;
 mod parallel;
 mod plots;
+mod proved_better;
 mod provenance;
 mod publication;
 mod remarks;

@@ -7,7 +7,7 @@ use crate::plots::course;
 use crate::remarks;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
-    WorstClass, broken, classes, ends, expectations, models, pairs, provenance, standings, twins, unbroken,
+    WorstClass, broken, classes, expectations, models, pairs, proved_better, provenance, standings, twins, unbroken,
 };
 use gauntlet_records::Error as RecordError;
 use gauntlet_records::{Record, file::write_atomically};
@@ -143,7 +143,7 @@ impl Report {
             notes.extend(said("teacher").map(|teacher| format!("`{row}`: taught by {teacher}")));
         }
         notes.extend(models::sentences(&rows, records));
-        notes.extend(ends::proved_better(&rows, &columns, &counts));
+        notes.extend(proved_better::proved_better(&rows, &columns, &counts));
         let mut remarks = twins::sentences(records);
         let mut told = remarks.clone();
         told.extend(remarks::by_row(&rows, records));

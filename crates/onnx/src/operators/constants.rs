@@ -1,5 +1,6 @@
 //! Constants and shapes: what is known when the file is read.
 
+use super::comparisons::{compared, floats, whole};
 use super::elementwise::pair;
 use super::shapes::{sizes, together};
 use crate::external::Folder;
@@ -20,10 +21,6 @@ fn read(name: String, tensor: &TensorProto) -> Result<Value, String> {
         }
         Values::Whole(values) => Value::Whole(whole(stored.dims, values)),
     })
-}
-
-fn whole(dims: Vec<usize>, values: impl IntoIterator<Item = i64>) -> Whole {
-    Whole { dims, values: values.into_iter().map(Count::Known).collect() }
 }
 
 pub(super) fn constant(_: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
@@ -133,49 +130,6 @@ pub(super) fn range(_: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String>
     let all = std::iter::successors(Some(start), |v| v.checked_add(delta));
     let values: Vec<i64> = all.take_while(|v| if delta > 0 { *v < limit } else { *v > limit }).collect();
     Ok(vec![Value::Whole(whole(vec![values.len()], values))])
-}
-
-/// Comparisons and logic of what is known when the file is read: 1 where it holds.
-pub(super) fn compared(op: &Op<'_>) -> Option<Result<Value, String>> {
-    let (a, b) = (op.optional(0)?, op.optional(1)?);
-    let holds: fn(f64, f64) -> bool = match op.node.op_type.as_str() {
-        "Equal" => |a, b| a == b,
-        "Greater" => |a, b| a > b,
-        "GreaterOrEqual" => |a, b| a >= b,
-        "Less" => |a, b| a < b,
-        "LessOrEqual" => |a, b| a <= b,
-        "And" => |a, b| a != 0.0 && b != 0.0,
-        "Or" => |a, b| a != 0.0 || b != 0.0,
-        "Xor" => |a, b| (a != 0.0) != (b != 0.0),
-        _ => return None,
-    };
-    if let (Value::Whole(a), Value::Whole(b), "Equal") = (a, b, op.node.op_type.as_str()) {
-        // Also of numbers of examples.
-        return Some(pairs(&a.dims, &b.dims).map(|(dims, places)| {
-            let values = places.into_iter().map(|(i, j)| i64::from(a.values[i] == b.values[j]));
-            Value::Whole(whole(dims, values))
-        }));
-    }
-    let known = |v: &Value| match v {
-        // Whatever is trained: it has no derivative.
-        Value::Weight(w) if op.node.op_type == "Equal" => {
-            Some((w.dims.clone(), w.values.iter().map(|v| f64::from(*v)).collect()))
-        }
-        other => floats(other),
-    };
-    let (a, b) = (known(a)?, known(b)?);
-    Some(pairs(&a.0, &b.0).map(|(dims, places)| {
-        Value::Whole(whole(dims, places.into_iter().map(|(i, j)| i64::from(holds(a.1[i], b.1[j])))))
-    }))
-}
-
-/// The numbers of a constant, where it is one.
-fn floats(value: &Value) -> Option<(Vec<usize>, Vec<f64>)> {
-    match value {
-        Value::Numbers(n) => Some((n.dims.clone(), n.values.clone())),
-        Value::Whole(w) => Some((w.dims.clone(), w.known().ok()?.into_iter().map(|v| v as f64).collect())),
-        _ => None,
-    }
 }
 
 pub(super) fn logic(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {

@@ -1,6 +1,6 @@
 //! Elementwise functions of one value and of two.
 
-use super::constants::compared;
+use super::comparisons::compared;
 use crate::lowering::{Lowering, Op};
 use crate::value::{Batch, Computed, Count, Numbers, Value, Whole, pairs};
 use gauntlet_core::{Activation, Init};

@@ -1,5 +1,6 @@
 //! The operators of ONNX, a file for every kind.
 
+mod comparisons;
 mod constants;
 mod elementwise;
 mod images;
