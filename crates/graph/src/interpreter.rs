@@ -138,7 +138,17 @@ impl Interpreter {
             Layer::Pad { axis, before, after, value } => movement::pad(x, axis + lead, (*before, *after), *value)?,
             Layer::Concat { axis } => {
                 let parts = call.inputs.iter().map(|id| value(values, *id)).collect::<Result<Vec<_>>>()?;
-                Var::cat(&parts, axis + lead)?
+                let alone = |id: &NodeId| node.batched && !self.graph.node(*id).batched;
+                let beside = call.inputs.iter().zip(&parts).find(|(id, _)| !alone(id));
+                let (Some((_, beside)), true) = (beside, call.inputs.iter().any(alone)) else {
+                    return Ok(Var::cat(&parts, axis + lead)?);
+                };
+                let examples = beside.dim(0)?;
+                let whole = call.inputs.iter().zip(&parts).map(|(id, part)| {
+                    let one = (*part).clone();
+                    Ok(if alone(id) { one.broadcast_to(&[&[examples], part.dims()].concat())? } else { one })
+                });
+                Var::cat(&whole.collect::<Result<Vec<Var>>>()?.iter().collect::<Vec<_>>(), axis + lead)?
             }
             Layer::Expand(shape) => x.broadcast_to(&full(shape))?,
         };
