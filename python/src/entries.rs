@@ -77,16 +77,16 @@ fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: 
     match first {
         None => Ok(()),
         Some(name) => {
-            let black_box: Vec<&str> = registry
+            let black_box: Vec<String> = registry
                 .attacks
                 .iter()
                 .filter(|spec| {
-                    let given = serde_json::Map::from_iter([("name".to_string(), Value::from(spec.name))]);
+                    let given = serde_json::Map::from_iter([("name".to_string(), Value::from(spec.name.as_str()))]);
                     registry.attack(&given).is_ok_and(|(a, _)| {
                         a.stages(norm).is_empty() && !asks(&*a) && a.surrogate().is_none() && a.norms().contains(&norm)
                     })
                 })
-                .map(|spec| spec.name)
+                .map(|spec| spec.name.clone())
                 .collect();
             Err(Failure::input(format!(
                 "{name} follows gradients, and {} gives none; give it a `vjp`, or take an attack that needs none: {}",

@@ -3,7 +3,7 @@
 use crate::{Apgd, Fab, Square};
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, ParamKind, Result, Spec, ThreatModel};
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     paper: "Croce & Hein 2020",
     params: &[ParamDoc {
         name: "version",
-        kind: "one of standard, plus, rand",
+        kind: ParamKind::Choice(&["standard", "plus", "rand"]),
         default: "\"standard\"",
         unit: "",
         doc: "standard, plus (more restarts), rand (for randomised models); under L1 standard alone",
@@ -43,7 +43,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 3,
     origin: "built-in",
     build: |args, _| {
-        let version = match args.choice("version", &["standard", "plus", "rand"])? {
+        let version = match args.str("version")? {
             "plus" => Version::Plus,
             "rand" => Version::Rand,
             _ => Version::Standard,

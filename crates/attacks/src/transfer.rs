@@ -3,7 +3,7 @@
 use gauntlet_core::attack::{Backwards, Job, Open, Site, Walk};
 use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, ParamKind, Result, Spec, ThreatModel};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -27,14 +27,14 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     params: &[
         ParamDoc {
             name: "surrogate",
-            kind: "row",
+            kind: ParamKind::Row,
             default: "",
             unit: "",
             doc: "row id; in a suite `surrogates = \"all\"` or a list gives one column each: the transfer matrix",
         },
         ParamDoc {
             name: "attack",
-            kind: "attack",
+            kind: ParamKind::Attack,
             default: "\"pgd\"",
             unit: "",
             doc: "attack with a budget that crafts the examples, every step taken",

@@ -2,7 +2,7 @@
 
 use gauntlet_core::attack::{Job, Open, Site, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, Error, ParamDoc, ParamKind, Result, Spec, ThreatModel};
 use gauntlet_records::{Family, Norm};
 use serde_json::Value;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     paper: "Croce & Hein 2020 (custom version)",
     params: &[ParamDoc {
         name: "attacks",
-        kind: "attacks",
+        kind: ParamKind::Attacks,
         default: "[\"fgsm\", \"pgd\", \"apgd-ce\", \"square\"]",
         unit: "",
         doc: "names, or tables with a name and arguments",
@@ -34,7 +34,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         };
         let mut attacks: Vec<Arc<dyn Attack>> = Vec::new();
         for item in list {
-            let given = gauntlet_core::registry::given("worst-case.attacks", item)?;
+            let given = gauntlet_core::args::given("worst-case.attacks", item)?;
             let (attack, _) = registry.attack(&given)?;
             if !attack.stages(Norm::Linf).is_empty() {
                 return Err(Error::value("worst-case.attacks", format!("{} is itself an ensemble", attack.name())));

@@ -1,7 +1,9 @@
 //! Which budgets can be meant, and which attacks can get to the end of theirs: decided here, asked wherever one is given.
 
+use crate::about::Param;
+use crate::param_kind::ParamKind;
 use crate::reach::Reach;
-use crate::{Attack, Error, ParamDoc, Result, ThreatModel};
+use crate::{Attack, Error, Result, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
 
@@ -56,14 +58,14 @@ pub fn all_sensible(eps: &[Eps], norm: Norm, numbers: Option<usize>) -> Result<(
     eps.iter().enumerate().try_for_each(|(i, e)| sensible(e, &eps[..i], norm, numbers))
 }
 
-/// [`sensible`] for every argument of a component that is a budget (`kind` is `eps`); the norm is its argument `norm`, or L∞.
+/// [`sensible`] for every argument of a component that is a budget ([`ParamKind::Eps`]); the norm is its argument `norm`, or L∞.
 ///
 /// # Errors
 /// The first that is not, under its name: `pgd-at.eps`.
-pub fn sensible_arguments(owner: &str, params: &[ParamDoc], args: &Map<String, Value>) -> Result<()> {
+pub fn sensible_arguments(owner: &str, params: &[Param], args: &Map<String, Value>) -> Result<()> {
     let norm = args.get("norm").and_then(Value::as_str).and_then(|n| n.parse().ok()).unwrap_or(Norm::Linf);
-    for param in params.iter().filter(|p| p.kind == "eps") {
-        let text = match args.get(param.name) {
+    for param in params.iter().filter(|p| p.kind == ParamKind::Eps) {
+        let text = match args.get(&param.name) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => continue,

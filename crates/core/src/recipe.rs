@@ -4,6 +4,7 @@ use crate::position::Position;
 use crate::{Batch, Error, Memory, ModelInfo, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One passage over the training set: calls what it is given with every batch, in order.
@@ -27,7 +28,7 @@ pub struct Setup<'a> {
 #[derive(Clone)]
 pub struct Term {
     /// Name in logs, e.g. `grad_norm`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Weight in the total (0: logged, not optimised).
     pub weight: f64,
     /// Per-example values `(N,)`.
@@ -36,12 +37,12 @@ pub struct Term {
 
 impl Term {
     /// A term of the total.
-    pub fn new(name: &'static str, weight: f64, values: Var) -> Self {
-        Term { name, weight, values }
+    pub fn new(name: impl Into<Cow<'static, str>>, weight: f64, values: Var) -> Self {
+        Term { name: name.into(), weight, values }
     }
     /// A term that is only logged.
-    pub fn logged(name: &'static str, values: &Var) -> Self {
-        Term { name, weight: 0.0, values: values.detach() }
+    pub fn logged(name: impl Into<Cow<'static, str>>, values: &Var) -> Self {
+        Term { name: name.into(), weight: 0.0, values: values.detach() }
     }
 }
 
@@ -50,7 +51,7 @@ pub struct Loss {
     /// The scalar to differentiate.
     pub total: Var,
     /// Per-example values of every term, detached: `(name, weight, (N,))`.
-    pub terms: Vec<(&'static str, f64, Tensor)>,
+    pub terms: Vec<(Cow<'static, str>, f64, Tensor)>,
 }
 
 impl Loss {
@@ -59,7 +60,7 @@ impl Loss {
         let mut total: Option<Var> = None;
         let mut logged = Vec::new();
         for term in terms {
-            logged.push((term.name, term.weight, term.values.tensor().clone()));
+            logged.push((term.name.clone(), term.weight, term.values.tensor().clone()));
             if term.weight != 0.0 {
                 let mean = term.values.mean_all()?;
                 let weighted = if term.weight == 1.0 { mean } else { mean.affine(term.weight, 0.0)? };

@@ -1,6 +1,8 @@
 //! Learning-rate schedules.
 
+use crate::param_kind::ParamKind;
 use crate::position::Position;
+use crate::range::Range;
 use crate::{ParamDoc, Spec};
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +85,18 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "at",
-                    kind: "list of ints",
+                    kind: ParamKind::Ints(Range::ANY),
                     default: "",
                     unit: "epochs",
                     doc: "epochs, from 0, at which the rate drops",
                 },
-                ParamDoc { name: "factor", kind: "float", default: "0.1", unit: "", doc: "factor of each drop" },
+                ParamDoc {
+                    name: "factor",
+                    kind: ParamKind::POSITIVE,
+                    default: "0.1",
+                    unit: "",
+                    doc: "factor of each drop",
+                },
             ],
         ),
         Spec::described(
@@ -99,14 +107,14 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "warm_up",
-                    kind: "float",
+                    kind: ParamKind::WEIGHT,
                     default: "null",
                     unit: "epochs",
                     doc: "epochs over which the rate grows linearly from 0; the cosine takes the rest",
                 },
                 ParamDoc {
                     name: "floor",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
                     default: "null",
                     unit: "",
                     doc: "fraction of the rate at which the cosine ends, in [0, 1); without it 0",
@@ -120,7 +128,7 @@ impl Schedule {
             "Wong, Rice & Kolter 2020",
             &[ParamDoc {
                 name: "peak",
-                kind: "float",
+                kind: ParamKind::Float(Range::above(0.0).below(1.0)),
                 default: "0.4",
                 unit: "",
                 doc: "fraction of the training at which the rate is highest, in (0, 1)",
@@ -134,14 +142,14 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "at",
-                    kind: "list of floats",
+                    kind: ParamKind::Floats(Range::ANY),
                     default: "",
                     unit: "epochs",
                     doc: "epochs with fraction, ascending; two that are equal are a jump",
                 },
                 ParamDoc {
                     name: "factor",
-                    kind: "list of floats",
+                    kind: ParamKind::POSITIVE,
                     default: "",
                     unit: "",
                     doc: "factor of the rate at each of them; before the first and after the last it stays",
@@ -156,15 +164,21 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "peak",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::above(0.0).below(1.0)),
                     default: "0.3",
                     unit: "",
                     doc: "fraction of the steps at which the rate is highest, in (0, 1)",
                 },
-                ParamDoc { name: "div", kind: "float", default: "25.0", unit: "", doc: "it begins at rate / div" },
+                ParamDoc {
+                    name: "div",
+                    kind: ParamKind::Float(Range::at_least(1.0)),
+                    default: "25.0",
+                    unit: "",
+                    doc: "it begins at rate / div",
+                },
                 ParamDoc {
                     name: "final_div",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::at_least(1.0)),
                     default: "10000.0",
                     unit: "",
                     doc: "it ends at rate / (div · final_div)",

@@ -169,12 +169,13 @@ const FAULTS: [(&str, Fault); 14] = [
 
 /// `ce` plus the fault, with a `weight` that it ignores; the last three are recipes of their own.
 fn with_faults() -> Registry {
-    use gauntlet_core::ParamDoc;
+    use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
+    use gauntlet_core::{ParamDoc, ParamKind};
     const WEIGHT: &[ParamDoc] =
-        &[ParamDoc { name: "weight", kind: "float", default: "1.0", unit: "", doc: "weight of the penalty" }];
+        &[ParamDoc { name: "weight", kind: ParamKind::FLOAT, default: "1.0", unit: "", doc: "weight of the penalty" }];
     macro_rules! spec {
-        ($name:expr, $params:expr, $fault:expr) => {
-            Spec {
+        ($build:ty, $name:expr, $params:expr, $fault:expr) => {
+            Spec::<$build> {
                 name: $name,
                 summary: "broken",
                 formula: "",
@@ -187,14 +188,14 @@ fn with_faults() -> Registry {
         };
     }
     macro_rules! add {
-        ($registry:ident.$table:ident, $params:expr, $($at:literal),*) => {
-            $($registry.$table.add(spec!(FAULTS[$at].0, $params, FAULTS[$at].1)).unwrap();)*
+        ($registry:ident.$table:ident, $build:ty, $params:expr, $($at:literal),*) => {
+            $($registry.$table.add(spec!($build, FAULTS[$at].0, $params, FAULTS[$at].1)).unwrap();)*
         };
     }
     let mut registry = registry();
-    add!(registry.penalties, &[], 0, 1, 2, 3, 4, 5, 6, 7, 8, 10);
-    add!(registry.penalties, WEIGHT, 9);
-    add!(registry.recipes, &[], 11, 12, 13);
+    add!(registry.penalties, BuildPenalty, &[], 0, 1, 2, 3, 4, 5, 6, 7, 8, 10);
+    add!(registry.penalties, BuildPenalty, WEIGHT, 9);
+    add!(registry.recipes, BuildRecipe, &[], 11, 12, 13);
     registry
 }
 

@@ -17,7 +17,7 @@ fn graph(given: Value, input: Option<Input>) -> Graph {
 fn all() -> Vec<Graph> {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();
-    let names: Vec<&str> = registry.models.iter().map(|s| s.name).collect();
+    let names = registry.models.names();
     assert_eq!(names.len(), 17);
     names.iter().map(|name| graph(json!({ "name": name }), None)).collect()
 }

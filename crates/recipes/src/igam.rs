@@ -2,7 +2,7 @@
 
 use gauntlet_autograd::{Graph, Var, grad};
 use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::{ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖∇ₓ p_y^S − ∇ₓ p_y^T‖₂², p_y the probability of the true class, S the student, T a frozen teacher;
@@ -21,10 +21,16 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     summary: "penalty on the distance to a robust teacher's input gradient (without the paper's discriminator)",
     formula: "weight · mean_n ‖∇ₓ p_y(student) − ∇ₓ p_y(teacher)‖₂²",
     paper: "Chan, Tay & Ong 2020",
-    params: &[ParamDoc { name: "weight", kind: "float", default: "", unit: "", doc: "weight of the penalty" }],
+    params: &[ParamDoc {
+        name: "weight",
+        kind: ParamKind::WEIGHT,
+        default: "",
+        unit: "",
+        doc: "weight of the penalty",
+    }],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| Ok(Arc::new(Igam { weight: args.f64_from("weight", 0.0)? })),
+    build: |args, _| Ok(Arc::new(Igam { weight: args.f64("weight")? })),
 };
 
 /// ∇ₓ p_y of a teacher, `(N, C, H, W)`.

@@ -2,7 +2,7 @@
 
 use gauntlet::autograd::Graph;
 use gauntlet::core::registry::BuildPenalty;
-use gauntlet::core::{ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet::core::{ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n ‖x_n ⊙ ∇ₓℓ_n‖₂²: bright pixels shall not matter much, dark ones may.
@@ -21,14 +21,14 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     paper: "Shrikumar et al. 2016 (the map)",
     params: &[ParamDoc {
         name: "weight",
-        kind: "float",
+        kind: ParamKind::WEIGHT,
         default: "1.0",
         unit: "",
         doc: "weight of the penalty, in pixel units",
     }],
     numerics: 1,
     origin: "plug-in",
-    build: |args, _| Ok(Arc::new(GradientTimesInput { weight: args.f64_from("weight", 0.0)? })),
+    build: |args, _| Ok(Arc::new(GradientTimesInput { weight: args.f64("weight")? })),
 };
 
 impl Penalty for GradientTimesInput {

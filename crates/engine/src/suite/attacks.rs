@@ -6,7 +6,7 @@ use crate::suite::reader::{Reader, Shape, selection};
 use crate::suite::section::{Section, json, text_of};
 use crate::{Diagnostic, Row};
 use gauntlet_core::attack::Open;
-use gauntlet_core::{Key, Purpose, ThreatModel, budget, registry};
+use gauntlet_core::{Key, Purpose, ThreatModel, budget};
 use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
@@ -142,7 +142,7 @@ impl Reader<'_> {
             && !rows.iter().any(|r| r.id == id)
         {
             let place = if section.get("surrogate").is_some() { "surrogate" } else { "surrogates" };
-            let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+            let error = gauntlet_core::Error::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
             self.complaints.push(complaint(section.value_span(place), &error, ""));
             return None;
         }

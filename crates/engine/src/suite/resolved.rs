@@ -143,8 +143,8 @@ impl Row {
             let base = Component::named(Kind::Recipe, registry, "ce")?;
             return Ok(row(base, vec![Component::resolve(Kind::Penalty, registry, given)?]));
         }
-        let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
-        Err(gauntlet_core::registry::unknown("recipe", name, known))
+        let known: Vec<String> = registry.recipes.names().into_iter().chain(registry.penalties.names()).collect();
+        Err(gauntlet_core::Error::unknown("recipe", name, known.iter().map(String::as_str)))
     }
 
     /// Its id and the names of base and penalties.

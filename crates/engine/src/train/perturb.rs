@@ -3,7 +3,7 @@
 use crate::Result;
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
-use gauntlet_core::{ParamDoc, Spec, Weights};
+use gauntlet_core::{ParamDoc, ParamKind, Spec, Weights};
 use serde::{Deserialize, Serialize};
 
 /// How the weights are moved before the gradient that is stepped with; g is the loss' gradient at the weights w.
@@ -57,14 +57,14 @@ impl Perturb {
             &[
                 ParamDoc {
                     name: "gamma",
-                    kind: "float",
+                    kind: ParamKind::POSITIVE,
                     default: "0.01",
                     unit: "",
                     doc: "γ (the authors: 0.01 for adversarial training, 0.005 for TRADES)",
                 },
                 ParamDoc {
                     name: "start",
-                    kind: "float",
+                    kind: ParamKind::WEIGHT,
                     default: "0.0",
                     unit: "epochs",
                     doc: "epochs before it begins (the authors: 0 for adversarial training, 10 for TRADES)",
@@ -76,7 +76,7 @@ impl Perturb {
             "sharpness-aware minimisation: the whole loss, inner attack and all, is taken again at the weights that raise it",
             "w + ρ g / ‖g‖",
             "Foret et al. 2021",
-            &[ParamDoc { name: "rho", kind: "float", default: "0.05", unit: "", doc: "ρ" }],
+            &[ParamDoc { name: "rho", kind: ParamKind::POSITIVE, default: "0.05", unit: "", doc: "ρ" }],
         ),
         Spec::described(
             "asam",
@@ -84,8 +84,8 @@ impl Perturb {
             "w + ρ T² g / ‖T g‖,  T = |w| + η for weights, 1 for biases",
             "Kwon et al. 2021",
             &[
-                ParamDoc { name: "rho", kind: "float", default: "0.5", unit: "", doc: "ρ" },
-                ParamDoc { name: "eta", kind: "float", default: "0.01", unit: "", doc: "η" },
+                ParamDoc { name: "rho", kind: ParamKind::POSITIVE, default: "0.5", unit: "", doc: "ρ" },
+                ParamDoc { name: "eta", kind: ParamKind::WEIGHT, default: "0.01", unit: "", doc: "η" },
             ],
         ),
     ];

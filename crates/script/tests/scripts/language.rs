@@ -26,7 +26,7 @@ fn the_examples_of_the_documentation_run() {
         for block in text.split("```rhai\n").skip(1) {
             let script = block.split("```").next().unwrap();
             let terms = Bench::new(2).terms(script).unwrap_or_else(|e| panic!("{file}: {e}"));
-            assert_eq!(terms.iter().map(|t| t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
+            assert_eq!(terms.iter().map(|t| &*t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
             ran += 1;
         }
     }
