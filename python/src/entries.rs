@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::registry;
 use gauntlet::AttackEntry;
 use gauntlet::core::attack::Backwards;
-use gauntlet::core::{Attack, Registry, budget};
+use gauntlet::core::{Attack, Plan, Registry, budget};
 use gauntlet::records::Norm;
 use pyo3::prelude::*;
 use serde_json::Value;
@@ -33,8 +33,8 @@ pub(crate) fn entries(text: &str, subject: &Subject<'_>) -> Result<Vec<AttackEnt
         if let Some(label) = item["label"].as_str() {
             entry.label = label.to_string();
         }
-        let (attack, _) = registry.attack(&entry.attack.given())?;
-        fits(registry, &*attack, &entry, subject)?;
+        let (plan, _) = registry.plan(&entry.attack.given())?;
+        fits(registry, &plan, &entry, subject)?;
         if let Some(same) = entries.iter().find(|e| e.label == entry.label && e.norm == norm) {
             let why =
                 format!("two attacks are called {:?} in {norm}; give one of them a \"label\" of its own", same.label);
@@ -48,17 +48,17 @@ pub(crate) fn entries(text: &str, subject: &Subject<'_>) -> Result<Vec<AttackEnt
     Ok(entries)
 }
 
-fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: &Subject<'_>) -> Result<(), Failure> {
+fn fits(registry: &Registry, plan: &Plan, entry: &AttackEntry, subject: &Subject<'_>) -> Result<(), Failure> {
     let norm = entry.norm;
-    if !attack.norms().contains(&norm) {
-        let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
-        let why = format!("{} is not defined for {norm}; it knows {}", attack.name(), known.join(", "));
+    if !plan.norms().contains(&norm) {
+        let known: Vec<String> = plan.norms().iter().map(Norm::to_string).collect();
+        let why = format!("{} is not defined for {norm}; it knows {}", plan.name(), known.join(", "));
         return Err(gauntlet::core::Error::value("norm", why).into());
     }
     let (c, h, w) = subject.input;
     budget::all_sensible(&entry.eps, norm, Some(c * h * w))?;
-    entry.eps.iter().try_for_each(|eps| budget::reachable(attack, norm, eps))?;
-    if let Some(surrogate) = attack.surrogate() {
+    entry.eps.iter().try_for_each(|eps| budget::reachable(plan, norm, eps))?;
+    if let Some(surrogate) = plan.surrogate() {
         let why =
             format!("transfer needs its surrogate {surrogate:?} as a network of gauntlet's own; use a suite for it");
         return Err(Failure::input(why));
@@ -66,14 +66,8 @@ fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: 
     if subject.differentiable {
         return Ok(());
     }
-    let mut stages: Vec<Arc<dyn Attack>> = attack.stages(norm);
-    let asks = |a: &dyn Attack| a.backwards() != Backwards::None;
-    let first = if stages.is_empty() {
-        asks(attack).then(|| attack.name().to_string())
-    } else {
-        stages.retain(|a| asks(&**a));
-        stages.first().map(|a| a.name().to_string())
-    };
+    let asks = |a: &Arc<dyn Attack>| a.backwards() != Backwards::None;
+    let first = plan.stages(norm).iter().find(|a| asks(a)).map(|a| a.name().to_string());
     match first {
         None => Ok(()),
         Some(name) => {
@@ -82,9 +76,7 @@ fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: 
                 .iter()
                 .filter(|spec| {
                     let given = serde_json::Map::from_iter([("name".to_string(), Value::from(spec.name.as_str()))]);
-                    registry.attack(&given).is_ok_and(|(a, _)| {
-                        a.stages(norm).is_empty() && !asks(&*a) && a.surrogate().is_none() && a.norms().contains(&norm)
-                    })
+                    registry.attack(&given).is_ok_and(|(a, _)| !asks(&a) && a.norms().contains(&norm))
                 })
                 .map(|spec| spec.name.clone())
                 .collect();

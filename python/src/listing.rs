@@ -46,12 +46,12 @@ fn described(spec: &About) -> Value {
 
 fn attack(registry: &Registry, spec: &About) -> Value {
     let given = Map::from_iter([("name".to_string(), spec.name.as_str().into())]);
-    let built = registry.attack(&given).ok();
-    let family = built.as_ref().map_or(Family::of_name(&spec.name), |(attack, _)| attack.family());
+    let built = registry.plan(&given).ok();
+    let family = built.as_ref().map_or(Family::of_name(&spec.name), |(plan, _)| plan.family());
     let mut all = described(spec);
     all["family"] = json!(family);
     all["norms"] = match &built {
-        Some((attack, _)) => attack.norms().iter().map(Norm::to_string).collect::<Vec<_>>().into(),
+        Some((plan, _)) => plan.norms().iter().map(Norm::to_string).collect::<Vec<_>>().into(),
         None => Value::Null,
     };
     all

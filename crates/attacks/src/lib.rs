@@ -67,8 +67,6 @@ pub use spsa::Spsa;
 pub use square::Square;
 pub use step_size::StepSize;
 pub use surfree::SurFree;
-pub use transfer::Transfer;
-pub use worst_case::WorstCase;
 
 use gauntlet_core::{Registry, Result};
 
@@ -121,10 +119,10 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         sign_opt::SPEC,
         surfree::SPEC,
         noise::SPEC,
-        autoattack::SPEC,
-        worst_case::SPEC,
-        transfer::SPEC,
     ] {
+        registry.attacks.add(spec)?;
+    }
+    for spec in [autoattack::SPEC, worst_case::SPEC, transfer::SPEC] {
         registry.attacks.add(spec)?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::session::Session;
 use crate::{commands, component, help, interrupt, threads};
 use clap::FromArgMatches;
-use gauntlet::core::{Attack, Entry, Error, Network, Objective, Penalty, Recipe, Registry, Result, Task};
+use gauntlet::core::{Entry, Error, Network, Objective, Penalty, Plan, Recipe, Registry, Result, Task};
 use gauntlet::engine::{Conformance, conformance, documented_choices, short_kind};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ impl App {
     }
     /// Adds an attack.
     #[must_use]
-    pub fn attack(self, entry: impl Into<Entry<dyn Attack, Registry>>) -> Self {
+    pub fn attack(self, entry: impl Into<Entry<Plan, Registry>>) -> Self {
         self.with(|r| r.attacks.add(entry))
     }
     /// Adds an architecture.
@@ -129,7 +129,7 @@ impl App {
 mod tests {
     use super::*;
     use gauntlet::core::registry::BuildAttack;
-    use gauntlet::core::{Args, Spec};
+    use gauntlet::core::{Args, Attack, Spec};
     use std::sync::Arc;
 
     fn nothing(_: &Args, _: &Registry) -> Result<Arc<dyn Attack>> {

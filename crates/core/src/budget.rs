@@ -3,9 +3,10 @@
 use crate::about::Param;
 use crate::param_kind::ParamKind;
 use crate::reach::Reach;
-use crate::{Attack, Error, Result, ThreatModel};
+use crate::{Attack, Error, Plan, Result, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The smallest budget: the referee's tolerance 10⁻⁶ would be larger than any below it.
 pub const LEAST: f64 = 1e-6;
@@ -81,13 +82,13 @@ pub fn sensible_arguments(owner: &str, params: &[Param], args: &Map<String, Valu
 }
 
 /// The attack, or the stage of it, that cannot get to the end of this budget: steps × α < ε.
-pub fn out_of_reach(attack: &dyn Attack, threat: &ThreatModel) -> Option<(String, Reach)> {
-    let short = |reach: &Reach| reach.length() < threat.eps * (1.0 - 1e-9);
-    if let Some(reach) = attack.reach(threat).filter(short) {
-        return Some((attack.name().to_string(), reach));
-    }
-    let stages = attack.stages(threat.norm);
-    let mut short: Vec<_> = stages.iter().filter_map(|stage| out_of_reach(&**stage, threat)).collect();
+pub fn out_of_reach(plan: &Plan, threat: &ThreatModel) -> Option<(String, Reach)> {
+    let short = |attack: &Arc<dyn Attack>| {
+        let name = if let Plan::Ensemble(_) = plan { attack.name() } else { plan.name() };
+        let reach = attack.reach(threat).filter(|reach| reach.length() < threat.eps * (1.0 - 1e-9))?;
+        Some((name.to_string(), reach))
+    };
+    let mut short: Vec<_> = plan.stages(threat.norm).iter().filter_map(short).collect();
     // The worst first: from a fixed start it is an error.
     short.sort_by_key(|(_, reach)| reach.random_start);
     short.into_iter().next()
@@ -98,8 +99,8 @@ pub fn out_of_reach(attack: &dyn Attack, threat: &ThreatModel) -> Option<(String
 ///
 /// # Errors
 /// steps × α < ε from the clean image: how far it gets, and what would do.
-pub fn reachable(attack: &dyn Attack, norm: Norm, eps: &Eps) -> Result<()> {
-    match out_of_reach(attack, &ThreatModel::new(norm, eps.value())) {
+pub fn reachable(plan: &Plan, norm: Norm, eps: &Eps) -> Result<()> {
+    match out_of_reach(plan, &ThreatModel::new(norm, eps.value())) {
         Some((name, reach)) if !reach.random_start => {
             let enough = (eps.value() / reach.alpha * (1.0 - 1e-9)).ceil();
             Err(Error::value(

@@ -15,10 +15,10 @@ pub type Builder<T, C> = dyn Fn(&Args, &C) -> Result<Arc<T>> + Send + Sync;
 /// A registered component. Its fields are those of [`About`].
 ///
 /// ```
-/// use gauntlet_core::{About, Attack, Entry, Error, Registry};
+/// use gauntlet_core::{About, Entry, Error, Plan, Registry};
 /// let why = "not today".to_string(); // a builder may capture what it needs
 /// let about = About { name: "mine".into(), origin: "plug-in".into(), ..About::default() };
-/// let entry: Entry<dyn Attack, Registry> = Entry::new(about, move |_, _| Err(Error::Message(why.clone())));
+/// let entry: Entry<Plan, Registry> = Entry::new(about, move |_, _| Err(Error::Message(why.clone())));
 /// let mut registry = Registry::default();
 /// registry.attacks.add(entry)?;
 /// assert_eq!(registry.attacks.get("mine")?.origin, "plug-in");

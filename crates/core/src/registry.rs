@@ -3,7 +3,7 @@
 use crate::args::{Args, RAMP};
 use crate::augment::Augment;
 use crate::recipe::Ramped;
-use crate::{Attack, Network, Objective, Penalty, Recipe, Result, Spec, Table, Task};
+use crate::{About, Attack, Entry, Network, Objective, Penalty, Plan, Recipe, Result, Spec, Table, Task};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -11,10 +11,12 @@ use std::sync::Arc;
 pub type BuildRecipe = fn(&Args, &Registry) -> Result<Arc<dyn Recipe>>;
 /// Builds a penalty.
 pub type BuildPenalty = fn(&Args, &Registry) -> Result<Arc<dyn Penalty>>;
-/// Builds an attack.
+/// Builds an attack of one kind of walk.
 pub type BuildAttack = fn(&Args, &Registry) -> Result<Arc<dyn Attack>>;
 /// Registration of an attack.
 pub type AttackSpec = Spec<BuildAttack>;
+/// Builds whatever else an evaluation can attack by: an ensemble, a transfer.
+pub type BuildPlan = fn(&Args, &Registry) -> Result<Arc<Plan>>;
 /// Builds a network for images and classes.
 pub type BuildModel = fn(&Args, &Task) -> Result<Arc<dyn Network>>;
 /// Builds an objective.
@@ -30,13 +32,19 @@ pub struct Registry {
     /// Penalties; also usable as a recipe name, short for `ce` plus the penalty.
     pub penalties: Table<dyn Penalty, Registry>,
     /// Attacks.
-    pub attacks: Table<dyn Attack, Registry>,
+    pub attacks: Table<Plan, Registry>,
     /// Architectures.
     pub models: Table<dyn Network, Task>,
     /// Objectives of attacks.
     pub objectives: Table<dyn Objective, Registry>,
     /// Augmentations of training images.
     pub augmentations: Table<dyn Augment, Registry>,
+}
+
+impl From<AttackSpec> for Entry<Plan, Registry> {
+    fn from(spec: AttackSpec) -> Self {
+        Entry::new(About::from(&spec), move |args, registry| Ok(Arc::new(Plan::Single((spec.build)(args, registry)?))))
+    }
 }
 
 impl Default for Registry {
@@ -53,12 +61,20 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// The attack that `given` names, with its canonical arguments.
+    /// How an evaluation under the attack that `given` names goes, with its canonical arguments.
     ///
     /// # Errors
-    /// As [`Table::built`], and so for all of these.
-    pub fn attack(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Attack>, Args)> {
+    /// As [`Table::built`].
+    pub fn plan(&self, given: &Map<String, Value>) -> Result<(Arc<Plan>, Args)> {
         self.attacks.built(given, self, "")
+    }
+    /// The single attack that `given` names.
+    ///
+    /// # Errors
+    /// As [`Registry::plan`]; an ensemble, or examples of another model.
+    pub fn attack(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Attack>, Args)> {
+        let (plan, args) = self.plan(given)?;
+        Ok((plan.single()?, args))
     }
     /// The base recipe that `given` names.
     ///
@@ -115,9 +131,8 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::about::About;
     use crate::spec::ParamDoc;
-    use crate::{Entry, Goal, ParamKind};
+    use crate::{Goal, ParamKind};
     use serde_json::json;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

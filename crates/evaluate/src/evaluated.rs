@@ -48,9 +48,9 @@ pub fn evaluate(
     let begun = Instant::now();
     let mut attacked = Vec::new();
     for entry in attacks {
-        let (attack, _) = registry.attack(&entry.attack.given())?;
+        let (plan, _) = registry.plan(&entry.attack.given())?;
         let done = watch.known(entry)?;
-        attacked.extend(evaluator.attack_with(entry, &attack, clean, &mut cost, &done, watch)?);
+        attacked.extend(evaluator.attack_with(entry, &plan, clean, &mut cost, &done, watch)?);
     }
     seconds += begun.elapsed().as_secs_f64();
     let mut flags = Vec::new();

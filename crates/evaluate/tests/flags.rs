@@ -255,7 +255,7 @@ fn records_of_before_know_the_family_of_every_built_in_attack_by_its_name() {
         given["attack"] = "pgd".into();
         given.as_object_mut().unwrap().retain(|key, _| spec.params.iter().any(|p| p.name == key));
         given["name"] = spec.name.as_str().into();
-        let (attack, _) = registry.attack(given.as_object().unwrap()).unwrap();
+        let (attack, _) = registry.plan(given.as_object().unwrap()).unwrap();
         assert_eq!(attack.family(), Family::of_name(spec.name), "{}", spec.name);
         seen += 1;
     }

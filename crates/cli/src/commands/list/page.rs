@@ -2,7 +2,7 @@
 
 use crate::commands::list::family;
 use gauntlet::core::attack::Backwards;
-use gauntlet::core::{About, Attack, Registry, Result};
+use gauntlet::core::{About, Plan, Registry, Result};
 use gauntlet::engine::step_cost;
 use gauntlet::evaluate::Kind;
 use gauntlet::records::Family;
@@ -74,14 +74,18 @@ pub(super) fn attacks(registry: &Registry) -> String {
     let attacks: Vec<_> = registry.attacks.iter().filter(|s| s.origin == "built-in").collect();
     for s in &attacks {
         let family = family::of(registry, s).map_or("–".to_string(), |f| f.to_string());
-        let built = registry.attack(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
-        let of = |told: &dyn Fn(&dyn Attack) -> String| built.as_ref().map_or("–".into(), |(a, _)| told(a.as_ref()));
-        let norms = of(&|a| a.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
-        let sees = of(&|a| match a.backwards() {
-            Backwards::None if a.family() == Family::Decisions => "classes".into(),
-            Backwards::None => "logits".into(),
-            Backwards::One => "one gradient".into(),
-            Backwards::PerClass => "a gradient per class".into(),
+        let built = registry.plan(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
+        let of = |told: &dyn Fn(&Plan) -> String| built.as_ref().map_or("–".into(), |(plan, _)| told(plan));
+        let norms = of(&|plan| plan.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
+        let sees = of(&|plan| match plan {
+            Plan::Single(attack) => match attack.backwards() {
+                Backwards::None if attack.family() == Family::Decisions => "classes".into(),
+                Backwards::None => "logits".into(),
+                Backwards::One => "one gradient".into(),
+                Backwards::PerClass => "a gradient per class".into(),
+            },
+            Plan::Ensemble(_) => "as its attacks".into(),
+            Plan::Transfer { attack, .. } => format!("as {}, of the other model", attack.name()),
         });
         let _ = writeln!(out, "| `{}` | {family} | {norms} | {sees} | {} |", s.name, cell(&s.summary));
     }
