@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::session::Session;
 use crate::{commands, component, help, interrupt, threads};
 use clap::FromArgMatches;
-use gauntlet::core::{Entry, Error, Network, Objective, Penalty, Plan, Recipe, Registry, Result, Task};
+use gauntlet::core::{Entry, Error, Network, Objective, Plan, Recipe, Registry, Result, Task};
 use gauntlet::engine::{Conformance, conformance, documented_choices, short_kind};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ impl App {
     }
     /// Adds a penalty.
     #[must_use]
-    pub fn penalty(self, entry: impl Into<Entry<dyn Penalty, Registry>>) -> Self {
+    pub fn penalty(self, entry: impl Into<Entry<dyn Recipe, Registry>>) -> Self {
         self.with(|r| r.penalties.add(entry))
     }
     /// Adds an attack.

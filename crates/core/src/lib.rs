@@ -63,7 +63,7 @@ pub use param_kind::{OwnedKind, ParamKind};
 pub use params::{Init, ParamSpec, Params, Weights};
 pub use plan::{Ensemble, Plan};
 pub use range::Range;
-pub use recipe::{Loss, Penalty, Recipe, Setup, Term};
+pub use recipe::{Loss, Recipe, Setup, Term};
 pub use recipe_memory::Memory;
 pub use registry::Registry;
 pub use source::Source;

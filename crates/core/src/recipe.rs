@@ -1,4 +1,4 @@
-//! Training objectives: recipes, and penalties that compose with them.
+//! Training objectives: recipes, and how penalties are added to them.
 
 use crate::position::Position;
 use crate::{Batch, Error, Memory, ModelInfo, Result, Step, Target, ThreatModel};
@@ -75,7 +75,11 @@ impl Loss {
     }
 }
 
-/// A training objective with its hyper-parameters.
+/// A training objective with its hyper-parameters: named terms.
+///
+/// A penalty is a recipe too, whose terms are added to those of another one ([`Composed`]). It gives its own alone; keys of its
+/// memory carry its name, since they lie beside the base's. What only one of both can decide is the base's: how often a batch is
+/// replayed, and what robustness is monitored at.
 pub trait Recipe: Send + Sync {
     /// Registered name.
     fn name(&self) -> &str;
@@ -114,36 +118,15 @@ pub trait Recipe: Send + Sync {
     }
 }
 
-/// A penalty: terms added to any recipe's.
-pub trait Penalty: Send + Sync {
-    /// Registered name.
-    fn name(&self) -> &str;
-    /// Looks at the training set once; keys of the memory must carry the penalty's name.
-    fn prepare(&self, _setup: &mut Setup<'_>) -> Result<Memory> {
-        Ok(Memory::new())
-    }
-    /// Terms to add.
-    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>>;
-    /// What the loss holds constant on purpose although it depends on the weights, so that its gradient is not the
-    /// derivative of its value: a detached direction, a cut graph. `None`: nothing.
-    fn held_constant(&self) -> Option<&'static str> {
-        None
-    }
-    /// As [`Recipe::repeats`].
-    fn repeats(&self, _position: &Position) -> bool {
-        false
-    }
-}
-
 /// A penalty whose weights grow linearly from 0 over the first epochs.
 pub struct Ramped {
     /// The penalty.
-    pub penalty: Arc<dyn Penalty>,
+    pub penalty: Arc<dyn Recipe>,
     /// Epochs of growth.
     pub ramp: f64,
 }
 
-impl Penalty for Ramped {
+impl Recipe for Ramped {
     fn name(&self) -> &str {
         self.penalty.name()
     }
@@ -154,6 +137,9 @@ impl Penalty for Ramped {
         let grown = step.position().grown(self.ramp);
         let terms = self.penalty.terms(step)?;
         Ok(terms.into_iter().map(|t| Term { weight: grown * t.weight, ..t }).collect())
+    }
+    fn after(&self, step: &mut Step<'_>) -> Result<()> {
+        self.penalty.after(step)
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.penalty.held_constant()
@@ -168,7 +154,7 @@ pub struct Composed {
     /// The base.
     pub base: Arc<dyn Recipe>,
     /// What is added.
-    pub penalties: Vec<Arc<dyn Penalty>>,
+    pub penalties: Vec<Arc<dyn Recipe>>,
     /// Name in tables.
     pub name: String,
 }
@@ -195,7 +181,8 @@ impl Recipe for Composed {
         Ok(terms)
     }
     fn after(&self, step: &mut Step<'_>) -> Result<()> {
-        self.base.after(step)
+        self.base.after(step)?;
+        self.penalties.iter().try_for_each(|penalty| penalty.after(step))
     }
     fn threat(&self, position: &Position) -> Option<ThreatModel> {
         self.base.threat(position)

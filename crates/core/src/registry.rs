@@ -3,14 +3,12 @@
 use crate::args::{Args, RAMP};
 use crate::augment::Augment;
 use crate::recipe::Ramped;
-use crate::{About, Attack, Entry, Network, Objective, Penalty, Plan, Recipe, Result, Spec, Table, Task};
+use crate::{About, Attack, Entry, Network, Objective, Plan, Recipe, Result, Spec, Table, Task};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Builds a recipe; the registry serves inner attacks.
+/// Builds a recipe or a penalty; the registry serves inner attacks.
 pub type BuildRecipe = fn(&Args, &Registry) -> Result<Arc<dyn Recipe>>;
-/// Builds a penalty.
-pub type BuildPenalty = fn(&Args, &Registry) -> Result<Arc<dyn Penalty>>;
 /// Builds an attack of one kind of walk.
 pub type BuildAttack = fn(&Args, &Registry) -> Result<Arc<dyn Attack>>;
 /// Registration of an attack.
@@ -30,7 +28,7 @@ pub struct Registry {
     /// Base recipes.
     pub recipes: Table<dyn Recipe, Registry>,
     /// Penalties; also usable as a recipe name, short for `ce` plus the penalty.
-    pub penalties: Table<dyn Penalty, Registry>,
+    pub penalties: Table<dyn Recipe, Registry>,
     /// Attacks.
     pub attacks: Table<Plan, Registry>,
     /// Architectures.
@@ -87,13 +85,13 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Table::built`].
-    pub fn penalty(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Penalty>, Args)> {
+    pub fn penalty(&self, given: &Map<String, Value>) -> Result<(Arc<dyn Recipe>, Args)> {
         let entry = self.penalties.named(given)?;
         let args = Args::of_penalty(&entry, given)?;
         let build = || {
             let penalty = entry.build(&args, self)?;
             if args.has(RAMP.name) && entry.param(RAMP.name).is_none() {
-                return Ok(Arc::new(Ramped { penalty, ramp: args.f64(RAMP.name)? }) as Arc<dyn Penalty>);
+                return Ok(Arc::new(Ramped { penalty, ramp: args.f64(RAMP.name)? }) as Arc<dyn Recipe>);
             }
             Ok(penalty)
         };

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Op, Saved, Var};
-use gauntlet_core::{Loss, Penalty, Recipe, Registry, Result, Spec, Step, Term};
+use gauntlet_core::{Loss, Recipe, Registry, Result, Spec, Step, Term};
 use gauntlet_engine::{Outcome, completed, conformance, documented_choices, short_kind, step_cost};
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value, json};
@@ -125,24 +125,15 @@ impl Faulty {
     }
 }
 
-impl Penalty for Faulty {
+impl Recipe for Faulty {
     fn name(&self) -> &str {
         "faulty"
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         Ok(vec![Term::new("faulty", 1.0, self.values(step)?)])
     }
-}
-
-impl Recipe for Faulty {
-    fn name(&self) -> &str {
-        "faulty"
-    }
-    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        Penalty::terms(self, step)
-    }
     fn loss(&self, step: &mut Step<'_>) -> Result<Loss> {
-        let mut loss = Loss::sum(Recipe::terms(self, step)?)?;
+        let mut loss = Loss::sum(self.terms(step)?)?;
         if self.0 == OwnTotal {
             loss.total = loss.total.affine(step.ids().len() as f64, 0.0)?;
         }
@@ -169,13 +160,13 @@ const FAULTS: [(&str, Fault); 14] = [
 
 /// `ce` plus the fault, with a `weight` that it ignores; the last three are recipes of their own.
 fn with_faults() -> Registry {
-    use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
+    use gauntlet_core::registry::BuildRecipe;
     use gauntlet_core::{ParamDoc, ParamKind};
     const WEIGHT: &[ParamDoc] =
         &[ParamDoc { name: "weight", kind: ParamKind::FLOAT, default: "1.0", unit: "", doc: "weight of the penalty" }];
     macro_rules! spec {
-        ($build:ty, $name:expr, $params:expr, $fault:expr) => {
-            Spec::<$build> {
+        ($name:expr, $params:expr, $fault:expr) => {
+            Spec::<BuildRecipe> {
                 name: $name,
                 summary: "broken",
                 formula: "",
@@ -188,14 +179,14 @@ fn with_faults() -> Registry {
         };
     }
     macro_rules! add {
-        ($registry:ident.$table:ident, $build:ty, $params:expr, $($at:literal),*) => {
-            $($registry.$table.add(spec!($build, FAULTS[$at].0, $params, FAULTS[$at].1)).unwrap();)*
+        ($registry:ident.$table:ident, $params:expr, $($at:literal),*) => {
+            $($registry.$table.add(spec!(FAULTS[$at].0, $params, FAULTS[$at].1)).unwrap();)*
         };
     }
     let mut registry = registry();
-    add!(registry.penalties, BuildPenalty, &[], 0, 1, 2, 3, 4, 5, 6, 7, 8, 10);
-    add!(registry.penalties, BuildPenalty, WEIGHT, 9);
-    add!(registry.recipes, BuildRecipe, &[], 11, 12, 13);
+    add!(registry.penalties, &[], 0, 1, 2, 3, 4, 5, 6, 7, 8, 10);
+    add!(registry.penalties, WEIGHT, 9);
+    add!(registry.recipes, &[], 11, 12, 13);
     registry
 }
 

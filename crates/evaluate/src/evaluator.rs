@@ -206,13 +206,7 @@ impl<'a> Evaluator<'a> {
         Ok(cells(entry, plan.family(), by_eps))
     }
 
-    fn drive(
-        &self,
-        plan: &Plan,
-        clean: &CleanPass,
-        (norm, eps): (Norm, f64),
-        smallest: bool,
-    ) -> Drive<'_> {
+    fn drive(&self, plan: &Plan, clean: &CleanPass, (norm, eps): (Norm, f64), smallest: bool) -> Drive<'_> {
         let root = Key::new(self.attack_seed, Purpose::AttackStart);
         let stage = |attack: &Arc<dyn Attack>| {
             let name = if let Plan::Ensemble(_) = plan { attack.name() } else { plan.name() };

@@ -1,8 +1,8 @@
 //! Curvature regularisation.
 
 use gauntlet_autograd::Graph;
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, Mode, ParamDoc, ParamKind, Penalty, Range, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, Mode, ParamDoc, ParamKind, Range, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖g(x + h·u) − g(x)‖₂, u = sign(g)/‖sign(g)‖₂ detached; Moosavi-Dezfooli et al. 2019.
@@ -19,7 +19,7 @@ pub struct Cure {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "cure",
     summary: "penalty on the change of the input gradient along its own sign: curvature",
     formula: "weight · mean_n ‖∇ₓℓ(x + h·u) − ∇ₓℓ(x)‖₂,  u = sign(∇ₓℓ)/‖sign(∇ₓℓ)‖₂, detached",
@@ -45,7 +45,7 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     },
 };
 
-impl Penalty for Cure {
+impl Recipe for Cure {
     fn name(&self) -> &str {
         "cure"
     }

@@ -5,8 +5,8 @@ use crate::alignment::Alignment;
 use crate::reading::{GRAPH, graph};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Memory, ParamDoc, ParamKind, Penalty, Range, Result, Setup, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Memory, ParamDoc, ParamKind, Range, Recipe, Result, Setup, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ(x_n, t))): moving along the gradient of class t's
@@ -51,7 +51,7 @@ pub enum Measure {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "direction-matching",
     summary: "penalty on the angle between the input gradient and a target direction",
     formula: "weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ_n)),  τ ~ N(0, I), μ_t − x, nearest_t(x) − x or a teacher's",
@@ -175,7 +175,7 @@ impl DirectionMatching {
     }
 }
 
-impl Penalty for DirectionMatching {
+impl Recipe for DirectionMatching {
     fn name(&self) -> &str {
         "direction-matching"
     }

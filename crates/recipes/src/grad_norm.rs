@@ -4,8 +4,8 @@ use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::kernels::{argmax_rows, runner_up};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::position::Position;
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n q(∇ₓℓ_n), q a norm of the gradient in pixel units.
@@ -54,7 +54,7 @@ pub enum Of {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "grad-norm",
     summary: "penalty on the norm of the input gradient (double backpropagation); smooth activations (gelu, softplus) help it \
               far more than relu",
@@ -147,7 +147,7 @@ impl Of {
     }
 }
 
-impl Penalty for GradNorm {
+impl Recipe for GradNorm {
     fn name(&self) -> &str {
         "grad-norm"
     }

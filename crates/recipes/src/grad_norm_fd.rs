@@ -2,8 +2,8 @@
 
 use gauntlet_autograd::kernels::{argmax_rows, one_hot};
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n [(ℓ(x + h v) − ℓ(x)) / h]², v the detached direction of the input gradient; Finlay & Oberman 2019.
@@ -34,7 +34,7 @@ pub enum FdDirection {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "grad-norm-fd",
     summary: "penalty on the input gradient's norm by a finite difference, without double backpropagation",
     formula: "weight · mean_n [(ℓ(x + h·v) − ℓ(x))/h]²,  v = g/‖g‖₂, sign(g)/√d or sign(gⱼ)·eⱼ, detached",
@@ -102,7 +102,7 @@ impl GradNormFd {
     }
 }
 
-impl Penalty for GradNormFd {
+impl Recipe for GradNormFd {
     fn name(&self) -> &str {
         "grad-norm-fd"
     }

@@ -1,8 +1,8 @@
 //! Matching a teacher's input gradient.
 
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖∇ₓ p_y^S − ∇ₓ p_y^T‖₂², p_y the probability of the true class, S the student, T a frozen teacher;
@@ -16,7 +16,7 @@ pub struct Igam {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "igam",
     summary: "penalty on the distance to a robust teacher's input gradient (without the paper's discriminator)",
     formula: "weight · mean_n ‖∇ₓ p_y(student) − ∇ₓ p_y(teacher)‖₂²",
@@ -42,7 +42,7 @@ pub(crate) fn of_teacher(step: &Step<'_>, x: &Var) -> Result<Var> {
     Ok(Var::constant(linear.pull(cotangent.tensor())?))
 }
 
-impl Penalty for Igam {
+impl Recipe for Igam {
     fn name(&self) -> &str {
         "igam"
     }

@@ -1,8 +1,8 @@
 //! The Frobenius norm of the input-output Jacobian.
 
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, ParamDoc, ParamKind, Penalty, Range, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, ParamDoc, ParamKind, Range, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖∂z/∂x‖_F², by n random projections or exactly; Hoffman, Roberts & Yaida 2019.
@@ -18,7 +18,7 @@ pub struct Jacobian {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "jacobian",
     summary: "penalty on the squared Frobenius norm of the logits' Jacobian",
     formula: "weight · mean_n (K/m) Σ_μ ‖∇ₓ(v_μ · z)‖₂²,  v_μ uniform on the sphere; exact: Σ_k ‖∇ₓ z_k‖₂²",
@@ -62,7 +62,7 @@ pub(crate) fn exact(step: &mut Step<'_>, x: &Var, z: &Var, graph: Graph) -> Resu
     sum.ok_or_else(|| Error::Message("a model without classes has no Jacobian".into()))
 }
 
-impl Penalty for Jacobian {
+impl Recipe for Jacobian {
     fn name(&self) -> &str {
         "jacobian"
     }

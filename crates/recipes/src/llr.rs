@@ -4,8 +4,8 @@ use crate::inner::EPS;
 use crate::slope::slope;
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{AttackMode, ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{AttackMode, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Llr {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "llr",
     summary: "penalty on how far the loss is from linear around x, and on its linear rise",
     formula: "λ · mean γ + μ · mean |δ*·g|,  γ = max_{‖δ‖_∞ ≤ ε} |ℓ(x + δ) − ℓ(x) − δ·g(x)|",
@@ -84,7 +84,7 @@ impl Llr {
     }
 }
 
-impl Penalty for Llr {
+impl Recipe for Llr {
     fn name(&self) -> &str {
         "llr"
     }

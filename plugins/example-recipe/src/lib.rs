@@ -1,8 +1,8 @@
 //! A penalty on the saliency map "gradient × input", as a plug-in of gauntlet.
 
 use gauntlet::autograd::Graph;
-use gauntlet::core::registry::BuildPenalty;
-use gauntlet::core::{ParamDoc, ParamKind, Penalty, Result, Spec, Step, Term};
+use gauntlet::core::registry::BuildRecipe;
+use gauntlet::core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n ‖x_n ⊙ ∇ₓℓ_n‖₂²: bright pixels shall not matter much, dark ones may.
@@ -14,7 +14,7 @@ pub struct GradientTimesInput {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "gradient-times-input",
     summary: "penalty on the saliency map gradient × input",
     formula: "weight · mean_n ‖x_n ⊙ ∇ₓℓ_n‖₂²",
@@ -31,7 +31,7 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     build: |args, _| Ok(Arc::new(GradientTimesInput { weight: args.f64("weight")? })),
 };
 
-impl Penalty for GradientTimesInput {
+impl Recipe for GradientTimesInput {
     fn name(&self) -> &str {
         SPEC.name
     }
