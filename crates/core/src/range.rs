@@ -22,6 +22,12 @@ enum Ends {
 impl Range {
     /// Every finite number.
     pub const ANY: Range = Range { low: None, high: None };
+    /// x ≥ 0.
+    pub const NOT_NEGATIVE: Range = Range::at_least(0.0);
+    /// x > 0.
+    pub const POSITIVE: Range = Range::above(0.0);
+    /// 0 ≤ x < 1.
+    pub const FRACTION: Range = Range::at_least(0.0).below(1.0);
 
     /// x ≥ `low`.
     pub const fn at_least(low: f64) -> Self {
@@ -43,16 +49,17 @@ impl Range {
     /// `x` where it lies inside.
     ///
     /// # Errors
-    /// The end that it lies beyond: `must be at least 0, got -1`, and in the same way `above`, `at most`, `below`.
+    /// The end that it lies beyond: `must be at least 0, got -1`, and in the same way `above`, `at most`, `below`; no finite number.
     pub fn check(&self, x: f64) -> Result<f64, String> {
         let refuse = |what: &str, end: f64| Err(format!("must be {what} {end}, got {x}"));
-        // What is no number is on no side of an end.
+        if !x.is_finite() {
+            return Err(format!("must be a finite number, got {x}"));
+        }
         if let Some((low, end)) = self.low {
             match end {
-                Ends::In if x >= low => {}
-                Ends::Out if x > low => {}
-                Ends::In => return refuse("at least", low),
-                Ends::Out => return refuse("above", low),
+                Ends::In if x < low => return refuse("at least", low),
+                Ends::Out if x <= low => return refuse("above", low),
+                Ends::In | Ends::Out => {}
             }
         }
         match self.high {
@@ -60,6 +67,14 @@ impl Range {
             Some((high, Ends::Out)) if x >= high => refuse("below", high),
             _ => Ok(x),
         }
+    }
+
+    /// [`Range::check`] of what is called `what`: `lr must be above 0, got 0`.
+    ///
+    /// # Errors
+    /// As [`Range::check`].
+    pub fn check_named(&self, what: &str, x: f64) -> Result<(), String> {
+        self.check(x).map(drop).map_err(|why| format!("{what} {why}"))
     }
 
     /// `wish` where it lies inside, else a number that does.
@@ -115,7 +130,8 @@ mod tests {
             (Range::at_least(0.0).at_most(1.0), 1.5, "must be at most 1, got 1.5"),
             (Range::above(0.0).below(1.0), 1.0, "must be below 1, got 1"),
             (Range::ANY.below(0.5), 0.5, "must be below 0.5, got 0.5"),
-            (Range::at_least(0.0), f64::NAN, "must be at least 0, got NaN"),
+            (Range::at_least(0.0), f64::NAN, "must be a finite number, got NaN"),
+            (Range::ANY, f64::INFINITY, "must be a finite number, got inf"),
         ] {
             assert_eq!(range.check(x).unwrap_err(), said);
         }

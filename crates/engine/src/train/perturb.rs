@@ -3,7 +3,7 @@
 use crate::Result;
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
-use gauntlet_core::{ParamDoc, ParamKind, Spec, Weights};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec, Weights};
 use serde::{Deserialize, Serialize};
 
 /// How the weights are moved before the gradient that is stepped with; g is the loss' gradient at the weights w.
@@ -95,18 +95,16 @@ impl Perturb {
     /// # Errors
     /// One outside its domain.
     pub fn validate(&self) -> Result<(), String> {
-        let positive = |what: &str, x: f64| {
-            if x > 0.0 && x.is_finite() { Ok(()) } else { Err(format!("{what} must be positive, got {x}")) }
-        };
         match *self {
-            Perturb::Awp { start, .. } if !(start >= 0.0 && start.is_finite()) => {
-                Err(format!("start must be at least 0, got {start}"))
+            Perturb::Awp { gamma, start } => {
+                Range::NOT_NEGATIVE.check_named("start", start)?;
+                Range::POSITIVE.check_named("gamma", gamma)
             }
-            Perturb::Asam { eta, .. } if !(eta >= 0.0 && eta.is_finite()) => {
-                Err(format!("eta must be at least 0, got {eta}"))
+            Perturb::Asam { rho, eta } => {
+                Range::NOT_NEGATIVE.check_named("eta", eta)?;
+                Range::POSITIVE.check_named("rho", rho)
             }
-            Perturb::Awp { gamma, .. } => positive("gamma", gamma),
-            Perturb::Sam { rho } | Perturb::Asam { rho, .. } => positive("rho", rho),
+            Perturb::Sam { rho } => Range::POSITIVE.check_named("rho", rho),
         }
     }
 
@@ -245,7 +243,7 @@ mod tests {
             assert_eq!(read.as_object().unwrap().len(), 1 + spec.params.len());
         }
         for (text, word) in [
-            (r#"{"name":"sam","rho":0.0}"#, "rho must be positive"),
+            (r#"{"name":"sam","rho":0.0}"#, "rho must be above 0"),
             (r#"{"name":"asam","eta":-1.0}"#, "eta must be at least 0"),
             (r#"{"name":"awp","start":-1.0}"#, "start must be at least 0"),
         ] {
