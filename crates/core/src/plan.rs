@@ -64,7 +64,7 @@ impl Plan {
         match self {
             Plan::Single(attack) | Plan::Transfer { attack, .. } => std::slice::from_ref(attack),
             Plan::Ensemble(ensemble) => {
-                ensemble.stages.iter().find(|(known, _)| *known == norm).map_or(&[], |(_, stages)| stages)
+                ensemble.stages.iter().find(|(known, _)| *known == norm).map_or(&[], |(_, stages)| stages.as_slice())
             }
         }
     }
