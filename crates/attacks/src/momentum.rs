@@ -9,7 +9,7 @@ use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
 use gauntlet_core::{
-    Args, Attack, Clean, Error, Goal, Objective, ParamDoc, ParamKind, Result, Spec, ThreatModel, norm, walks,
+    Args, Attack, Clean, Error, Goal, Objective, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, norm, walks,
 };
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;

@@ -257,8 +257,8 @@ fn a_cut_penalty_is_found_even_beside_the_whole_loss() {
     // So is a script.
     let (registry, mut given) = (registry(), named("script:grad-norm.rhai"));
     let script = registry.recipes.get("script:grad-norm.rhai").unwrap();
-    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name;
-    given.insert(graph.to_string(), "cut".into());
+    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name.clone();
+    given.insert(graph, "cut".into());
     let found = conformance(&registry, Kind::Recipe, &given).unwrap();
     assert!(found.passed(), "{found}");
     assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");

@@ -83,7 +83,7 @@ fn verdicts_do_not_depend_on_the_number_of_slots() {
 #[test]
 fn where_the_target_alone_counts_the_referee_counts_it_alone() {
     let given = json!({ "name": "fgsm", "objective": "margin-t", "success": "target" });
-    let (attack, _) = registry().plan(given.as_object().unwrap()).unwrap();
+    let (attack, _) = registry().attack(given.as_object().unwrap()).unwrap();
     let (mut there, mut elsewhere) = (0, 0);
     for (model, eps) in
         [("linear", "0.05"), ("linear", "0.2"), ("linear", "1"), ("lenet-small", "0.1"), ("lenet-small", "1")]

@@ -145,7 +145,7 @@ fn entry(name: &str, script: Script) -> Entry<dyn Recipe, Registry> {
             return Err(Error::value(format!("{name}.sha256"), why));
         }
         let values = script.constants.iter().map(|c| args.value(&c.parameter).cloned()).collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(ScriptRecipe::new(name, script.clone(), &values)?))
+        Ok(Arc::new(ScriptRecipe::new(name, script.clone(), &values)?) as Arc<dyn Recipe>)
     })
 }
 

@@ -148,7 +148,8 @@ fn cut(subject: &Subject<'_>) -> Result<Found> {
     if ours == bits(&subject.ce()?)? {
         return Ok(Found::Holds("cut, it trains what `ce` trains, bit for bit: the penalty is a constant".into()));
     }
-    let weight = subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("weight")).map(|p| (p.name, json!(0.0)));
+    let weight =
+        subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("weight")).map(|p| (p.name.clone(), json!(0.0)));
     if weight.is_some() && ours == bits(&subject.with(keep.into_iter().chain(weight))?)? {
         return Ok(Found::Holds(
             "cut, it trains what weight = 0 trains, bit for bit: the penalty is a constant".into(),

@@ -163,7 +163,7 @@ fn loss(step) {
     let bench = Bench::new(4);
     let terms = bench.terms(text).unwrap();
     let mean = |i: usize| terms[i].values.tensor().mean_all().unwrap().to_scalar::<f64>().unwrap();
-    assert_eq!((terms[0].name, terms[1].name, terms[1].weight), ("adv_ce", "ce", 0.0));
+    assert_eq!((&*terms[0].name, &*terms[1].name, terms[1].weight), ("adv_ce", "ce", 0.0));
     assert!(mean(0) > mean(1), "{} is not above {}", mean(0), mean(1));
 }
 
