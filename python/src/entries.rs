@@ -3,19 +3,17 @@
 use crate::failure::Failure;
 use crate::registry;
 use gauntlet::AttackEntry;
-use gauntlet::core::attack::Backwards;
-use gauntlet::core::{Attack, Plan, Registry, budget};
+use gauntlet::core::{Answers, Plan, Registry, budget};
 use gauntlet::records::Norm;
 use pyo3::prelude::*;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// What an attack is run on.
 pub(crate) struct Subject<'a> {
     pub(crate) name: &'a str,
     pub(crate) input: (usize, usize, usize),
-    /// Whether it has gradients.
-    pub(crate) differentiable: bool,
+    /// What it tells of an image.
+    pub(crate) answers: Answers,
 }
 
 /// The entries of a JSON list of `{"label", "attack", "norm", "eps"}`, each checked against the subject.
@@ -63,29 +61,19 @@ fn fits(registry: &Registry, plan: &Plan, entry: &AttackEntry, subject: &Subject
             format!("transfer needs its surrogate {surrogate:?} as a network of gauntlet's own; use a suite for it");
         return Err(Failure::input(why));
     }
-    if subject.differentiable {
-        return Ok(());
-    }
-    let asks = |a: &Arc<dyn Attack>| a.backwards() != Backwards::None;
-    let first = plan.stages(norm).iter().find(|a| asks(a)).map(|a| a.name().to_string());
-    match first {
-        None => Ok(()),
-        Some(name) => {
-            let black_box: Vec<String> = registry
-                .attacks
-                .iter()
-                .filter(|spec| {
-                    let given = serde_json::Map::from_iter([("name".to_string(), Value::from(spec.name.as_str()))]);
-                    registry.attack(&given).is_ok_and(|(a, _)| !asks(&a) && a.norms().contains(&norm))
-                })
-                .map(|spec| spec.name.clone())
-                .collect();
-            Err(Failure::input(format!(
-                "{name} follows gradients, and {} gives none; give it a `vjp`, or take an attack that needs none: {}",
-                subject.name,
-                black_box.join(", ")
-            )))
-        }
+    subject.answers.suffice(plan, norm, subject.name, registry).map_err(|error| {
+        let hint = if subject.answers == Answers::Logits { " (with a `vjp` it has gradients)" } else { "" };
+        Failure::input(format!("{error}{hint}"))
+    })
+}
+
+/// What the package calls an adapter's answers.
+pub(crate) fn answers_of(name: &str) -> PyResult<Answers> {
+    match name {
+        "labels" => Ok(Answers::Labels),
+        "logits" => Ok(Answers::Logits),
+        "gradients" => Ok(Answers::Gradients),
+        other => Err(Failure::input(format!("a model answers labels, logits or gradients, not {other}")).into()),
     }
 }
 
@@ -95,8 +83,9 @@ pub(crate) fn check_attacks(
     attacks: &str,
     name: &str,
     input: (usize, usize, usize),
-    differentiable: bool,
+    answers: &str,
 ) -> PyResult<Vec<String>> {
-    let found = entries(attacks, &Subject { name, input, differentiable })?;
+    let answers = answers_of(answers)?;
+    let found = entries(attacks, &Subject { name, input, answers })?;
     Ok(found.into_iter().map(|e| e.label).collect())
 }

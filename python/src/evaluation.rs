@@ -84,14 +84,15 @@ pub(crate) fn evaluate(
         let raised = Mutex::new(None);
         let target = Polled { inner: &network.target, interrupt: &interrupt, raised: &raised };
         let name = target.info().name.clone();
-        let entries = entries(attacks, &Subject { name: &name, input: target.info().input, differentiable: true })?;
+        let entries =
+            entries(attacks, &Subject { name: &name, input: target.info().input, answers: target.answers() })?;
         let taken = || raised.lock().ok().and_then(|mut r| r.take());
         let (found, kept) = settings.run(py, &target, &examples, &entries, progress.as_ref(), &taken)?;
         (name, entries, found, kept)
     } else {
         let target = PyTarget::new(model, (c, h, w), width)?;
-        let (name, differentiable) = (target.info().name.clone(), target.differentiable());
-        let entries = entries(attacks, &Subject { name: &name, input: (c, h, w), differentiable })?;
+        let (name, answers) = (target.info().name.clone(), target.answers());
+        let entries = entries(attacks, &Subject { name: &name, input: (c, h, w), answers })?;
         let (found, kept) = settings.run(py, &target, &examples, &entries, progress.as_ref(), &|| target.raised())?;
         (name, entries, found, kept)
     };

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::process::own_threads;
 use crate::registry;
 use gauntlet::candle::{DType, Tensor};
-use gauntlet::core::{Compute, Frozen, Linear, ModelInfo, Result as CoreResult};
+use gauntlet::core::{Answers, Compute, Frozen, Linear, ModelInfo, Result as CoreResult};
 use gauntlet::graph::Interpreter;
 use gauntlet::onnx::{Options, open};
 use gauntlet::{Origin, Subject, Target};
@@ -161,6 +161,9 @@ impl Target for Polled<'_> {
     fn linearise(&self, x: &Tensor) -> CoreResult<Box<dyn Linear>> {
         self.poll();
         self.inner.linearise(x)
+    }
+    fn answers(&self) -> Answers {
+        self.inner.answers()
     }
     fn repeats(&self) -> bool {
         self.inner.repeats()

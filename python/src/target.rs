@@ -1,9 +1,10 @@
 //! A model that lives in Python, as attacks see it.
 
+use crate::entries::answers_of;
 use gauntlet::Target;
 use gauntlet::autograd::kernels;
 use gauntlet::candle::{Device, Tensor};
-use gauntlet::core::{Activation, Error, Linear, ModelInfo, Result};
+use gauntlet::core::{Activation, Answers, Error, Linear, ModelInfo, Result};
 use numpy::{PyArray1, PyArray2, PyArray4, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ pub(crate) struct PyTarget {
     info: ModelInfo,
     forward: Py<PyAny>,
     linearise: Option<Py<PyAny>>,
+    answers: Answers,
     /// Images of a call at most, or exactly.
     width: usize,
     /// Whether the last images of a batch are filled up to the width.
@@ -25,7 +27,7 @@ pub(crate) struct PyTarget {
 }
 
 impl PyTarget {
-    /// From the adapter of the package: attributes `name`, `classes`, `forward`, `linearise` (or None), `padded`.
+    /// From the adapter of the package: attributes `name`, `classes`, `answers`, `forward`, `linearise` (or None), `padded`.
     pub(crate) fn new(model: &Bound<'_, PyAny>, input: (usize, usize, usize), width: usize) -> PyResult<Self> {
         let linearise = model.getattr("linearise")?;
         Ok(PyTarget {
@@ -41,15 +43,11 @@ impl PyTarget {
             },
             forward: model.getattr("forward")?.unbind(),
             linearise: (!linearise.is_none()).then(|| linearise.unbind()),
+            answers: answers_of(&model.getattr("answers")?.extract::<String>()?)?,
             width: width.max(1),
             padded: model.getattr("padded")?.extract()?,
             raised: Arc::default(),
         })
-    }
-
-    /// Whether it has gradients.
-    pub(crate) fn differentiable(&self) -> bool {
-        self.linearise.is_some()
     }
 
     /// Takes what Python raised.
@@ -114,6 +112,9 @@ fn together(mut parts: Vec<Tensor>) -> Result<Tensor> {
 impl Target for PyTarget {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+    fn answers(&self) -> Answers {
+        self.answers
     }
     fn computes_here(&self) -> bool {
         false

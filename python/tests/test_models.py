@@ -53,8 +53,46 @@ def test_without_a_gradient_scores_alone_are_followed(bright):
     result = attacked(model, bright, attacks={"name": "square", "queries": 200}, eps="0.057")
     assert 0.45 <= result.robust_accuracy <= 0.75
     assert "no-gradient" in [f.name for f in result.flags]
-    with pytest.raises(gauntlet.InputError, match="apgd-ce follows gradients, and box gives none; give it a `vjp`, or .*: square, simba, .*noise"):
+    with pytest.raises(gauntlet.InputError, match="apgd-ce goes by gradients, and box tells no gradients; attacks that can: .*square.*noise.*with a `vjp`"):
         attacked(model, bright, attacks="autoattack")
+
+
+def test_of_labels_alone_decisions_are_followed(bright):
+    model = gauntlet.Labels(lambda x: halves(x).argmax(axis=1), 2, name="box")
+    result = attacked(model, bright, attacks="rays", eps=["0.027", "0.057"])
+    # ε darkens one half and brightens the other, as in the test of fgsm: what there is, decisions find.
+    assert [c.robust_accuracy for c in result.cells] == [0.75, 0.45]
+    assert "no-gradient" in [f.name for f in result.flags] and "probabilities" not in [f.name for f in result.flags]
+    for attack, what in [("pgd", "gradients"), ("square", "logits")]:
+        with pytest.raises(gauntlet.InputError, match=f"{attack} goes by {what}, and box tells classes alone; attacks that can: .*hopskipjump"):
+            attacked(model, bright, attacks=attack)
+
+
+@pytest.mark.parametrize(
+    "predict, classes, said",
+    [
+        (lambda x: halves(x), 2, "one number for each is wanted"),
+        (lambda x: np.full(len(x), 0.5), 2, "labels are"),
+        (lambda x: np.full(len(x), 2), 2, "with class 2; there are 2, from 0"),
+        (lambda x: np.full(len(x), -1), 2, "with class -1"),
+        (lambda x: np.zeros(len(x), int), 1, "classes must be a whole number of at least 2"),
+    ],
+)
+def test_labels_that_are_none_are_named(bright, predict, classes, said):
+    with pytest.raises(gauntlet.InputError, match=said):
+        attacked(gauntlet.Labels(predict, classes), bright, attacks="rays")
+
+
+def test_a_classifier_without_probabilities_is_attacked_by_its_classes(bright):
+    class Estimator:
+        """As scikit-learn's: flat rows, classes of its own."""
+
+        classes_ = np.array([3, 7])
+
+        def predict(self, rows):
+            return self.classes_[halves(rows.reshape(-1, 1, 8, 8)).argmax(axis=1)]
+
+    assert attacked(Estimator(), bright, attacks="rays", eps="0.057").robust_accuracy == 0.45
 
 
 def test_a_classifier_of_probabilities_is_attacked_by_its_scores(bright):

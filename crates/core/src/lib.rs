@@ -4,6 +4,7 @@
 //! plain data type of it or of `gauntlet-records`. Nothing here knows a concrete data set, model, recipe or attack.
 
 pub mod about;
+mod answers;
 pub mod args;
 pub mod attack;
 pub mod attack_mode;
@@ -48,6 +49,7 @@ pub mod task;
 pub mod threat;
 
 pub use about::{About, Param};
+pub use answers::Answers;
 pub use args::Args;
 pub use attack::{Attack, Clean, Job, Outcome};
 pub use attack_mode::AttackMode;

@@ -1,6 +1,6 @@
 //! A differentiable network, as recipes see it.
 
-use crate::{Key, Params, Result, Weights};
+use crate::{Answers, Key, Params, Result, Weights};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,10 @@ pub trait Network: Send + Sync {
     /// attacked. `None`: it starts as its `specs` say.
     fn own_weights(&self) -> Option<&Weights> {
         None
+    }
+    /// What it tells of an image. A network that tells no gradients cannot be trained.
+    fn answers(&self) -> Answers {
+        Answers::Gradients
     }
     /// What whoever trains or attacks it should know, a line each.
     fn notes(&self) -> &[String] {

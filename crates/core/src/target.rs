@@ -1,6 +1,6 @@
 //! What an attack sees of a model: logits, and pull-backs through one forward. No tape in sight.
 
-use crate::{BatchStats, Key, Mode, ModelInfo, Network, Params, Pass, Result};
+use crate::{Answers, BatchStats, Key, Mode, ModelInfo, Network, Params, Pass, Result};
 use candle_core::{Device, Tensor};
 use gauntlet_autograd::{Var, pull};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,10 @@ pub trait Target: Send + Sync {
     fn logits(&self, x: &Tensor) -> Result<Tensor>;
     /// A forward that can be pulled back through, as often as wanted.
     fn linearise(&self, x: &Tensor) -> Result<Box<dyn Linear>>;
+    /// What can be asked of it; less than gradients of a program behind a pipe, say.
+    fn answers(&self) -> Answers {
+        Answers::Gradients
+    }
     /// Whether asking again is nothing but computing again: no forward leaves anything behind. Where the last one did not,
     /// a GPU may repeat it without asking.
     fn repeats(&self) -> bool {
@@ -137,8 +141,12 @@ impl Target for Frozen {
         }
         Ok(Box::new(Taped { parts, logits: joined(logits)?, home }))
     }
+    fn answers(&self) -> Answers {
+        self.network.answers()
+    }
     fn repeats(&self) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        // What tells no gradients is computed by somebody else, whom a recording would not ask.
+        self.answers() == Answers::Gradients && self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 

@@ -34,6 +34,11 @@ pub fn evaluate(
     registry: &Registry,
     watch: &mut dyn Watch,
 ) -> Result<Evaluated> {
+    for entry in attacks {
+        let (plan, _) = registry.plan(&entry.attack.given())?;
+        let name = &evaluator.target.info().name;
+        evaluator.target.answers().suffice(&plan, entry.norm, name, registry)?;
+    }
     let (mut cost, mut seconds, mut own) = (Cost::default(), 0.0, None);
     let clean = match evaluator.clean {
         Some(known) => known,

@@ -3,7 +3,7 @@
 use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, CleanPass, Cost, Done, Error, Examples, Result, Watch};
 use gauntlet_core::attack;
-use gauntlet_core::{Attack, Key, Plan, Purpose, Target, ThreatModel};
+use gauntlet_core::{Attack, Key, Plan, Purpose, Registry, Target, ThreatModel};
 use gauntlet_records::{Attacked, CleanVerdict, Family, Fate, Norm, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +119,8 @@ impl<'a> Evaluator<'a> {
         {
             return Err(Error::message(format!("transfer needs its surrogate {name:?}, and there is none here")));
         }
+        let (name, nobody) = (&self.target.info().name, Registry::default());
+        self.target.answers().suffice(plan, entry.norm, name, &nobody)?;
         if plan.stages(entry.norm).is_empty() {
             return Err(Error::message(format!("{} is not defined for {}", plan.name(), entry.norm)));
         }

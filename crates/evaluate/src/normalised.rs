@@ -3,7 +3,7 @@
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::checkpoint::Normalisation;
-use gauntlet_core::{Error, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use gauntlet_core::{Answers, Error, ModelInfo, Network, ParamSpec, Params, Pass, Result};
 use std::sync::Arc;
 
 /// `inner((x − mean) / std)`: what `inner` would be, built with `mean` and `std`.
@@ -33,6 +33,9 @@ impl Network for Normalised {
     fn activations(&self) -> u64 {
         let (c, h, w) = self.info.input;
         self.inner.activations().saturating_add((c * h * w) as u64)
+    }
+    fn answers(&self) -> Answers {
+        self.inner.answers()
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         if x.dims().get(1) != Some(&self.scale.len()) {

@@ -2,8 +2,8 @@
 
 use crate::zero_gradient::{ZERO_GRADIENT, zero_gradient};
 use crate::{AttackEntry, CleanPass, Component, Cost, Evaluator, Kind, Result, flags, gradient_check};
-use gauntlet_core::Registry;
 use gauntlet_core::attack::{predicted, rows};
+use gauntlet_core::{Answers, Registry};
 use gauntlet_records::{Flag, Norm, statistics::wilson, verdict::robust_accuracy};
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,10 @@ impl Evaluator<'_> {
     pub fn probe(&self, clean: &CleanPass, registry: &Registry) -> Result<Vec<Flag>> {
         let mut raised = Vec::new();
         raised.extend(clean.randomised.clone());
-        raised.extend(probabilities(&clean.logits));
+        // A class alone is written as a row of one 1.
+        if self.target.answers() != Answers::Labels {
+            raised.extend(probabilities(&clean.logits));
+        }
         match gradient_check(self.target, self.examples) {
             Ok(defect) => {
                 raised.extend(defect);

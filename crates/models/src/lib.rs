@@ -6,6 +6,7 @@
 mod candle_module;
 mod cnn4;
 mod cnn7;
+mod command;
 mod densenet;
 mod hidden;
 mod lenet_small;
@@ -23,6 +24,7 @@ mod vgg;
 mod wideresnet;
 
 pub use candle_module::CandleModule;
+pub use command::Command;
 pub use settings::Settings;
 
 use gauntlet_core::registry::BuildModel;
@@ -68,7 +70,8 @@ const BUILT_IN: [BuiltIn; 17] = [
 /// # Errors
 /// A name that is taken.
 pub fn register(registry: &mut Registry) -> Result<()> {
-    BUILT_IN.into_iter().try_for_each(|model| registry.models.add(model.spec))
+    BUILT_IN.into_iter().try_for_each(|model| registry.models.add(model.spec))?;
+    registry.models.add(command::SPEC)
 }
 
 /// The graph of the built-in architecture that `given` names, for images `input` (C, H, W; `None`: those of its paper) and K

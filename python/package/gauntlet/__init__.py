@@ -18,13 +18,13 @@ from .components import describe, list_attacks, list_datasets, list_models, list
 from .data import load_examples
 from .errors import EnvironmentFailure, Error, EvaluationFailed, InputError
 from .evaluation import Cell, Flag, Progress, Result, evaluate
-from .models import Model
+from .models import Labels, Model
 from .networks import network
 from .robustbench import benchmark
 from .suites import Records, records, report, run
 
 __all__ = [
-    "Attack", "AutoAttack", "Cell", "EnvironmentFailure", "Error", "EvaluationFailed", "Flag", "InputError", "Model", "Network",
+    "Attack", "AutoAttack", "Cell", "EnvironmentFailure", "Error", "EvaluationFailed", "Flag", "InputError", "Labels", "Model", "Network",
     "Progress", "Records", "Result", "__version__", "attack", "attacks", "benchmark", "describe", "evaluate", "list_attacks",
     "list_datasets", "list_models", "list_recipes", "load_examples", "network", "records", "report", "run",
 ]

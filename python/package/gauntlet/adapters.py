@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _native
 from .errors import InputError
-from .models import Model
+from .models import Labels, Model
 
 
 def _of_probabilities(estimator):
@@ -19,9 +19,19 @@ def _of_probabilities(estimator):
     return Model(forward, name=type(estimator).__name__)
 
 
+def _of_classes(estimator):
+    """A classifier of scikit-learn's kind that has no probabilities: the places of its answers among its classes, of flattened images."""
+    known = np.asarray(estimator.classes_)
+
+    def predict(x):
+        return np.searchsorted(known, estimator.predict(x.reshape(len(x), -1)))
+
+    return Labels(predict, len(known), name=type(estimator).__name__)
+
+
 def adapt(model, x, **options):
     """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, anything with `forward`
-    (and `vjp`), anything with `predict_proba`.
+    (and `vjp`), anything with `predict_proba`, anything with `predict` and `classes_`.
 
     `x` decides what a plain function is given: tensors if they are tensors, arrays otherwise.
     """
@@ -45,6 +55,8 @@ def adapt(model, x, **options):
         return Model(model.forward, getattr(model, "vjp", None), name=getattr(model, "name", type(model).__name__))
     if hasattr(model, "predict_proba"):
         return _of_probabilities(model)
+    if hasattr(model, "predict") and hasattr(model, "classes_"):
+        return _of_classes(model)
     if callable(model):
         return Model(model, name=getattr(model, "__name__", type(model).__name__))
     raise InputError(

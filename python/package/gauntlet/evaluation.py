@@ -303,7 +303,7 @@ def evaluate(
     own = isinstance(adapter, _native.Network)
     called = name or adapter.name
     shape = tuple(int(side) for side in pixels.shape[1:])
-    _native.check_attacks(entries, called, shape, own or adapter.linearise is not None)
+    _native.check_attacks(entries, called, shape, "gradients" if own else adapter.answers)
     weights = adapter.sha256 if own else adapter.fingerprint()
     if store is not None and not weights:
         raise InputError(

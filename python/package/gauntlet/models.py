@@ -64,6 +64,11 @@ class Model:
         self.notes = []
         self.linearise = None if vjp is None else self._linearise
 
+    @property
+    def answers(self):
+        """What it tells of an image: `labels`, `logits`, or `gradients` too."""
+        return "logits" if self.linearise is None else "gradients"
+
     def forward(self, x):
         """Logits `(N, K)`."""
         return as_logits(self._forward(x), len(x), self.name)
@@ -131,3 +136,44 @@ class Model:
             g = pull(np.ones_like(z))
             if g.shape != two.shape:
                 raise InputError(f"{self.name}: an input gradient has shape {g.shape}, the images {two.shape}")
+
+
+class Labels(Model):
+    """Any function from images to predicted classes, of which nothing else is known.
+
+    Attacks by decisions (`hopskipjump`, `rays`, `boundary`, ...) and `noise` can be run on it; those that go by logits or gradients
+    are an error. In verdicts its margins are 1 or -1.
+
+    Args:
+        predict: takes an array `(N, C, H, W)` of float32 in [0, 1], gives N whole numbers from 0 to `classes` - 1.
+        classes: how many classes there are.
+        name: what it is called in messages and reports.
+        fingerprint: a text that names its weights; what a store keeps verdicts under.
+    """
+
+    answers = "labels"
+
+    @strict
+    def __init__(self, predict, classes, *, name="model", fingerprint=""):
+        super().__init__(predict, name=name, fingerprint=fingerprint)
+        if not isinstance(classes, (int, np.integer)) or isinstance(classes, bool) or classes < 2:
+            raise InputError(f"classes must be a whole number of at least 2, got {classes!r}")
+        self._known = int(classes)
+
+    def forward(self, x):
+        """1 for the predicted class and 0 for the others, `(N, K)`."""
+        told = as_array(self._forward(x))
+        if told.shape != (len(x),):
+            raise InputError(
+                f"{self.name} answers {len(x)} images with the shape {tuple(told.shape)}; of a model that tells labels, one number for "
+                "each is wanted"
+            )
+        classes = told.astype(np.int64) if told.dtype.kind in "iuf" else None
+        if classes is None or not np.array_equal(classes, told):
+            raise InputError(f"{self.name} answers {told.dtype} that are no whole numbers; labels are")
+        bad = np.flatnonzero((classes < 0) | (classes >= self._known))
+        if len(bad):
+            raise InputError(f"{self.name} answers image {bad[0]} of a batch with class {classes[bad[0]]}; there are {self._known}, from 0")
+        z = np.zeros((len(x), self._known), dtype=np.float32)
+        z[np.arange(len(x)), classes] = 1
+        return z

@@ -120,11 +120,11 @@ fn verdicts(report: &AttackReport) -> Result<Vec<u8>, csv::Error> {
     out.into_inner().map_err(|e| e.into_error().into())
 }
 
-/// Whether a model is a network of a file.
+/// Whether a model comes with all that it answers by: a network of a file, or a program.
 pub(super) fn brings_weights(model: &str) -> bool {
     let named = component::parse("model", model).ok();
     let name = named.as_ref().and_then(|m| m.get("name")).and_then(Value::as_str);
-    name.is_some_and(|n| n.starts_with(gauntlet::onnx::PREFIX))
+    name.is_some_and(|n| n.starts_with(gauntlet::onnx::PREFIX) || n == gauntlet::models::Command::NAME)
 }
 
 /// The weights that a model is attacked with: a checkpoint, or those that it brings along.
@@ -133,7 +133,7 @@ pub(super) fn weights(model: &str, checkpoint: Option<&Path>) -> Result<Checkpoi
         Some(file) => source(file),
         None if brings_weights(model) => Ok(CheckpointSource::Own),
         None => Err(Failure::user(
-            "--checkpoint is missing: only a network of a file brings its weights along (--model onnx:net.onnx); gauntlet train makes one",
+            "--checkpoint is missing: only a network of a file (--model onnx:net.onnx) and a program (`command`) need none; gauntlet train makes one",
         )),
     }
 }

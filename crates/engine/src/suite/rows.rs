@@ -6,6 +6,7 @@ use crate::suite::lineage;
 use crate::suite::reader::{Reader, Shape, plain_name};
 use crate::suite::section::Section;
 use crate::{CheckpointSource, Diagnostic, Row, Teacher};
+use gauntlet_core::Answers;
 use gauntlet_evaluate::{Component, Kind};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -87,6 +88,13 @@ impl Reader<'_> {
                         self.complaints.push(Diagnostic::at(key.span(), text).hint(hint));
                     }
                 }
+                if self.tells_no_gradients(model.as_ref().or(common), shape) {
+                    let span = section.span_of("recipe");
+                    self.complaints.push(
+                        Diagnostic::at(span, "the row's model tells no gradients, so no recipe can train it")
+                            .hint("leave the recipe out: the model is attacked as it is"),
+                    );
+                }
                 let row = self.trained(section)?;
                 let teacher = match section.get("teacher") {
                     Some((_, value)) => Some(self.teacher_of(value)?),
@@ -107,6 +115,13 @@ impl Reader<'_> {
         let (model, (input, classes)) = (model?, shape?);
         let (network, _) = self.registry.model(&model.given(), input, classes).ok()?;
         network.own_weights().map(|_| model.name.clone())
+    }
+
+    /// Whether it is a model that can be asked and nothing else.
+    fn tells_no_gradients(&self, model: Option<&Component>, shape: Shape) -> bool {
+        let (Some(model), Some((input, classes))) = (model, shape) else { return false };
+        let built = self.registry.model(&model.given(), input, classes);
+        built.is_ok_and(|(network, _)| network.answers() != Answers::Gradients)
     }
 
     /// A row that is not trained here.

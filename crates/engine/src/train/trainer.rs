@@ -12,7 +12,9 @@ use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, Compute, Frozen, Key, Mixed, Network, Purpose, Recipe, Registry, Setup, Target, Weights};
+use gauntlet_core::{
+    Answers, Batch, Compute, Frozen, Key, Mixed, Network, Purpose, Recipe, Registry, Setup, Target, Weights,
+};
 use gauntlet_data::Split;
 use gauntlet_evaluate::Examples;
 use gauntlet_records::record::{Epoch, MONITORED_TRAIN_ROWS};
@@ -99,6 +101,10 @@ impl TrainingJob<'_> {
     }
 
     fn train(&self, state: Option<(&Path, &str)>, events: &dyn Events) -> Result<Trained> {
+        if self.network.answers() != Answers::Gradients {
+            let why = "tells no gradients, so nothing of it can be trained";
+            return Err(gauntlet_core::Error::Message(format!("{} {why}", self.network.info().name)).into());
+        }
         let rows = self.rows()?;
         let own = self.config.own().max(1);
         let steps = rows.div_ceil(own) as u32;
