@@ -225,8 +225,8 @@ fn arguments_outside_their_domain_are_named() {
         ("command", json!(["a", 1]), "must be a list of texts"),
         ("answers", json!("gradients"), "answers"),
         ("batch", json!(0), "batch"),
-        ("timeout", json!(0), "must be a positive number of seconds"),
-        ("timeout", json!(1e300), "must be a positive number of seconds"),
+        ("timeout", json!(0), "must be above 0, got 0"),
+        ("timeout", json!(1e300), "must be at most 1000000"),
     ] {
         let text = built(&[(key, value.clone())]).unwrap_err().to_string();
         assert!(text.contains(said), "{key} = {value}: {text}");

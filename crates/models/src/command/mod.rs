@@ -8,8 +8,8 @@ use gauntlet_autograd::Var;
 use gauntlet_core::params::Init;
 use gauntlet_core::registry::BuildModel;
 use gauntlet_core::{
-    Activation, Answers, Args, Error, Mode, ModelInfo, Network, ParamDoc, ParamKind, ParamSpec, Params, Pass, Result,
-    Spec, Weights,
+    Activation, Answers, Args, Error, Mode, ModelInfo, Network, ParamDoc, ParamKind, ParamSpec, Params, Pass, Range,
+    Result, Spec, Weights,
 };
 use process::Process;
 use sha2::{Digest, Sha256};
@@ -50,7 +50,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
         },
         ParamDoc {
             name: "timeout",
-            kind: ParamKind::POSITIVE,
+            kind: ParamKind::Float(Range::POSITIVE.at_most(1e6)),
             default: "60",
             unit: "s",
             doc: "how long an answer, the first with the program's start, may take",
