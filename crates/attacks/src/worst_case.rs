@@ -60,17 +60,25 @@ impl Attack for WorstCase {
         Family::Ensemble
     }
     fn norms(&self) -> &[Norm] {
-        const ALL: [Norm; 3] = [Norm::Linf, Norm::L2, Norm::L1];
+        const ALL: [Norm; 4] = [Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
         let known = |norm: &Norm| self.attacks.iter().all(|a| a.norms().contains(norm));
         match ALL.map(|n| known(&n)) {
-            [true, true, true] => &ALL,
-            [true, true, false] => &[Norm::Linf, Norm::L2],
-            [true, false, true] => &[Norm::Linf, Norm::L1],
-            [false, true, true] => &[Norm::L2, Norm::L1],
-            [true, false, false] => &[Norm::Linf],
-            [false, true, false] => &[Norm::L2],
-            [false, false, true] => &[Norm::L1],
-            [false, false, false] => &[],
+            [true, true, true, true] => &ALL,
+            [true, true, true, false] => &[Norm::Linf, Norm::L2, Norm::L1],
+            [true, true, false, true] => &[Norm::Linf, Norm::L2, Norm::L0],
+            [true, false, true, true] => &[Norm::Linf, Norm::L1, Norm::L0],
+            [false, true, true, true] => &[Norm::L2, Norm::L1, Norm::L0],
+            [true, true, false, false] => &[Norm::Linf, Norm::L2],
+            [true, false, true, false] => &[Norm::Linf, Norm::L1],
+            [true, false, false, true] => &[Norm::Linf, Norm::L0],
+            [false, true, true, false] => &[Norm::L2, Norm::L1],
+            [false, true, false, true] => &[Norm::L2, Norm::L0],
+            [false, false, true, true] => &[Norm::L1, Norm::L0],
+            [true, false, false, false] => &[Norm::Linf],
+            [false, true, false, false] => &[Norm::L2],
+            [false, false, true, false] => &[Norm::L1],
+            [false, false, false, true] => &[Norm::L0],
+            [false, false, false, false] => &[],
         }
     }
     fn fits(&self, open: &Open) -> Result<()> {
