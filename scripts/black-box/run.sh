@@ -69,11 +69,13 @@ PYTHON
 mortal="{ name = \"command\", command = [\"$python\", \"$made/mortal.py\", \"scripts/black-box/black_box.py\", \"$made/net.onnx\"] }"
 attack() {
     "$gauntlet" --quiet attack --model "$mortal" --data glyphs --take 30 --attack '{ name = "rays", queries = 300 }' --eps 0.03 \
-        --slots 4 --journal "$made/journal.jsonl" --json "$@"
+        --slots 4 --journal "$1" --json
 }
-if attack >/dev/null 2>"$made/died"; then exit 1; fi
+if attack "$made/journal.jsonl" >/dev/null 2>"$made/died"; then exit 1; fi
 grep -q 'before it answered; it wrote: out of memory' "$made/died"
 kept=$(wc -l < "$made/journal.jsonl")
 test "$kept" -gt 1
-whole=$(attack)
-echo "died with $kept lines in the journal, went on: $(accuracy <<<"$whole")"
+resumed=$(attack "$made/journal.jsonl" | accuracy)
+whole=$(attack "$made/undisturbed.jsonl" | accuracy)
+echo "died with $kept lines in the journal, went on: $resumed; undisturbed: $whole"
+test "$resumed" = "$whole"
