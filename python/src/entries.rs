@@ -62,7 +62,7 @@ fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: 
             format!("transfer needs its surrogate {surrogate:?} as a network of gauntlet's own; use a suite for it");
         return Err(Failure::input(why));
     }
-    suffices(subject.answers, attack, norm, subject.name, registry).map_err(|error| {
+    suffices(subject.answers, attack, norm, subject.name, Some(registry)).map_err(|error| {
         let hint = if subject.answers == Answers::Logits { " (with a `vjp` it has gradients)" } else { "" };
         Failure::input(format!("{error}{hint}"))
     })

@@ -34,10 +34,12 @@ pub fn evaluate(
     registry: &Registry,
     watch: &mut dyn Watch,
 ) -> Result<Evaluated> {
+    let (target, mut built) = (evaluator.target, Vec::with_capacity(attacks.len()));
     for entry in attacks {
         let (attack, _) = registry.attack(&entry.attack.given())?;
-        let name = &evaluator.target.info().name;
-        suffices(evaluator.target.answers(), attack.as_ref(), entry.norm, name, registry)?;
+        // Before anything is asked of the model.
+        suffices(target.answers(), attack.as_ref(), entry.norm, &target.info().name, Some(registry))?;
+        built.push((entry, attack));
     }
     let (mut cost, mut seconds, mut own) = (Cost::default(), 0.0, None);
     let clean = match evaluator.clean {
@@ -52,8 +54,7 @@ pub fn evaluate(
     };
     let begun = Instant::now();
     let mut attacked = Vec::new();
-    for entry in attacks {
-        let (attack, _) = registry.attack(&entry.attack.given())?;
+    for (entry, attack) in built {
         let done = watch.known(entry)?;
         attacked.extend(evaluator.attack_with(entry, &attack, clean, &mut cost, &done, watch)?);
     }

@@ -3,7 +3,7 @@
 use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, CleanPass, Cost, Done, Error, Examples, Result, Watch, suffices};
 use gauntlet_core::attack;
-use gauntlet_core::{Attack, Key, Purpose, Registry, Target, ThreatModel};
+use gauntlet_core::{Attack, Key, Purpose, Target, ThreatModel};
 use gauntlet_records::{Attacked, CleanVerdict, Family, Fate, Norm, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,8 +119,7 @@ impl<'a> Evaluator<'a> {
         {
             return Err(Error::message(format!("transfer needs its surrogate {name:?}, and there is none here")));
         }
-        let (name, nobody) = (&self.target.info().name, Registry::default());
-        suffices(self.target.answers(), attack.as_ref(), entry.norm, name, &nobody)?;
+        suffices(self.target.answers(), attack.as_ref(), entry.norm, &self.target.info().name, None)?;
         if attack.minimal() && attack.stages(entry.norm).is_empty() {
             return self.smallest(entry, attack, clean, cost, done, watch);
         }

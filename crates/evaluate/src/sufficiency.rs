@@ -26,15 +26,21 @@ fn asked(attack: &dyn Attack, norm: Norm) -> (Answers, String) {
 /// Whether an attack can be run on a model that answers so.
 ///
 /// # Errors
-/// An attack, or a stage of one, that asks for more than `model` tells; those of the registry that do not are listed.
-pub fn suffices(answers: Answers, attack: &dyn Attack, norm: Norm, model: &str, registry: &Registry) -> Result<()> {
+/// An attack, or a stage of one, that asks for more than `model` tells; with a registry, its attacks that do not are listed.
+pub fn suffices(
+    answers: Answers,
+    attack: &dyn Attack,
+    norm: Norm,
+    model: &str,
+    registry: Option<&Registry>,
+) -> Result<()> {
     let (asked, who) = asked(attack, norm);
     if asked <= answers {
         return Ok(());
     }
     let what = if asked == Answers::Gradients { "gradients" } else { "logits" };
     let tells = if answers == Answers::Labels { "classes alone" } else { "no gradients" };
-    let others = attacks(answers, registry, norm);
+    let others = registry.map_or_else(Vec::new, |registry| attacks(answers, registry, norm));
     let instead = if others.is_empty() { String::new() } else { format!("; attacks that can: {}", others.join(", ")) };
     Err(Error::message(format!("{who} goes by {what}, and {model} tells {tells}{instead}")))
 }

@@ -32,16 +32,17 @@ struct Value {
     simple_value: Option<f32>,
 }
 
-/// The bytes of the file: `loss/*` by steps, `accuracy/*`, `gradient/*` and `alignment` at the ends of epochs; the step is that of
+/// The bytes of the file, in the order of time, so that what a training says next stands at the end: `loss/*` by steps, `accuracy/*`, `gradient/*` and `alignment` at the ends of epochs; the step is that of
 /// the whole training.
 pub fn events(course: &Course) -> Vec<u8> {
     let mut out = Vec::new();
     let version = Some("brain.Event:2".to_string());
     record(&mut out, &Event { wall_time: course.since.0, step: 0, file_version: version, summary: None });
+    let mut told: Vec<Event> = Vec::new();
     let mut put = |wall_time: f64, step: u64, values: Vec<(String, f64)>| {
         let value = values.into_iter().map(|(tag, value)| Value { tag, simple_value: Some(value as f32) }).collect();
         let summary = Some(Summary { value });
-        record(&mut out, &Event { wall_time, step: step as i64, file_version: None, summary });
+        told.push(Event { wall_time, step: step as i64, file_version: None, summary });
     };
     for moment in &course.moments {
         let terms = moment.terms.iter().map(|(name, value)| (format!("loss/{name}"), *value));
@@ -61,6 +62,8 @@ pub fn events(course: &Course) -> Vec<u8> {
         let told = values.into_iter().filter_map(|(tag, value)| Some((tag.to_string(), value?))).collect();
         put(*time, u64::from(epoch.epoch) * u64::from(course.steps), told);
     }
+    told.sort_by(|a, b| a.wall_time.total_cmp(&b.wall_time));
+    told.iter().for_each(|event| record(&mut out, event));
     out
 }
 
@@ -82,6 +85,7 @@ fn masked(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use gauntlet_records::course::Moment;
+    use gauntlet_records::record::Epoch;
     use std::collections::BTreeMap;
 
     fn read(mut bytes: &[u8]) -> Vec<Event> {
@@ -105,6 +109,41 @@ mod tests {
         record(&mut out, &event);
         assert_eq!(&out[..8], &24u64.to_le_bytes());
         assert_eq!(&out[8..12], &[0xa3, 0x7f, 0x4b, 0x22]);
+    }
+
+    #[test]
+    fn what_is_said_next_stands_at_the_end() {
+        let moment = |time: f64, done: u64| Moment { time, done, loss: time, terms: BTreeMap::new() };
+        let epoch = Epoch {
+            epoch: 1,
+            terms: Vec::new(),
+            clean_accuracy: 0.9,
+            robust_accuracy: 0.5,
+            gradient_l1: 1.0,
+            gradient_l2: 0.1,
+            alignment: None,
+            own_fgsm_accuracy: None,
+            own_pgd_accuracy: None,
+            monitored_on: "validation".into(),
+            evaluated: false,
+        };
+        let mut course = Course {
+            row: "ce".into(),
+            seed: 0,
+            epochs: 2,
+            steps: 10,
+            since: (5.0, 0),
+            last: (7.0, 10),
+            earlier: 0.0,
+            cpu_seconds: None,
+            moments: vec![moment(6.0, 3)],
+            curve: vec![(7.0, epoch)],
+        };
+        let before = events(&course);
+        course.moments.push(moment(8.0, 13));
+        let after = events(&course);
+        assert!(after.len() > before.len() && after.starts_with(&before));
+        assert_eq!(read(&after).iter().map(|e| e.step).collect::<Vec<_>>(), [0, 3, 10, 13]);
     }
 
     #[test]

@@ -6,10 +6,14 @@ use crate::interrupt;
 use crate::progress::counted;
 use crate::session::Session;
 use crate::suites;
+use gauntlet::core::Error;
 use gauntlet::engine::{Standing, Store, WatchedTraining, timestamp, watched};
 use gauntlet::records::file::write_atomically;
 use gauntlet::report::{Watched, events, watch as page};
 use serde_json::{Value, json};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,7 +62,22 @@ fn write(trainings: &[WatchedTraining], arguments: &Watch, last: bool) -> Result
     if let Some(folder) = &arguments.tensorboard {
         for training in trainings {
             let path = folder.join(name(training)).join("events.out.tfevents.0.gauntlet");
-            write_atomically(&path, &events(&training.course))?;
+            grow(&path, &events(&training.course))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what a file lacks at its end: TensorBoard reads on from where it was, in the file that it opened. What does not begin as the
+/// file does (a training that went on from an earlier step) takes its place.
+fn grow(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let more = fs::read(path).ok().and_then(|old| bytes.strip_prefix(old.as_slice()));
+    match more {
+        None => write_atomically(path, bytes)?,
+        Some([]) => {}
+        Some(more) => {
+            let appended = OpenOptions::new().append(true).open(path).and_then(|mut file| file.write_all(more));
+            appended.map_err(|source| Error::Io { action: "write", path: path.display().to_string(), source })?;
         }
     }
     Ok(())
