@@ -134,3 +134,25 @@ fn text(trainings: &[WatchedTraining]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_that_goes_on_stays_the_file_that_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("row").join("events");
+        let inode = |bytes: &[u8]| {
+            grow(&path, bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            fs::metadata(&path).unwrap().ino()
+        };
+        let first = inode(b"one");
+        assert_eq!(inode(b"one two"), first);
+        assert_eq!(inode(b"one two"), first);
+        // What was said of void steps is not kept.
+        assert_ne!(inode(b"one three"), first);
+    }
+}
