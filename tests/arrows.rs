@@ -18,13 +18,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gauntlet-certify", &["autograd", "core", "graph", "records", "vnnlib"]),
     ("gauntlet-models", &["autograd", "core", "graph"]),
     ("gauntlet-onnx", &["autograd", "core", "graph", "records"]),
-    ("gauntlet-recipes", &["autograd", "core", "records"]),
+    ("gauntlet-recipes", &["autograd", "core", "graph", "records"]),
     ("gauntlet-attacks", &["autograd", "core", "records"]),
     ("gauntlet-report", &["records"]),
     ("gauntlet-vnnlib", &["core", "records"]),
     ("gauntlet-script", &["autograd", "core", "records"]),
     ("gauntlet-evaluate", &["autograd", "core", "records"]),
-    ("gauntlet-engine", &["autograd", "core", "data", "evaluate", "records"]),
+    ("gauntlet-engine", &["autograd", "certify", "core", "data", "evaluate", "graph", "records"]),
     (
         "gauntlet",
         &[

@@ -7,7 +7,10 @@
 
 use candle_core::{Device, Tensor};
 use gauntlet::attacks::objectives::{ce::Ce, dlr::Dlr};
-use gauntlet::attacks::{Alma, Apgd, CwL2, CwLinf, Ddn, DeepFool, Ead, Fab, Fmn, Momentum, Options, Square, StepSize};
+use gauntlet::attacks::{
+    Alma, Apgd, CwL2, CwLinf, Ddn, DeepFool, Ead, Fab, Fmn, Momentum, Options, Pdpgd, Square, StepSize, SuperDeepFool,
+    TrustRegion,
+};
 use gauntlet::core::attack::{Backwards, Open, Outcome, Slots, margin, rows};
 use gauntlet::core::{
     Attack, Clean, Frozen, Goal, Job, Key, Linear, ModelInfo, Network, Objective, Purpose, Registry, Result, Target,
@@ -525,6 +528,84 @@ fn alma() {
         for (i, what, want) in setup.examples() {
             let trace = setup.run(&attack, i);
             // The point after the last step is looked at too.
+            let points = list(&want["points"]);
+            same_points(&trace.points[..points.len()], points, &what);
+            assert_eq!(trace.points.len(), points.len() + 1, "{what}");
+            let proposal: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+            if trace.points.last() != Some(&proposal) {
+                found(&trace, want, &what);
+            }
+        }
+    }
+}
+
+/// Points of an attack that looks at nothing twice in a row.
+fn one_by_one(key: &str, attack: impl Fn(&Value) -> Box<dyn Attack>) {
+    for want in list(&golden("attack-shelf.json")[key]) {
+        let (setup, attack) = (Setup::new(want), attack(want));
+        for (i, what, want) in setup.examples() {
+            let mut trace = setup.run(&*attack, i);
+            trace.points.dedup();
+            same_points(&trace.points, list(&want["points"]), &what);
+            found(&trace, want, &what);
+        }
+    }
+}
+
+/// The reference keeps what its search along a line leaves, we the nearest of all points: those are the same.
+#[test]
+fn superdeepfool() {
+    for want in list(&golden("attack-shelf.json")["superdeepfool"]) {
+        let setup = Setup::new(want);
+        let attack = SuperDeepFool { steps: count(&want["steps"]) as u32, inner: 50, overshoot: 0.02, bisections: 10 };
+        for (i, what, want) in setup.examples() {
+            let mut trace = setup.run(&attack, i);
+            trace.points.dedup();
+            let points = list(&want["points"]);
+            assert_eq!(trace.points.len(), points.len(), "{what}");
+            same_points(&trace.points, points, &what);
+            let x: Vec<f64> = trace.end.x_adv.flatten_all().unwrap().to_vec1().unwrap();
+            let found = points.iter().filter(|p| {
+                let size = Norm::L2.of(x.iter().copied());
+                ["probe/a", "probe/b"].iter().zip(numbers(p)).all(|(probe, want)| {
+                    let dot: f64 = x.iter().zip(hashed(probe, x.len(), -1.0, 1.0)).map(|(x, p)| x * p).sum();
+                    (dot - want).abs() / size <= RTOL
+                })
+            });
+            assert!(trace.end.broken && found.count() > 0, "{what}: what is found is no point of the reference");
+        }
+    }
+}
+
+#[test]
+fn trust_region() {
+    one_by_one("trust-region", |want| {
+        Box::new(TrustRegion {
+            steps: count(&want["steps"]) as u32,
+            radius: want["radius"].as_f64().unwrap(),
+            adaptive: want["adaptive"].as_bool().unwrap(),
+            candidates: 9,
+        })
+    });
+}
+
+/// As with ALMA, the point after the last step is looked at too.
+#[test]
+fn pdpgd() {
+    for want in list(&golden("attack-shelf.json")["pdpgd"]) {
+        let setup = Setup::new(want);
+        let attack = Pdpgd {
+            steps: count(&want["steps"]) as u32,
+            lr: 0.1,
+            lr_last: 0.01,
+            ratio: 0.01,
+            dual_lr: 0.1,
+            dual_lr_last: 0.1,
+            average: 0.9,
+            proximal: 5,
+        };
+        for (i, what, want) in setup.examples() {
+            let trace = setup.run(&attack, i);
             let points = list(&want["points"]);
             same_points(&trace.points[..points.len()], points, &what);
             assert_eq!(trace.points.len(), points.len() + 1, "{what}");

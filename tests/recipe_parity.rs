@@ -47,6 +47,7 @@ fn numbered(x: Tensor, first: u64) -> Batch {
 fn recipes_are_those_of_their_papers() {
     let registry = registry();
     let net = network("lenet-small", "softplus", (1, 28, 28));
+    let rectified = network("lenet-small", "relu", (1, 28, 28));
     let params = weights(&*net, CASE, DType::F64).leaves();
     let taught = weights(&*net, &format!("{CASE}/teacher"), DType::F64).constants();
     let teacher: Arc<dyn Target> = Arc::new(Frozen::new(net.clone(), taught));
@@ -59,6 +60,8 @@ fn recipes_are_those_of_their_papers() {
         let what = want["recipe"].to_string();
         seen.insert(given["name"].as_str().unwrap().to_string());
         let recipe = recipe(&registry, given);
+        // The same weights.
+        let net = if want["activation"] == "relu" { &rectified } else { &net };
         let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| f(&train);
         let mut setup = Setup {
             train: &mut each,

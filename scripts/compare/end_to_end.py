@@ -1,5 +1,6 @@
 """AutoAttack from end to end, gauntlet's and the official code's, on the same weights and the same images: in L2 and L1 on
-MNIST, in L∞ on a network with batch norm on CIFAR-10, and `rand` on a network with noise in its forward.
+MNIST, in L∞ on a network with batch norm on CIFAR-10 and on one of PyTorch's that gauntlet imports from an ONNX file, and `rand` on a network
+with noise in its forward.
 
 gauntlet trains the checkpoints. Each recipe was chosen to leave 20 to 80 % of the images, on training images that are held
 out of the training (`--held-out` shows the accuracies by which), and no test image had a part in it.
@@ -56,11 +57,19 @@ CHECKPOINTS = {
         "recipe": {"name": "fgsm-rs", "eps": "8/255"},
         "train": {"epochs": 1, "batch": 128, "lr": 0.005, "schedule": "triangular"},
     },
+    # A narrow ResNet-18 of scripts/parity/networks.py, written by PyTorch's exporter and trained here.
+    "cifar10-onnx": {
+        "data": "cifar10",
+        "model": {"name": "onnx:resnet18-8.onnx", "mean": [0.4914, 0.4822, 0.4465], "std": [0.247, 0.2435, 0.2616]},
+        "recipe": {"name": "fgsm-rs", "eps": "8/255"},
+        "train": {"epochs": 1, "batch": 128, "lr": 0.005, "schedule": "triangular"},
+    },
 }
 CASES = {
     "mnist-l2": {"checkpoint": "mnist-l2", "norm": "l2", "eps": "1.5"},
     "mnist-l1": {"checkpoint": "mnist-l2", "norm": "l1", "eps": "10"},
     "cifar10-batch-norm": {"checkpoint": "cifar10", "norm": "linf", "eps": "4/255"},
+    "cifar10-onnx": {"checkpoint": "cifar10-onnx", "norm": "linf", "eps": "4/255"},
     "mnist-noisy": {"checkpoint": "mnist-linf", "norm": "linf", "eps": "0.18", "noise": "0.25", "draws": 50},
 }
 LETTERS = {"wrong": "w", "robust": "r", "broken": "b", "carried": "b"}
@@ -93,6 +102,8 @@ def module(model, file):
     """gauntlet's network in PyTorch, in eval mode and with frozen weights."""
     if model["name"] == "wideresnet":
         net = networks.WideResNet(nn.ReLU, model["depth"], model["width"])
+    elif model["name"].startswith("onnx:"):
+        net = networks.build(imported(model), "relu")
     else:
         net = networks.build(model["name"], "relu")
     missing, unexpected = net.load_state_dict(load_file(file), strict=False)
@@ -101,6 +112,20 @@ def module(model, file):
     if "mean" in model:
         net = Normalised(net, model["mean"], model["std"])
     return net.eval().requires_grad_(False)
+
+
+def imported(model):
+    """The name in scripts/parity/networks.py of a network that an ONNX file holds."""
+    return model["name"].removeprefix("onnx:").removesuffix(".onnx")
+
+
+def export(model, path):
+    """A fresh network of PyTorch's as the file that gauntlet trains: nothing folded, parameters under their names."""
+    torch.manual_seed(0)
+    net = networks.build(imported(model), "relu").train()
+    shapes = ({0: torch.export.Dim("n")},)
+    torch.onnx.export(net, (torch.rand(2, 3, 32, 32),), str(path), dynamo=True, optimize=False, external_data=False, dynamic_shapes=shapes,
+                      verbose=False)
 
 
 def keyed(name, rows, n):
@@ -117,7 +142,8 @@ def value(eps):
 class Comparison:
     def __init__(self, options):
         self.options, self.folder = options, options.cache / ("end-to-end-smoke" if options.smoke else "end-to-end")
-        for program in (GAUNTLET, NOISY):
+        noisy = any("noise" in CASES[key] for key in options.only) and not options.report
+        for program in (GAUNTLET, NOISY) if noisy else (GAUNTLET,):
             if not program.exists():
                 sys.exit(f"no {program}: build it (end_to_end.sh does) or set CARGO_TARGET_DIR")
         (self.folder / "datasets").mkdir(parents=True, exist_ok=True)
@@ -166,6 +192,10 @@ class Comparison:
         if name in self.files:
             return self.files[name]
         c = CHECKPOINTS[name]
+        if c["model"]["name"].startswith("onnx:"):
+            network = self.folder / c["model"]["name"].removeprefix("onnx:")
+            if not network.exists():
+                export(c["model"], network)
         data, source, recipe = c["data"], self.source, c["recipe"]
         flags = {**c["train"], "seed": 0, "validation": HELD_OUT}
         if self.options.smoke:  # so short that plain training alone gets some images right

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 python="$(bash scripts/parity/setup.sh)"
 needed=(
     torchvision==0.29.2 scipy==1.17.1 scikit-learn==1.9.1 six==1.17.0 packaging==26.4 tqdm==4.70.1 eagerpy==0.30.0
-    GitPython==3.2.1 requests==2.34.2 pyarrow==26.0.1 pillow==13.0.0
+    GitPython==3.2.1 requests==2.34.2 pyarrow==26.0.1 pillow==13.0.0 onnx==1.23.2 onnxscript==0.7.2
 )
 # Without what they ask for: torchattacks pins an old requests, adv-lib wants a plotting server.
 peers=(

@@ -21,13 +21,16 @@ import torch
 from networks import NETWORKS, make
 
 warnings.filterwarnings("ignore")
-SHORT = ["cnn", "norms"]
+SHORT = ["cnn", "norms", "swin_even"]
+ALL, EVALUATED = [("n", False), ("1", False), ("n", True)], [("n", False)]
+# The newer exporter knows 18 and up.
+EXPORTS = [("legacy", 17, ALL), ("legacy", 14, EVALUATED), ("legacy", 16, EVALUATED), ("dynamo", 20, ALL), ("dynamo", 22, EVALUATED)]
 LOGITS, GRADIENT, GRADIENT_64 = 1e-5, 1e-4, 1e-9
 # √2, 1/6 and other constants of formulas are float32 in the file.
-ROUNDED = {"activations", "norms", "convnext_tiny", "mobilenet_v3_small", "vit_b_16", "swin_t"}
+ROUNDED = {"activations", "norms", "convnext_tiny", "mobilenet_v3_small", "vit_b_16", "swin_t", "swin_even", "resized"}
 
 
-def export(net, shape, path, exporter, batch, training):
+def export(net, shape, path, exporter, opset, batch, training):
     """Writes the file and returns the network that is in it."""
     net = copy.deepcopy(net)
     x = torch.rand(1 if batch == "1" else 2, *shape)
@@ -35,13 +38,13 @@ def export(net, shape, path, exporter, batch, training):
         more = {"dynamic_axes": {"x": {0: "n"}}} if batch == "n" else {}
         if training:
             more |= {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
-        torch.onnx.export(net, (x,), path, dynamo=False, opset_version=17, input_names=["x"], **more)
+        torch.onnx.export(net, (x,), path, dynamo=False, opset_version=opset, input_names=["x"], **more)
     else:
         shapes = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if batch == "n" else {}
         if training:
             net.train()
             shapes["optimize"] = False
-        torch.onnx.export(net, (x,), path, dynamo=True, input_names=["x"], verbose=False, **shapes)
+        torch.onnx.export(net, (x,), path, dynamo=True, opset_version=opset, input_names=["x"], verbose=False, **shapes)
     # Exporting in training mode moves the running statistics.
     return net.eval()
 
@@ -73,13 +76,13 @@ def compare(program, name, folder):
     net, shape = make(name)
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
     wrong = 0
-    for exporter in ["legacy", "dynamo"]:
-        for batch, training in [("n", False), ("1", False), ("n", True)]:
-            label = f"{name:20} {exporter:7} batch {batch} {'train' if training else 'eval '}"
-            path = str(folder / f"{name}.{exporter}.{batch}.{training}.onnx")
+    for exporter, opset, kinds in EXPORTS:
+        for batch, training in kinds:
+            label = f"{name:20} {exporter:7} {opset} batch {batch} {'train' if training else 'eval '}"
+            path = str(folder / f"{name}.{exporter}.{opset}.{batch}.{training}.onnx")
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # The older exporter prints its whole graph when it fails.
-                    exported = export(net, shape, path, exporter, batch, training)
+                    exported = export(net, shape, path, exporter, opset, batch, training)
             except Exception as error:
                 print(f"{label} exporter: {str(error).splitlines()[0][:150]}", flush=True)
                 continue

@@ -119,6 +119,45 @@ def published(name, size, **settings):
     return build
 
 
+def vit():
+    """vit_b_16 with its twelve layers and heads, of a sixteenth of the width."""
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(64, 16, 12, 12, 48, 96, num_classes=10), (3, 64, 64)
+
+
+def swin():
+    """swin_t with its depths and windows, of a quarter of the width. Images of 64 pixels: windows are padded."""
+    from torchvision.models import SwinTransformer
+
+    return SwinTransformer([4, 4], 24, [2, 2, 6, 2], [1, 2, 4, 8], [7, 7], num_classes=10), (3, 64, 64)
+
+
+def swin_even():
+    """Windows that need no padding, as those of images of 224 pixels."""
+    from torchvision.models import SwinTransformer
+
+    return SwinTransformer([2, 2], 12, [2, 2], [1, 2], [4, 4], num_classes=10), (3, 32, 32)
+
+
+class Resized(nn.Module):
+    """Sizes that change: bilinear and bicubic up, a transposed convolution, the largest and the sum of exponentials."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.back, self.fc = nn.Conv2d(3, 8, 3, 2, 1), nn.ConvTranspose2d(8, 4, 3, 2, 1, output_padding=1), nn.Linear(8, 10)
+
+    def forward(self, x):
+        y = nn.functional.interpolate(self.conv(x), scale_factor=2, mode="bilinear")
+        y = self.back(nn.functional.interpolate(y, size=(11, 13), mode="bilinear", align_corners=True))
+        y = nn.functional.interpolate(y, scale_factor=1.5, mode="bicubic")
+        return self.fc(torch.cat([y.amax((2, 3)), y.flatten(2).logsumexp(2)], 1))
+
+
+def resized():
+    return Resized(), (3, 16, 16)
+
+
 def densenet():
     from torchvision.models import DenseNet
 
@@ -178,8 +217,10 @@ NETWORKS = {
     "efficientnet_b0": published("efficientnet_b0", 64),
     "convnext_tiny": published("convnext_tiny", 64),
     "vgg16_bn": vgg16_bn,
-    "vit_b_16": published("vit_b_16", 224),
-    "swin_t": published("swin_t", 64),
+    "vit_b_16": vit,
+    "swin_t": swin,
+    "swin_even": swin_even,
+    "resized": resized,
 }
 
 
@@ -195,6 +236,7 @@ def make(name):
                 buffer.copy_(torch.rand_like(buffer) * 0.4 + (0.8 if key == "running_var" else -0.2))
     with torch.no_grad():
         for parameter in net.parameters():
-            if parameter.dim() < 2:
+            # Also the last layer of torchvision's transformers, which starts with zeros.
+            if parameter.dim() < 2 or not parameter.any():
                 parameter.add_(torch.randn_like(parameter) * 0.1)
     return net.eval(), shape

@@ -274,6 +274,118 @@ def transposed_and_rows():
          {"w": values(4, 3, 3), "b": values(4), "g": values(4), "h": values(4), "m": values(4), "v": values(4, low=0.5)}, (3, 9))
 
 
+def further_reductions():
+    for op in ["ReduceMax", "ReduceMin", "ReduceL1", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp"]:
+        low, high = (0.5, 1.5) if op in ["ReduceLogSum", "ReduceProd"] else (-1.0, 1.0)
+        for opset in [11, 18]:
+            for name, axes, keep in [("images", [2, 3], 1), ("last", [-1], 0), ("channels", [1], 0)]:
+                if opset >= 18:
+                    case(f"{op} {name}", [(op, "x a", "y", dict(keepdims=keep))], {"a": ints(*axes)}, opset=opset, low=low, high=high)
+                else:
+                    case(f"{op} {name}", [(op, "x", "y", dict(axes=axes, keepdims=keep))], opset=opset, low=low, high=high)
+
+
+def resizing():
+    def resize(name, scales=None, sizes=None, shape=(2, 4, 6), opset=17, **attributes):
+        w = {"r": np.zeros(0, np.float32), "s": np.array(scales or [], np.float32)} | ({"n": ints(*sizes)} if sizes else {})
+        if sizes:
+            # The batch is one in the file.
+            case(f"Resize {name}", [("Resize", "x r s n", "y", attributes)], w, shape, opset, batch=1)
+        else:
+            case(f"Resize {name}", [("Resize", "x r s", "y", attributes)], w, shape, opset)
+
+    for place in ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"]:
+        resize(f"linear {place}", [1, 1, 2, 3], mode="linear", coordinate_transformation_mode=place)
+        resize(f"linear down {place}", [1, 1, 0.5, 0.75], mode="linear", coordinate_transformation_mode=place)
+        resize(f"cubic {place}", [1, 1, 2, 1.5], mode="cubic", coordinate_transformation_mode=place)
+    resize("linear sizes", None, [1, 2, 7, 9], mode="linear", coordinate_transformation_mode="half_pixel")
+    resize("linear one row", None, [1, 2, 1, 5], mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
+    resize("cubic a", [1, 1, 2, 2], mode="cubic", cubic_coeff_a=-0.5)
+    resize("linear old", [1, 1, 2, 2], opset=11, mode="linear")
+    for rounding in ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]:
+        resize(f"nearest {rounding}", [1, 1, 1.5, 0.5], mode="nearest", nearest_mode=rounding, coordinate_transformation_mode="asymmetric")
+    resize("nearest sizes", None, [1, 2, 6, 4], mode="nearest")
+    case("Resize axes", [("Resize", "x r s", "y", dict(mode="linear", axes=[2, 3]))], {"r": np.zeros(0, np.float32), "s": np.array([2, 0.5], np.float32)}, (2, 4, 6), 18)
+    case("Upsample linear", [("Upsample", "x s", "y", dict(mode="linear"))], {"s": np.array([1, 1, 2, 2], np.float32)}, opset=9)
+
+
+def sized_and_uneven():
+    def back(name, **attributes):
+        case(f"ConvTranspose {name}", [("ConvTranspose", "x up.weight up.bias", "y", attributes)],
+             {"up.weight": values(3, 2, 3, 3, low=-0.5, high=0.5), "up.bias": values(2)}, (3, 5, 4))
+
+    back("output_shape", output_shape=[10, 8], strides=[2, 2])
+    back("output_shape odd", output_shape=[10, 8], strides=[2, 2], auto_pad="SAME_UPPER")
+    back("output_shape, output_padding", output_shape=[11, 9], strides=[2, 2], output_padding=[1, 1])
+    back("same upper", strides=[2, 2], auto_pad="SAME_UPPER")
+    back("same lower", strides=[2, 2], auto_pad="SAME_LOWER")
+    pool = lambda name, shape=(2, 7, 7), **a: case(f"MaxPool {name}", [("MaxPool", "x", "y", a)], None, shape)
+    pool("rectangular with pads", kernel_shape=[3, 2], pads=[1, 0, 1, 1])
+    pool("strides apart with pads", kernel_shape=[3, 3], strides=[1, 2], pads=[1, 1, 1, 1])
+    pool("dilations with pads", kernel_shape=[3, 3], dilations=[2, 1], pads=[1, 1, 1, 2])
+    pool("rectangular, ceil", kernel_shape=[3, 2], strides=[2, 2], pads=[0, 1, 0, 0], ceil_mode=1)
+    pool("of a row with pads", (3, 9), kernel_shape=[3], strides=[2], pads=[1, 1])
+
+
+def known_when_read():
+    case("Where of constants", [("Greater", "c d", "g"), ("Where", "g x e", "y")], {"c": values(6), "d": np.float32(0), "e": np.float32(-2)}, (3, 6))
+    case("Not, And, Or", [("Greater", "c d", "g"), ("Less", "c e", "l"), ("And", "g l", "a"), ("Not", "a", "n"), ("Or", "n g", "o"), ("Where", "o f x", "y")],
+         {"c": values(6), "d": np.float32(-0.5), "e": np.float32(0.5), "f": values(6)}, (3, 6))
+    case("GreaterOrEqual, LessOrEqual", [("GreaterOrEqual", "x c", "g"), ("LessOrEqual", "x d", "l"), ("Exp", "x", "e"), ("Where", "g e x", "w"), ("Where", "l e w", "y")],
+         {"c": np.float32(0.25), "d": np.float32(-0.25)}, (3, 6))
+    case("truth values as floats", [("Greater", "x c", "g"), ("Not", "g", "n"), ("Cast", "n", "f", dict(to=1)), ("Mul", "x f", "y")], {"c": np.float32(0.25)}, (3, 6))
+    case("ScatterND", [("ConstantOfShape", "s", "z"), ("ScatterND", "z i u", "m"), ("Add", "x m", "y")], {"s": ints(3, 6), "i": np.array([[0, 1], [2, 5], [1, -1]]), "u": values(3)}, (3, 6))
+    case("ScatterND of rows", [("ConstantOfShape", "s", "z"), ("ScatterND", "z i u", "m"), ("Mul", "x m", "y")], {"s": ints(3, 6), "i": np.array([[0], [2]]), "u": values(2, 6)}, (3, 6))
+    case("Mod", [("Shape", "x", "s"), ("Gather", "s last", "n"), ("Mod", "n four", "m"), ("Unsqueeze", "m zero", "u"), ("Slice", "x zero u axis", "y")],
+         {"last": np.array(2, np.int64), "four": np.array(4, np.int64), "zero": ints(0), "axis": ints(2)}, (3, 6))
+    case("Equal of constants, masked", [("Equal", "c d", "q"), ("Where", "q low x", "m"), ("Softmax", "m", "y", dict(axis=-1))],
+         {"c": np.array([0, 1, 0, 0, 0, 2], np.float32), "d": np.float32(1), "low": np.float32(-np.inf)}, (3, 6))
+
+
+def batches():
+    """The batch behind other axes and in one axis with them, as attention has it."""
+    w = {"w": values(6, 6, low=-0.5, high=0.5), "b": values(6)}
+    turn = dict(perm=[1, 0, 2])
+    case("batch behind", [("Transpose", "x", "t", turn), ("MatMul", "t w", "m"), ("Add", "m b", "a"), ("LayerNormalization", "a b", "n"), ("Relu", "n", "r"), ("Transpose", "r", "y", turn)], w, (4, 6))
+    case("batch behind, first of it", [("Transpose", "x", "t", turn), ("Gather", "t i", "y", dict(axis=0))], {"i": np.array(1, np.int64)}, (4, 6))
+    case("batch behind, mean", [("Transpose", "x", "t", turn), ("ReduceMean", "t", "y", dict(axes=[0], keepdims=0))], None, (4, 6))
+    case("batch behind, largest kept", [("Transpose", "x", "t", turn), ("ReduceMax", "t", "m", dict(axes=[0])), ("Sub", "t m", "s"), ("Slice", "s a e a", "c"), ("Concat", "s c", "d", dict(axis=0)), ("Softmax", "d", "f", dict(axis=0)), ("Transpose", "f", "y", turn)],
+         {"a": ints(0), "e": ints(2)}, (4, 6))
+    case("batch behind, split and padded", [("Transpose", "x", "t", turn), ("Split", "t", "p q", dict(axis=0)), ("Mul", "p q", "m"), ("Pad", "m n", "z"), ("Unsqueeze", "z o", "u"), ("Squeeze", "u o", "v"), ("Transpose", "v", "y", turn)],
+         {"n": ints(1, 0, 0, 0, 0, 2), "o": ints(0)}, (4, 6))
+    # (N, L, D) to (L, N · heads, d) to (N · heads, L, d), as PyTorch's attention does it.
+    heads = [("Shape", "x", "s"), ("Gather", "s zero", "n"), ("Mul", "n two", "h"), ("Unsqueeze", "h front", "hu"), ("Unsqueeze", "n front", "nu"),
+             ("Concat", "four hu three", "split", dict(axis=0)), ("Concat", "nu two1 four four", "apart", dict(axis=0)), ("Concat", "rows six", "flat", dict(axis=0)),
+             ("Concat", "four nu six", "whole", dict(axis=0))]
+    known = {"zero": np.array(0, np.int64), "two": np.array(2, np.int64), "front": ints(0), "four": ints(4), "three": ints(3), "two1": ints(2), "rows": ints(-1), "six": ints(6)}
+    case("attention", heads + [
+        ("Transpose", "x", "t", turn), ("MatMul", "t w", "m"), ("Add", "m b", "a"),
+        ("Reshape", "a split", "q"), ("Transpose", "q", "qt", turn), ("Transpose", "q", "kt", dict(perm=[1, 2, 0])), ("MatMul", "qt kt", "z"),
+        ("Reshape", "z apart", "zh"), ("Add", "zh bias", "zb"), ("Softmax", "zb", "p", dict(axis=-1)),
+        ("Reshape", "qt heads", "v"), ("MatMul", "p v", "o"), ("Transpose", "o", "ot", dict(perm=[2, 0, 1, 3])), ("Reshape", "ot flat", "f"),
+        ("Gemm", "f w b", "g", dict(transB=1)), ("Reshape", "g whole", "r"), ("Transpose", "r", "y", turn)],
+        {**known, **w, "heads": ints(-1, 2, 4, 3), "bias": values(1, 2, 4, 4)}, (4, 6))
+    # Windows of an image, each with its own mask.
+    case("windows", [
+        ("Reshape", "x s1", "a"), ("Transpose", "a", "b", dict(perm=[0, 1, 3, 2, 4, 5])), ("Reshape", "b s2", "c"), ("MatMul", "c w", "d"),
+        ("Reshape", "d s3", "e"), ("Add", "e mask", "f"), ("Reshape", "f s4", "g"), ("Softmax", "g", "h", dict(axis=-1)),
+        ("Reshape", "h s5", "i"), ("Transpose", "i", "j", dict(perm=[0, 1, 3, 2, 4, 5])), ("Reshape", "j s6", "y")],
+        {"s1": ints(-1, 2, 2, 2, 2, 3), "s2": ints(-1, 4, 3), "w": values(3, 5), "s3": ints(-1, 4, 4, 5), "mask": values(1, 4, 1, 5), "s4": ints(-1, 4, 5),
+         "s5": ints(-1, 2, 2, 2, 2, 5), "s6": ints(-1, 4, 4, 5)}, (4, 4, 3))
+    case("a token for every example", [
+        ("Shape", "x", "s"), ("Slice", "s zero one", "n"), ("Concat", "n one six", "t", dict(axis=0)), ("Expand", "token t", "e"), ("Concat", "e x", "c", dict(axis=1)), ("Add", "c p", "y")],
+        {"zero": ints(0), "one": ints(1), "six": ints(6), "token": values(1, 1, 6), "p": values(1, 5, 6)}, (4, 6))
+    case("a token of one example", [("Concat", "token x", "y", dict(axis=1))], {"token": values(1, 1, 6)}, (4, 6), batch=1)
+    case("places of two axes", [("Gather", "table i", "t", dict(axis=0)), ("Add", "x t", "y")],
+         {"table": values(5), "i": np.array([[0, 1, 4, 2, 2, 1], [3, 0, 1, 1, 4, 2], [2, 2, 0, 1, 3, 4], [1, 1, 1, 0, 2, 3]])}, (4, 6))
+    # Exported for one example, whose axis is moved: it is an axis of its values like any other.
+    case("one example, heads", [
+        ("Transpose", "x", "t", turn), ("MatMul", "t w", "m"), ("Reshape", "m s1", "q"), ("Transpose", "q", "qt", turn), ("Transpose", "q", "kt", dict(perm=[1, 2, 0])),
+        ("MatMul", "qt kt", "z"), ("Softmax", "z", "p", dict(axis=-1)), ("MatMul", "p qt", "o"), ("Transpose", "o", "ot", turn), ("Reshape", "ot s2", "f"),
+        ("Gemm", "f w b", "g", dict(transB=1)), ("Reshape", "g s3", "r"), ("Transpose", "r", "y", turn)],
+        {**w, "s1": ints(4, 2, 3), "s2": ints(4, 6), "s3": ints(4, 1, 6)}, (4, 6), batch=1)
+
+
 def main():
     convolutions()
     pools()
@@ -283,6 +395,11 @@ def main():
     reductions()
     shapes()
     transposed_and_rows()
+    further_reductions()
+    resizing()
+    sized_and_uneven()
+    known_when_read()
+    batches()
     with open(sys.argv[1], "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(c) for c in CASES) + "\n]\n")
     print(len(CASES), "cases")

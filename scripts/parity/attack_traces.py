@@ -25,7 +25,7 @@ sys.modules.setdefault("visdom", types.ModuleType("visdom")).Visdom = object
 
 import foolbox
 import torchattacks
-from adv_lib.attacks import alma, carlini_wagner_l2, carlini_wagner_linf, ddn, fmn
+from adv_lib.attacks import alma, carlini_wagner_l2, carlini_wagner_linf, ddn, fmn, pdpgd, sdf, tr
 from pyautoattack import autopgd_base, fab_projections
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
@@ -482,6 +482,38 @@ def alma_case(case, model, norm, steps, first, n=3, gain=4.0):
     return setup.header | {"norm": norm, "steps": steps, "first": first, "examples": steps_of(run, setup)}
 
 
+def one_by_one(setup, attack):
+    """Points and what is found, image by image: the references let examples of a batch go that fall early."""
+    examples = []
+    for i in range(setup.n):
+        watch = Watch(setup.net)
+        with in_double():
+            best = attack(watch, setup.x[i : i + 1].clone(), setup.y[i : i + 1])
+        points = without_repeats([a[0][0] for a in watch.asked])
+        found = setup.wrong(best[0], i)
+        examples.append({"points": [dots(p) for p in points], "found": dots(best[0]) if found else None})
+    return examples
+
+
+def superdeepfool(case, model, steps, n=3, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    run = lambda m, x, y: sdf(m, x, y, steps=steps, df_steps=50)
+    return setup.header | {"norm": "l2", "steps": steps, "examples": one_by_one(setup, run)}
+
+
+def trust_region(case, model, norm, steps, radius, adaptive, n=3, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    run = lambda m, x, y: tr(m, x, y, iter=steps, adaptive=adaptive, p=ORDER[norm], eps=radius)
+    header = {"norm": norm.lower(), "steps": steps, "radius": radius, "adaptive": adaptive}
+    return setup.header | header | {"examples": one_by_one(setup, run)}
+
+
+def pdpgd_case(case, model, norm, steps, n=3, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    examples = steps_of(lambda m: pdpgd(m, setup.x, setup.y, norm=ORDER[norm], num_steps=steps), setup)
+    return setup.header | {"norm": norm.lower(), "steps": steps, "examples": examples}
+
+
 def cw_linf(case, model, steps, c, lr, n=2, gain=4.0):
     """Batches of one: the reference gives a run up for the whole batch."""
     setup = Setup(case, model, n, gain)
@@ -575,6 +607,17 @@ def everything():
             "cw-linf": [
                 cw_linf("cw-linf/a", steps=12, c=0.5, lr=0.02, **grey),
                 cw_linf("cw-linf/b", steps=8, c=2.0, lr=0.05, **small),
+            ],
+            "superdeepfool": [superdeepfool(f"superdeepfool/{k}", steps=30, **which) for k, which in zip("ab", (small, grey))],
+            "trust-region": [
+                trust_region("trust-region/l2", norm="L2", steps=60, radius=0.01, adaptive=True, **small),
+                trust_region("trust-region/linf", norm="Linf", steps=60, radius=0.001, adaptive=True, **grey),
+                trust_region("trust-region/fixed", norm="L2", steps=40, radius=0.02, adaptive=False, **grey),
+            ],
+            "pdpgd": [
+                pdpgd_case("pdpgd/l2", norm="L2", steps=40, **grey),
+                pdpgd_case("pdpgd/linf", norm="Linf", steps=40, **small),
+                pdpgd_case("pdpgd/l1", norm="L1", steps=40, **small),
             ],
             "transfer": [
                 transfer("transfer/ni", name="NIFGSM", **grey),

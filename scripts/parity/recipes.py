@@ -21,13 +21,14 @@ NUMBER = 12
 CASE = "recipes"
 
 
-def net(case):
-    made = networks.build("lenet-small", "softplus")
+def net(case, activation="softplus"):
+    made = networks.build("lenet-small", activation)
     fill(made, case)
     return made
 
 
 f, teacher = net(CASE), net(f"{CASE}/teacher")
+r = net(CASE, "relu")
 x = tensor(f"{CASE}/x", (N, *SHAPE), 0, 1)
 y = torch.tensor([(3 * i + 1) % K for i in range(N)])
 # The training set that class means and neighbours come from: three images per class, rows 100, 101, ...
@@ -375,6 +376,106 @@ def curvature_cases():
     yield {"name": "igam", "weight": gamma * N / 255**2}, F.cross_entropy(f(x), y) + match
 
 
+def margin_rows():
+    """The specification of CROWN-IBP: rows e_y - e_j of every other class j, (N, K - 1, K)."""
+    rows = torch.eye(K)[y].unsqueeze(1) - torch.eye(K).unsqueeze(0)
+    return rows[~torch.eye(K)[y].bool()].view(N, K - 1, K)
+
+
+def interval_bounds(model, centre, eps):
+    """Lower bounds of the margins by intervals, and the bounds of every layer's input on the way: middle and half of the width."""
+    low, high = (centre - eps).clamp(0, 1), (centre + eps).clamp(0, 1)
+    between = []
+    for layer in model[:-1]:
+        between.append((low, high))
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            mid, diff = (high + low) / 2, (high - low) / 2
+            wide = layer.weight.abs()
+            if isinstance(layer, torch.nn.Conv2d):
+                deviation = F.conv2d(diff, wide, None, layer.stride, layer.padding)
+            else:
+                deviation = diff @ wide.t()
+            mid = layer(mid)
+            low, high = mid - deviation, mid + deviation
+        else:
+            low, high = layer(low), layer(high)
+    between.append((low, high))
+    last, c = model[-1], margin_rows()
+    weight, bias = c @ last.weight, c @ last.bias
+    mid, diff = (high + low) / 2, (high - low) / 2
+    lower = (weight @ mid.unsqueeze(-1) - weight.abs() @ diff.unsqueeze(-1)).squeeze(-1) + bias
+    return lower, between
+
+
+def linear_bounds(model, between):
+    """Lower bounds of the margins by lines from the last layer back, over the intervals of what lies between (rectifiers)."""
+    last, c = model[-1], margin_rows()
+    a, b = c @ last.weight, c @ last.bias
+    for layer, (low, high) in reversed(list(zip(model[:-1], between))):
+        if isinstance(layer, torch.nn.Linear):
+            b = b + a @ layer.bias
+            a = a @ layer.weight
+        elif isinstance(layer, torch.nn.Flatten):
+            a = a.view(N, K - 1, *low.shape[1:])
+        elif isinstance(layer, torch.nn.Conv2d):
+            b = b + torch.einsum("nkchw,c->nk", a, layer.bias)
+            rows = a.reshape(N * (K - 1), *a.shape[2:])
+            rows = F.conv_transpose2d(rows, layer.weight, None, layer.stride, layer.padding)
+            a = rows.view(N, K - 1, *rows.shape[1:])
+        else:
+            low_r, high_r = low.clamp(max=0), high.clamp(min=0)
+            high_r = torch.max(high_r, low_r + 1e-8)
+            upper_d = high_r / (high_r - low_r)
+            upper_b = -low_r * upper_d
+            lower_d = (upper_d > 0.5).double()
+            pos, neg = a.clamp(min=0), a.clamp(max=0)
+            b = b + (neg * upper_b.unsqueeze(1)).flatten(2).sum(2)
+            a = upper_d.unsqueeze(1) * neg + lower_d.unsqueeze(1) * pos
+    low, high = between[0]
+    mid, diff = ((high + low) / 2).unsqueeze(1), ((high - low) / 2).unsqueeze(1)
+    return b + (a * mid).flatten(2).sum(2) - (a.abs() * diff).flatten(2).sum(2)
+
+
+def robust_ce(lower):
+    """Cross-entropy of the worst logits: 0 for the label in front of the negated margins."""
+    logits = torch.cat([torch.zeros(N, 1), -lower], 1)
+    return F.cross_entropy(logits, torch.zeros(N, dtype=torch.long))
+
+
+def certified_cases():
+    """Steps on the way: 1.2 epochs done, growth from 0.2 over 2, so half way."""
+    grow = {"warm_up": 0.2, "ramp": 2.0}
+    ce = F.cross_entropy(f(x), y)
+    lower, _ = interval_bounds(f, x, 0.05)
+    yield {"name": "ibp", "eps": "0.1", "kappa": 0.3, **grow}, 0.65 * ce + 0.35 * robust_ce(lower)
+    # The smooth schedule as published: a t^4 up to a quarter, then its tangent.
+    middle, end = 0.5, 2.0
+    alpha = 1 / ((end - middle) * 4 * middle**3 + middle**4)
+    share = alpha * middle**4 + 4 * alpha * middle**3 * (1.0 - middle)
+    lower, _ = interval_bounds(f, x, share * 0.1)
+    kappa = 1 - share * 0.5
+    yield {"name": "ibp", "eps": "0.1", "schedule": "smooth", **grow}, kappa * ce + (1 - kappa) * robust_ce(lower)
+    # SABR: a box of 0.4 of the radius around an example of the rest of it.
+    attack = {"name": "pgd", "steps": 3, "alpha": "0.01", "random_start": False}
+    x_adv = pgd(lambda at: ce_each(f(at)), 3, 0.6 * 0.05, 0.01, x)
+    lower, _ = interval_bounds(f, x_adv, 0.4 * 0.05)
+    yield ({"name": "sabr", "eps": "0.1", "kappa": 0.2, "attack": attack, **grow}, 0.6 * ce + 0.4 * robust_ce(lower))
+    # MTL-IBP: one long step, cut to the ball.
+    attack = {"name": "pgd", "steps": 1, "alpha": "eps/0.1", "random_start": False}
+    x_adv = pgd(lambda at: ce_each(f(at)), 1, 0.05, 0.5, x)
+    lower, _ = interval_bounds(f, x, 0.05)
+    loss = 0.7 * F.cross_entropy(f(x_adv), y) + 0.3 * robust_ce(lower)
+    yield {"name": "mtl-ibp", "eps": "0.1", "alpha": 0.3, "attack": attack, **grow}, loss
+
+
+def rectified_cases():
+    """Of the same weights with rectifiers, whose lines are published."""
+    lower, between = interval_bounds(r, x, 0.05)
+    both = 0.5 * linear_bounds(r, between) + 0.5 * lower
+    given = {"name": "crown-ibp", "eps": "0.1", "kappa": 0.3, "warm_up": 0.2, "ramp": 2.0}
+    yield given, 0.65 * F.cross_entropy(r(x), y) + 0.35 * robust_ce(both)
+
+
 def everything():
     names, params = zip(*f.named_parameters())
     cases = [
@@ -382,12 +483,16 @@ def everything():
         ({"name": "ce", "smoothing": 0.1}, F.cross_entropy(f(x), y, label_smoothing=0.1)),
     ]
     for more in [noise_cases, grad_norm_cases, tulip_cases, direction_cases, single_step_cases, free_case,
-                 multi_step_cases, distillation_cases, curvature_cases]:
+                 multi_step_cases, distillation_cases, curvature_cases, certified_cases]:
         cases.extend(more())
     listed = []
     for given, loss in cases:
         found = torch.autograd.grad(loss, params, retain_graph=True)
         listed.append({"recipe": given, "loss": loss.item(), "gradients": gradients(names, found)})
+    names, params = zip(*r.named_parameters())
+    for given, loss in rectified_cases():
+        found = torch.autograd.grad(loss, params, retain_graph=True)
+        listed.append({"recipe": given, "activation": "relu", "loss": loss.item(), "gradients": gradients(names, found)})
     return {"recipes.json": {"cases": listed}}
 
 

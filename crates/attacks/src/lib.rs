@@ -6,6 +6,7 @@ mod arguments;
 mod autoattack;
 mod bandits;
 mod best_iterate;
+mod blocks;
 mod boundary;
 mod cw_l2;
 mod cw_linf;
@@ -20,24 +21,33 @@ mod geoda;
 mod hopskipjump;
 mod hyperplane;
 mod input_diversity;
+pub mod left_out;
+mod malt;
+mod md;
 mod momentum;
 mod multi_targeted;
 mod nattack;
 mod nes;
 mod noise;
 pub mod objectives;
+mod pdpgd;
 mod pgd;
 pub mod query;
 mod rays;
 mod sign_opt;
 mod simba;
 mod smallest;
+mod spectrum;
 mod spsa;
 mod square;
 mod start;
 mod step_size;
+mod strongest;
+mod superdeepfool;
 mod surfree;
 mod transfer;
+mod trust_region;
+mod warp;
 mod worst_case;
 
 pub use alma::Alma;
@@ -54,11 +64,14 @@ pub use fab::Fab;
 pub use fmn::Fmn;
 pub use geoda::GeoDa;
 pub use hopskipjump::HopSkipJump;
+pub use malt::Malt;
+pub use md::MarginDecomposition;
 pub use momentum::{Momentum, Options};
 pub use multi_targeted::MultiTargeted;
 pub use nattack::NAttack;
 pub use nes::Nes;
 pub use noise::{Noise, Shape};
+pub use pdpgd::Pdpgd;
 pub use pgd::{Pgd, Start};
 pub use rays::RayS;
 pub use sign_opt::SignOpt;
@@ -66,8 +79,11 @@ pub use simba::SimBa;
 pub use spsa::Spsa;
 pub use square::Square;
 pub use step_size::StepSize;
+pub use strongest::Strongest;
+pub use superdeepfool::SuperDeepFool;
 pub use surfree::SurFree;
 pub use transfer::Transfer;
+pub use trust_region::TrustRegion;
 pub use worst_case::WorstCase;
 
 use gauntlet_core::{Registry, Result};
@@ -99,6 +115,8 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         apgd::DLR,
         apgd::T,
         multi_targeted::SPEC,
+        malt::SPEC,
+        md::SPEC,
         fab::SPEC,
         fab::T,
         square::SPEC,
@@ -108,9 +126,12 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         nattack::SPEC,
         bandits::SPEC,
         deepfool::SPEC,
+        superdeepfool::SPEC,
+        trust_region::SPEC,
         cw_l2::SPEC,
         cw_linf::SPEC,
         alma::SPEC,
+        pdpgd::SPEC,
         ead::SPEC,
         ddn::SPEC,
         fmn::SPEC,
@@ -122,6 +143,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         surfree::SPEC,
         noise::SPEC,
         autoattack::SPEC,
+        strongest::SPEC,
         worst_case::SPEC,
         transfer::SPEC,
     ] {

@@ -2,8 +2,11 @@
 
 use crate::StepSize;
 use crate::arguments::{self, OBJECTIVE, RUNNERS_UP, SPARSITY, STEPS, SUCCESS};
+use crate::blocks;
 use crate::input_diversity::{Diversity, enlarged};
 use crate::pgd::{ALPHA, Pgd, Start};
+use crate::spectrum::Spectrum;
+use crate::warp::Warp;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::reach::Reach;
@@ -29,13 +32,21 @@ pub struct Options {
     pub neighbours: Option<u32>,
     /// Neighbours lie within this multiple of ε per pixel.
     pub radius: f64,
+    /// SSA (Long et al. 2022): after noise of deviation ε, frequencies are scaled by uniform factors in 1 ± this.
+    pub spectrum: Option<f64>,
+    /// BSR (Wang et al. 2024): so many blocks along each side change places and are turned.
+    pub blocks: Option<usize>,
+    /// How far blocks are turned at most, in degrees.
+    pub rotation: f64,
+    /// Draws of spectrum and blocks whose gradients are averaged.
+    pub copies: Option<u32>,
 }
 
 /// ĝ = the mean gradient over scales, diverse views and, with variance tuning, + (mean over neighbours − ĝ) of the step before,
 /// smoothed; m ← μ m + ĝ/‖ĝ‖₁; x ← clip(Π_ε(x + α s(m))).
 ///
-/// All options can be combined; the inner ones act on every view of the outer: neighbours, look ahead, scales, diversity, smoothing.
-/// Admix is none of them: it needs other images, which a walk does not know.
+/// All options can be combined; the inner ones act on every view of the outer: neighbours, look ahead, copies, scales, blocks,
+/// spectrum, diversity, smoothing. Admix is none of them: it needs other images, which a walk does not know.
 pub struct Momentum {
     /// Steps.
     pub steps: u32,
@@ -62,7 +73,7 @@ const fn option(name: &'static str, kind: &'static str, doc: &'static str) -> Pa
 /// Registration.
 pub const SPEC: Spec<BuildAttack> = Spec {
     name: "mi-fgsm",
-    summary: "momentum iterative FGSM: follows an accumulated direction; with options for transfer (NI, DI, TI, SI, VMI, VNI)",
+    summary: "momentum iterative FGSM: follows an accumulated direction; with options for transfer (NI, DI, TI, SI, VMI, VNI, SSA, BSR)",
     formula: "m ← μ m + g/‖g‖₁,  x_{t+1} = clip(Π_ε(x_t + α · s(m)))",
     paper: "Dong et al. 2018",
     params: &[
@@ -100,6 +111,18 @@ pub const SPEC: Spec<BuildAttack> = Spec {
             "VMI-FGSM, VNI-FGSM (Wang & He 2021): neighbours whose mean gradient corrects the next; 20 in the paper",
         ),
         option("radius", "float", "of neighbours, as a multiple of ε; without it 1.5"),
+        option(
+            "spectrum",
+            "float",
+            "SSA (Long et al. 2022): noise of deviation ε, then frequencies scaled by factors in 1 ± this; 0.5 in the paper",
+        ),
+        option(
+            "blocks",
+            "int",
+            "BSR (Wang et al. 2024): blocks along each side that change places and are turned; 3 in the paper",
+        ),
+        option("rotation", "float", "of blocks, at most, in degrees; without it 24"),
+        option("copies", "int", "draws of spectrum and blocks whose gradients are averaged; without it 20"),
     ],
     numerics: 2,
     origin: "built-in",
@@ -155,17 +178,39 @@ fn options(args: &Args) -> Result<Options> {
     if options.neighbours.is_some() {
         options.radius = 1.5;
     }
-    for (name, of, given) in
-        [("resize", "diversity", args.has("diversity")), ("radius", "neighbours", options.neighbours.is_some())]
-    {
+    if args.has("spectrum") {
+        let rho = args.f64_from("spectrum", 0.0)?;
+        if rho > 1.0 {
+            return wrong("spectrum", format!("must be at most 1: factors lie in 1 ± it, got {rho}"));
+        }
+        options.spectrum = Some(rho);
+    }
+    options.blocks = count("blocks")?;
+    if options.blocks.is_some() {
+        options.rotation = 24.0;
+    }
+    let copied = options.spectrum.is_some() || options.blocks.is_some();
+    if copied {
+        options.copies = Some(20);
+    }
+    for (name, of, given) in [
+        ("resize", "diversity", args.has("diversity")),
+        ("radius", "neighbours", options.neighbours.is_some()),
+        ("rotation", "blocks", options.blocks.is_some()),
+        ("copies", "spectrum or blocks", copied),
+    ] {
         if !args.has(name) {
             continue;
         }
         if !given {
             return wrong(name, format!("is for {of}; give that too, or leave it out"));
         }
-        let value = args.f64_from(name, f64::MIN_POSITIVE)?;
-        *if name == "resize" { &mut options.resize } else { &mut options.radius } = value;
+        match name {
+            "resize" => options.resize = args.f64_from(name, f64::MIN_POSITIVE)?,
+            "radius" => options.radius = args.f64_from(name, f64::MIN_POSITIVE)?,
+            "rotation" => options.rotation = args.f64_from(name, 0.0)?,
+            _ => options.copies = count("copies")?.map(|n| n as u32),
+        }
     }
     Ok(options)
 }
@@ -185,6 +230,11 @@ impl Attack for Momentum {
             let least = 1.0 + 1.0 / side as f64;
             let why = format!("{rate} does not enlarge images of {h} × {w}; give resize = {least:.3} or more");
             return Err(Error::value("mi-fgsm.resize", why));
+        }
+        if let Some(blocks) = self.options.blocks.filter(|blocks| *blocks > side) {
+            let why =
+                format!("is {blocks}, the shorter side of an image of {h} × {w} has {side} pixels; give at most that");
+            return Err(Error::value("mi-fgsm.blocks", why));
         }
         arguments::fits("mi-fgsm", &*self.objective, open.classes)
     }
@@ -252,6 +302,8 @@ impl Momentum {
             taken: 0,
             view: 0,
             diversity: None,
+            spectrum: None,
+            shuffle: None,
             testing: !site.open.lockstep,
             x0: site.x0,
         };
@@ -286,9 +338,11 @@ struct MomentumWalk<T> {
     /// The iterate; what the model is shown is a view of it.
     at: Vec<T>,
     taken: u32,
-    /// The view shown: neighbour (0: the point itself) × scale.
+    /// The view shown: neighbour (0: the point itself) × copy × scale.
     view: u32,
     diversity: Option<Diversity>,
+    spectrum: Option<Spectrum>,
+    shuffle: Option<Warp>,
     /// The model is shown the iterate itself.
     testing: bool,
     x0: Arc<[T]>,
@@ -299,19 +353,24 @@ impl<T: Real> MomentumWalk<T> {
         self.options.scales.unwrap_or(1)
     }
 
+    /// Views of one neighbour.
+    fn of_each(&self) -> u32 {
+        self.scales() * self.options.copies.unwrap_or(1)
+    }
+
     fn views(&self) -> u32 {
-        self.scales() * (1 + self.options.neighbours.unwrap_or(0))
+        self.of_each() * (1 + self.options.neighbours.unwrap_or(0))
     }
 
     /// Sets `x` to the current view.
     fn show(&mut self, x: &mut [T]) {
         let views = self.views();
         let mut stream = self.open.key.stream(self.id, self.restart, 1 + self.taken * views + self.view);
-        let (neighbour, scale) = (self.view / self.scales(), self.view % self.scales());
+        let (neighbour, scale) = (self.view / self.of_each(), self.view % self.scales());
         let mut view: Vec<f64> = self.at.iter().map(|x| x.wide()).collect();
         if neighbour > 0 {
             // All scales of a neighbour are of the same one.
-            let first = 1 + self.taken * views + neighbour * self.scales();
+            let first = 1 + self.taken * views + neighbour * self.of_each();
             let mut draw = self.open.key.child(1).stream(self.id, self.restart, first);
             let radius = self.options.radius * self.open.threat.eps;
             view.iter_mut().for_each(|v| *v += radius * (2.0 * draw.uniform() - 1.0));
@@ -322,6 +381,22 @@ impl<T: Real> MomentumWalk<T> {
         }
         let shrink = 0.5f64.powi(scale as i32);
         view.iter_mut().for_each(|v| *v *= shrink);
+        if self.options.copies.is_some() {
+            // Other numbers than diversity's, whose draws stay what they are.
+            let mut draw = self.open.key.child(2).stream(self.id, self.restart, 1 + self.taken * views + self.view);
+            self.shuffle = self.options.blocks.map(|blocks| {
+                let most = self.options.rotation.to_radians();
+                blocks::draw(self.open.input, blocks, most, &mut draw)
+            });
+            if let Some(shuffle) = &self.shuffle {
+                shuffle.forward(&mut view);
+            }
+            self.spectrum = self.options.spectrum.map(|rho| Spectrum::draw(self.open.input, rho, &mut draw));
+            if let Some(spectrum) = &self.spectrum {
+                view.iter_mut().for_each(|v| *v += self.open.threat.eps * draw.normal());
+                spectrum.apply(&mut view);
+            }
+        }
         self.diversity = (self.options.diversity > 0.0 && stream.uniform() < self.options.diversity)
             .then(|| Diversity::draw(self.open.input, self.options.resize, &mut stream));
         if let Some(diversity) = &self.diversity {
@@ -332,12 +407,18 @@ impl<T: Real> MomentumWalk<T> {
 
     /// Adds the gradient of the current view to those of its kind.
     fn add(&mut self, gradient: &[T]) {
-        let (neighbour, scale) = (self.view / self.scales(), self.view % self.scales());
+        let (neighbour, scale) = (self.view / self.of_each(), self.view % self.scales());
         let mut gradient: Vec<f64> = gradient.iter().map(|g| g.wide()).collect();
         if let Some(diversity) = &self.diversity {
             diversity.pull(&mut gradient);
         }
-        let share = 0.5f64.powi(scale as i32) / f64::from(self.scales());
+        if let Some(spectrum) = &self.spectrum {
+            spectrum.apply(&mut gradient);
+        }
+        if let Some(shuffle) = &self.shuffle {
+            shuffle.pull(&mut gradient);
+        }
+        let share = 0.5f64.powi(scale as i32) / f64::from(self.of_each());
         let (sum, share) = match neighbour {
             0 => (&mut self.ahead, share),
             _ => (&mut self.around, share / f64::from(self.options.neighbours.unwrap_or(1))),

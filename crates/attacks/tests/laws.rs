@@ -344,6 +344,11 @@ fn what_does_not_fit_a_step_is_said() {
         (json!({ "name": "bim", "objective": "ce-t", "targets": 0 }), "bim.targets: must be at least 1, got 0"),
         (json!({ "name": "mi-fgsm", "sparsity": 1.0 }), "mi-fgsm.sparsity: must be below 1, got 1"),
         (json!({ "name": "eot-pgd", "sparsity": -0.5 }), "eot-pgd.sparsity: must be at least 0, got -0.5"),
+        (json!({ "name": "mi-fgsm", "spectrum": 1.5 }), "mi-fgsm.spectrum: must be at most 1"),
+        (json!({ "name": "mi-fgsm", "copies": 3 }), "mi-fgsm.copies: is for spectrum or blocks; give that too"),
+        (json!({ "name": "mi-fgsm", "rotation": 3 }), "mi-fgsm.rotation: is for blocks; give that too"),
+        (json!({ "name": "md", "steps": 5, "change": 5 }), "md.change: must be below steps = 5, got 5"),
+        (json!({ "name": "pdpgd", "average": 1.0 }), "pdpgd.average: must be below 1, got 1"),
         (json!({ "name": "fmn", "alpha": -1.0 }), "fmn.alpha: must be at least 0, got -1"),
     ] {
         let error = refused(given.clone());
@@ -354,6 +359,8 @@ fn what_does_not_fit_a_step_is_said() {
     let open = Open { input: (1, 4, 4), classes: 3, threat, key, lockstep: false, smallest: false, randomised: false };
     let error = attack(json!({ "name": "pgd", "sparsity": 0.9 })).fits(&open).unwrap_err().to_string();
     assert!(error.contains("pgd.sparsity: is for steps in l1, the norm is l2; leave it out"), "{error}");
+    let error = attack(json!({ "name": "mi-fgsm", "blocks": 5 })).fits(&open).unwrap_err().to_string();
+    assert!(error.contains("mi-fgsm.blocks: is 5, the shorter side of an image of 4 × 4 has 4 pixels"), "{error}");
 }
 
 /// Short versions of everything with a budget.
@@ -375,6 +382,7 @@ fn budgeted(norm: Norm) -> Vec<Value> {
         json!({ "name": "fmn", "steps": 10 }),
         json!({ "name": "mi-fgsm", "steps": 2, "nesterov": true, "scales": 2, "neighbours": 2, "translation": 3 }),
         json!({ "name": "mi-fgsm", "steps": 2, "diversity": 0.7, "resize": 1.6 }),
+        json!({ "name": "mi-fgsm", "steps": 2, "spectrum": 0.5, "blocks": 2, "copies": 3 }),
     ];
     if norm != Norm::L1 {
         all.extend([
@@ -393,6 +401,10 @@ fn budgeted(norm: Norm) -> Vec<Value> {
         Norm::Linf => all.extend([
             json!({ "name": "r-fgsm" }),
             json!({ "name": "deepfool" }),
+            json!({ "name": "trust-region", "steps": 20 }),
+            json!({ "name": "pdpgd", "steps": 20 }),
+            json!({ "name": "md", "steps": 8, "restarts": 2 }),
+            json!({ "name": "malt", "steps": 8, "targets": 2 }),
             json!({ "name": "rays", "queries": 80 }),
             json!({ "name": "cw-linf", "steps": 10, "c": 1.0, "lr": 0.05 }),
         ]),
@@ -401,12 +413,17 @@ fn budgeted(norm: Norm) -> Vec<Value> {
             json!({ "name": "sign-opt", "queries": 80, "starts": 5, "draws": 10 }),
             json!({ "name": "surfree", "queries": 80 }),
             json!({ "name": "deepfool" }),
+            json!({ "name": "superdeepfool", "steps": 10 }),
+            json!({ "name": "trust-region", "steps": 20 }),
+            json!({ "name": "pdpgd", "steps": 20 }),
             json!({ "name": "ddn", "steps": 10, "levels": 0 }),
             json!({ "name": "cw-l2", "steps": 20, "searches": 3, "lr": 0.1, "c": 0.1 }),
             json!({ "name": "alma", "steps": 20 }),
         ]),
         Norm::L1 => all.extend([
             json!({ "name": "ead", "steps": 20, "searches": 3, "c": 0.1 }),
+            json!({ "name": "pdpgd", "steps": 20 }),
+            json!({ "name": "malt", "steps": 8, "targets": 2, "candidates": 2 }),
             json!({ "name": "alma", "steps": 20 }),
         ]),
     }
@@ -475,7 +492,7 @@ proptest! {
             if !attack.minimal() || attack.family() == Family::Decisions {
                 continue;
             }
-            let every = ["fab", "fab-t", "deepfool", "alma"].contains(&attack.name());
+            let every = ["fab", "fab-t", "deepfool", "superdeepfool", "trust-region", "alma"].contains(&attack.name());
             let target = Affine::random(seed, if every { 4 } else { 2 });
             let labels = clean_labels(&target, &x);
             let w: Vec<Vec<f64>> = target.w.to_vec2().unwrap();
@@ -486,6 +503,8 @@ proptest! {
                 "cw-l2" => json!({ "name": "cw-l2", "steps": 1500, "searches": 9, "lr": 0.01, "c": 0.1 }),
                 "fab-t" => json!({ "name": "fab-t", "steps": 30, "targets": 3 }),
                 "alma" => json!({ "name": "alma", "steps": 1000 }),
+                "pdpgd" => json!({ "name": "pdpgd", "steps": 1000 }),
+                "trust-region" => json!({ "name": "trust-region" }),
                 "cw-linf" => json!({ "name": "cw-linf", "steps": 200, "c": 0.01, "tau_least": "0.001" }),
                 "ead" => json!({ "name": "ead", "steps": 400, "searches": 12, "c": 0.1, "beta": 0.01 }),
                 _ => json!({ "name": attack.name(), "steps": 30 }),
@@ -513,6 +532,9 @@ proptest! {
                 let slack = match attack.name() {
                     "fab" | "fab-t" => 1.002,
                     "deepfool" => 1.05,
+                    "superdeepfool" => 1.002,
+                    // Every step of a thousandth goes a ten-thousandth too far, and all of them by a fiftieth.
+                    "trust-region" => 1.3,
                     "cw-l2" => 1.05,
                     // The square of the elastic net spreads what L1 alone would put into one pixel.
                     "ead" => 1.2,
@@ -550,6 +572,11 @@ fn outcomes_do_not_depend_on_the_number_of_slots() {
         json!({ "name": "deepfool" }),
         json!({ "name": "fmn", "steps": 20 }),
         json!({ "name": "multi-targeted", "steps": 6, "restarts": 2, "targets": 3 }),
+        json!({ "name": "malt", "steps": 10, "targets": 3 }),
+        json!({ "name": "md", "steps": 10, "restarts": 2 }),
+        json!({ "name": "trust-region", "steps": 30 }),
+        json!({ "name": "pdpgd", "steps": 20 }),
+        json!({ "name": "mi-fgsm", "steps": 2, "spectrum": 0.5, "blocks": 2, "copies": 3, "neighbours": 1 }),
         json!({ "name": "mi-fgsm", "steps": 3, "diversity": 0.7, "resize": 1.6, "neighbours": 2, "scales": 2 }),
         json!({ "name": "hopskipjump", "steps": 1, "evaluations": 40, "queries": 100 }),
         json!({ "name": "rays", "queries": 60 }),
@@ -606,8 +633,23 @@ fn a_model_that_answers_nan_is_never_broken() {
     let target = Affine::new(&[f64::NAN; 2 * D], &[0.0, 0.0]);
     let x = images(3, 1);
     let threat = ThreatModel::new(Norm::Linf, 0.3);
-    let gradients =
-        ["pgd", "fgsm", "r-fgsm", "bim", "mi-fgsm", "eot-pgd", "apgd-ce", "fab", "fab-t", "deepfool", "multi-targeted"];
+    let gradients = [
+        "pgd",
+        "fgsm",
+        "r-fgsm",
+        "bim",
+        "mi-fgsm",
+        "eot-pgd",
+        "apgd-ce",
+        "fab",
+        "fab-t",
+        "deepfool",
+        "multi-targeted",
+        "malt",
+        "md",
+        "trust-region",
+        "pdpgd",
+    ];
     let scores = ["square", "simba", "spsa", "nes", "nattack", "bandits"];
     let decisions = ["hopskipjump", "rays", "geoda", "boundary", "sign-opt", "surfree"];
     for name in gradients.into_iter().chain(scores).chain(decisions) {

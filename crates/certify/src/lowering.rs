@@ -388,7 +388,8 @@ impl Lowering<'_> {
                 let groups = groups.collect();
                 self.means(x, groups)
             }
-            Layer::Reduce { kind, axes, .. } => {
+            Layer::Reduce { kind: Reduction::Max, axes, .. } => self.max_pool(x, places::reduced(shape, axes)),
+            Layer::Reduce { kind: kind @ (Reduction::Sum | Reduction::Mean), axes, .. } => {
                 let groups = places::reduced(shape, axes);
                 let of = |group: Vec<usize>| {
                     let n = group.len() as f64;

@@ -12,6 +12,8 @@ pub struct Region {
     pub(crate) high: Vec<f64>,
     /// L2 or L1 with its ε; that of L∞ is all in the box.
     pub(crate) ball: Option<(Norm, f64)>,
+    /// Norm and ε of what was made as a ball.
+    of: Option<(Norm, f64)>,
     /// Middles and half widths; middle ± half width reach at least as far as the box.
     pub(crate) middle: Vec<f64>,
     pub(crate) half: Vec<f64>,
@@ -46,7 +48,7 @@ impl Region {
         let low = x.iter().map(|v| reach(*v, -eps).max(floor)).collect();
         let high = x.iter().map(|v| reach(*v, eps).min(ceiling)).collect();
         let ball = (norm != Norm::Linf).then_some((norm, eps));
-        Ok(Region::new(x.to_vec(), low, high, ball))
+        Ok(Region { of: Some((norm, eps)), ..Region::new(x.to_vec(), low, high, ball) })
     }
 
     /// All that the referee takes for a perturbation of x inside the budget: ‖δ‖ ≤ ε + 10⁻⁶ · max(1, ‖x‖) and pixels up to 10⁻⁷ outside of
@@ -80,7 +82,16 @@ impl Region {
 
     fn new(centre: Vec<f64>, low: Vec<f64>, high: Vec<f64>, ball: Option<(Norm, f64)>) -> Self {
         let (middle, half) = low.iter().zip(&high).map(|(l, h)| middle(*l, *h)).unzip();
-        Region { centre, low, high, ball, middle, half }
+        Region { centre, low, high, ball, of: None, middle, half }
+    }
+
+    /// The same ball, whatever pixels it leaves the box of; what was made as a box has none.
+    ///
+    /// # Errors
+    /// It is no ball.
+    pub fn without_box(&self) -> Result<Self> {
+        let Some((norm, eps)) = self.of else { return Err(Error::value("region", "is a box and no ball")) };
+        Region::ball(&self.centre, norm, eps, None)
     }
 
     /// Number of pixels.

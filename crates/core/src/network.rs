@@ -4,6 +4,7 @@ use crate::{Answers, Key, Params, Result, Weights};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 
 /// Train or eval: a value handed to `forward`, never state of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -162,6 +163,11 @@ pub trait Network: Send + Sync {
     /// What it tells of an image. A network that tells no gradients cannot be trained.
     fn answers(&self) -> Answers {
         Answers::Gradients
+    }
+    /// The graph that it computes, where it is one: a `gauntlet_graph::Graph`, which `gauntlet_graph::graph_of` reads. Bounds are
+    /// computed of it; a network without one has none.
+    fn layers(&self) -> Option<&dyn Any> {
+        None
     }
     /// What whoever trains or attacks it should know, a line each.
     fn notes(&self) -> &[String] {

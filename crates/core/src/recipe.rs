@@ -1,7 +1,7 @@
 //! Training objectives: recipes, and penalties that compose with them.
 
 use crate::position::Position;
-use crate::{Batch, Error, Memory, ModelInfo, Result, Step, Target, ThreatModel};
+use crate::{Batch, Error, Memory, ModelInfo, ParamSpec, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use std::sync::Arc;
@@ -81,6 +81,11 @@ pub trait Recipe: Send + Sync {
     /// Looks at the training set once, before the first step.
     fn prepare(&self, _setup: &mut Setup<'_>) -> Result<Memory> {
         Ok(Memory::new())
+    }
+    /// How parameters start, where the recipe wants it otherwise than the network; of networks that bring weights along it is not
+    /// asked.
+    fn starting(&self, specs: Vec<ParamSpec>) -> Vec<ParamSpec> {
+        specs
     }
     /// How often each batch is replayed (free adversarial training).
     fn replays(&self) -> usize {
@@ -182,6 +187,9 @@ impl Recipe for Composed {
             memory.append(&mut penalty.prepare(setup)?);
         }
         Ok(memory)
+    }
+    fn starting(&self, specs: Vec<ParamSpec>) -> Vec<ParamSpec> {
+        self.base.starting(specs)
     }
     fn replays(&self) -> usize {
         self.base.replays()

@@ -153,6 +153,14 @@ impl<'a> Step<'a> {
     pub fn model(&self) -> &ModelInfo {
         self.network.info()
     }
+    /// The network, for what computes something else of it than its logits.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.network.clone()
+    }
+    /// The parameters that this step's forwards use.
+    pub fn params(&self) -> &'a Params {
+        self.lent.unwrap_or(self.params)
+    }
     /// The recipe's memory.
     pub fn memory(&mut self) -> &mut Memory {
         self.memory

@@ -8,11 +8,11 @@ use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{Key, Memory, Purpose, Recipe, Registry, Setup, Spec, Step, Term, Weights};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{
-    AttackRequest, Context, Error, Event, Events, Images, Part, State, Store, Suite, TrainRequest, TrainingJob, attack,
-    plan, run_on, train,
+    AttackRequest, CONTRADICTED, Context, Error, Event, Events, Images, Part, ROUNDING, State, Store, Suite,
+    TrainRequest, TrainingJob, attack, plan, run_on, train,
 };
 use gauntlet_evaluate::Selection;
-use gauntlet_records::{Fate, Record, record_file};
+use gauntlet_records::{Fate, ProofFate, Record, record_file};
 use halves::split;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -619,4 +619,89 @@ fn one_training_and_one_attack_outside_a_suite() {
     let other = AttackRequest { model: object(json!({ "name": "mlp" })), ..request };
     let error = attack(&other, &context, &()).unwrap_err().to_string();
     assert!(error.contains("does not fit mlp") && error.contains("says it is a linear"), "{error}");
+}
+
+const CERTIFY: &str = r#"[[certify]]
+eps = ["0.01", "0.1"]
+methods = ["ibp", "crown", "bab"]
+nodes = 60
+undecided = 4000
+[[certify]]
+label = "intervals"
+eps = "0.01"
+methods = ["ibp"]
+take = 10
+"#;
+
+fn certified() -> Suite {
+    // A net of few rectifiers, so that some images are proved, some not.
+    let head = HEAD.replace("model = \"lenet-small\"", "model = { name = \"mlp\", hidden = [12] }");
+    suite(&[head.as_str(), "[[row]]\nrecipe = \"ce\"\n", ATTACKS, CERTIFY].concat())
+}
+
+#[test]
+fn a_suite_proves_beside_its_attacks_and_neither_contradicts_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (suite, store) = (certified(), folder.path().join("a"));
+    let records = go(&suite, &store, &Watcher::default(), |_| {}).unwrap();
+    let result = &records[0].result;
+    assert_eq!(records[0].failed, None);
+    let cells: Vec<(&str, String, usize)> =
+        result.certified.iter().map(|c| (c.certify.as_str(), c.eps.to_string(), c.proofs.len())).collect();
+    let expected = [("bounds", "0.01", 40), ("bounds", "0.1", 40), ("intervals", "0.01", 10)];
+    assert_eq!(cells, expected.map(|(label, eps, n)| (label, eps.to_string(), n)));
+    let of = |k: usize, fate| result.certified[k].count(fate);
+    assert!(of(0, ProofFate::Certified) > of(1, ProofFate::Certified), "{:?}", result.certified[0].proofs);
+    let right = result.clean.iter().filter(|v| v.label == v.predicted).count();
+    assert_eq!(of(0, ProofFate::Wrong), 40 - right);
+    // What a larger budget proves a smaller one does, and nothing that is proved is broken.
+    let proved = |k: usize| -> BTreeSet<u64> {
+        let cell = result.certified[k].proofs.iter();
+        cell.filter(|p| p.fate == ProofFate::Certified).map(|p| p.id).collect()
+    };
+    assert!(proved(1).is_subset(&proved(0)));
+    let at_large = result.attacked.iter().filter(|a| a.eps.to_string() == "0.1").flat_map(|a| &a.verdicts);
+    let broken: BTreeSet<u64> = at_large.filter(|v| v.fate == Fate::Broken).map(|v| v.id).collect();
+    assert!(!broken.is_empty() && broken.is_disjoint(&proved(1)));
+    assert!(result.flags.iter().all(|f| f.name != CONTRADICTED && f.name != ROUNDING), "{:?}", result.flags);
+    // The search leaves alone what an attack broke.
+    let searched = |p: &&gauntlet_records::Proof| p.nodes > 0;
+    assert!(result.certified[1].proofs.iter().filter(searched).all(|p| !broken.contains(&p.id)));
+    assert!(result.certified[1].proofs.iter().any(|p| p.nodes > 0));
+    // It is in the store.
+    let watcher = Watcher::default();
+    let again = go(&suite, &store, &watcher, |_| {}).unwrap();
+    assert_eq!((bytes(&again), watcher.verdicts.load(Ordering::Relaxed)), (bytes(&records), 0));
+    // From the record alone nothing is trained, attacked or proved again.
+    record_file::write(folder.path(), &records[0]).unwrap();
+    let (imported, watcher) = (folder.path().join("b"), Watcher::default());
+    let from = go(&suite, &imported, &watcher, |c| c.records = vec![folder.path().to_path_buf()]).unwrap();
+    assert_eq!(bytes(&from), bytes(&records));
+    let work = (watcher.steps.load(Ordering::Relaxed), watcher.verdicts.load(Ordering::Relaxed));
+    assert_eq!(work, (0, 0));
+    // Stopped among the proofs and gone on, in batches of another width: the same bytes.
+    let attacks = {
+        let counted = Watcher::default();
+        let alone = Suite { certify: Vec::new(), ..suite.clone() };
+        go(&alone, &folder.path().join("c"), &counted, |_| {}).unwrap();
+        counted.verdicts.load(Ordering::Relaxed)
+    };
+    let stopped = Watcher { brake_at_verdict: Some(attacks + 1), ..Watcher::default() };
+    let killed = folder.path().join("d");
+    assert!(matches!(go(&suite, &killed, &stopped, |_| {}), Err(Error::Interrupted)));
+    assert_eq!(bytes(&go(&suite, &killed, &Watcher::default(), |c| c.width = 3).unwrap()), bytes(&records));
+}
+
+#[test]
+fn a_network_without_bounds_says_so_and_its_attacks_stand() {
+    let text =
+        [HEAD, "[[row]]\nrecipe = \"ce\"\n", ATTACKS, "[[certify]]\neps = \"0.01\"\nexecuted = \"f32\"\n"].concat();
+    let suite = suite(&text.replace("model = \"lenet-small\"", "model = { name = \"mlp\", activation = \"gelu\" }"));
+    let record = &undisturbed(&suite)[0];
+    let flag = record.result.flags.iter().find(|f| f.name == "no-bound").unwrap();
+    assert!(
+        flag.detail.starts_with("bounds proves nothing: ") && flag.detail.contains("no account of rounding"),
+        "{flag:?}"
+    );
+    assert_eq!((record.failed.as_deref(), record.result.attacked.len(), record.result.proved().count()), (None, 4, 0));
 }

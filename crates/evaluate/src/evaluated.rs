@@ -63,7 +63,7 @@ pub fn evaluate(
     if evaluator.clean.is_none() {
         flags = evaluator.probe(clean, registry)?;
         let how = (clean.randomised.is_some(), evaluator.draws);
-        flags.extend(flags::remarks(&clean.verdicts, &attacked, how, registry));
+        flags.extend(flags::remarks(&clean.verdicts, &attacked, &[], how, registry));
     }
     Ok(Evaluated { clean: clean.verdicts.clone(), attacked, flags, cost, seconds })
 }
@@ -89,6 +89,7 @@ impl Evaluated {
                 curve: Vec::new(),
                 clean: self.clean,
                 attacked: self.attacked,
+                certified: Vec::new(),
                 flags: self.flags,
             },
             provenance: Provenance {

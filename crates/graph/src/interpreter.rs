@@ -4,12 +4,18 @@ use crate::{Call, Graph, Layer, NodeId, Plan, movement, product, reduction, wind
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::{BatchStats, Error, Key, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use std::any::Any;
 
 /// A graph with the plan by which it is computed.
 #[derive(Debug, Clone)]
 pub struct Interpreter {
     graph: Graph,
     plan: Plan,
+}
+
+/// The graph that a network computes; `None`: it is none whose layers are known.
+pub fn graph_of(network: &dyn Network) -> Option<&Graph> {
+    network.layers()?.downcast_ref()
 }
 
 impl Interpreter {
@@ -138,7 +144,17 @@ impl Interpreter {
             Layer::Pad { axis, before, after, value } => movement::pad(x, axis + lead, (*before, *after), *value)?,
             Layer::Concat { axis } => {
                 let parts = call.inputs.iter().map(|id| value(values, *id)).collect::<Result<Vec<_>>>()?;
-                Var::cat(&parts, axis + lead)?
+                let alone = |id: &NodeId| node.batched && !self.graph.node(*id).batched;
+                let beside = call.inputs.iter().zip(&parts).find(|(id, _)| !alone(id));
+                let (Some((_, beside)), true) = (beside, call.inputs.iter().any(alone)) else {
+                    return Ok(Var::cat(&parts, axis + lead)?);
+                };
+                let examples = beside.dim(0)?;
+                let whole = call.inputs.iter().zip(&parts).map(|(id, part)| {
+                    let one = (*part).clone();
+                    Ok(if alone(id) { one.broadcast_to(&[&[examples], part.dims()].concat())? } else { one })
+                });
+                Var::cat(&whole.collect::<Result<Vec<Var>>>()?.iter().collect::<Vec<_>>(), axis + lead)?
             }
             Layer::Expand(shape) => x.broadcast_to(&full(shape))?,
         };
@@ -159,6 +175,9 @@ impl Network for Interpreter {
     fn activations(&self) -> u64 {
         let count = |shape: &[usize]| shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
         self.graph.nodes().iter().fold(0, |n, node| n.saturating_add(count(&node.shape)))
+    }
+    fn layers(&self) -> Option<&dyn Any> {
+        Some(&self.graph)
     }
     fn forward(&self, params: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let ModelInfo { name, input: (c, h, w), .. } = self.graph.interface();

@@ -106,7 +106,7 @@ pub enum Layer {
     Binary(Binary),
     /// A · B over the last two axes: two values `(.., M, K)` and `(.., K, P)`, or one `(.., K)` and a matrix `(K, P)` without a batch.
     MatMul,
-    /// Sums or means over axes.
+    /// Sums, means, extremes or products over axes.
     Reduce {
         /// Which.
         kind: Reduction,
@@ -162,7 +162,7 @@ pub enum Layer {
         /// The constant.
         value: f64,
     },
-    /// All inputs behind one another along an axis.
+    /// All inputs behind one another along an axis; those without a batch are repeated for every example beside those with one.
     Concat {
         /// Which.
         axis: usize,
@@ -196,8 +196,7 @@ impl Layer {
             Layer::Map(function) => function.name(),
             Layer::Binary(binary) => binary.name(),
             Layer::MatMul => "matrix product",
-            Layer::Reduce { kind: Reduction::Sum, .. } => "sum",
-            Layer::Reduce { kind: Reduction::Mean, .. } => "mean",
+            Layer::Reduce { kind, .. } => kind.name(),
             Layer::Standardise { .. } => "standardise",
             Layer::Softmax { log: false, .. } => "softmax",
             Layer::Softmax { log: true, .. } => "log-softmax",

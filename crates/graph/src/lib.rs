@@ -56,7 +56,7 @@ pub use cost::Cost;
 pub use function::Function;
 pub use fusion::{Call, Plan};
 pub use graph::{Graph, Node, NodeId, ParamId};
-pub use interpreter::Interpreter;
+pub use interpreter::{Interpreter, graph_of};
 pub use layer::Layer;
 pub use linear::Linear;
 pub use reduction::Reduction;

@@ -1,6 +1,6 @@
-//! Sums, means and softmax along axes.
+//! Sums, means, extremes and softmax along axes.
 
-use crate::movement;
+use crate::{Binary, movement};
 use gauntlet_autograd::Var;
 use gauntlet_core::Result;
 
@@ -11,24 +11,60 @@ pub enum Reduction {
     Sum,
     /// Their mean.
     Mean,
+    /// The largest; where several are, the derivative goes to one of them.
+    Max,
+    /// The smallest; where several are, the derivative goes to one of them.
+    Min,
+    /// Their product.
+    Product,
+}
+
+impl Reduction {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reduction::Sum => "sum",
+            Reduction::Mean => "mean",
+            Reduction::Max => "maximum over axes",
+            Reduction::Min => "minimum over axes",
+            Reduction::Product => "product over axes",
+        }
+    }
 }
 
 fn behind(axes: &[usize], lead: usize) -> Vec<usize> {
     axes.iter().map(|axis| axis + lead).collect()
 }
 
-/// Sums or means over axes behind the first `lead`, which stay with size one or vanish.
+/// What is made of the values over axes behind the first `lead`, which stay with size one or vanish.
 pub(crate) fn reduce(x: &Var, kind: Reduction, axes: &[usize], lead: usize, keep: bool) -> Result<Var> {
     let over = behind(axes, lead);
     let reduced = match kind {
         Reduction::Sum => x.sum_keepdim(&over)?,
         Reduction::Mean => x.mean_keepdim(&over)?,
+        Reduction::Max => in_pairs(x, Binary::Max, &over)?,
+        Reduction::Min => in_pairs(x, Binary::Min, &over)?,
+        Reduction::Product => in_pairs(x, Binary::Mul, &over)?,
     };
     if keep {
         return Ok(reduced);
     }
     let kept = x.dims().iter().enumerate().filter(|(i, _)| !over.contains(i)).map(|(_, n)| *n);
     Ok(reduced.reshape(&kept.collect::<Vec<_>>())?)
+}
+
+/// What an operation of two makes of all values over axes, the first half of them with the second until one is left.
+fn in_pairs(x: &Var, of_two: Binary, axes: &[usize]) -> Result<Var> {
+    let mut y = x.clone();
+    for axis in axes {
+        while y.dim(*axis)? > 1 {
+            let n = y.dim(*axis)?;
+            let half = n / 2;
+            let both = of_two.apply(&y.narrow(*axis, half, half)?, &y.narrow(*axis, 0, half)?)?;
+            y = if n % 2 == 0 { both } else { Var::cat(&[&both, &y.narrow(*axis, n - 1, 1)?], *axis)? };
+        }
+    }
+    Ok(y)
 }
 
 /// (x − mean) / √(biased variance + eps) over axes behind the first `lead`.

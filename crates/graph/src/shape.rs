@@ -1,6 +1,6 @@
 //! The shape that a layer hands on.
 
-use crate::{Layer, Windows};
+use crate::{Layer, Windows, windows};
 use gauntlet_autograd::kernels::conv::Geometry;
 use gauntlet_autograd::kernels::window::pooled;
 
@@ -26,7 +26,7 @@ pub(crate) fn output(
 ) -> Result<Vec<usize>, String> {
     match layer {
         Layer::Parameter => return Ok(weight.unwrap_or_default().to_vec()),
-        Layer::Concat { axis } => return joined(inputs, batched, *axis),
+        Layer::Concat { axis } => return joined(inputs, *axis),
         _ => {}
     }
     let (&[x] | &[x, _]) = inputs else { return Err(format!("{} inputs where there can be one or two", inputs.len())) };
@@ -99,8 +99,14 @@ pub(crate) fn output(
         Layer::WindowMax(windows) => {
             let (c, h, w) = channels()?;
             let (oh, ow) = windows.places((h, w), (0, 0))?;
-            if windows.pads != [0; 4] && !windows.square() {
-                return Err("a max pool with padding needs a square window with one stride and no dilation".into());
+            let [top, left, bottom, right] = windows.pads;
+            let along = |n, pads, k, s, d| windows::within(n, pads, k, s, d).is_some();
+            let (size, strides, dilations) = (windows.size, windows.strides, windows.dilations);
+            if windows.pads != [0; 4]
+                && !(along(h, (top, bottom), size.0, strides.0, dilations.0)
+                    && along(w, (left, right), size.1, strides.1, dilations.1))
+            {
+                return Err(windows::OUTSIDE.into());
             }
             vec![c, oh, ow]
         }
@@ -212,12 +218,9 @@ pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> 
     sizes.collect()
 }
 
-fn joined(inputs: &[&[usize]], batched: &[bool], axis: usize) -> Result<Vec<usize>, String> {
-    let (Some(first), Some(batch)) = (inputs.first(), batched.first()) else { return Err("needs inputs".into()) };
+fn joined(inputs: &[&[usize]], axis: usize) -> Result<Vec<usize>, String> {
+    let Some(first) = inputs.first() else { return Err("needs inputs".into()) };
     within(&[axis], first)?;
-    if batched.iter().any(|b| b != batch) {
-        return Err("some of its inputs have a batch and some have none".into());
-    }
     let alike = |x: &[usize]| x.len() == first.len() && (0..x.len()).all(|i| i == axis || x[i] == first[i]);
     if let Some(other) = inputs.iter().find(|x| !alike(x)) {
         return Err(format!(

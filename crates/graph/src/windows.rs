@@ -220,6 +220,20 @@ fn depthwise(x: &Var, weight: &Var, bias: Option<&Var>, windows: &Windows) -> Re
     sum.ok_or_else(|| gauntlet_core::Error::Message("a kernel without taps".into()))
 }
 
+/// Why a max pool with such padding is refused.
+pub(crate) const OUTSIDE: &str = "a window lies in the padding altogether";
+
+/// The first and the last tap of every window along an axis that lie in the image. `None`: a window has none.
+pub(crate) fn within(n: usize, pads: (usize, usize), k: usize, s: usize, d: usize) -> Option<Vec<(usize, usize)>> {
+    let windows = (n + pads.0 + pads.1).checked_sub((k - 1) * d + 1)? / s + 1;
+    let taps = |window: usize| {
+        let first = pads.0.saturating_sub(window * s).div_ceil(d);
+        let last = ((n + pads.0 - 1).checked_sub(window * s)? / d).min(k - 1);
+        (first <= last).then_some((first, last))
+    };
+    (0..windows).map(taps).collect()
+}
+
 /// Maxima of windows; what lies outside the image never wins.
 pub(crate) fn max(x: &Var, windows: &Windows) -> Result<Var> {
     let (h, w) = (x.dim(2)?, x.dim(3)?);
@@ -237,9 +251,39 @@ pub(crate) fn max(x: &Var, windows: &Windows) -> Result<Var> {
         return Ok(padded.broadcast_add(&border)?.max_pool2d(k, stride)?);
     }
     let places = windows.places((h, w), (0, 0)).map_err(gauntlet_core::Error::Message)?;
+    let [top, left, bottom, right] = windows.pads;
+    // What lies outside gives way to the nearest pixel of the window, less something: it is no maximum, and no two taps tie.
+    let along = |n: usize, pads: (usize, usize), k: usize, s: usize, d: usize| {
+        let taps = within(n, pads, k, s, d).ok_or_else(|| gauntlet_core::Error::Message(OUTSIDE.into()))?;
+        let at = |tap: usize| {
+            let place = |(window, (first, last)): (usize, &(usize, usize))| {
+                let near = tap.clamp(*first, *last);
+                (window * s + near * d - pads.0, near.abs_diff(tap) as f64)
+            };
+            taps.iter().enumerate().map(place).unzip()
+        };
+        Ok::<Vec<(Vec<usize>, Vec<f64>)>, gauntlet_core::Error>((0..k).map(at).collect())
+    };
+    let outside = if windows.pads == [0; 4] {
+        None
+    } else {
+        let (size, strides, dilations) = (windows.size, windows.strides, windows.dilations);
+        let down = along(h, (top, bottom), size.0, strides.0, dilations.0)?;
+        Some((down, along(w, (left, right), size.1, strides.1, dilations.1)?))
+    };
     let mut best: Option<Var> = None;
     for at in windows.taps() {
-        let tap = windows.tap(x, at, places)?;
+        let tap = match &outside {
+            None => windows.tap(x, at, places)?,
+            Some((down, across)) => {
+                let ((rows, above), (columns, beside)) = (&down[at.0], &across[at.1]);
+                let tap = select(&select(x, 2, rows)?, 3, columns)?;
+                let less = above.iter().flat_map(|a| beside.iter().map(move |b| -1.37 * a - 2.11 * b));
+                let less: Vec<f64> = less.collect();
+                let less = Var::constant(constant_like(&less, &[rows.len(), columns.len()], x.tensor())?);
+                tap.broadcast_add(&less)?
+            }
+        };
         best = Some(match best {
             Some(best) => crate::Binary::Max.apply(&tap, &best)?,
             None => tap,

@@ -186,8 +186,8 @@ fn general_layers_say_what_does_not_fit() {
     };
     let mut g = builder((4, 5, 5));
     let x = g.input();
-    let windows = Windows { size: (3, 2), strides: (1, 1), pads: [1, 0, 0, 0], dilations: (1, 1) };
-    says(g.layer(Layer::WindowMax(windows), &[x]), "a max pool with padding needs a square window");
+    let windows = Windows { size: (3, 2), strides: (1, 1), pads: [3, 0, 0, 0], dilations: (1, 1) };
+    says(g.layer(Layer::WindowMax(windows), &[x]), "a window lies in the padding altogether");
     let large = Windows { size: (3, 3), dilations: (3, 1), pads: [0; 4], ..windows };
     says(g.layer(Layer::WindowMax(large), &[x]), "a 3×3 window, stride 1, dilation 3×1 does not fit an image of 5×5");
     let weight = |shape: &[usize]| ParamSpec {
@@ -205,7 +205,7 @@ fn general_layers_say_what_does_not_fit() {
     let flat = g.flatten(x).unwrap();
     says(g.layer(Layer::Binary(Binary::Mul), &[flat, w]), "4×3 without a batch is more than 100");
     says(g.layer(Layer::Binary(Binary::Mul), &[flat, x]), "its inputs are 100 and 4×5×5 for every example");
-    says(g.layer(Layer::Concat { axis: 0 }, &[x, w]), "some of its inputs have a batch and some have none");
+    says(g.layer(Layer::Concat { axis: 0 }, &[x, w]), "its inputs are 4×5×5 and 4×3: they differ beside axis 0");
     says(g.layer(Layer::Reshape(vec![7, 3]), &[x]), "7×3 has another number of values than 4×5×5");
     says(g.layer(Layer::Transpose(vec![0, 1, 1]), &[x]), "is no order of the 3 axes");
     let beyond = Layer::Slice { axis: 1, start: 1, count: 3, step: 2 };

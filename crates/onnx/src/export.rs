@@ -276,6 +276,9 @@ impl Writer<'_> {
                 let op = match kind {
                     Reduction::Sum => "ReduceSum",
                     Reduction::Mean => "ReduceMean",
+                    Reduction::Max => "ReduceMax",
+                    Reduction::Min => "ReduceMin",
+                    Reduction::Product => "ReduceProd",
                 };
                 let axes = self.axes(axes, lead);
                 self.push(op, &[&x, &axes], &out, vec![int("keepdims", i64::from(*keep))]);
@@ -312,8 +315,29 @@ impl Writer<'_> {
                 let (pads, value) = (self.integers(&pads), self.number(*value));
                 self.push("Pad", &[&x, &pads, &value], &out, vec![]);
             }
-            Layer::Concat { axis } => self.push("Concat", &all, &out, vec![int("axis", (axis + lead) as i64)]),
+            Layer::Concat { axis } => {
+                let parts = self.for_every_example(node, &all);
+                let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                self.push("Concat", &parts, &out, vec![int("axis", (axis + lead) as i64)]);
+            }
         }
+    }
+
+    /// The inputs of a node, those without a batch repeated for every example where others have one.
+    fn for_every_example(&mut self, node: &Node, inputs: &[&str]) -> Vec<String> {
+        let graph = self.graph;
+        let batched: Vec<bool> = node.inputs.iter().map(|id| graph.node(*id).batched).collect();
+        let Some(beside) = batched.iter().position(|b| *b).filter(|_| batched.contains(&false)) else {
+            return inputs.iter().map(|name| (*name).to_string()).collect();
+        };
+        let first = vec![int("start", 0), int("end", 1)];
+        let examples = self.inner("Shape", &[inputs[beside]], first);
+        let ones = self.integers(&vec![1; graph.node(node.inputs[beside]).shape.len()]);
+        let target = self.inner("Concat", &[&examples, &ones], vec![int("axis", 0)]);
+        let one = |(name, batched): (&&str, &bool)| {
+            if *batched { (*name).to_string() } else { self.inner("Expand", &[name, &target], vec![]) }
+        };
+        inputs.iter().zip(&batched).map(one).collect()
     }
 
     fn axes(&mut self, axes: &[usize], lead: usize) -> String {

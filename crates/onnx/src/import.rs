@@ -8,7 +8,7 @@ use crate::lowering::{Lowering, Op};
 use crate::order::{name, order};
 use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::tensor::{self, Values};
-use crate::value::{Computed, Count, Role, Value, Weight, Whole};
+use crate::value::{Batch, Computed, Count, Role, Value, Weight, Whole};
 use crate::{operators, scan};
 use candle_core::{Device, Tensor};
 use gauntlet_core::{Activation, ModelInfo, Weights};
@@ -148,7 +148,7 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
         let names: Vec<&str> = asked.iter().map(|i| i.name.as_str()).collect();
         return Err(format!("it has {} inputs {names:?}: a classifier has one, the images", names.len()).into());
     };
-    let input = Input::of(asked, options.layout, options.image)?;
+    let mut input = Input::of(asked, options.layout, options.image)?;
     let output = output(graph, options)?;
     let given = |name: &str| name == asked.name || initial.contains_key(name);
     let ordered = order(&graph.node, output, given)?;
@@ -164,17 +164,31 @@ fn read(bytes: Vec<u8>, folder: Option<&Path>, stem: &str, options: &Options) ->
         std: options.std.clone(),
         numerics: 1,
     };
-    let before = normalised(&info);
-    let mut g = Lowering::new(Builder::new(info), opset, input.lead, input.single, options.frozen.clone());
-    g.says = initial.values().any(|v| matches!(v, Value::Weight(w) if w.role == Role::Parameter));
-    let mut values: HashMap<&str, Value> = initial.into_iter().collect();
-    values.insert(&asked.name, shown(&mut g, &input, before)?);
-    let problems = lower(&mut g, graph, &ordered, &mut values, unknown);
+    let start = |input: &Input,
+                 initial: BTreeMap<&str, Value>|
+     -> Result<(Lowering, Vec<Problem>, Option<Value>), Failure> {
+        let before = normalised(&info);
+        let mut g = Lowering::new(Builder::new(info.clone()), opset, input.lead, input.single, options.frozen.clone());
+        g.says = initial.values().any(|v| matches!(v, Value::Weight(w) if w.role == Role::Parameter));
+        let mut values: HashMap<&str, Value> = initial.into_iter().collect();
+        values.insert(&asked.name, shown(&mut g, input, before)?);
+        let problems = lower(&mut g, graph, &ordered, &mut values, unknown.clone());
+        Ok((g, problems, values.remove(output)))
+    };
+    let (mut g, mut problems, mut logits) = start(&input, initial.clone())?;
+    if !problems.is_empty() && input.single {
+        // Where the one example is moved behind other axes, its axis is one of its own values like any other.
+        input = Input { shape: [&[1], &input.shape[..]].concat(), lead: 0, single: false, ..input };
+        let again = start(&input, initial)?;
+        if again.1.is_empty() {
+            (g, problems, logits) = again;
+        }
+    }
     if !problems.is_empty() {
         return Err(Failure::Nodes(problems));
     }
-    let logits = values.get(output).ok_or_else(|| format!("nothing makes the output {output:?}"))?;
-    let (graph, mut g) = finish(g, logits, output)?;
+    let logits = logits.ok_or_else(|| format!("nothing makes the output {output:?}"))?;
+    let (graph, mut g) = finish(g, &logits, output)?;
     let weights = weights(&mut g, &graph)?;
     folded(&mut g);
     shared(&mut g, &model, &ordered);
@@ -330,8 +344,11 @@ fn lower<'a>(
 /// The graph whose logits are a value.
 fn finish(mut g: Lowering, logits: &Value, output: &str) -> Result<(Graph, Lowering), String> {
     let Value::Computed(z) = logits else { return Err(format!("the output {output:?} does not depend on the images")) };
+    if !z.batch.with().is_empty() {
+        return Err(format!("the output {output:?} has {} rows for every example", z.batch.before * z.batch.after));
+    }
     let classes: usize = z.shape.iter().product();
-    let id = g.node(&Computed { shape: vec![classes], ..z.clone() })?;
+    let id = g.node(&Computed { shape: vec![classes], batch: Batch::FRONT, ..z.clone() })?;
     let builder = std::mem::replace(&mut g.builder, Builder::new(nothing()));
     let graph = builder.with_classes(classes).finish_reachable(id).map_err(|e| e.to_string())?;
     Ok((graph, g))

@@ -3,9 +3,10 @@
 use crate::attributes::Attributes;
 use crate::order::name;
 use crate::proto::NodeProto;
-use crate::value::{Computed, Numbers, Role, Value, Weight};
+use crate::value::{Batch, Computed, Count, Numbers, Role, Value, Weight};
 use gauntlet_core::{Init, ParamSpec};
 use gauntlet_graph::{Builder, Fans, Layer, NodeId, torch_default};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -112,12 +113,24 @@ impl Lowering {
         x.shape.len() + self.lead(x)
     }
 
-    /// Which axis of one example an axis of the file is.
+    /// Which axis of the shape an axis of the file is.
     pub(crate) fn axis(&self, x: &Computed, axis: i64) -> Result<usize, String> {
         let found = absolute(axis, self.rank(x))?;
-        found
-            .checked_sub(self.lead(x))
-            .ok_or_else(|| "it works across the examples of a batch, which have to stay apart".into())
+        match found.cmp(&x.batch.axis) {
+            _ if self.lead(x) == 0 => Ok(found),
+            Ordering::Less => Ok(found),
+            Ordering::Equal => Err("it works across the examples of a batch, which have to stay apart".into()),
+            Ordering::Greater => Ok(found - 1),
+        }
+    }
+
+    /// The sizes of a value in the file.
+    pub(crate) fn sizes(&self, x: &Computed) -> Vec<Count> {
+        let mut sizes: Vec<Count> = x.shape.iter().map(|n| Count::Known(*n as i64)).collect();
+        if self.lead(x) == 1 {
+            sizes.insert(x.batch.axis, Count::Batches((x.batch.before * x.batch.after) as i64));
+        }
+        sizes
     }
 
     /// A layer without parameters.
@@ -137,36 +150,63 @@ impl Lowering {
     /// What a node of the graph gives.
     pub(crate) fn given(&self, id: NodeId, image: bool) -> Result<Computed, String> {
         let (shape, batched) = self.builder.value(id).map_err(|e| e.to_string())?;
-        Ok(Computed { id, shape: shape.to_vec(), batched, image })
+        Ok(Computed { id, shape: shape.to_vec(), batched, batch: Batch::FRONT, image })
+    }
+
+    /// What a node of the graph gives that kept the axes of `x`: its batch stands where it stood.
+    pub(crate) fn kept(&self, id: NodeId, x: &Computed, image: bool) -> Result<Computed, String> {
+        let y = self.given(id, image)?;
+        if !x.batched || x.batch == Batch::FRONT {
+            return Ok(y);
+        }
+        let (axis, with) = (x.batch.axis, x.batch.with());
+        if y.shape.get(axis..axis + with.len()) != Some(&with) {
+            return Err("it works across the examples of a batch, which have to stay apart".into());
+        }
+        let shape = [&y.shape[..axis], &y.shape[axis + with.len()..]].concat();
+        Ok(Computed { shape, batch: x.batch, ..y })
     }
 
     /// A layer of one value.
     pub(crate) fn layer(&mut self, layer: Layer, x: &Computed) -> Result<Computed, String> {
-        let x = self.node(x)?;
-        let id = self.push(layer, &[x])?;
-        self.given(id, false)
+        let node = self.node(x)?;
+        let id = self.push(layer, &[node])?;
+        self.kept(id, x, false)
     }
 
     /// A value in the shape that it is seen in.
     pub(crate) fn node(&mut self, x: &Computed) -> Result<NodeId, String> {
         let (shape, _) = self.builder.value(x.id).map_err(|e| e.to_string())?;
-        if shape == x.shape {
+        let seen = x.apart();
+        if shape == seen {
             return Ok(x.id);
         }
-        let key = (x.id, x.shape.clone());
+        let key = (x.id, seen.clone());
         if let Some(id) = self.views.get(&key) {
             return Ok(*id);
         }
-        let layer = if x.shape.len() == 1 && x.batched { Layer::Flatten } else { Layer::Reshape(x.shape.clone()) };
+        let layer = if seen.len() == 1 && x.batched { Layer::Flatten } else { Layer::Reshape(seen) };
         let id = self.push(layer, &[x.id])?;
         self.views.insert(key, id);
         Ok(id)
     }
 
-    /// A value as a node of the graph.
+    /// A value as a node of the graph, the batch being its first axis.
     pub(crate) fn computed(&mut self, value: &Value) -> Result<Computed, String> {
+        let x = self.anywhere(value)?;
+        if x.batched && x.batch != Batch::FRONT {
+            return Err("the batch stands behind or within another axis, which is not supported here".into());
+        }
+        Ok(x)
+    }
+
+    /// A value as a node of the graph, wherever its batch stands in the file.
+    pub(crate) fn anywhere(&mut self, value: &Value) -> Result<Computed, String> {
         let (weight, init) = match value {
             Value::Computed(x) => return Ok(x.clone()),
+            Value::Repeated(_) => {
+                return Err("it repeats a parameter for every example, which is not supported here".into());
+            }
             Value::Weight(weight) => (weight.clone(), Init::Constant(0.0)),
             Value::Numbers(numbers) => (constant(numbers), Init::Constant(0.0)),
             Value::Mask(_) => return Err("truth values stand where the network computes with floats".into()),

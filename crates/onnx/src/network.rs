@@ -5,6 +5,7 @@ use crate::import::{Imported, TRAINABLE_EXPORT};
 use gauntlet_autograd::Var;
 use gauntlet_core::{Error, ModelInfo, Network, ParamSpec, Params, Pass, Result, Weights};
 use gauntlet_graph::{Graph, Interpreter, Layer};
+use std::any::Any;
 
 /// A network of a file with what is known of it.
 #[derive(Debug)]
@@ -80,6 +81,9 @@ impl Network for FileNetwork {
     }
     fn own_weights(&self) -> Option<&Weights> {
         self.own.as_ref()
+    }
+    fn layers(&self) -> Option<&dyn Any> {
+        self.interpreter.layers()
     }
     fn notes(&self) -> &[String] {
         &self.notes

@@ -64,21 +64,67 @@ pub(crate) struct Weight {
     pub(crate) role: Role,
 }
 
+/// Where the batch stands among the axes of a value in the file, and what the file has in one axis with it: axis `axis` there is
+/// `before` × batch × `after`. Attention moves it: `(N, L, D)` is `(L, N, D)` or `(N · heads, L, D / heads)` at times. In the graph
+/// it is always in front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) axis: usize,
+    pub(crate) before: usize,
+    pub(crate) after: usize,
+}
+
+impl Batch {
+    /// An axis of its own, the first one.
+    pub(crate) const FRONT: Batch = Batch { axis: 0, before: 1, after: 1 };
+
+    /// Axes of one example that share the batch's.
+    pub(crate) fn with(&self) -> Vec<usize> {
+        [self.before, self.after].into_iter().filter(|n| *n != 1).collect()
+    }
+}
+
 /// The value of a node of the graph, perhaps in another shape: that costs nothing until somebody needs the shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Computed {
     pub(crate) id: NodeId,
-    /// Of one example; of the whole where there is no batch.
+    /// The file's axes but the batch's; all of them where there is no batch.
     pub(crate) shape: Vec<usize>,
     pub(crate) batched: bool,
+    pub(crate) batch: Batch,
     /// Whether it is the image, moved or normalised but nothing else.
     pub(crate) image: bool,
+}
+
+impl Computed {
+    /// The axes of one example in the graph.
+    pub(crate) fn apart(&self) -> Vec<usize> {
+        let (front, behind) = self.shape.split_at(if self.batched { self.batch.axis.min(self.shape.len()) } else { 0 });
+        let with = if self.batched { self.batch.with() } else { Vec::new() };
+        [front, &with, behind].concat()
+    }
+
+    /// Which of [`Computed::apart`] axis i of the shape is.
+    pub(crate) fn inner(&self, axis: usize) -> usize {
+        if self.batched && axis >= self.batch.axis { axis + self.batch.with().len() } else { axis }
+    }
+
+    /// Without axis i of the shape, which has one entry.
+    pub(crate) fn without(mut self, axis: usize) -> Self {
+        self.shape.remove(axis);
+        if self.batched && axis < self.batch.axis {
+            self.batch.axis -= 1;
+        }
+        self
+    }
 }
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Computed(Computed),
+    /// A value without a batch, repeated for every example: the batch is an axis of the file that the shape leaves out.
+    Repeated(Computed),
     /// 1 where a comparison holds, 0 elsewhere.
     Mask(Computed),
     Weight(Weight),

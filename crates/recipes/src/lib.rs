@@ -7,6 +7,7 @@ mod ard;
 mod ascent;
 pub mod augmentations;
 mod ce;
+mod crown_ibp;
 mod cure;
 mod direction;
 mod direction_matching;
@@ -16,18 +17,23 @@ mod free_at;
 mod grad_align;
 mod grad_norm;
 mod grad_norm_fd;
+mod growth;
 mod hat;
+mod ibp;
 mod igam;
 mod ikl;
 mod inner;
+mod intervals;
 mod jacobian;
 mod llr;
 mod mart;
+mod mtl_ibp;
 mod n_fgsm;
 mod noise;
 mod pgd_at;
 mod reading;
 mod rslad;
+mod sabr;
 mod score;
 mod slope;
 mod te;
@@ -37,6 +43,7 @@ mod trades;
 pub use ard::Ard;
 pub use ascent::Ascent;
 pub use ce::Ce;
+pub use crown_ibp::CrownIbp;
 pub use cure::Cure;
 pub use direction::Direction;
 pub use direction_matching::{DirectionMatching, Measure, Towards};
@@ -46,17 +53,21 @@ pub use free_at::FreeAt;
 pub use grad_align::GradAlign;
 pub use grad_norm::{GradNorm, GradientNorm, Of};
 pub use grad_norm_fd::{FdDirection, GradNormFd};
+pub use growth::{Growth, Shape};
 pub use hat::Hat;
+pub use ibp::Ibp;
 pub use igam::Igam;
 pub use ikl::Ikl;
 pub use inner::InnerAttack;
 pub use jacobian::Jacobian;
 pub use llr::Llr;
 pub use mart::Mart;
+pub use mtl_ibp::MtlIbp;
 pub use n_fgsm::NFgsm;
 pub use noise::{Noise, NoiseKind};
 pub use pgd_at::PgdAt;
 pub use rslad::Rslad;
+pub use sabr::Sabr;
 pub use score::Score;
 pub use te::Te;
 pub use trades::Trades;
@@ -85,6 +96,10 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         te::SPEC,
         ard::SPEC,
         rslad::SPEC,
+        ibp::SPEC,
+        crown_ibp::SPEC,
+        sabr::SPEC,
+        mtl_ibp::SPEC,
     ];
     let penalties = [
         grad_norm::SPEC,

@@ -1,6 +1,8 @@
 //! What every recipe promises (docs/architecture.md, "Conventions of recipes"), on small networks in f64.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "recipes/certified.rs"]
+mod certified;
 #[path = "recipes/closed_forms.rs"]
 mod closed_forms;
 
@@ -155,6 +157,12 @@ fn all() -> Vec<Value> {
         json!({ "name": "te", "eps": "0.1", "start": 1, "end": 4 }),
         json!({ "name": "ard", "eps": "0.1", "alpha": 0.7 }),
         json!({ "name": "rslad", "eps": "0.1" }),
+        // After 1.2 epochs ε is at a fifth of the way.
+        json!({ "name": "ibp", "eps": "0.1", "ramp": 1.0 }),
+        json!({ "name": "ibp", "eps": "0.1", "ramp": 1.0, "warm_up": 0.5, "schedule": "smooth", "kappa": 0.0 }),
+        json!({ "name": "crown-ibp", "eps": "0.1", "ramp": 1.0, "warm_up": 0.5, "kappa": 0.3 }),
+        json!({ "name": "sabr", "eps": "0.1", "ramp": 1.0 }),
+        json!({ "name": "mtl-ibp", "eps": "0.1", "ramp": 1.0 }),
         json!({ "name": "jacobian", "weight": 0.3 }),
         json!({ "name": "jacobian", "weight": 0.3, "projections": 0 }),
         json!({ "name": "cure", "weight": 0.3 }),
@@ -226,6 +234,11 @@ fn weight_zero_and_eps_zero_are_plain_training_bit_for_bit() {
         json!({ "name": "free-at", "eps": "0" }),
         json!({ "name": "pgd-at", "eps": "0" }),
         json!({ "name": "trades", "eps": "0.1", "beta": 0.0 }),
+        json!({ "name": "ibp", "eps": "0", "ramp": 1.0 }),
+        json!({ "name": "ibp", "eps": "0.1", "ramp": 1.0, "warm_up": 2.0 }),
+        json!({ "name": "crown-ibp", "eps": "0", "ramp": 1.0 }),
+        json!({ "name": "sabr", "eps": "0", "ramp": 1.0 }),
+        json!({ "name": "mtl-ibp", "eps": "0", "ramp": 1.0 }),
     ] {
         let other = run(&*recipe(given.clone()), &network, &batch(8));
         assert!(other.2 == ce.2, "{given}");
@@ -423,5 +436,17 @@ fn bad_parameters_are_named() {
     let said = fail(json!({ "name": "pgd-at", "eps": "0.1", "fraction": 1.5 }));
     assert!(said.contains("pgd-at.fraction") && said.contains("at most 1"), "{said}");
     assert!(fail(json!({ "name": "ce", "smoothing": 1.0 })).contains("below 1"));
+    assert!(fail(json!({ "name": "ibp", "eps": "0.1" })).contains("ibp.ramp is required"));
+    assert!(
+        fail(json!({ "name": "ibp", "eps": "0.1", "ramp": 1, "kappa": 1.1 })).contains("ibp.kappa must be at most 1")
+    );
+    assert!(
+        fail(json!({ "name": "sabr", "eps": "0.1", "ramp": 1, "lambda": 2 })).contains("sabr.lambda must be at most 1")
+    );
+    assert!(fail(json!({ "name": "ibp", "eps": "0.1", "ramp": -1 })).contains("at least 0"));
+    assert!(
+        fail(json!({ "name": "ibp", "eps": "0.1", "ramp": 1, "schedule": "smoth" }))
+            .contains("did you mean \"smooth\"")
+    );
     assert!(fail(json!({ "name": "direction-matching", "weigth": 1.0 })).contains("did you mean \"weight\""));
 }

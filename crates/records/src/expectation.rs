@@ -53,6 +53,15 @@ pub enum Quantity {
         /// Budget.
         eps: Eps,
     },
+    /// Share in percent that a certification proves.
+    Certified {
+        /// Label in the suite.
+        certify: String,
+        /// Norm of the budget.
+        norm: Norm,
+        /// Budget.
+        eps: Eps,
+    },
     /// Accuracy in percent under all attacks of that norm and ε.
     Worst {
         /// Norm of the budget.
@@ -111,6 +120,7 @@ impl fmt::Display for Quantity {
         match self {
             Quantity::Clean => f.write_str("clean"),
             Quantity::Attack { attack, norm, eps } => budget(f, attack, norm, eps),
+            Quantity::Certified { certify, norm, eps } => budget(f, certify, norm, eps),
             Quantity::Worst { norm, eps } => budget(f, "worst case", norm, eps),
             Quantity::Curve { curve, epoch, scale } if *scale == 1.0 => write!(f, "{curve}, epoch {epoch}"),
             Quantity::Curve { curve, epoch, scale } => write!(f, "{scale} · {curve}, epoch {epoch}"),

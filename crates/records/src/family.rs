@@ -41,12 +41,13 @@ impl Family {
     pub fn of_name(name: &str) -> Family {
         match name {
             "fgsm" | "r-fgsm" => Family::OneStep,
-            "deepfool" | "cw-l2" | "cw-linf" | "alma" | "ead" | "ddn" | "fmn" | "fab" | "fab-t" => Family::Minimal,
+            "deepfool" | "superdeepfool" | "trust-region" | "cw-l2" | "cw-linf" | "alma" | "pdpgd" | "ead" | "ddn"
+            | "fmn" | "fab" | "fab-t" => Family::Minimal,
             "square" | "simba" | "spsa" | "nes" | "nattack" | "bandits" => Family::Scores,
             "hopskipjump" | "rays" | "boundary" | "geoda" | "sign-opt" | "surfree" => Family::Decisions,
             "noise" => Family::Noise,
             "transfer" => Family::Transfer,
-            "autoattack" | "worst-case" => Family::Ensemble,
+            "autoattack" | "strongest" | "worst-case" => Family::Ensemble,
             _ => Family::Gradient,
         }
     }

@@ -3,7 +3,7 @@
 //! A record is two objects: `result` (the same bytes for the same configuration, whatever the batch width, the thread
 //! count or the interruptions) and `provenance` (where, when and how it came about).
 
-use crate::{CleanVerdict, Eps, Expectation, Family, Fate, Verdict};
+use crate::{Certified, CleanVerdict, Eps, Expectation, Family, Fate, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One attack at one ε.
@@ -167,6 +167,9 @@ pub struct Outcome {
     pub clean: Vec<CleanVerdict>,
     /// Attacks × ε in the suite's order.
     pub attacked: Vec<Attacked>,
+    /// Certifications × ε in the suite's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certified: Vec<Certified>,
     /// The referee's remarks.
     pub flags: Vec<Flag>,
 }
@@ -176,6 +179,12 @@ impl Outcome {
     pub fn complete(&self) -> impl Iterator<Item = &Attacked> {
         let all = self.clean.len();
         self.attacked.iter().filter(move |c| !c.verdicts.is_empty() && c.verdicts.len() == c.examples.unwrap_or(all))
+    }
+
+    /// The certifications × ε that have a proof's end for every example they were run on: one that failed on the way has not.
+    pub fn proved(&self) -> impl Iterator<Item = &Certified> {
+        let all = self.clean.len();
+        self.certified.iter().filter(move |c| !c.proofs.is_empty() && c.proofs.len() == c.examples.unwrap_or(all))
     }
 
     /// For every norm, in order of appearance: of the attacks that are complete at its largest ε the one that leaves the fewest

@@ -7,7 +7,7 @@
 use crate::file::{sha256, write_atomically};
 use crate::record::{RECORD_FORMAT, Record};
 use crate::verdict_line::parsed;
-use crate::{CleanVerdict, Error, Result, VerdictLine, packed, regular_file};
+use crate::{CleanVerdict, Error, Proof, Result, VerdictLine, packed, regular_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,12 @@ struct Sheet<R> {
     verdicts_sha256: String,
 }
 
-/// Columns of the table before those of a verdict: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record.
+/// Columns of the table before those of a verdict: `cell` 0 is the clean image, `cell` k the k-th attack × ε of the record, and
+/// behind the last of them stand the certifications × ε.
 const PLACE: [&str; 3] = ["cell", "label", "predicted"];
+
+/// Where a proof's fields stand among a verdict's columns, in the order of [`Proof::COLUMNS`].
+const OF_PROOF: [&str; Proof::COLUMNS.len()] = ["id", "fate", "broken_by", "margin", "steps", "blind"];
 
 /// Bytes of a row id: what is written behind it, and beside it while a file is being written, still is a file name.
 const LONGEST: usize = 128;
@@ -161,6 +165,19 @@ fn verdicts(record: &Record) -> Result<Vec<u8>> {
             line(&mut place.iter().chain(&of_verdict).map(String::as_str))?;
         }
     }
+    for (k, cell) in record.result.certified.iter().enumerate() {
+        let place = [(record.result.attacked.len() + k + 1).to_string(), String::new(), String::new()];
+        let mut before = None;
+        for proof in &cell.proofs {
+            let mut fields = proof.fields();
+            fields[0] = shown(proof.id, &mut before);
+            let of_verdict = VerdictLine::COLUMNS.map(|column| {
+                let place = OF_PROOF.iter().position(|c| *c == column);
+                place.map_or_else(String::new, |k| fields[k].clone())
+            });
+            line(&mut place.iter().chain(&of_verdict).map(String::as_str))?;
+        }
+    }
     out.into_inner().map_err(|e| wrong(&e))
 }
 
@@ -195,11 +212,20 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
             record.result.clean.push(CleanVerdict { id, label, predicted, margin });
             continue;
         }
-        let verdict = columns.read(|k| line.get(k), next)?;
-        before = Some((of, verdict.id));
-        let cells = record.result.attacked.len();
-        let cell = record.result.attacked.get_mut(of - 1);
-        cell.ok_or_else(|| format!("it has a cell {of}, the record has {cells}"))?.verdicts.push(verdict);
+        let attacked = record.result.attacked.len();
+        if let Some(cell) = record.result.attacked.get_mut(of - 1) {
+            let verdict = columns.read(|k| line.get(k), next)?;
+            before = Some((of, verdict.id));
+            cell.verdicts.push(verdict);
+            continue;
+        }
+        let cells = attacked + record.result.certified.len();
+        let cell = record.result.certified.get_mut(of - 1 - attacked);
+        let cell = cell.ok_or_else(|| format!("it has a cell {of}, the record has {cells}"))?;
+        let fields = OF_PROOF.map(|column| header.iter().position(|h| h == column).map_or("", text));
+        let proof = Proof::read(fields, next)?;
+        before = Some((of, proof.id));
+        cell.proofs.push(proof);
     }
     Ok(())
 }
@@ -208,7 +234,7 @@ fn fill(record: &mut Record, table: &[u8]) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::record::{Attacked, Epoch, Flag, Outcome, Provenance, Registered};
-    use crate::{Family, Fate, Norm, Verdict};
+    use crate::{Certified, Family, Fate, Norm, ProofFate, Verdict};
     use proptest::prelude::*;
 
     fn record() -> Record {
@@ -282,6 +308,7 @@ mod tests {
                 }],
                 clean,
                 attacked,
+                certified: Vec::new(),
                 flags: vec![Flag { name: "fgsm-beats-pgd".into(), detail: "fgsm 1.0, pgd 2.0".into() }],
             },
             provenance: Provenance { version: "0.1.0".into(), train_seconds: any(), ..Provenance::default() },
@@ -298,6 +325,39 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         write(&folder.path().join("records"), &read(&path).unwrap()).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn certifications_stand_behind_the_attacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let fates = [ProofFate::Wrong, ProofFate::Certified, ProofFate::Open, ProofFate::Broken];
+        let proof = |id: u64| Proof {
+            id: id + id / 9,
+            fate: fates[id as usize % 4],
+            method: if id.is_multiple_of(4) { String::new() } else { "crown".into() },
+            bound: (!id.is_multiple_of(3)).then(|| id as f64 / 7.0).and_then(Proof::bound),
+            nodes: id as u32 % 5,
+            undecided: 77,
+        };
+        let cell = |eps: &str| Certified {
+            certify: "bounds".into(),
+            parameters: serde_json::json!({"methods": ["ibp", "crown"]}),
+            norm: Norm::Linf,
+            eps: eps.parse().unwrap(),
+            examples: None,
+            proofs: (0..50).map(proof).collect(),
+        };
+        let mut whole = record();
+        whole.result.certified = vec![cell("0.1"), cell("0.3")];
+        let path = write(folder.path(), &whole).unwrap();
+        assert_eq!(read(&path).unwrap(), whole);
+        assert_eq!(whole.result.proved().count(), 2);
+        let table = String::from_utf8(verdicts(&whole).unwrap()).unwrap();
+        let last: Vec<&str> = table.lines().last().unwrap().split(',').collect();
+        assert_eq!((last[0], last[3], last[4], last[11]), ("4", "", "certified", "crown"));
+        // A table with more cells than the record is another record's.
+        let wrong = fill(&mut record(), table.as_bytes()).unwrap_err();
+        assert!(wrong.contains("it has a cell 3, the record has 2"), "{wrong}");
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(crate) fn parsed<T: FromStr>(text: &str, column: &str) -> Result<T, String> 
 }
 
 /// Likewise of a field that may be empty.
-fn optional<T: FromStr>(text: &str, column: &str) -> Result<Option<T>, String> {
+pub(crate) fn optional<T: FromStr>(text: &str, column: &str) -> Result<Option<T>, String> {
     if text.is_empty() { Ok(None) } else { parsed(text, column).map(Some) }
 }
 

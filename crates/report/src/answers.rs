@@ -1,7 +1,7 @@
 //! Which examples one training got right, column by column.
 
 use crate::{Column, Count};
-use gauntlet_records::{Eps, Fate, Norm, Record};
+use gauntlet_records::{Eps, Fate, Norm, ProofFate, Record};
 use std::collections::HashMap;
 
 /// One bit per example and column of a record; `None` where the column's attack was not run on the example.
@@ -13,8 +13,8 @@ pub(crate) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Clean, each attack × ε in the record's order, worst cases where several attacks share a norm and ε and none failed: on
-    /// the examples that all of those were run on.
+    /// Clean, each attack × ε in the record's order, worst cases where several attacks, or an attack and a certification that may have
+    /// searched, share a norm and ε and none failed: on the examples that all of those were run on. Then certifications × ε.
     pub(crate) fn of(record: &'a Record) -> Answers<'a> {
         let clean = &record.result.clean;
         if clean.is_empty() {
@@ -41,11 +41,34 @@ impl<'a> Answers<'a> {
             let (attack, norm, eps) = (cell.attack.clone(), cell.norm, cell.eps.clone());
             columns.push((Column::Attack { attack, norm, eps }, robust));
         }
+        let mut proved: Vec<(Column, Vec<Option<bool>>)> = Vec::new();
+        for cell in record.result.proved() {
+            let (mut certified, mut unbroken) = (vec![None; clean.len()], vec![None; clean.len()]);
+            for p in &cell.proofs {
+                if let Some(i) = place.get(&p.id) {
+                    certified[*i] = Some(p.fate == ProofFate::Certified);
+                    unbroken[*i] = Some(matches!(p.fate, ProofFate::Certified | ProofFate::Open));
+                }
+            }
+            match worst.iter_mut().find(|w| (w.0, &w.1) == (cell.norm, &cell.eps)) {
+                Some((.., parts, all)) => {
+                    // What is broken is not robust, whatever was computed of it.
+                    let broken = all.iter().map(|a| *a == Some(false));
+                    certified.iter_mut().zip(broken).filter(|(_, b)| *b).for_each(|(c, _)| *c = c.map(|_| false));
+                    *parts += 1;
+                    all.iter_mut().zip(&unbroken).for_each(|(a, u)| *a = a.zip(*u).map(|(a, u)| a && u));
+                }
+                None => worst.push((cell.norm, cell.eps.clone(), 1, unbroken)),
+            }
+            let (certify, norm, eps) = (cell.certify.clone(), cell.norm, cell.eps.clone());
+            proved.push((Column::Certified { certify, norm, eps }, certified));
+        }
         worst.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         // Without the attack that failed it would be the best of the worst cases.
         let several =
             worst.into_iter().filter(|w| w.2 > 1 && record.failed.is_none() && w.3.iter().any(Option::is_some));
         columns.extend(several.map(|(norm, eps, _, all)| (Column::Worst { norm, eps }, all)));
+        columns.extend(proved);
         Answers { record, columns }
     }
 
@@ -85,7 +108,7 @@ impl<'a> Answers<'a> {
 
 impl Count {
     /// All counts of a record: clean, each attack × ε in the record's order, worst cases where several attacks share a
-    /// norm and ε. An attack without a verdict on every example (it failed on the way) has no count, nor has then a worst
+    /// norm and ε, certifications × ε. An attack without a verdict on every example (it failed on the way) has no count, nor has then a worst
     /// case.
     pub fn of(record: &Record) -> Vec<Count> {
         Answers::of(record).counts()

@@ -17,7 +17,16 @@ pub enum Column {
         /// Budget.
         eps: Eps,
     },
-    /// Correct under every attack of that norm and ε.
+    /// Proved by one certification at one ε, and broken by no attack.
+    Certified {
+        /// Label in the suite.
+        certify: String,
+        /// Norm of the budget.
+        norm: Norm,
+        /// Budget.
+        eps: Eps,
+    },
+    /// Correct under every attack of that norm and ε, a certification's search included.
     Worst {
         /// Norm of the budget.
         norm: Norm,
@@ -27,11 +36,12 @@ pub enum Column {
 }
 
 impl Column {
-    /// `clean`, `worst case`, or the attack's label.
+    /// `clean`, `worst case`, or the label of the attack or certification.
     pub fn attack(&self) -> &str {
         match self {
             Column::Clean => "clean",
             Column::Attack { attack, .. } => attack,
+            Column::Certified { certify, .. } => certify,
             Column::Worst { .. } => "worst case",
         }
     }
@@ -39,10 +49,12 @@ impl Column {
     pub fn budget(&self) -> Option<(Norm, &Eps)> {
         match self {
             Column::Clean => None,
-            Column::Attack { norm, eps, .. } | Column::Worst { norm, eps } => Some((*norm, eps)),
+            Column::Attack { norm, eps, .. } | Column::Certified { norm, eps, .. } | Column::Worst { norm, eps } => {
+                Some((*norm, eps))
+            }
         }
     }
-    /// Whether it speaks for its norm and ε among these columns: clean, a worst case, an attack that stands alone.
+    /// Whether it speaks for its norm and ε among these columns: clean, a worst case, a certification, an attack that stands alone.
     pub fn decides(&self, among: &[Column]) -> bool {
         let worst = |c: &Column| matches!(c, Column::Worst { .. }) && c.budget() == self.budget();
         !matches!(self, Column::Attack { .. }) || !among.iter().any(worst)
@@ -52,6 +64,7 @@ impl Column {
         match quantity.clone() {
             Quantity::Clean => Some(Column::Clean),
             Quantity::Attack { attack, norm, eps } => Some(Column::Attack { attack, norm, eps }),
+            Quantity::Certified { certify, norm, eps } => Some(Column::Certified { certify, norm, eps }),
             Quantity::Worst { norm, eps } => Some(Column::Worst { norm, eps }),
             Quantity::Curve { .. } => None,
         }

@@ -42,7 +42,8 @@ struct Training<'a> {
     provenance: &'a Provenance,
 }
 
-/// Where a number stands in a table: `attack` is `clean`, a label of the suite, or `worst case`.
+/// Where a number stands in a table: `attack` is `clean`, a label of the suite (of an attack, or of a certification, whose number is
+/// what it proves), or `worst case`.
 #[derive(Serialize)]
 struct Place<'a> {
     attack: &'a str,
@@ -158,6 +159,10 @@ fn model_info(folder: &Folder, counts: &[Vec<Count>]) -> IndexMap<String, IndexM
         let Some(clean) = counts.iter().find(|c| c.column == Column::Clean) else { continue };
         for count in counts {
             let Some((norm, eps)) = count.column.budget() else { continue };
+            // What is proved is no accuracy under an attack.
+            if matches!(count.column, Column::Certified { .. }) {
+                continue;
+            }
             let percent = format!("{:.2}", count.percent());
             let models = entries.entry(format!("{norm}-{eps}")).or_default();
             let name = format!("{}-{}", record.row, record.seed);

@@ -1,5 +1,6 @@
 //! The table over seeds as LaTeX, for `\input` into a paper that uses `booktabs`.
 
+use crate::ends::Ends;
 use crate::failing::MARK;
 use crate::{Column, Report};
 use gauntlet_records::Norm;
@@ -46,7 +47,14 @@ impl Report {
                 Some(v) => {
                     let mark = dagger(self.failing(r, k).is_some());
                     let sd = if v.seeds > 1 { format!(" \\pm {:.1}", v.sd) } else { String::new() };
-                    format!("${:.1}{sd}{mark}$", v.mean)
+                    match self.ends(r, k) {
+                        Some(ends) if ends.exact => format!("${:.1}{sd}{mark}$ (exact)", v.mean),
+                        Some(Ends { proved, .. }) => {
+                            let lower = if v.seeds > 1 { format!(" \\pm {:.1}", proved.sd) } else { String::new() };
+                            format!("${:.1}{lower}$--${:.1}{sd}{mark}$", proved.mean, v.mean)
+                        }
+                        None => format!("${:.1}{sd}{mark}$", v.mean),
+                    }
                 }
                 None if failed => "failed".into(),
                 None => "--".into(),

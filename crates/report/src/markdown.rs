@@ -138,8 +138,9 @@ impl Report {
             let name = self.row_name(row) + if failed { " †" } else { "" };
             let cell = |k| match self.summary.value(r, k) {
                 Some(v) => {
-                    let number =
-                        if v.seeds > 1 { format!("{:.1} ± {:.1}", v.mean, v.sd) } else { format!("{:.1}", v.mean) };
+                    let alone =
+                        || if v.seeds > 1 { format!("{:.1} ± {:.1}", v.mean, v.sd) } else { format!("{:.1}", v.mean) };
+                    let number = self.between(r, k).unwrap_or_else(alone);
                     match self.failing(r, k) {
                         Some(_) => format!("{number} {MARK}"),
                         None => mark(number, self.standings.of(r, k).filter(|_| self.standings.tells_apart(k))),

@@ -7,7 +7,7 @@ use crate::plots::course;
 use crate::remarks;
 use crate::{
     Broken, ClassCount, Column, Count, Folder, Judged, Judgement, Pair, Power, Result, Standings, Summary, Unbroken,
-    WorstClass, broken, classes, expectations, models, pairs, provenance, standings, twins, unbroken,
+    WorstClass, broken, classes, expectations, models, pairs, proved_better, provenance, standings, twins, unbroken,
 };
 use gauntlet_records::Error as RecordError;
 use gauntlet_records::{Record, file::write_atomically};
@@ -143,6 +143,7 @@ impl Report {
             notes.extend(said("teacher").map(|teacher| format!("`{row}`: taught by {teacher}")));
         }
         notes.extend(models::sentences(&rows, records));
+        notes.extend(proved_better::proved_better(&rows, &columns, &counts));
         let mut remarks = twins::sentences(records);
         let mut told = remarks.clone();
         told.extend(remarks::by_row(&rows, records));
@@ -260,7 +261,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// A flag's sentence without its full stop: one is put behind it.
-/// Clean, then attacks in order of first appearance, then worst cases by norm and ε.
+/// Clean, then attacks in order of first appearance, then worst cases by norm and ε, then certifications likewise.
 fn columns(counts: &[Count]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for count in counts {
@@ -272,6 +273,7 @@ fn columns(counts: &[Count]) -> Vec<Column> {
         Column::Clean => (0, None),
         Column::Attack { .. } => (1, None),
         Column::Worst { norm, eps } => (2, Some((*norm, eps.clone()))),
+        Column::Certified { norm, eps, .. } => (3, Some((*norm, eps.clone()))),
     });
     columns
 }

@@ -102,6 +102,7 @@ fn record(row: &str, seed: u64, n: usize, harm: usize, epochs: u32) -> Record {
             clean: (0..n)
                 .map(|i| CleanVerdict { id: i as u64, label: label(i), predicted: predicted(i), margin: 0.5 })
                 .collect(),
+            certified: vec![],
             attacked: vec![
                 attack("fgsm", "8/255", 0),
                 attack("fgsm", "0.1", 2),

@@ -3,8 +3,8 @@
 
 mod records;
 
-use gauntlet_records::{Record, record::Flag, record_file};
-use gauntlet_report::{Column, Count, Error, Folder, Report, Screen};
+use gauntlet_records::{Certified, Norm, Proof, ProofFate, Record, record::Flag, record_file};
+use gauntlet_report::{Column, Count, Error, Folder, Plot, Report, Screen};
 use records::record;
 use serde_json::json;
 
@@ -39,6 +39,75 @@ fn the_worst_case_counts_examples_that_survive_every_attack() {
     // Eight survive fgsm, eight pgd, seven both; one attack at ε = 0.3 is its own worst case.
     assert_eq!((worst.correct, worst.n), (7, 10));
     assert_eq!(counts.len(), 5);
+}
+
+/// One letter per example: W(rong) C(ertified) O(pen) B(roken by the search).
+fn proved(mut record: Record, eps: &str, fates: &str) -> Record {
+    let proof = |(i, c): (usize, char)| Proof {
+        id: i as u64,
+        fate: match c {
+            'W' => ProofFate::Wrong,
+            'C' => ProofFate::Certified,
+            'O' => ProofFate::Open,
+            _ => ProofFate::Broken,
+        },
+        method: "crown".into(),
+        bound: None,
+        nodes: 0,
+        undecided: 7,
+    };
+    record.result.certified.push(Certified {
+        certify: "bounds".into(),
+        parameters: json!({"methods": ["ibp", "crown"], "executed": "exact"}),
+        norm: Norm::Linf,
+        eps: eps.parse().unwrap(),
+        examples: None,
+        proofs: fates.chars().enumerate().map(proof).collect(),
+    });
+    record
+}
+
+#[test]
+fn both_ends_of_a_robust_accuracy_stand_in_one_cell() {
+    let sturdy = |seed| record("sturdy", seed, json!([]), STURDY);
+    // At 0.1 seven withstand both attacks: five are proved, one the search broke, one is open. At 0.3 five withstand, all are proved.
+    let open = proved(proved(sturdy(0), "0.1", "WCCCCCBOOO"), "0.3", "WCCCCCOOOO");
+    let counts = Count::of(&open);
+    let of = |column: &str| counts.iter().find(|c| c.column.to_string() == column).map(|c| (c.correct, c.n));
+    assert_eq!((of("bounds ε = 0.1"), of("worst case ε = 0.1")), (Some((5, 10)), Some((6, 10))));
+    assert_eq!((of("bounds ε = 0.3"), of("worst case ε = 0.3")), (Some((5, 10)), Some((5, 10))));
+    let fragile = proved(record("fragile", 0, json!([]), FRAGILE), "0.1", "WCOOOOOOOO");
+    let report = report(vec![open, fragile]);
+    let markdown = report.markdown();
+    assert!(markdown.contains("| 50.0–60.0 | 50.0 (exact) | 50.0 | 50.0 |"), "{markdown}");
+    assert!(markdown.contains("| 10.0–30.0 |"), "{markdown}");
+    assert!(markdown.contains("At L∞ ε = 0.1 `sturdy` is proved better than `fragile` on these images"), "{markdown}");
+    assert!(report.latex().contains("$50.0$--$60.0$ & $50.0$ (exact)"), "{}", report.latex());
+    let csv = String::from_utf8(report.table_csv().unwrap()).unwrap();
+    assert!(csv.contains("tiny,sturdy,0,bounds,linf,0.1,10,5,50.00,"), "{csv}");
+    assert!(csv.contains("tiny,sturdy,0,worst case,linf,0.1,10,6,60.00,"), "{csv}");
+    // What is proved and broken at once does not count as proved.
+    let both = Count::of(&proved(sturdy(0), "0.1", "WCCCCCCCCC"));
+    assert_eq!(both.iter().find(|c| c.column.attack() == "bounds").unwrap().correct, 7);
+    // Over several seeds.
+    let seeds = [proved(sturdy(0), "0.3", "WCCCCCOOOO"), proved(sturdy(1), "0.3", "WCCCOOOOOO")];
+    let markdown = self::report(seeds.to_vec()).markdown();
+    assert!(markdown.contains("40.0 ± 14.1 – 50.0 ± 0.0"), "{markdown}");
+}
+
+#[test]
+fn pictures_of_proofs_show_the_band_and_what_decided() {
+    let row = |name: &str, fates: &str| proved(proved(record(name, 0, json!([]), STURDY), "0.1", fates), "0.3", fates);
+    let folder = Folder::of("tiny", "gauntlet run tiny", vec![row("a", "WCCCCCOOOO"), row("b", "WCCOOOBOOO")]);
+    let report = Report::new(&folder).unwrap();
+    let plots = Plot::all(&report, &folder).unwrap();
+    let named = |name: &str| plots.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("{name}"));
+    let decided = named("decided-bounds-linf-0-1");
+    assert_eq!(decided.lines[1], ["b", "10.0", "20.0", "40.0", "10.0", "20.0"]);
+    let security = named("security-worst-case");
+    assert!(security.description.contains("bands reach down to what is proved"), "{}", security.description);
+    assert_eq!(security.lines[0][2], "50.0–70.0");
+    assert!(plots.iter().all(|p| p.name != "security-bounds"));
 }
 
 /// The cells of `STURDY`, fgsm on the last six examples and pgd at 0.1 on the first seven.

@@ -1,18 +1,19 @@
 //! `gauntlet certify`: what is proved of a checkpoint beside what an attack breaks, each checking the other.
 
+mod exported;
 mod outcome;
+mod property;
 
-use super::attack::source;
+use super::attack::weights;
 use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
 use gauntlet::candle::{DType, Tensor};
-use gauntlet::certify::{Budget, Certificate, Executed, Method, Network, Plan, Region, Rows, certify as prove};
-use gauntlet::core::attack::misclassified;
-use gauntlet::core::{Error, Frozen, Target, ThreatModel};
-use gauntlet::engine::{AttackReport, AttackRequest, Store};
-use gauntlet::evaluate::{Examples, Origin, Selection, Subject};
+use gauntlet::certify::{Budget, Certificate, Executed, Method, Plan};
+use gauntlet::core::{Error, ThreatModel};
+use gauntlet::engine::{AttackReport, AttackRequest, Prover, Store};
+use gauntlet::evaluate::{Origin, Selection, Subject};
 use gauntlet::records::{Eps, Fate as Attacked, Norm};
 use outcome::{Ended, Outcome};
 use rayon::prelude::*;
@@ -22,18 +23,14 @@ use std::time::Instant;
 /// Examples if neither `--take` nor `--all` is given.
 const USUAL: usize = 1000;
 
-/// The network in the forms that it is asked in.
-struct Forms {
-    /// As bounds read it.
-    layers: Network,
-    /// As the referee computes it.
-    single: Frozen,
-    /// What decides where a certificate and the referee disagree.
-    double: Frozen,
-}
-
 pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Result<Code, Failure> {
-    let eps: Eps = arguments.eps.parse().map_err(|e| Failure::flag("eps", e))?;
+    if let Some(path) = &arguments.property {
+        return property::property(session, arguments, path);
+    }
+    let (Some(data), Some(eps)) = (&arguments.data, &arguments.eps) else {
+        return Err(Failure::user("--data and --eps say what is to be certified, or --property"));
+    };
+    let eps: Eps = eps.parse().map_err(|e| Failure::flag("eps", e))?;
     let norm: Norm = arguments.norm.parse().map_err(|e| Failure::flag("norm", e))?;
     let named = |name: &String| Method::named(name.trim()).map_err(|e| Failure::flag("methods", e));
     let mut methods = arguments.methods.iter().map(named).collect::<Result<Vec<_>, _>>()?;
@@ -45,8 +42,8 @@ pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Resu
     };
     let request = AttackRequest {
         model: component::parse("model", &arguments.model)?,
-        checkpoint: Some(source(&arguments.checkpoint)?),
-        data: arguments.data.clone(),
+        checkpoint: Some(weights(&arguments.model, arguments.checkpoint.as_deref())?),
+        data: data.clone(),
         examples,
         attack: component::parse("attack", &arguments.attack)?,
         norm,
@@ -74,7 +71,7 @@ pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Resu
         ));
     }
     // What cannot be bounded is said before anything is attacked.
-    let forms = open(session, &request, &context)?;
+    let prover = open(session, &request, &context)?;
     let progress = session.progress();
     let report = gauntlet::engine::attack(&request, &context, &progress);
     progress.finish();
@@ -82,11 +79,11 @@ pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Resu
         gauntlet::engine::Error::Interrupted => interrupted(),
         other => other.into(),
     })?;
-    let budget = Budget { nodes: arguments.nodes, ..Budget::default() };
+    let budget = Budget { nodes: arguments.nodes, most_undecided: arguments.undecided, ..Budget::default() };
     let plan = Plan { methods, executed, budget };
     let start = Instant::now();
     let threat = ThreatModel::new(norm, eps.value());
-    let proofs = Proofs { forms: &forms, threat, plan: &plan, interrupt };
+    let proofs = Proofs { prover: &prover, threat, plan: &plan, interrupt };
     let mut outcome = Outcome::new(&report, eps, plan.clone());
     proofs.bounds(session, &report, &mut outcome)?;
     outcome.seconds = report.seconds + start.elapsed().as_secs_f64();
@@ -96,6 +93,10 @@ pub(crate) fn certify(session: &Session, arguments: &arguments::Certify) -> Resu
     if let Some(file) = &arguments.verdicts {
         outcome.write(file)?;
     }
+    if let Some(folder) = &arguments.export_open {
+        let places = outcome.open();
+        exported::write(session, &request, &context, (folder, threat), &report.examples, &places)?;
+    }
     session.result(|| outcome.object(&request, &report), || outcome.text(&request, &report))?;
     Ok(Code::Done)
 }
@@ -104,35 +105,26 @@ fn interrupted() -> Failure {
     Failure::new(Code::Interrupted, "interrupted; a certification keeps no state")
 }
 
-fn open(session: &Session, request: &AttackRequest, context: &gauntlet::engine::Context<'_>) -> Result<Forms, Failure> {
+fn open(
+    session: &Session,
+    request: &AttackRequest,
+    context: &gauntlet::engine::Context<'_>,
+) -> Result<Prover, Failure> {
     let manifest = session.catalogue.get(&request.data)?;
-    let classes = manifest.labels().len();
-    let (network, _) = session.registry.model(&request.model, manifest.shape, classes)?;
-    let graph = gauntlet::models::graph(&request.model, Some(manifest.shape), classes)
-        .map_err(|e| Failure::user(format!("--model: only networks whose layers are known can be certified: {e}")))?;
+    let (network, _) = session.registry.model(&request.model, manifest.shape, manifest.labels().len())?;
     let Some(checkpoint) = &request.checkpoint else { return Err(Failure::user("--checkpoint is needed")) };
     let (file, _) = checkpoint.resolve(&context.data)?;
     let origin = file.as_deref().map_or(Origin::Own, Origin::file);
     let subject = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
-    let double = subject.weights.to_dtype(DType::F64)?;
-    Ok(Forms {
-        layers: Network::new(&graph, &subject.weights)?,
-        single: subject.target(&context.compute).map_err(gauntlet::engine::Error::from)?,
-        double: Frozen::new(subject.network.clone(), double.constants()),
-    })
+    Ok(Prover::open(&subject, &context.compute)?)
 }
 
 /// How images are certified.
 struct Proofs<'a> {
-    forms: &'a Forms,
+    prover: &'a Prover,
     threat: ThreatModel,
     plan: &'a Plan,
     interrupt: &'a AtomicBool,
-}
-
-/// Pixels of one image.
-fn pixels(examples: &Examples, i: usize) -> Result<Vec<f64>, Error> {
-    Ok(examples.image(i)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
 impl Proofs<'_> {
@@ -173,9 +165,7 @@ impl Proofs<'_> {
     }
 
     fn wrong_in_f64(&self, all: &Tensor, i: usize, label: u32) -> Result<bool, Error> {
-        let x = all.narrow(0, i, 1)?.to_dtype(DType::F64)?;
-        let logits: Vec<f64> = self.forms.double.logits(&x)?.flatten_all()?.to_vec1()?;
-        Ok(misclassified(&logits, label))
+        self.prover.wrong_in_f64(&all.narrow(0, i, 1)?, label)
     }
 
     /// Certificates of images, with the proposals that the referee took.
@@ -190,36 +180,11 @@ impl Proofs<'_> {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let (image, x) = (report.examples.image(*i)?, pixels(&report.examples, *i)?);
-            let label = report.examples.labels()[*i];
-            let region = Region::referee(&x, &self.threat)?;
-            let rows = Rows::margins(self.forms.layers.classes(), label as usize)?;
-            let mut taken = None;
-            let mut judge = |point: &[f64]| -> Result<bool, Error> {
-                let proposal = self.proposal(point, &image)?;
-                let broken = self.broken(&proposal, &image, label)?;
-                if broken {
-                    taken = Some(proposal);
-                }
-                Ok(broken)
-            };
-            let found = prove(&self.forms.layers, &region, &rows, plan, &mut judge)?;
-            Ok(Some((*i, (found, taken))))
+            let found =
+                self.prover.prove(&report.examples.image(*i)?, report.examples.labels()[*i], &self.threat, plan)?;
+            Ok(Some((*i, found)))
         };
         let found: Vec<_> = places.par_iter().map(one).collect::<Result<_, Error>>()?;
         found.into_iter().collect::<Option<Vec<_>>>().ok_or_else(interrupted)
-    }
-
-    /// The point as an image of f32 inside the budget.
-    fn proposal(&self, point: &[f64], image: &Tensor) -> Result<Tensor, Error> {
-        let x = Tensor::from_slice(point, image.dims(), image.device())?.to_dtype(image.dtype())?;
-        self.threat.project(&x, image)
-    }
-
-    /// The referee's word.
-    fn broken(&self, proposal: &Tensor, image: &Tensor, label: u32) -> Result<bool, Error> {
-        let inside = self.threat.check(&proposal.squeeze(0)?, &image.squeeze(0)?)?.is_ok();
-        let logits: Vec<f64> = self.forms.single.logits(proposal)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-        Ok(inside && misclassified(&logits, label))
     }
 }

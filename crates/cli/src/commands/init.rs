@@ -6,7 +6,7 @@ use crate::session::Session;
 use crate::{quoted, schema};
 use gauntlet::core::KeyDoc;
 use gauntlet::core::key_doc::Omitted;
-use gauntlet::engine::keys::{ATTACK, EXPECT, QUICK, ROW, SUITE, TRAIN};
+use gauntlet::engine::keys::{ATTACK, CERTIFY, EXPECT, QUICK, ROW, SUITE, TRAIN};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -82,6 +82,8 @@ fn template(data: &str) -> String {
     heading(&mut out, "[[attack]]", "One for each attack, with its own parameters: `gauntlet list attacks --verbose`.");
     keys(&mut out, ATTACK, &[("name", "\"fgsm\""), ("eps", "[\"0.05\", \"0.1\"]")]);
     out += "\n[[attack]]\nname = \"pgd\"\neps = [\"0.05\", \"0.1\"]\nsteps = 10\nalpha = \"eps/4\"\n";
+    heading(&mut out, "# [[certify]]", "What is proved beside the attacks, the other end of every robust accuracy.");
+    keys(&mut out, CERTIFY, &[]);
     heading(&mut out, "# [[expect]]", "A published number, to stand beside ours.");
     keys(&mut out, EXPECT, &[]);
     heading(&mut out, "# [quick]", "The smaller version that `gauntlet run FILE --quick` runs.");

@@ -89,6 +89,7 @@ mod tests {
                 curve: vec![],
                 clean: vec![],
                 attacked: vec![],
+                certified: vec![],
                 flags: vec![],
             },
             provenance: Provenance { started: started.into(), ..Provenance::default() },

@@ -9,7 +9,7 @@ use crate::exit::{Code, Failure};
 use crate::quoted::quoted;
 use crate::session::Session;
 use crate::{interrupt, suites};
-use gauntlet::engine::{Filters, Row, Shard, Store, Suite, timestamp};
+use gauntlet::engine::{CONTRADICTED, Filters, Row, Shard, Store, Suite, timestamp};
 use gauntlet::evaluate::Selection;
 use gauntlet::records::Record;
 use gauntlet::report::{Entry, Folder, Manifest, Report};
@@ -60,8 +60,10 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
     let records = gauntlet::engine::run(&suite, &context, &progress);
     progress.finish();
     let records = records?;
+    let contradicted = contradicted(&records);
     if silent {
-        return stored(session, &suite, &records, arguments.shard);
+        let code = stored(session, &suite, &records, arguments.shard)?;
+        return contradiction(&contradicted).map_or(Ok(code), Err);
     }
     let (report, written) = {
         // Another process may be about to write the same report.
@@ -94,7 +96,24 @@ pub(crate) fn run(session: &Session, arguments: &Run) -> Result<Code, Failure> {
         (report, written)
     };
     show(session, &report, Some(&out), &written)?;
-    Ok(code(&report))
+    match contradiction(&contradicted) {
+        Some(failure) => Err(failure),
+        None => Ok(code(&report)),
+    }
+}
+
+/// Flags of examples that are proved and broken at once, with whose they are.
+fn contradicted(records: &[Record]) -> Vec<String> {
+    let flags = records.iter().flat_map(|r| r.result.flags.iter().map(move |f| (r, f)));
+    let found = flags.filter(|(_, f)| f.name == CONTRADICTED);
+    found.map(|(r, f)| format!("`{}`, seed {}: {}", r.row, r.seed, f.detail)).collect()
+}
+
+fn contradiction(contradicted: &[String]) -> Option<Failure> {
+    let first = contradicted.first()?;
+    let others = contradicted.len() - 1;
+    let more = if others == 0 { String::new() } else { format!(" ({others} more such flags)") };
+    Some(Failure::new(Code::Bug, format!("certificate-contradicted: {first}{more}; please report it")))
 }
 
 /// What a process that writes no report has to say.
@@ -121,7 +140,7 @@ fn stored(session: &Session, suite: &Suite, records: &[Record], shard: Option<Sh
 pub(crate) fn select(suite: &mut Suite, examples: &Examples) -> bool {
     let own = suite.clone();
     choose(suite, examples);
-    let other = suite.covered() != own.covered() || suite.attacks != own.attacks;
+    let other = suite.covered() != own.covered() || suite.attacks != own.attacks || suite.certify != own.certify;
     if other {
         suite.name += &examples.take.map_or("-all".to_string(), |n| format!("-take{n}"));
     }

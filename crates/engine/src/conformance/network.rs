@@ -2,6 +2,8 @@
 
 use gauntlet_autograd::Var;
 use gauntlet_core::{Activation, Init, ModelInfo, Network, ParamSpec, Params, Pass, Result};
+use gauntlet_graph::{Builder, Graph};
+use std::any::Any;
 
 /// Channels, height, width.
 pub(super) const INPUT: (usize, usize, usize) = (2, 4, 4);
@@ -17,24 +19,39 @@ const HIDDEN: usize = 9;
 /// W₂ · softplus(W₁ x/s + b₁) + b₂.
 pub(super) struct Smooth {
     info: ModelInfo,
+    /// The same layers, for recipes that bound them.
+    layers: Option<Graph>,
 }
 
 impl Smooth {
     /// With a standard deviation s that pixels are divided by (1: none).
     pub(super) fn new(std: f64) -> Self {
         let std = if std == 1.0 { Vec::new() } else { vec![std; INPUT.0] };
-        Smooth {
-            info: ModelInfo {
-                name: "smooth".into(),
-                input: INPUT,
-                classes: CLASSES,
-                activation: Activation::Softplus,
-                mean: Vec::new(),
-                std,
-                numerics: 1,
-            },
-        }
+        let info = ModelInfo {
+            name: "smooth".into(),
+            input: INPUT,
+            classes: CLASSES,
+            activation: Activation::Softplus,
+            mean: Vec::new(),
+            std,
+            numerics: 1,
+        };
+        Smooth { layers: layers(&info).ok(), info }
     }
+}
+
+fn layers(info: &ModelInfo) -> Result<Graph> {
+    let mut g = Builder::new(info.clone());
+    let x = g.input();
+    let x = match info.std.first() {
+        Some(std) => g.affine(x, vec![1.0 / std; INPUT.0], vec![0.0; INPUT.0])?,
+        None => x,
+    };
+    let x = g.flatten(x)?;
+    let hidden = g.linear("hidden", HIDDEN).of(x)?;
+    let hidden = g.act(hidden)?;
+    let z = g.linear("out", CLASSES).of(hidden)?;
+    g.finish(z)
 }
 
 impl Network for Smooth {
@@ -56,6 +73,9 @@ impl Network for Smooth {
             spec(LAST[0], &[CLASSES, HIDDEN], 0.7),
             spec(LAST[1], &[CLASSES], 0.3),
         ]
+    }
+    fn layers(&self) -> Option<&dyn Any> {
+        Some(self.layers.as_ref()?)
     }
     fn forward(&self, params: &Params, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
         let scale = self.info.std.first().map_or(1.0, |s| 1.0 / s);

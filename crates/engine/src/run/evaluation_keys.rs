@@ -3,6 +3,7 @@
 use crate::run::attempt::of_all;
 use crate::run::keys::Keys;
 use crate::store::description::{self, Conditions};
+use crate::suite::certification::CertifyEntry;
 use crate::{Context, Images, Result, Row, Suite, fingerprint};
 use gauntlet_evaluate::AttackEntry;
 use serde_json::{Value, json};
@@ -52,6 +53,18 @@ impl<'a> EvaluationKeys<'a> {
     pub(crate) fn attack(&self, attack: &AttackEntry) -> Value {
         let mut described = description::attack(attack);
         if let Some(own) = self.suite.own(attack) {
+            described["examples"] = json!(own);
+        }
+        described
+    }
+
+    /// A certification's part of a key, and of a record's configuration; `attacks`: those whose broken examples it does not search.
+    pub(crate) fn certification(&self, entry: &CertifyEntry, attacks: Vec<Value>) -> Value {
+        let mut described = json!({ "certify": entry.describe(), "norm": entry.norm, "eps": entry.eps });
+        if !attacks.is_empty() {
+            described["beside"] = attacks.into();
+        }
+        if let Some(own) = self.suite.own_of(entry.examples) {
             described["examples"] = json!(own);
         }
         described

@@ -45,7 +45,8 @@ pub(crate) fn pictures(
 }
 
 /// The proposals that broke their examples.
-struct Kept(BTreeMap<usize, Tensor>);
+#[derive(Default)]
+pub(crate) struct Kept(pub(crate) BTreeMap<usize, Tensor>);
 
 impl Watch for Kept {
     fn judged(&mut self, _: usize, verdicts: &[(usize, Verdict, Option<Tensor>)]) -> gauntlet_evaluate::Result<()> {
@@ -72,7 +73,7 @@ pub(crate) fn adversarial(
     // Of what is carried over from a smaller ε, the proposal was made there.
     let needed = |e: &&Eps| if evaluator.carry { *e <= eps } else { *e == eps };
     let entry = AttackEntry { eps: entry.eps.iter().filter(needed).cloned().collect(), ..entry.clone() };
-    let mut kept = Kept(BTreeMap::new());
+    let mut kept = Kept::default();
     let cells = evaluate(&evaluator, std::slice::from_ref(&entry), registry, &mut kept)?.attacked;
     let verdicts = cells.iter().find(|c| c.eps == *eps).map_or(&[][..], |c| c.verdicts.as_slice());
     let mut images = Vec::new();

@@ -13,20 +13,21 @@ use crate::train::overfitting;
 use crate::{Context, Result, Row};
 use gauntlet_core::{Frozen, Target};
 use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluated, Evaluator, evaluate, flags, probes::RANDOMISED};
+use gauntlet_records::record::Outcome;
 use gauntlet_records::{Attacked, Pictures, Provenance, Record, Verdict};
 use serde_json::Value;
 use std::cell::OnceCell;
 
 /// What has to be known before an attack.
-struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     /// Its part of the evaluation's key.
     described: Value,
     /// Row, key and entry of the training whose model examples are crafted on.
-    crafted_on: Option<CraftedOn<'a>>,
+    pub(crate) crafted_on: Option<CraftedOn<'a>>,
 }
 
 /// Row, key and entry of a surrogate's training.
-type CraftedOn<'a> = (&'a Row, String, TrainingEntry);
+pub(crate) type CraftedOn<'a> = (&'a Row, String, TrainingEntry);
 
 impl<'a> Runner<'a> {
     /// Whether the store has every evaluation of a row's checkpoint.
@@ -39,6 +40,13 @@ impl<'a> Runner<'a> {
             let Some(described) = self.evaluations.describable(entry, seed)? else { return Ok(false) };
             let (key, _) = self.evaluations.evaluation(row, checkpoint_sha256, &described);
             if store.get_attack(&key, entry.eps.len())?.is_none() {
+                return Ok(false);
+            }
+        }
+        for entry in self.certifications() {
+            let Some(described) = self.certifiable(entry, seed)? else { return Ok(false) };
+            let (key, _) = self.evaluations.evaluation(row, checkpoint_sha256, &described);
+            if store.get_proofs(&key, entry.eps.len())?.is_none() {
                 return Ok(false);
             }
         }
@@ -195,10 +203,17 @@ impl<'a> Runner<'a> {
                 shown => shown?,
             }
         }
+        if self.certify(record, row, seed, (training_key, entry), &mut failures)? {
+            return Ok(Attempt::Busy);
+        }
+        let contradictions = self.contradictions(record, row, seed, (training_key, entry))?;
+        record.result.flags.extend(contradictions);
         record.result.flags.extend(overfitting::catastrophic(&record.result.curve));
         let randomised = record.result.flags.iter().any(|f| f.name == RANDOMISED);
         let (how, registry) = ((randomised, self.suite.draws), self.context.registry);
-        record.result.flags.extend(flags::remarks(&record.result.clean, &record.result.attacked, how, registry));
+        let Outcome { clean, attacked, certified, .. } = &record.result;
+        let remarks = flags::remarks(clean, attacked, certified, how, registry);
+        record.result.flags.extend(remarks);
         if !failures.is_empty() {
             record.failed = Some(failures.join("; "));
         }
@@ -206,14 +221,14 @@ impl<'a> Runner<'a> {
     }
 
     /// The surrogate with its weights.
-    fn crafted_on(&self, training: Option<&CraftedOn<'a>>) -> Result<Option<Frozen>> {
+    pub(crate) fn crafted_on(&self, training: Option<&CraftedOn<'a>>) -> Result<Option<Frozen>> {
         let Some((row, key, entry)) = training else { return Ok(None) };
         Ok(Some(self.models.open(row, key, entry)?.target(&self.context.compute)?))
     }
 
     /// An attack's description and, with a surrogate, its training's key and entry; the surrogate is trained where it
     /// has to be. `None` while another process does that.
-    fn prepare(
+    pub(crate) fn prepare(
         &self,
         attack: &AttackEntry,
         row: &'a Row,
@@ -323,7 +338,7 @@ fn part(row: &Row, seed: u64) -> Part<'_> {
     Part { row: &row.id, seed, attack: None }
 }
 
-fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {
+pub(crate) fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {
     Provenance {
         evaluate_seconds: begun.seconds(),
         evaluate_cpu_seconds: begun.cpu_seconds(),
@@ -334,7 +349,7 @@ fn spent(context: &Context<'_>, begun: Clock, cost: Cost) -> Provenance {
 }
 
 /// Adds an evaluation's work to a record's.
-fn add(total: &mut Provenance, part: &Provenance) {
+pub(crate) fn add(total: &mut Provenance, part: &Provenance) {
     total.evaluate_seconds += part.evaluate_seconds;
     total.evaluate_cpu_seconds = sum(total.evaluate_cpu_seconds, part.evaluate_cpu_seconds);
     total.executed_forwards += part.executed_forwards;

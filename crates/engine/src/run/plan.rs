@@ -38,14 +38,14 @@ pub struct PlannedTraining {
     pub why: Option<String>,
 }
 
-/// One attack at all its budgets on one checkpoint.
+/// One attack, or one certification, at all its budgets on one checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedEvaluation {
     /// Row id.
     pub row: String,
     /// Training seed.
     pub seed: u64,
-    /// Label of the attack.
+    /// Label of the attack or the certification.
     pub attack: String,
     /// Norm of the threat model.
     pub norm: Norm,
@@ -139,6 +139,31 @@ pub fn plan(suite: &Suite, context: &Context<'_>) -> Result<Plan> {
                 };
                 if let (false, Some((training, _))) = (planned.state == State::Stored, &training) {
                     planned.why = ledger.why_attacked((&row.id, seed), training, &attack.label, (&key, &description));
+                }
+                planned.key = Some(key);
+            }
+            evaluations.push(planned);
+        }
+        for entry in runner.certifications() {
+            let mut planned = PlannedEvaluation {
+                row: row.id.clone(),
+                seed,
+                attack: entry.label.clone(),
+                norm: entry.norm,
+                eps: entry.eps.clone(),
+                key: None,
+                state: State::Missing,
+                why: None,
+            };
+            if let (Some(sha256), Some(described)) = (&sha256, runner.certifiable(entry, seed)?) {
+                let (key, description) = runner.evaluations.evaluation(row, sha256, &described);
+                planned.state = match store.get_proofs(&key, entry.eps.len())? {
+                    Some(_) => State::Stored,
+                    None if store.proofs(&key).exists() => State::Begun,
+                    None => State::Missing,
+                };
+                if let (false, Some((training, _))) = (planned.state == State::Stored, &training) {
+                    planned.why = ledger.why_attacked((&row.id, seed), training, &entry.label, (&key, &description));
                 }
                 planned.key = Some(key);
             }

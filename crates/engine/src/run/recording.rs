@@ -126,6 +126,7 @@ impl<'a> Runner<'a> {
                 curve: Vec::new(),
                 clean: Vec::new(),
                 attacked: Vec::new(),
+                certified: Vec::new(),
                 flags: Vec::new(),
             },
             provenance: self.context.provenance(),

@@ -154,6 +154,11 @@ impl<'a> Runner<'a> {
                 evaluation(Some(&attack.label), &described);
             }
         }
+        for entry in &self.suite.certify {
+            if let Some(described) = self.certifiable(entry, seed)? {
+                evaluation(Some(&entry.label), &described);
+            }
+        }
         Ok(work)
     }
 

@@ -4,10 +4,13 @@ use crate::store::description;
 use crate::store::results::{EvaluationEntry, TrainingEntry};
 use crate::{Result, Store, fingerprint};
 use gauntlet_evaluate::probes;
-use gauntlet_records::{Flag, Pictures, Record, Verdict, record_file};
+use gauntlet_records::{Certified, Flag, Pictures, Proof, Record, Verdict, record_file};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Flag of a network that has no bound, and why.
+pub const NO_BOUND: &str = "no-bound";
 
 /// What a report calls the list of its records.
 const MANIFEST: &str = "manifest.json";
@@ -73,6 +76,22 @@ fn take(store: &Store, record: &Record, wanted: &BTreeSet<String>, folder: &Path
             && let Some(_claim) = store.claim_evaluation(&attack_key)?
         {
             store.put_attack(&attack_key, description, record.provenance.clone(), &lists)?;
+        }
+    }
+    let mut cells = result.certified.iter();
+    for certification in configuration["certify"].as_array().into_iter().flatten() {
+        let budgets = certification["eps"].as_array().map_or(0, Vec::len);
+        let own: Vec<&Certified> = cells.by_ref().take(budgets).collect();
+        let lists: Vec<&[Proof]> = own.iter().map(|c| c.proofs.as_slice()).collect();
+        let whose = own.first().map_or_else(String::new, |c| format!("{} ", c.certify));
+        let told = |f: &&Flag| f.name == NO_BOUND && f.detail.starts_with(&whose);
+        let flags: Vec<Flag> = result.flags.iter().filter(told).cloned().collect();
+        let (certify_key, description) = place(certification);
+        if lists.len() == budgets
+            && store.get_proofs(&certify_key, budgets)?.is_none()
+            && let Some(_claim) = store.claim_evaluation(&certify_key)?
+        {
+            store.put_proofs(&certify_key, description, record.provenance.clone(), &flags, &lists)?;
         }
     }
     let entry = TrainingEntry {

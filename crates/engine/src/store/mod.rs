@@ -9,6 +9,7 @@ pub(crate) mod holder;
 pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod ledger;
+pub(crate) mod proof_journal;
 pub(crate) mod results;
 pub(crate) mod status;
 pub(crate) mod watched;

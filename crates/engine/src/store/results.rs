@@ -6,7 +6,7 @@ use crate::{Error, Result, Shard, fingerprint};
 use gauntlet_core::{ModelInfo, Weights, checkpoint};
 use gauntlet_records::file::{sha256, write_atomically};
 use gauntlet_records::record::Epoch;
-use gauntlet_records::{CleanVerdict, Flag, Pictures, Provenance, Verdict, VerdictLine};
+use gauntlet_records::{CleanVerdict, Flag, Pictures, Proof, Provenance, Verdict, VerdictLine};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -231,6 +231,33 @@ impl Store {
         Ok(entry)
     }
 
+    /// Proofs of a certification, one list per ε in the order of the description.
+    pub(crate) fn get_proofs(&self, key: &str, budgets: usize) -> Result<Option<(EvaluationEntry, Vec<Vec<Proof>>)>> {
+        let Some((entry, table)) = self.get_table(key)? else { return Ok(None) };
+        Ok(proofs(&table, budgets).map(|lists| (entry, lists)))
+    }
+    pub(crate) fn put_proofs(
+        &self,
+        key: &str,
+        description: Value,
+        provenance: Provenance,
+        flags: &[Flag],
+        lists: &[impl AsRef<[Proof]>],
+    ) -> Result<EvaluationEntry> {
+        let header = std::iter::once("eps".to_string()).chain(Proof::COLUMNS.map(String::from)).collect();
+        let mut lines: Vec<Vec<String>> = vec![header];
+        for (eps, list) in lists.iter().enumerate() {
+            lines.extend(list.as_ref().iter().map(|p| std::iter::once(eps.to_string()).chain(p.fields()).collect()));
+        }
+        let entry = self.put_table(key, description, provenance, flags, &table(lines.into_iter())?)?;
+        let _ = std::fs::remove_file(self.proofs(key));
+        Ok(entry)
+    }
+    /// The journal of a certification's proofs.
+    pub(crate) fn proofs(&self, key: &str) -> PathBuf {
+        self.evaluation(key).join("proofs.csv")
+    }
+
     /// `evaluation.json` names the sha256 of its table: half of one is no result.
     fn get_table(&self, key: &str) -> Result<Option<(EvaluationEntry, Vec<u8>)>> {
         let folder = self.evaluation(key);
@@ -310,6 +337,23 @@ fn lists(table: &[u8], budgets: usize) -> Option<Vec<Vec<Verdict>>> {
         let line = line.ok()?;
         let list = lists.get_mut(line.get(eps)?.parse::<usize>().ok()?)?;
         list.push(columns.read(|k| line.get(k), None).ok()?);
+    }
+    Some(lists)
+}
+
+/// The proofs of a certification's table, likewise.
+fn proofs(table: &[u8], budgets: usize) -> Option<Vec<Vec<Proof>>> {
+    let mut reader = csv::Reader::from_reader(table);
+    let expected = std::iter::once("eps").chain(Proof::COLUMNS);
+    if !reader.headers().ok()?.iter().eq(expected) {
+        return None;
+    }
+    let mut lists = vec![Vec::new(); budgets];
+    for line in reader.records() {
+        let line = line.ok()?;
+        let fields: Vec<&str> = line.iter().skip(1).collect();
+        let list = lists.get_mut(line.get(0)?.parse::<usize>().ok()?)?;
+        list.push(Proof::read(fields.try_into().ok()?, None).ok()?);
     }
     Some(lists)
 }

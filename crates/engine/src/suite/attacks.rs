@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// `take`, `sample` or `all = true`: test rows of this attack alone.
-    fn own_examples(&mut self, section: &Section<'_>) -> Option<Selection> {
+    pub(crate) fn own_examples(&mut self, section: &Section<'_>) -> Option<Selection> {
         let c = &mut self.complaints;
         let some = selection(section, c);
         if section.get("all").is_none() {
@@ -172,7 +172,7 @@ impl Reader<'_> {
         }
     }
 
-    fn budgets(&mut self, section: &Section<'_>, norm: Norm, numbers: Option<usize>) -> Option<Vec<Eps>> {
+    pub(crate) fn budgets(&mut self, section: &Section<'_>, norm: Norm, numbers: Option<usize>) -> Option<Vec<Eps>> {
         let Some((_, value)) = section.get("eps") else {
             self.complaints.push(
                 Diagnostic::at(section.span(), "an attack needs budgets")

@@ -1,5 +1,6 @@
 //! Reading the `[[expect]]` tables of a suite file: published numbers with their errors, and where ours are compatible.
 
+use crate::suite::certification::CertifyEntry;
 use crate::suite::complaint::complaint;
 use crate::suite::keys::{EXPECT, MINUS, OR};
 use crate::suite::reader::Reader;
@@ -19,6 +20,7 @@ const WORST: &str = "worst case";
 pub(crate) struct Known<'a> {
     pub(crate) rows: &'a [Row],
     pub(crate) attacks: &'a [AttackEntry],
+    pub(crate) certify: &'a [CertifyEntry],
     pub(crate) epochs: u32,
 }
 
@@ -125,6 +127,7 @@ impl Reader<'_> {
         let label = match (section.str("attack", &mut self.complaints), default) {
             (Some(label), _) => label,
             (None, Some(Quantity::Attack { attack, .. })) => attack.clone(),
+            (None, Some(Quantity::Certified { certify, .. })) => certify.clone(),
             (None, Some(Quantity::Worst { .. })) => WORST.to_string(),
             (None, _) => {
                 self.complaints.push(Diagnostic::at(section.span(), "it does not say which number").hint(
@@ -138,7 +141,10 @@ impl Reader<'_> {
         }
         let eps = match (section.get("eps"), default) {
             (Some((_, value)), _) => self.length(value)?,
-            (None, Some(Quantity::Attack { eps, .. } | Quantity::Worst { eps, .. })) => eps.clone(),
+            (
+                None,
+                Some(Quantity::Attack { eps, .. } | Quantity::Worst { eps, .. } | Quantity::Certified { eps, .. }),
+            ) => eps.clone(),
             (None, _) => {
                 self.complaints.push(
                     Diagnostic::at(section.span(), format!("{label} needs a budget")).hint("such as `eps = \"0.1\"`"),
@@ -157,7 +163,8 @@ impl Reader<'_> {
                 }
             };
             let shared = known.attacks.iter().filter(|a| a.norm == norm && a.eps.contains(&eps)).count();
-            if shared < 2 {
+            let proved = known.certify.iter().any(|c| c.norm == norm && c.eps.contains(&eps));
+            if shared + usize::from(proved) < 2 {
                 let text =
                     format!("{shared} attacks of this suite have {norm} ε = {eps}; a worst case has at least two");
                 self.complaints.push(Diagnostic::at(section.value_span(place), text));
@@ -165,8 +172,12 @@ impl Reader<'_> {
             }
             return Some(Quantity::Worst { norm, eps });
         }
-        let Some(entry) = known.attacks.iter().find(|a| a.label == label) else {
-            let labels = known.attacks.iter().map(|a| a.label.as_str()).chain([CLEAN, WORST]);
+        let proved = known.certify.iter().find(|c| c.label == label);
+        let attack = known.attacks.iter().find(|a| a.label == label);
+        let found = attack.map(|a| (a.norm, &a.eps)).or(proved.map(|c| (c.norm, &c.eps)));
+        let Some((norm, all)) = found else {
+            let labels = known.attacks.iter().map(|a| a.label.as_str());
+            let labels = labels.chain(known.certify.iter().map(|c| c.label.as_str())).chain([CLEAN, WORST]);
             let error = registry::unknown("attack", &label, labels);
             self.complaints.push(complaint(
                 section.value_span("attack"),
@@ -175,15 +186,18 @@ impl Reader<'_> {
             ));
             return None;
         };
-        let Some(eps) = entry.eps.iter().find(|e| **e == eps) else {
-            let budgets = entry.eps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let Some(eps) = all.iter().find(|e| **e == eps).cloned() else {
+            let budgets = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             self.complaints.push(
                 Diagnostic::at(section.value_span(place), format!("{label} is not run at ε = {eps}"))
                     .hint(format!("it is run at {budgets}")),
             );
             return None;
         };
-        Some(Quantity::Attack { attack: label, norm: entry.norm, eps: eps.clone() })
+        Some(match proved {
+            Some(_) => Quantity::Certified { certify: label, norm, eps },
+            None => Quantity::Attack { attack: label, norm, eps },
+        })
     }
 
     fn of_curve(&mut self, section: &Section<'_>, known: &Known<'_>) -> Option<Quantity> {

@@ -138,11 +138,12 @@ impl Reader<'_> {
         let model = self.model(top, shape);
         let rows = self.rows(top, shape, model.as_ref());
         let attacks = self.attacks(top, &rows, shape);
+        let certify = self.certifications(top, &attacks, shape);
         let train = self.train(top, &attacks, shape);
         let rows = self.trained_otherwise(top, rows, &attacks, shape);
         let each = rows.iter().filter_map(|r| r.train.as_ref()).chain(&train).map(|t| t.epochs);
         let epochs = each.max().unwrap_or(u32::MAX);
-        let expect = self.expectations(top, &Known { rows: &rows, attacks: &attacks, epochs });
+        let expect = self.expectations(top, &Known { rows: &rows, attacks: &attacks, certify: &certify, epochs });
         let quick = self.quick(top, &rows);
         Some(Suite {
             format: 1,
@@ -158,6 +159,7 @@ impl Reader<'_> {
             draws,
             rows,
             attacks,
+            certify,
             expect: expect?,
             quick: quick?,
         })

@@ -82,6 +82,14 @@ pub const SUITE: &[KeyDoc] = &[
     ),
     key("attack", Tables(ATTACK), Refused, "", "", "an attack, a column for each of its budgets"),
     key(
+        "certify",
+        Tables(CERTIFY),
+        Means("nothing is proved"),
+        "",
+        "",
+        "what is proved beside the attacks, the other end of every robust accuracy: [certify.md](certify.md)",
+    ),
+    key(
         "expect",
         Tables(EXPECT),
         Means("nothing is compared"),
@@ -370,6 +378,48 @@ pub const ATTACK: &[KeyDoc] = &[
     key("all", Just("true"), Means("the suite's"), "", "true", "this attack on all test images"),
 ];
 
+/// Keys of `[[certify]]`.
+pub const CERTIFY: &[KeyDoc] = &[
+    key("label", Text, Is("\"bounds\""), "", "\"bounds-l2\"", "heads the columns; no attack's label"),
+    key("norm", OneOf(&["linf", "l2", "l1"]), Is("\"linf\""), "", "\"l2\"", "norm of the budget"),
+    key("eps", OneOrMany(&Length), Refused, "pixels", "\"0.1\"", "budgets, of images in [0, 1]"),
+    key(
+        "methods",
+        List(&OneOf(&gauntlet_certify::Method::NAMES)),
+        Is("[\"ibp\", \"crown\"]"),
+        "",
+        "[\"ibp\", \"crown\", \"bab\"]",
+        "how it is proved, the cheapest first; `bab` searches what neither the others prove nor the attacks break",
+    ),
+    key("nodes", Whole(1), Is("1000"), "parts", "2000", "parts that `bab` makes of an image's ball at most"),
+    key(
+        "undecided",
+        Whole(1),
+        Is("500"),
+        "rectifiers",
+        "3000",
+        "rectifiers left undecided beyond which `bab` is not tried",
+    ),
+    key(
+        "executed",
+        OneOf(&["exact", "f32"]),
+        Is("\"exact\""),
+        "",
+        "\"f32\"",
+        "what the proof is about: the network of real numbers with these weights, or as a CPU computes it",
+    ),
+    key("take", Whole(1), Means("the suite's"), "images", "1000", "these proofs for the first n test images"),
+    key(
+        "sample",
+        Whole(1),
+        Means("the suite's"),
+        "images",
+        "1000",
+        "these proofs for n test images, of every class its share",
+    ),
+    key("all", Just("true"), Means("the suite's"), "", "true", "these proofs for all test images"),
+];
+
 /// Keys of `[[expect]]`.
 pub const EXPECT: &[KeyDoc] = &[
     key("row", Text, Refused, "", "\"mine\"", "the id of a row"),
@@ -379,7 +429,7 @@ pub const EXPECT: &[KeyDoc] = &[
         Means("`curve` must be given"),
         "",
         "\"fgsm\"",
-        "the label of an attack, `clean`, or `worst case`",
+        "the label of an attack or a certification, `clean`, or `worst case`",
     ),
     key("norm", OneOf(&["linf", "l2", "l1"]), Is("\"linf\""), "", "\"linf\"", "of a worst case"),
     key("eps", Length, Means("it must be given with an attack"), "pixels", "\"0.1\"", "one of the attack's budgets"),

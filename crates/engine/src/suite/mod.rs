@@ -2,6 +2,7 @@
 
 pub(crate) mod attacks;
 mod augmentations;
+pub(crate) mod certification;
 pub(crate) mod checkpoint_source;
 pub(crate) mod complaint;
 pub(crate) mod expectations;

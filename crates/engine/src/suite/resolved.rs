@@ -1,5 +1,6 @@
 //! A suite: what is trained on what, and what attacks it.
 
+use crate::suite::certification::CertifyEntry;
 use crate::{CheckpointSource, Quick, Teacher, TrainConfig};
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{Recipe, Registry};
@@ -41,6 +42,9 @@ pub struct Suite {
     pub rows: Vec<Row>,
     /// Attacks, in the order of the tables.
     pub attacks: Vec<AttackEntry>,
+    /// What is proved beside the attacks, in the order of the tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certify: Vec<CertifyEntry>,
     /// Published numbers, and where ours should lie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expectation>,
@@ -93,13 +97,18 @@ impl Suite {
 
     /// The test rows of all attacks together, and the suite's own: those that the clean pass covers.
     pub fn covered(&self) -> Vec<Selection> {
-        let own = self.attacks.iter().filter_map(|a| a.examples);
+        let own = self.attacks.iter().map(|a| a.examples).chain(self.certify.iter().map(|c| c.examples)).flatten();
         Selection::union(std::iter::once(self.examples).chain(own))
     }
 
     /// The test rows of an attack, where they are not those of all attacks together.
     pub(crate) fn own(&self, attack: &AttackEntry) -> Option<Selection> {
-        let own = attack.examples.unwrap_or(self.examples);
+        self.own_of(attack.examples)
+    }
+
+    /// Likewise of whatever has these test rows of its own, or the suite's.
+    pub(crate) fn own_of(&self, examples: Option<Selection>) -> Option<Selection> {
+        let own = examples.unwrap_or(self.examples);
         (self.covered() != [own]).then_some(own)
     }
 
@@ -107,6 +116,7 @@ impl Suite {
     pub fn select(&mut self, examples: Selection) {
         self.examples = examples;
         self.attacks.iter_mut().for_each(|a| a.examples = None);
+        self.certify.iter_mut().for_each(|c| c.examples = None);
     }
 
     /// How a row is trained.

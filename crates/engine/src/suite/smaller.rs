@@ -36,11 +36,15 @@ impl Suite {
             suite.attacks.retain(|a| !gone(a));
         }
         let (rows, attacks, epochs) = (&suite.rows, &suite.attacks, suite.train.epochs);
+        let certifications = &suite.certify;
         suite.expect.retain(|e| {
             let there = |row: &str, of: &gauntlet_records::Quantity| {
                 rows.iter().any(|r| r.id == row)
                     && match of {
                         gauntlet_records::Quantity::Attack { attack, .. } => attacks.iter().any(|a| a.label == *attack),
+                        gauntlet_records::Quantity::Certified { certify, .. } => {
+                            certifications.iter().any(|c| c.label == *certify)
+                        }
                         gauntlet_records::Quantity::Curve { epoch, .. } => *epoch <= epochs,
                         _ => true,
                     }

@@ -265,7 +265,11 @@ impl TrainingJob<'_> {
                 Err(other) => return Err(other),
             }
         }
-        let weights = self.network.start(Key::new(self.seed, Purpose::Init), self.dtype, &Device::Cpu)?;
+        let key = Key::new(self.seed, Purpose::Init);
+        let weights = match self.network.own_weights() {
+            Some(_) => self.network.start(key, self.dtype, &Device::Cpu)?,
+            None => Weights::init(&self.recipe.starting(self.network.specs()), key, self.dtype, &Device::Cpu)?,
+        };
         let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| {
             for first in (0..rows).step_by(SETUP_CHUNK) {
                 let chosen: Vec<usize> = (first..rows.min(first + SETUP_CHUNK)).collect();

@@ -1,6 +1,6 @@
 //! Verdicts of two evaluations, example by example.
 
-use gauntlet_records::{CleanVerdict, Eps, Norm, Verdict};
+use gauntlet_records::{CleanVerdict, Eps, Norm, Proof, Verdict};
 use serde::Serialize;
 
 /// Of a machine of another kind: how far sizes may differ, as a share of 1 + size, and margins likewise.
@@ -91,6 +91,23 @@ impl Compared for Verdict {
     fn shown(&self) -> String {
         let margin = self.margin.map(|m| format!("margin {m}, ")).unwrap_or_default();
         format!("{}, ‖δ‖ {}, {margin}{} steps", self.fate, self.size, self.steps)
+    }
+}
+
+impl Compared for Proof {
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+    /// The judge of a search is f32, whose bits may be others; bounds are f64.
+    fn near(&self, other: &Self) -> bool {
+        self.fate == other.fate
+    }
+    fn shown(&self) -> String {
+        let bound = self.bound.map(|b| format!(", bound {b}")).unwrap_or_default();
+        format!("{} by {}{bound}, {} parts", self.fate, self.method, self.nodes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The suite that a record is of, from the records of its folder alone.
 
 use crate::store::change::changes;
+use crate::suite::certification::CertifyEntry;
 use crate::{CheckpointSource, Error, Monitor, Result, Row, Suite, Teacher, TrainConfig, Tricks};
 use gauntlet_core::Registry;
 use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Kind, Selection};
@@ -63,10 +64,33 @@ pub(crate) fn recorded_suite(
         draws: conditions["draws"].as_u64().map_or(1, |draws| draws as u32),
         rows,
         attacks: attacks.iter().filter_map(|a| a.entry.as_ref().ok().cloned()).collect(),
+        certify: Vec::new(),
         expect: Vec::new(),
         quick: None,
     };
     Ok((suite, attacks))
+}
+
+/// A certification as a record describes it.
+///
+/// # Errors
+/// One that this version would compute otherwise.
+pub(crate) fn recorded_certification(described: &Value) -> Result<CertifyEntry> {
+    let usual = gauntlet_certify::Budget::default();
+    let certify = &described["certify"];
+    let number = |key: &str, usual: usize| certify[key].as_u64().map_or(usual, |n| n as usize);
+    let entry = CertifyEntry {
+        label: String::new(),
+        methods: read(&certify["methods"])?,
+        nodes: number("nodes", usual.nodes),
+        undecided: number("undecided", usual.most_undecided),
+        executed: read(&certify["executed"])?,
+        norm: read(&described["norm"])?,
+        eps: read(&described["eps"])?,
+        examples: None,
+    };
+    same_description(certify, &entry.describe())?;
+    Ok(entry)
 }
 
 /// An error if this version would compute something else than what is recorded.

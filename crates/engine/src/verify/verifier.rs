@@ -3,15 +3,17 @@
 use crate::examples_of;
 use crate::provenance::MATHEMATICS;
 use crate::run::attempt::{Attempt, of_all};
+use crate::run::certifying::{inside, proof, wrong};
 use crate::run::inputs::load;
+use crate::run::prover::Prover;
 use crate::run::runner::Runner;
 use crate::verify::comparison::{Measure, VerifiedCell, compare};
-use crate::verify::recorded_suite::{RecordedAttack, recorded_suite, same_description};
+use crate::verify::recorded_suite::{RecordedAttack, recorded_certification, recorded_suite, same_description};
 use crate::{Context, Error, Events, Images, Result, Row, Suite, fingerprint};
-use gauntlet_core::{Frozen, Key, Purpose, Target};
+use gauntlet_core::{Frozen, Key, Purpose, Target, ThreatModel};
 use gauntlet_data::{Half, Split};
 use gauntlet_evaluate::{AttackEntry, CleanPass, Cost, Evaluator, Origin, Subject, evaluate};
-use gauntlet_records::{Attacked, Provenance, Record, record_file};
+use gauntlet_records::{Attacked, Certified, Proof, ProofFate, Provenance, Record, Verdict, record_file};
 use serde::Serialize;
 
 /// What became of one record.
@@ -173,7 +175,56 @@ impl Verifier<'_> {
                 }
             }
         }
+        match self.proofs(record, &subject, &runner.inputs.images.test, verified) {
+            Err(error) if of_all(&error) => return Err(error),
+            Err(error) => problems.push(error.to_string()),
+            Ok(()) => {}
+        }
         verified.problem = (!problems.is_empty()).then(|| problems.join("; "));
+        Ok(())
+    }
+
+    /// Proves a sample of what the record's certifications say again, beside the attacks that the record has.
+    fn proofs(&self, record: &Record, subject: &Subject, test: &Split, verified: &mut VerifiedRecord) -> Result<()> {
+        let mut cells = record.result.certified.iter();
+        let certifications = record.result.configuration["certify"].as_array();
+        for described in certifications.into_iter().flatten() {
+            let entry = recorded_certification(described)?;
+            let mut own: Vec<&Certified> = cells.by_ref().take(entry.eps.len()).collect();
+            let Some(ids) = own.first().map(|c| c.proofs.iter().map(|p| p.id).collect::<Vec<u64>>()) else { continue };
+            if ids.is_empty() {
+                continue;
+            }
+            let prover = Prover::open(subject, &self.context.compute)?;
+            let chosen = self.chosen(record, ids.len())?;
+            let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
+            let examples = examples_of(test, &rows, self.context.dtype)?;
+            let plan = entry.plan()?;
+            // As they were made: what is proved at a larger budget is proved at the smaller ones.
+            own.sort_by(|a, b| b.eps.cmp(&a.eps));
+            let mut larger: Option<Vec<Proof>> = None;
+            for cell in own {
+                let threat = ThreatModel::new(cell.norm, cell.eps.value());
+                let fallen = |id: u64| {
+                    let here =
+                        |a: &Attacked, v: &Verdict| v.id == id && inside((a.norm, &a.eps), v, (cell.norm, &cell.eps));
+                    entry.searches() && record.result.attacked.iter().any(|a| a.verdicts.iter().any(|v| here(a, v)))
+                };
+                let mut now = Vec::new();
+                for (k, i) in chosen.iter().enumerate() {
+                    let proved = larger.as_ref().map(|l| &l[k]).filter(|p| p.fate == ProofFate::Certified);
+                    now.push(match (cell.proofs.get(*i).map(|p| p.fate), proved) {
+                        (Some(ProofFate::Wrong), _) => wrong(ids[*i]),
+                        (_, Some(proof)) => proof.clone(),
+                        _ => proof(&plan, (&examples, k), &threat, fallen(ids[*i]), &prover)?,
+                    });
+                }
+                let budget = Some((cell.norm, cell.eps.clone()));
+                let both = (cell.proofs.as_slice(), now.as_slice());
+                verified.cells.push(compare(&cell.certify, budget, verified.measure, &chosen, both));
+                larger = Some(now);
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Attacks that leave less than attacks which should be stronger: signs of masked gradients (Carlini et al. 2019; Croce & Hein 2020).
 
+use crate::flags::certificates::Settled;
 use crate::flags::measures::{flag, percent, percents, same_threat, share};
 use gauntlet_records::{Attacked, Family, Fate, Flag};
 
@@ -9,7 +10,7 @@ const BEATS: f64 = 0.2;
 const ABOVE: f64 = 1.0;
 
 /// A weaker attack leaves less than a stronger one.
-pub(super) fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
+pub(super) fn stronger(attacked: &[Attacked], settled: &Settled<'_>, raised: &mut Vec<Flag>) {
     let pairs = [
         ("fgsm", "pgd", "fgsm-beats-pgd", "the iterative attack is held up, as by masked gradients"),
         ("noise", "fgsm", "noise-beats-fgsm", "the gradient is no guide, as when it is masked"),
@@ -20,7 +21,8 @@ pub(super) fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
                 if let Some((left, right)) = percents(a, b).filter(|(left, right)| left < right) {
                     let threat = format!("{} {}", a.norm, a.eps);
                     let detail =
-                        format!("{} leaves {left:.2} %, {} {right:.2} % at {threat}: {meaning}", a.attack, b.attack);
+                        format!("{} leaves {left:.2} %, {} {right:.2} % at {threat}: {meaning}", a.attack, b.attack)
+                            + &settled.at(a);
                     raised.push(flag(name, detail));
                 }
             }
@@ -38,7 +40,7 @@ pub(super) fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
                     "{} leaves {left:.2} %, the best attack with gradients ({}) {right:.2} % at {} {}: gradients are masked \
                      or the attack was too short",
                     a.attack, best.attack, a.norm, a.eps
-                ),
+                ) + &settled.at(a),
             ));
         }
     }
@@ -46,7 +48,7 @@ pub(super) fn stronger(attacked: &[Attacked], raised: &mut Vec<Flag>) {
 
 /// In an ensemble: random search breaks what the attacks with gradients before it left. (AutoAttack's check; its version `plus`
 /// has two more behind `square`, which might have broken the same examples.)
-pub(super) fn square_helps(cell: &Attacked) -> Option<Flag> {
+pub(super) fn square_helps(cell: &Attacked, settled: &Settled<'_>) -> Option<Flag> {
     let gained = 100.0 * share(cell, |v| v.fate == Fate::Broken && v.broken_by == "square");
     let plus = cell.name() == "autoattack" && cell.parameters["args"]["version"] == "plus";
     let (after, but) = match plus {
@@ -60,7 +62,7 @@ pub(super) fn square_helps(cell: &Attacked) -> Option<Flag> {
                 "within {}, square broke another {gained:.2} points at {} {} {after}: this might indicate masked gradients, \
                  or attacks that were too short{but}",
                 cell.attack, cell.norm, cell.eps
-            ),
+            ) + &settled.at(cell),
         )
     })
 }

@@ -1,5 +1,6 @@
 //! Gradients that lead nowhere, or nowhere further.
 
+use crate::flags::certificates::Settled;
 use crate::flags::measures::{flag, paired};
 use gauntlet_records::{Attacked, Family, Fate, Flag};
 
@@ -9,7 +10,7 @@ const BLIND: f64 = 0.01;
 const ENOUGH: usize = 20;
 
 /// Gradients that lead nowhere.
-pub(super) fn blind(cell: &Attacked) -> Option<Flag> {
+pub(super) fn blind(cell: &Attacked, settled: &Settled<'_>) -> Option<Flag> {
     let all: u64 = cell.verdicts.iter().map(|v| u64::from(v.backwards)).sum();
     let none: u64 = cell.verdicts.iter().map(|v| u64::from(v.blind)).sum();
     let part = none as f64 / all.max(1) as f64;
@@ -23,13 +24,13 @@ pub(super) fn blind(cell: &Attacked) -> Option<Flag> {
                 cell.attack,
                 cell.norm,
                 cell.eps
-            ),
+            ) + &settled.at(cell),
         )
     })
 }
 
 /// A larger budget must raise the loss where it does not break the example.
-pub(super) fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
+pub(super) fn growing(attacked: &[Attacked], settled: &Settled<'_>, raised: &mut Vec<Flag>) {
     for a in attacked.iter().filter(|c| c.family() == Family::Gradient && c.eps.value() > 0.0) {
         let larger = |b: &&Attacked| b.attack == a.attack && b.norm == a.norm && b.eps > a.eps;
         let Some(b) = attacked.iter().filter(larger).min_by(|b, c| b.eps.cmp(&c.eps)) else { continue };
@@ -53,7 +54,7 @@ pub(super) fn growing(attacked: &[Attacked], raised: &mut Vec<Flag>) {
                     b.eps,
                     mean(|p| p.0),
                     mean(|p| p.1)
-                ),
+                ) + &settled.at(b),
             ));
         }
     }

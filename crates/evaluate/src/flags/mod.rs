@@ -4,6 +4,7 @@
 
 mod answers;
 mod beaten;
+mod certificates;
 mod gradients;
 mod measures;
 mod searches;
@@ -11,42 +12,46 @@ mod unfinished;
 
 pub use measures::flag;
 
+use certificates::Settled;
 use gauntlet_core::Registry;
-use gauntlet_records::{Attacked, CleanVerdict, Flag};
+use gauntlet_records::{Attacked, Certified, CleanVerdict, Flag};
 
 /// Everything that the referee has to say of one model's results under all attacks; `randomised`: the model has that flag, `draws`:
 /// forwards that a proposal was judged on.
 pub fn remarks(
     clean: &[CleanVerdict],
     attacked: &[Attacked],
+    certified: &[Certified],
     (randomised, draws): (bool, u32),
     registry: &Registry,
 ) -> Vec<Flag> {
-    let mut all = raise(clean, attacked, randomised);
+    let mut all = raise(clean, attacked, randomised, &Settled::of(attacked, certified));
     all.extend(answers::draws(attacked, draws));
     all.extend(unfinished::out_of_reach(attacked, registry));
+    all.extend(certificates::remarks(attacked, certified));
     all
 }
 
 /// Looks at one model's results under all attacks: signs of masked gradients and of attacks that were not finished
-/// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag.
-fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
+/// (Carlini et al. 2019; Croce & Hein 2020), and logits that are not finite. `randomised`: the model has that flag; `settled`: where a
+/// sign of masked gradients no longer matters.
+fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool, settled: &Settled<'_>) -> Vec<Flag> {
     let mut raised = Vec::new();
     raised.extend(answers::constant(clean));
-    beaten::stronger(attacked, &mut raised);
+    beaten::stronger(attacked, settled, &mut raised);
     raised.extend(searches::failed(attacked));
     for cell in attacked {
         raised.extend(beaten::ensemble(cell, attacked));
-        raised.extend(gradients::blind(cell));
+        raised.extend(gradients::blind(cell, settled));
         raised.extend(unfinished::late(cell, randomised));
-        raised.extend(beaten::square_helps(cell));
+        raised.extend(beaten::square_helps(cell, settled));
         // A randomised model may answer the rounded image otherwise because it was asked again.
         if !randomised {
             raised.extend(answers::rounding(cell));
         }
     }
     unfinished::more(attacked, &mut raised);
-    gradients::growing(attacked, &mut raised);
+    gradients::growing(attacked, settled, &mut raised);
     answers::not_finite(clean, attacked, &mut raised);
     raised
 }
@@ -56,6 +61,11 @@ mod tests {
     use super::*;
     use gauntlet_records::{Eps, Family, Fate, Norm, Verdict};
     use serde_json::json;
+
+    /// Where nothing is proved.
+    fn raise(clean: &[CleanVerdict], attacked: &[Attacked], randomised: bool) -> Vec<Flag> {
+        super::raise(clean, attacked, randomised, &Settled::of(&[], &[]))
+    }
 
     /// 100 examples, the first `robust` of which withstand.
     fn cell(name: &str, robust: u64, eps: &str) -> Attacked {
@@ -120,6 +130,31 @@ mod tests {
         assert_eq!(names(&usual), none());
         assert_eq!(names(&[cell("fgsm", 10, "0.3"), cell("pgd", 80, "0.1")]), none());
         assert_eq!(names(&[cell("pgd", 60, "0.1"), cell("pgd", 40, "0.2")]), none());
+    }
+
+    #[test]
+    fn signs_of_masked_gradients_are_settled_where_nothing_is_left_to_find() {
+        use gauntlet_records::{Proof, ProofFate};
+        let proof = |id| Proof {
+            id,
+            fate: if id < 30 { ProofFate::Certified } else { ProofFate::Open },
+            method: "crown".into(),
+            bound: None,
+            nodes: 0,
+            undecided: 0,
+        };
+        let proved = Certified {
+            certify: "bounds".into(),
+            parameters: json!({}),
+            norm: Norm::Linf,
+            eps: "0.1".parse().unwrap(),
+            examples: None,
+            proofs: (0..100).map(proof).collect(),
+        };
+        let attacked = [cell("fgsm", 30, "0.1"), cell("pgd", 50, "0.1")];
+        let flags = super::raise(&[], &attacked, false, &Settled::of(&attacked, &[proved]));
+        assert_eq!(flags[0].name, "fgsm-beats-pgd");
+        assert!(flags[0].detail.contains("; settled: bounds proves 30.00 %"), "{}", flags[0].detail);
     }
 
     #[test]

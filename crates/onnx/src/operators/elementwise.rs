@@ -1,7 +1,8 @@
 //! Elementwise functions of one value and of two.
 
+use super::comparisons::compared;
 use crate::lowering::{Lowering, Op};
-use crate::value::{Computed, Count, Numbers, Value, Whole, pairs};
+use crate::value::{Batch, Computed, Count, Numbers, Value, Whole, pairs};
 use gauntlet_core::{Activation, Init};
 use gauntlet_graph::{Binary, Function, Layer};
 
@@ -34,7 +35,7 @@ pub(super) fn map(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
         "Mish" => Function::Mish,
         "Softsign" => Function::Softsign,
         "ThresholdedRelu" => {
-            let x = Value::Computed(g.computed(op.input(0)?)?);
+            let x = Value::Computed(g.anywhere(op.input(0)?)?);
             let above = above(g, op, &x, &Value::Numbers(constant(alpha(1.0)?)))?;
             return Ok(vec![pair(g, &op.output(), Binary::Mul, &Value::Computed(above), &x)?]);
         }
@@ -63,9 +64,24 @@ fn above(g: &mut Lowering, op: &Op<'_>, a: &Value, b: &Value) -> Result<Computed
 }
 
 pub(super) fn compare(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
+    if let Some(found) = compared(op) {
+        return Ok(vec![found?]);
+    }
     let (a, b) = (op.input(0)?, op.input(1)?);
-    let (a, b) = if op.node.op_type == "Less" { (b, a) } else { (a, b) };
-    Ok(vec![Value::Mask(above(g, op, a, b)?)])
+    // a ≥ b is not b > a.
+    let (turned, negated) = match op.node.op_type.as_str() {
+        "Greater" => (false, false),
+        "Less" => (true, false),
+        "LessOrEqual" => (false, true),
+        "GreaterOrEqual" => (true, true),
+        _ => return Err("comparisons of what is computed of the images are possible by size only".into()),
+    };
+    let (a, b) = if turned { (b, a) } else { (a, b) };
+    let mut mask = above(g, op, a, b)?;
+    if negated {
+        mask = g.layer(Layer::Map(Function::Affine { mul: -1.0, add: 1.0 }), &mask)?;
+    }
+    Ok(vec![Value::Mask(mask)])
 }
 
 fn scale(mul: f64) -> Function {
@@ -73,7 +89,7 @@ fn scale(mul: f64) -> Function {
 }
 
 fn activation(g: &mut Lowering, op: &Op<'_>, activation: Activation) -> Result<Vec<Value>, String> {
-    let x = g.computed(op.input(0)?)?;
+    let x = g.anywhere(op.input(0)?)?;
     Ok(vec![Value::Computed(g.layer(Layer::Act(activation), &x)?)])
 }
 
@@ -91,7 +107,7 @@ fn chain(g: &mut Lowering, op: &Op<'_>, functions: &[Function]) -> Result<Vec<Va
         let values = n.values.iter().map(|v| f(*v)).collect();
         return Ok(vec![Value::Numbers(Numbers { name: op.output(), dims: n.dims.clone(), values })]);
     }
-    let mut x = g.computed(op.input(0)?)?;
+    let mut x = g.anywhere(op.input(0)?)?;
     for function in functions {
         x = g.layer(Layer::Map(*function), &x)?;
     }
@@ -135,9 +151,9 @@ pub(super) fn sum(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
 pub(super) fn prelu(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
     let slopes = match op.input(1)? {
         Value::Weight(w) => g.parameter(w, Init::Constant(0.25), true)?,
-        other => g.computed(other)?,
+        other => g.anywhere(other)?,
     };
-    let x = g.computed(op.input(0)?)?;
+    let x = g.anywhere(op.input(0)?)?;
     Ok(vec![Value::Computed(both(g, Binary::Prelu, x, slopes)?)])
 }
 
@@ -207,12 +223,20 @@ pub(super) fn pair(g: &mut Lowering, name: &str, kind: Binary, a: &Value, b: &Va
             }
             g.parameter(w, start, !image)
         }
-        other => g.computed(other),
+        Value::Repeated(x) => Ok(repeated(x)),
+        other => g.anywhere(other),
     };
     let (x, y) = (side(a)?, side(b)?);
     let stays = image && [a, b].iter().all(|v| !matches!(v, Value::Computed(x) if !x.image));
     let made = both(g, kind, x, y)?;
     Ok(Value::Computed(Computed { image: stays, ..made }))
+}
+
+/// What is repeated for every example, with a one where the batch stands.
+fn repeated(x: &Computed) -> Computed {
+    let mut shape = x.shape.clone();
+    shape.insert(x.batch.axis.min(shape.len()), 1);
+    Computed { shape, batch: Batch::FRONT, ..x.clone() }
 }
 
 fn affine(kind: Binary, v: f64) -> Option<Function> {
@@ -260,28 +284,39 @@ fn counted(kind: Binary, a: Count, b: Count) -> Result<Count, String> {
 
 /// A layer of two values whose axes are put beside one another as ONNX does it.
 pub(super) fn both(g: &mut Lowering, kind: Binary, mut a: Computed, mut b: Computed) -> Result<Computed, String> {
-    let (first, second) = (g.rank(&a), g.rank(&b));
-    match (a.batched, b.batched) {
-        (true, true) if g.lead == 1 && first != second => {
-            return Err(format!("values of {first} and {second} axes: examples of a batch would be mixed"));
-        }
+    let like = match (a.batched, b.batched) {
         (true, true) => {
-            let rank = a.shape.len().max(b.shape.len());
-            (a.shape, b.shape) = (longer(a.shape, rank), longer(b.shape, rank));
+            let rank = g.rank(&a).max(g.rank(&b));
+            (a, b) = (longer(g, a, rank), longer(g, b, rank));
+            if a.batch != b.batch {
+                return Err("the examples of a batch stand at two places: they would be mixed".into());
+            }
+            a.clone()
         }
-        (true, false) => (a, b) = beside(g, a, b)?,
-        (false, true) => (b, a) = beside(g, b, a)?,
-        (false, false) => {}
-    }
+        (true, false) => {
+            (a, b) = beside(g, a, b)?;
+            a.clone()
+        }
+        (false, true) => {
+            (b, a) = beside(g, b, a)?;
+            b.clone()
+        }
+        (false, false) => a.clone(),
+    };
     let plain = kind == Binary::Add && a.batched && b.batched && a.shape == b.shape;
     let inputs = [g.node(&a)?, g.node(&b)?];
     let id = g.push(if plain { Layer::Add } else { Layer::Binary(kind) }, &inputs)?;
-    g.given(id, false)
+    g.kept(id, &like, false)
 }
 
-/// Ones in front until there are `rank` axes.
-fn longer(shape: Vec<usize>, rank: usize) -> Vec<usize> {
-    [vec![1; rank.saturating_sub(shape.len())], shape].concat()
+/// Ones in front until the file has `rank` axes.
+fn longer(g: &Lowering, x: Computed, rank: usize) -> Computed {
+    let more = rank.saturating_sub(g.rank(&x));
+    let mut batch = x.batch;
+    if g.lead(&x) == 1 {
+        batch.axis += more;
+    }
+    Computed { shape: [vec![1; more], x.shape].concat(), batch, ..x }
 }
 
 /// A value with a batch beside one without.
@@ -291,16 +326,16 @@ fn beside(g: &Lowering, mut x: Computed, mut y: Computed) -> Result<(Computed, C
         if g.lead == 1 {
             return Err(format!("{:?} has more axes than the value of {rank} axes that it meets", y.shape));
         }
-        x.shape = longer(x.shape, y.shape.len());
-    } else if g.lead == 1 && y.shape.len() == rank && rank > 0 {
-        // Its first axis stands beside the batch.
-        if y.shape[0] != 1 {
+        x = longer(g, x, y.shape.len());
+    } else if let Some(axis) = (x.batch.axis + y.shape.len()).checked_sub(rank).filter(|_| g.lead == 1) {
+        // One of its axes stands beside the batch.
+        if y.shape[axis] != 1 {
             return Err(format!(
                 "{:?} holds a value for every example of a batch: export it with a dynamic batch",
                 y.shape
             ));
         }
-        y.shape.remove(0);
+        y.shape.splice(axis..=axis, x.batch.with().iter().map(|_| 1));
     }
     Ok((x, y))
 }

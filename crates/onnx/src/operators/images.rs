@@ -1,4 +1,4 @@
-//! Convolutions, pools and resizing.
+//! Convolutions and pools.
 
 use crate::lowering::{Lowering, Op, stem, weight};
 use crate::value::{Computed, Value, Weight};
@@ -6,15 +6,15 @@ use gauntlet_graph::{Layer, Windows};
 
 /// How the file has a value that is seen as images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     /// Without a batch: a one in front stands for it.
     single: bool,
     /// Channels and places: an image of one row.
-    row: bool,
+    pub(super) row: bool,
 }
 
 /// A value as images.
-fn image(g: &mut Lowering, value: &Value) -> Result<(Computed, Seen), String> {
+pub(super) fn image(g: &mut Lowering, value: &Value) -> Result<(Computed, Seen), String> {
     let x = g.computed(value)?;
     let (single, shape) = match x.shape[..] {
         [1, ref rest @ ..] if x.batched && g.lead == 0 => (true, rest.to_vec()),
@@ -32,7 +32,7 @@ fn image(g: &mut Lowering, value: &Value) -> Result<(Computed, Seen), String> {
     Ok((Computed { shape, ..x }, Seen { single, row }))
 }
 
-fn back(mut x: Computed, seen: Seen) -> Vec<Value> {
+pub(super) fn back(mut x: Computed, seen: Seen) -> Vec<Value> {
     if seen.row && x.shape.len() == 3 {
         x.shape.remove(1);
     }
@@ -128,18 +128,53 @@ pub(super) fn conv_transpose(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>
         return Err(format!("its kernel is {:?}: only images with two axes are supported", weight_value.dims));
     };
     let a = &op.attributes;
-    if a.ints("output_shape")?.is_some() || a.text("auto_pad")?.is_some_and(|mode| mode != "NOTSET") {
-        return Err("output_shape and auto_pad are not supported: export it with pads and output_padding".into());
-    }
     let said = a.pair("kernel_shape", 0)?;
     if said != (0, 0) && said != (kh, kw) {
         return Err(format!("kernel_shape {said:?} for a kernel of {kh}×{kw}"));
     }
     let (groups, extra) = (groups(op)?, a.pair("output_padding", 0)?);
     let bias = bias(op, per_group.checked_mul(groups).ok_or("too many channels")?)?;
-    let windows = windows(op, (kh, kw), (x.shape[1], x.shape[2]), seen.row)?;
+    let windows = match reached(op, (x.shape[1], x.shape[2]), (kh, kw), extra)? {
+        Some(windows) => windows,
+        None => windows(op, (kh, kw), (x.shape[1], x.shape[2]), seen.row)?,
+    };
     let y = convolution(g, Layer::ConvTranspose { windows, groups, extra }, &x, &weight_value, bias.as_ref())?;
     Ok(back(y, seen))
+}
+
+/// The windows of a transposed convolution whose result has a size that is said: by output_shape, or as many pixels as strides
+/// (auto_pad). What there is more is cut off on both sides.
+fn reached(
+    op: &Op<'_>,
+    image: (usize, usize),
+    size: (usize, usize),
+    extra: (usize, usize),
+) -> Result<Option<Windows>, String> {
+    let a = &op.attributes;
+    let automatic = a.text("auto_pad")?.unwrap_or_else(|| "NOTSET".into());
+    let (strides, dilations) = (a.pair("strides", 1)?, a.pair("dilations", 1)?);
+    let wanted = match (a.ints("output_shape")?, automatic.as_str()) {
+        (Some(&[.., h, w]), _) => (h, w),
+        (None, "SAME_UPPER" | "SAME_LOWER") => {
+            let along = |n: usize, s: usize| n.checked_mul(s).and_then(|n| i64::try_from(n).ok()).unwrap_or(0);
+            (along(image.0, strides.0), along(image.1, strides.1))
+        }
+        (None, "NOTSET" | "VALID") => return Ok(None),
+        (shape, mode) => return Err(format!("output_shape {shape:?} with auto_pad {mode}")),
+    };
+    if [size.0, size.1, strides.0, strides.1, dilations.0, dilations.1].contains(&0) {
+        return Err("a size, stride or dilation of 0".into());
+    }
+    a.ints("pads")?;
+    let along = |n: usize, k: usize, s: usize, d: usize, extra: usize, wanted: i64| {
+        let whole = (n.max(1) - 1) * s + (k - 1) * d + 1 + extra;
+        let cut = usize::try_from(wanted).ok().filter(|n| *n > 0).and_then(|n| whole.checked_sub(n));
+        let cut = cut.ok_or_else(|| format!("output_shape {wanted} where {whole} are made"))?;
+        Ok::<_, String>(if automatic == "SAME_UPPER" { (cut / 2, cut - cut / 2) } else { (cut - cut / 2, cut / 2) })
+    };
+    let (top, bottom) = along(image.0, size.0, strides.0, dilations.0, extra.0, wanted.0)?;
+    let (left, right) = along(image.1, size.1, strides.1, dilations.1, extra.1, wanted.1)?;
+    Ok(Some(Windows { size, strides, pads: [top, left, bottom, right], dilations }))
 }
 
 /// The convolution that has a kernel of its own.
@@ -231,59 +266,4 @@ pub(super) fn global_max_pool(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value
     let windows = Windows { size, strides: (1, 1), pads: [0; 4], dilations: (1, 1) };
     let layer = if windows.square() { Layer::MaxPool { size: size.0, stride: 1 } } else { Layer::WindowMax(windows) };
     Ok(back(g.layer(layer, &x)?, seen))
-}
-
-/// The nearest pixel, by whole factors.
-pub(super) fn resize(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> {
-    let a = &op.attributes;
-    let mode = a.text("mode")?.unwrap_or_else(|| "nearest".into());
-    let old = op.node.op_type == "Upsample" || g.opset < 11;
-    let (place, rounding) = (a.text("coordinate_transformation_mode")?, a.text("nearest_mode")?);
-    let place = place.unwrap_or_else(|| if old { "asymmetric" } else { "half_pixel" }.into());
-    let rounding = rounding.unwrap_or_else(|| if old { "floor" } else { "round_prefer_floor" }.into());
-    // Two ways that find the same pixel for whole factors.
-    if !matches!(
-        (&*place, &*rounding),
-        ("asymmetric", "floor") | ("half_pixel" | "pytorch_half_pixel", "round_prefer_floor")
-    ) {
-        return Err(format!(
-            "coordinate_transformation_mode {place:?} with nearest_mode {rounding:?} is not supported"
-        ));
-    }
-    a.float("cubic_coeff_a")?;
-    a.float("extrapolation_value")?;
-    a.int("exclude_outside")?;
-    if mode != "nearest" {
-        return Err(format!("mode {mode:?}: only nearest is supported"));
-    }
-    let (x, seen) = image(g, op.input(0)?)?;
-    let numbers = |v: Option<&Value>| match v {
-        Some(Value::Numbers(n)) => Some(n.values.clone()),
-        Some(Value::Weight(w)) => Some(w.values.iter().map(|v| f64::from(*v)).collect()),
-        _ => None,
-    };
-    let scales = match (op.node.op_type.as_str(), g.opset) {
-        ("Upsample", ..9) => a.floats("scales")?.map(|s| s.iter().map(|v| f64::from(*v)).collect()),
-        ("Upsample", _) | (_, ..11) => numbers(op.optional(1)),
-        _ => numbers(op.optional(2)).filter(|s: &Vec<f64>| !s.is_empty()),
-    };
-    let scales = match (scales, op.integers(3)?) {
-        (Some(scales), _) => scales,
-        (None, Some(sizes)) if sizes.len() == 4 => {
-            vec![1.0, 1.0, sizes[2] as f64 / x.shape[1] as f64, sizes[3] as f64 / x.shape[2] as f64]
-        }
-        _ => return Err("neither scales nor sizes are known".into()),
-    };
-    let &[1.0, 1.0, down, across] = &scales[..] else { return Err(format!("scales {scales:?}")) };
-    let mut y = x;
-    for (axis, factor) in [(1, down), (2, across)] {
-        if factor.fract() != 0.0 || !(1.0..=64.0).contains(&factor) {
-            return Err(format!("a factor of {factor}: only whole ones are supported"));
-        }
-        if factor > 1.0 {
-            let places = (0..y.shape[axis]).flat_map(|i| std::iter::repeat_n(i, factor as usize)).collect();
-            y = g.layer(Layer::Select { axis, places }, &y)?;
-        }
-    }
-    Ok(back(y, seen))
 }

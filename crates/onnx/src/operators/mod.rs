@@ -1,5 +1,6 @@
 //! The operators of ONNX, a file for every kind.
 
+mod comparisons;
 mod constants;
 mod elementwise;
 mod images;
@@ -7,6 +8,7 @@ mod movement;
 mod normalisation;
 mod products;
 mod reductions;
+mod resizing;
 mod shapes;
 
 use crate::lowering::{Lowering, Op};
@@ -24,7 +26,10 @@ pub(crate) fn find(name: &str) -> Option<Operator> {
         "Cast" => constants::cast,
         "CastLike" => constants::cast_like,
         "Range" => constants::range,
-        "Equal" => constants::equal,
+        "Equal" | "And" | "Or" | "Xor" => constants::logic,
+        "Not" => constants::not,
+        "Mod" => constants::modulo,
+        "ScatterND" => constants::scatter,
         "Where" => constants::choose,
         "Identity" => constants::identity,
         "Dropout" => constants::dropout,
@@ -36,7 +41,7 @@ pub(crate) fn find(name: &str) -> Option<Operator> {
         "Min" => elementwise::min,
         "Sum" => elementwise::sum,
         "Pow" => elementwise::pow,
-        "Greater" | "Less" => elementwise::compare,
+        "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => elementwise::compare,
         "PRelu" => elementwise::prelu,
         "Clip" => elementwise::clip,
         "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign"
@@ -48,18 +53,15 @@ pub(crate) fn find(name: &str) -> Option<Operator> {
         "AveragePool" => images::average_pool,
         "GlobalAveragePool" => images::global_average_pool,
         "GlobalMaxPool" => images::global_max_pool,
-        "Resize" | "Upsample" => images::resize,
+        "Resize" | "Upsample" => resizing::resize,
         "BatchNormalization" => normalisation::batch,
         "LayerNormalization" => normalisation::layer,
         "InstanceNormalization" => normalisation::instance,
         "GroupNormalization" => normalisation::group,
         "Gemm" => products::gemm,
         "MatMul" => products::matmul,
-        "ReduceMean" => reductions::mean,
-        "ReduceSum" => reductions::sum,
-        "ReduceL2" => reductions::l2,
-        "ReduceSumSquare" => reductions::squares,
-        "ReduceProd" => reductions::product,
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
+        | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => reductions::reduced,
         "Softmax" => reductions::softmax,
         "LogSoftmax" => reductions::log_softmax,
         "Flatten" => shapes::flatten,

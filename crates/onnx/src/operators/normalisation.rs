@@ -79,9 +79,12 @@ pub(super) fn layer(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String>
     let a = &op.attributes;
     let eps = a.float("epsilon")?.unwrap_or(1e-5);
     a.int("stash_type")?;
-    let x = g.computed(op.input(0)?)?;
+    let x = g.anywhere(op.input(0)?)?;
     let first = g.axis(&x, a.int("axis")?.unwrap_or(-1))?;
-    let axes = (first..x.shape.len()).collect();
+    if g.lead(&x) == 1 && first < x.batch.axis {
+        return Err("it works across the examples of a batch, which have to stay apart".into());
+    }
+    let axes = (x.inner(first)..x.apart().len()).collect();
     let y = g.layer(Layer::Standardise { axes, eps }, &x)?;
     let y = scaled(g, y, op.optional(1), Binary::Mul, &[])?;
     Ok(vec![Value::Computed(scaled(g, y, op.optional(2), Binary::Add, &[])?)])

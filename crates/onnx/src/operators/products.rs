@@ -12,15 +12,16 @@ pub(super) fn gemm(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String> 
     let (alpha, beta) = (a.float("alpha")?.unwrap_or(1.0), a.float("beta")?.unwrap_or(1.0));
     let (left, right) = (a.int("transA")?.unwrap_or(0) != 0, a.int("transB")?.unwrap_or(0) != 0);
     a.int("broadcast")?;
-    let x = g.computed(op.input(0)?)?;
+    let x = g.anywhere(op.input(0)?)?;
     if g.rank(&x) != 2 {
         return Err(format!("its input has {} axes, not two", g.rank(&x)));
     }
     if left {
         return Err("transA = 1 mixes the examples of a batch".into());
     }
+    g.axis(&x, -1)?;
     // One row of values: what a linear layer takes.
-    let row = match x.shape[..] {
+    let row = match x.apart()[..] {
         [n] => Some(n),
         [1, n] if g.lead == 0 => Some(n),
         _ => None,
@@ -72,7 +73,7 @@ fn matrix(g: &mut Lowering, value: &Value) -> Result<Computed, String> {
             let role = if w.role == Role::Unsaid { Role::Parameter } else { w.role };
             g.parameter(&Weight { role, ..w.clone() }, Init::TorchDefault { fan_in: w.dims[0].max(1) }, true)
         }
-        other => g.computed(other),
+        other => g.anywhere(other),
     }
 }
 
@@ -83,16 +84,28 @@ pub(super) fn matmul(g: &mut Lowering, op: &Op<'_>) -> Result<Vec<Value>, String
 
 fn product(g: &mut Lowering, a: &Computed, b: &Computed) -> Result<Computed, String> {
     let (mut a, mut b) = (a.clone(), b.clone());
-    if a.batched && b.batched && a.shape.len() != b.shape.len() {
-        let rank = a.shape.len().max(b.shape.len());
-        if g.lead == 1 {
-            return Err(format!("of {:?} and {:?} for every example", a.shape, b.shape));
+    // Rows and columns belong to one example; before a matrix without a batch its rows may be those of all.
+    let places = |first: bool, alone: bool| if first && alone { &[-1i64][..] } else { &[-1, -2][..] };
+    for (x, places) in [(&a, places(true, !b.batched)), (&b, places(false, !a.batched))] {
+        for place in places.iter().filter(|p| p.unsigned_abs() as usize <= g.rank(x)) {
+            g.axis(x, *place)?;
         }
-        for x in [&mut a, &mut b] {
-            x.shape = [vec![1; rank - x.shape.len()], x.shape.clone()].concat();
+    }
+    if a.batched && b.batched {
+        if a.batch != b.batch {
+            return Err("the examples of a batch stand at two places: they would be mixed".into());
+        }
+        if a.shape.len() != b.shape.len() {
+            let rank = a.shape.len().max(b.shape.len());
+            if g.lead == 1 {
+                return Err(format!("of {:?} and {:?} for every example", a.shape, b.shape));
+            }
+            for x in [&mut a, &mut b] {
+                x.shape = [vec![1; rank - x.shape.len()], x.shape.clone()].concat();
+            }
         }
     }
     let inputs = [g.node(&a)?, g.node(&b)?];
     let id = g.push(Layer::MatMul, &inputs)?;
-    g.given(id, false)
+    g.kept(id, if a.batched { &a } else { &b }, false)
 }

@@ -22,6 +22,7 @@ impl Board {
     /// `mnist, L∞ ε = 0.3: autoattack, 1000 images`; of another board also that it is an upper bound.
     pub fn title(&self) -> String {
         let weaker = if self.autoattack { "" } else { "; not AutoAttack: an upper bound" };
+        let weaker = if self.by_proof { format!("{weaker}; ranked by what is proved") } else { weaker.to_string() };
         let (data, norm, eps, n) = (&self.data, self.norm.symbol(), &self.eps, self.n);
         format!("{data}, {norm} ε = {eps}: {}, {n} images{weaker}", self.names.join(", "))
     }
@@ -131,7 +132,13 @@ struct Page<'a> {
 
 pub(super) fn robust(s: &Ranked) -> String {
     let sd = if s.seeds > 1 { format!(" ± {:.1}", s.sd) } else { String::new() };
-    format!("{:.1}{sd} ({:.1}–{:.1})", s.robust, s.low, s.high)
+    // From what is proved to what no attack breaks.
+    let proved = match s.certified {
+        Some(proved) if proved < s.robust => format!("{proved:.1}–"),
+        _ => String::new(),
+    };
+    let exact = if s.certified == Some(s.robust) { ", exact" } else { "" };
+    format!("{proved}{:.1}{sd} ({:.1}–{:.1}{exact})", s.robust, s.low, s.high)
 }
 
 impl Leaderboard {
@@ -214,6 +221,7 @@ impl Leaderboard {
             "low",
             "high",
             "under_all",
+            "certified",
             "clean",
             "seeds",
             "at_chance",
@@ -242,6 +250,7 @@ impl Leaderboard {
                     &number(s.low),
                     &number(s.high),
                     &number(s.under_all),
+                    &s.certified.map_or_else(String::new, number),
                     &number(s.clean),
                     &s.seeds.to_string(),
                     &s.at_chance.to_string(),

@@ -43,6 +43,9 @@ pub struct Board {
     pub examples: String,
     /// Accuracy in percent of one class for all images.
     pub chance: f64,
+    /// Ranked by what is proved, since every entry has that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_proof: bool,
     /// In order of rank, then of accuracy; at chance last.
     pub standings: Vec<Ranked>,
 }
@@ -148,7 +151,8 @@ fn board(protocol: &Protocol, entries: Vec<Entry<'_>>) -> Board {
     let (n, chance) = (protocol.images.len() as u64, protocol.chance());
     let mut ranked: Vec<(Ranked, Vec<Trained<'_>>)> =
         joined(entries).into_iter().map(|entry| ranked(entry, n, chance)).collect();
-    ranking::rank(&mut ranked);
+    let by_proof = !ranked.is_empty() && ranked.iter().all(|(s, _)| s.certified.is_some());
+    ranking::rank(&mut ranked, by_proof);
     Board {
         data: protocol.data.clone(),
         norm: protocol.norm,
@@ -159,6 +163,7 @@ fn board(protocol: &Protocol, entries: Vec<Entry<'_>>) -> Board {
         n,
         examples: examples.unwrap_or_default(),
         chance,
+        by_proof,
         standings: ranked.into_iter().map(|r| r.0).collect(),
     }
 }
@@ -204,7 +209,8 @@ fn ranked(entry: Entry<'_>, n: u64, chance: f64) -> (Ranked, Vec<Trained<'_>>) {
         mean_sd(&percents).map_or(0.0, |m| m.0)
     };
     let clean = mean(&|t| t.clean);
-    let (robust, sd, low, high) = ranking::interval(&ranking::percents(&trained), n);
+    let (robust, sd, low, high) = ranking::interval(&ranking::percents(&trained, false), n);
+    let proved = trained.iter().all(|t| t.proved.is_some());
     let constant = |r: &&Record| constant_answer(&r.result.clean).is_some();
     let beyond_doubt = 100.0 * wilson((clean / 100.0 * n as f64).round() as u64, n, 1.96).0;
     let mut flags = flags(&records);
@@ -221,6 +227,7 @@ fn ranked(entry: Entry<'_>, n: u64, chance: f64) -> (Ranked, Vec<Trained<'_>>) {
         model: setting(&records, "/training/model/name"),
         clean,
         robust,
+        certified: proved.then(|| mean(&|t| t.proved.iter().flatten().filter(|p| **p).count() as u64)),
         under_all: mean(&|t| t.under_all),
         sd,
         low,

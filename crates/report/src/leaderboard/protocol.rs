@@ -1,7 +1,7 @@
 //! What two numbers must share to be compared: the same attacks with the same parameters on the same images.
 
 use crate::images::chosen;
-use gauntlet_records::{Attacked, Eps, Fate, Norm, Record};
+use gauntlet_records::{Attacked, Eps, Fate, Norm, ProofFate, Record};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -37,6 +37,9 @@ pub(super) struct Trained<'a> {
     pub(super) clean: u64,
     /// One per image: right under the protocol's attacks.
     pub(super) right: Vec<bool>,
+    /// One per image: proved by one of its suite's certifications at that norm and ε, and right under the protocol's attacks. `None`:
+    /// there is none on all of these images.
+    pub(super) proved: Option<Vec<bool>>,
     /// Right under everything that its suite attacked it with at that norm and ε.
     pub(super) under_all: u64,
     /// A search for the smallest perturbation among the protocol's attacks failed.
@@ -74,13 +77,31 @@ pub(super) fn of(record: &Record) -> Vec<Result<(Protocol, Trained<'_>), (Norm, 
             let attacked: HashSet<u64> = images.iter().map(|(id, _)| *id).collect();
             let unharmed = record.result.clean.iter().filter(|v| v.label == v.predicted);
             let clean = unharmed.filter(|v| attacked.contains(&v.id)).count() as u64;
+            let proved = proved(record, (norm, eps), &images).map(|mut proved| {
+                proved.iter_mut().zip(&right).for_each(|(p, r)| *p &= r);
+                proved
+            });
             let labels: Vec<&str> = group.iter().map(|c| c.attack.as_str()).collect();
             let examples = chosen(record, &labels, images.len());
-            let trained = Trained { record, examples, clean, right, under_all, fails };
+            let trained = Trained { record, examples, clean, right, proved, under_all, fails };
             found.push(Ok((protocol(record, (norm, eps), &group, images), trained)));
         }
     }
     found
+}
+
+/// Which of these images one of the record's certifications proves at that norm and ε.
+fn proved(record: &Record, budget: (Norm, &Eps), images: &[(u64, u32)]) -> Option<Vec<bool>> {
+    let cells: Vec<HashMap<u64, ProofFate>> = (record.result.proved())
+        .filter(|c| (c.norm, &c.eps) == budget)
+        .map(|c| c.proofs.iter().map(|p| (p.id, p.fate)).collect())
+        .collect();
+    let each = images.iter().map(|(id, _)| {
+        let mut fates = cells.iter().filter_map(|c| c.get(id)).peekable();
+        fates.peek()?;
+        Some(fates.any(|f| *f == ProofFate::Certified))
+    });
+    each.collect()
 }
 
 /// By data set row.

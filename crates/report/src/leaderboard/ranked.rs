@@ -22,6 +22,9 @@ pub struct Ranked {
     pub clean: f64,
     /// Accuracy in percent under the board's attacks, mean over trainings.
     pub robust: f64,
+    /// Accuracy in percent that is proved at that norm and budget, mean over trainings; `None`: nothing was to be proved on these images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certified: Option<f64>,
     /// Accuracy in percent under everything that was tried at that norm and budget, mean over trainings.
     pub under_all: f64,
     /// Standard deviation over trainings.

@@ -102,11 +102,16 @@ fn order(report: &Report) -> Vec<usize> {
     let place = |k: &usize| {
         let column = &report.columns[*k];
         let norm = column.budget().map(|(norm, _)| norms.iter().position(|n| *n == norm));
-        (norm, !matches!(column, Column::Worst { .. }))
+        (norm, !stays(column))
     };
     let mut order: Vec<usize> = (0..report.columns.len()).collect();
     order.sort_by_key(place);
     order
+}
+
+/// What decides stays where a norm is folded.
+fn stays(column: &Column) -> bool {
+    matches!(column, Column::Worst { .. } | Column::Certified { .. })
 }
 
 /// Every norm that is attacked in, in order.
@@ -124,7 +129,7 @@ fn norms(report: &Report) -> Vec<Norm> {
 pub(super) fn groups(report: &Report) -> Vec<Group> {
     let group = |norm: Norm| {
         let of_it = || report.columns.iter().filter(|c| c.budget().is_some_and(|(n, _)| n == norm));
-        let (columns, stay) = (of_it().count(), of_it().filter(|c| matches!(c, Column::Worst { .. })).count());
+        let (columns, stay) = (of_it().count(), of_it().filter(|c| stays(c)).count());
         Group { name: norm.symbol(), columns, folds: if stay == 0 { 0 } else { columns - stay } }
     };
     norms(report).into_iter().map(group).collect()
@@ -141,17 +146,20 @@ pub(super) fn heads(report: &Report, records: &[Record]) -> Vec<Head> {
             budget: budget(c).unwrap_or_default(),
             parameters: parameters(c, records),
             group: c.budget().map(|(norm, _)| norm.symbol()),
-            stays: matches!(c, Column::Worst { .. }),
+            stays: stays(c),
         }
     };
     order(report).into_iter().map(head).collect()
 }
 
-/// Every attack with its parameters, once for all its budgets.
+/// Every attack and certification with its parameters, once for all its budgets.
 pub(super) fn methods(report: &Report, records: &[Record]) -> Vec<String> {
     let told = |c: &Column| match c {
         Column::Attack { attack, norm, .. } => {
             Some(format!("{attack} ({}): {}", norm.symbol(), parameters(c, records)))
+        }
+        Column::Certified { certify, norm, .. } => {
+            Some(format!("{certify} ({}), proofs: {}", norm.symbol(), parameters(c, records)))
         }
         _ => None,
     };
@@ -160,6 +168,11 @@ pub(super) fn methods(report: &Report, records: &[Record]) -> Vec<String> {
 
 /// `pgd, steps 40, alpha 0.01, ...`: what an attack's numbers depend on beside its budget; empty for clean and worst case.
 fn parameters(column: &Column, records: &[Record]) -> String {
+    if let Column::Certified { certify, norm, eps } = column {
+        let same = |c: &&gauntlet_records::Certified| (&c.certify, c.norm, &c.eps) == (certify, *norm, eps);
+        let cell = records.iter().flat_map(|r| &r.result.certified).find(same);
+        return cell.map_or_else(String::new, proving);
+    }
     let Column::Attack { attack, norm, eps } = column else { return String::new() };
     let same = |c: &&gauntlet_records::Attacked| (&c.attack, c.norm, &c.eps) == (attack, *norm, eps);
     let Some(cell) = records.iter().flat_map(|r| &r.result.attacked).find(same) else { return String::new() };
@@ -175,6 +188,17 @@ fn parameters(column: &Column, records: &[Record]) -> String {
     std::iter::once(cell.name().to_string()).chain(arguments).collect::<Vec<_>>().join(", ")
 }
 
+/// `ibp, crown, bab, executed exact, nodes 1000`: how a certification proves.
+fn proving(cell: &gauntlet_records::Certified) -> String {
+    let at = |key: &str| cell.parameters.get(key);
+    let methods = at("methods").and_then(Value::as_array).into_iter().flatten();
+    let mut told: Vec<String> = methods.filter_map(Value::as_str).map(str::to_string).collect();
+    for key in ["executed", "nodes", "undecided"] {
+        told.extend(at(key).map(|v| format!("{key} {}", v.as_str().map_or_else(|| v.to_string(), str::to_string))));
+    }
+    told.join(", ")
+}
+
 pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Vec<Line> {
     let line = |(r, row): (usize, &String)| {
         let failed = report.failed(row);
@@ -183,9 +207,10 @@ pub(super) fn lines(report: &Report, records: &[Record], flags: &[Raised]) -> Ve
         let cell = |k: usize| match report.summary.value(r, k) {
             Some(v) => Cell {
                 value: Some(format!("{:.2}", v.mean)),
-                text: format!("{:.1}", v.mean),
-                sd: (v.seeds > 1).then(|| format!("{:.1}", v.sd)),
-                interval: format!("{:.1}–{:.1}", v.low, v.high),
+                text: report.between(r, k).unwrap_or_else(|| format!("{:.1}", v.mean)),
+                sd: (v.seeds > 1 && report.ends(r, k).is_none()).then(|| format!("{:.1}", v.sd)),
+                // From the lower limit of the lower number to the upper limit of the upper one.
+                interval: format!("{:.1}–{:.1}", report.ends(r, k).map_or(v.low, |e| e.proved.low.min(v.low)), v.high),
                 best: stands(k, Standing::Best),
                 alike: stands(k, Standing::Alike),
                 fails: report.failing(r, k).map(|percent| format!("{percent:.1}")),

@@ -8,6 +8,7 @@ mod canvas;
 mod classes;
 pub(crate) mod course;
 mod culprits;
+mod decided;
 mod heat_map;
 mod legend;
 mod palette;
@@ -36,6 +37,7 @@ impl Plot {
         let mut plots = security::plots(report)?;
         plots.extend(scatter::plots(report)?);
         plots.extend(culprits::plots(report, &folder.records)?);
+        plots.extend(decided::plots(report, &folder.records)?);
         plots.extend(classes::plots(report, &folder.records)?);
         plots.extend(transfer::plots(report)?);
         plots.extend(training::plots(report, &folder.records)?);

@@ -32,12 +32,14 @@ pub(super) fn plots(report: &Report) -> Result<Vec<Plot>> {
             }
             let mut columns: Vec<(usize, f64, String)> = clean.map(|k| (k, 0.0, "0".to_string())).into_iter().collect();
             columns.extend(curve.columns.iter().cloned());
-            let values = |r: usize| -> Vec<(f64, Value)> {
-                columns.iter().filter_map(|(k, x, _)| Some((*x, report.summary.value(r, *k)?))).collect()
+            let values = |r: usize| -> Vec<(f64, Value, Option<Value>)> {
+                let both = |k: usize| Some((report.summary.value(r, k)?, report.ends(r, k).map(|e| e.proved)));
+                columns.iter().filter_map(|(k, x, _)| both(*k).map(|(v, proved)| (*x, v, proved))).collect()
             };
             let lines = rows.iter().map(|r| {
                 let mut line = vec![report.rows[*r].clone()];
-                line.extend(columns.iter().map(|c| cell(report.summary.value(*r, c.0))));
+                let text = |k: usize| report.between(*r, k).unwrap_or_else(|| cell(report.summary.value(*r, k)));
+                line.extend(columns.iter().map(|c| text(c.0)));
                 line
             });
             let mut header = vec!["recipe".to_string()];
@@ -69,6 +71,10 @@ fn curves(columns: &[Column]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for (k, column) in columns.iter().enumerate() {
         let Some((norm, eps)) = column.budget() else { continue };
+        // They are the lower end of the worst case's.
+        if matches!(column, Column::Certified { .. }) {
+            continue;
+        }
         let point = (k, eps.value(), eps.to_string());
         match curves.iter_mut().find(|c| c.norm == norm && c.attack == column.attack()) {
             Some(curve) => curve.columns.push(point),
@@ -88,7 +94,12 @@ fn describe(report: &Report, curve: &Curve, rows: &[usize], columns: &[(usize, f
         let at = |k: usize| report.summary.value(*r, k).map_or("nothing".into(), |v| one(v.mean));
         format!("{} from {} to {}", report.rows[*r], at(first.0), at(last.0))
     });
-    let band = if report.seeds.len() > 1 { "; bands are one standard deviation over seeds" } else { "" };
+    let proved = rows.iter().any(|r| columns.iter().any(|c| report.ends(*r, c.0).is_some()));
+    let band = match (proved, report.seeds.len() > 1) {
+        (true, _) => "; bands reach down to what is proved",
+        (false, true) => "; bands are one standard deviation over seeds",
+        (false, false) => "",
+    };
     format!(
         "Lines of accuracy in percent against ε from {} to {} ({}) under {}{band}. {}.",
         first.2,
@@ -104,7 +115,7 @@ fn draw(
     title: &str,
     rows: &[usize],
     columns: &[(usize, f64, String)],
-    values: &dyn Fn(usize) -> Vec<(f64, Value)>,
+    values: &dyn Fn(usize) -> Vec<(f64, Value, Option<Value>)>,
 ) -> Result<Drawing> {
     let (width, plot) = (430.0, 302.0);
     let end = columns.iter().map(|c| c.1).fold(0.0, f64::max);
@@ -116,9 +127,11 @@ fn draw(
         }
     }
     let lines = rows.iter().enumerate().map(|(series, r)| {
-        let point = |(x, v): (f64, Value)| {
+        let point = |(x, v, proved): (f64, Value, Option<Value>)| {
             let sd = if v.seeds > 1 { v.sd } else { 0.0 };
-            Point { x, y: v.mean, low: (v.mean - sd).max(0.0), high: (v.mean + sd).min(100.0) }
+            // Between the two ends lies the truth; without a lower one the band is the deviation's.
+            let low = proved.map_or(v.mean - sd, |p| p.mean.min(v.mean - sd));
+            Point { x, y: v.mean, low: low.max(0.0), high: (v.mean + sd).min(100.0) }
         };
         Line { series, name: report.rows[*r].clone(), points: values(*r).into_iter().map(point).collect() }
     });

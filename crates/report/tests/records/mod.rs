@@ -63,6 +63,7 @@ pub fn record(row: &str, seed: u64, penalties: serde_json::Value, cells: &[(&str
             curve: vec![],
             clean,
             attacked,
+            certified: vec![],
             flags: vec![],
         },
         provenance: Provenance {

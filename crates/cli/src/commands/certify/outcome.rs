@@ -101,6 +101,12 @@ impl Outcome {
         self.rounded.push(i);
     }
 
+    /// Places of the images that are neither proved nor broken.
+    pub(super) fn open(&self) -> Vec<usize> {
+        let open = |(i, ended): (usize, &Ended)| matches!(ended, Ended::Open(_)).then_some(i);
+        self.ended.iter().enumerate().filter_map(open).collect()
+    }
+
     fn count(&self, which: impl Fn(&Ended) -> bool) -> usize {
         self.ended.iter().filter(|e| which(e)).count()
     }

@@ -92,8 +92,22 @@ pub(super) fn attacks(registry: &Registry) -> String {
     for s in registry.objectives.iter().filter(|s| s.origin == "built-in") {
         section(&mut out, "objective", s);
     }
+    out.push_str(LEFT_OUT);
+    for out_of in gauntlet::attacks::left_out::LEFT_OUT {
+        let _ = writeln!(out, "| {} | {} | {} |", out_of.name, out_of.libraries, cell(out_of.why));
+    }
     out
 }
+
+/// How the list of what other libraries have begins.
+const LEFT_OUT: &str = "
+# What other libraries have and this one has not
+
+Attacks that two or more of them have, with the reason. Those of one library alone are not listed.
+
+| attack | libraries | why not |
+| :-- | :-- | :-- |
+";
 
 /// Multiply-adds of a step beside those of `ce`.
 fn cost(registry: &Registry, kind: Kind, name: &str) -> Result<f64> {
