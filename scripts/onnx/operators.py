@@ -322,7 +322,7 @@ def sized_and_uneven():
     pool = lambda name, shape=(2, 7, 7), **a: case(f"MaxPool {name}", [("MaxPool", "x", "y", a)], None, shape)
     pool("rectangular with pads", kernel_shape=[3, 2], pads=[1, 0, 1, 1])
     pool("strides apart with pads", kernel_shape=[3, 3], strides=[1, 2], pads=[1, 1, 1, 1])
-    pool("dilations with pads", kernel_shape=[3, 3], dilations=[2, 1], pads=[1, 1, 1, 2])
+    pool("dilations with pads", (1, 5, 8), kernel_shape=[3, 3], dilations=[2, 1], pads=[1, 1, 1, 2])
     pool("rectangular, ceil", kernel_shape=[3, 2], strides=[2, 2], pads=[0, 1, 0, 0], ceil_mode=1)
     pool("of a row with pads", (3, 9), kernel_shape=[3], strides=[2], pads=[1, 1])
 
