@@ -74,8 +74,8 @@ fn a_box_of_no_width_gives_the_cross_entropy() {
     for text in NETS {
         let network: Value = serde_json::from_str(text).unwrap();
         let clean = term(json!({ "name": "ce" }), &network, "ce");
-        // λ = 0 and no step: the box is the image.
-        let none = json!({ "name": "pgd", "steps": 1, "alpha": "0", "random_start": false });
+        // λ = 0 and a step that moves no pixel: the box is the image.
+        let none = json!({ "name": "pgd", "steps": 1, "alpha": "1e-300", "random_start": false });
         let given =
             json!({ "name": "sabr", "eps": "0.05", "lambda": 0.0, "attack": none, "ramp": 0.0, "warm_up": 0.0 });
         let found = term(given, &network, "sabr_ce");
