@@ -107,7 +107,7 @@ fn pictures_of_proofs_show_the_band_and_what_decided() {
             .find(|p| p.name == name)
             .unwrap_or_else(|| panic!("{name}: {:?}", plots.iter().map(|p| &p.name).collect::<Vec<_>>()))
     };
-    let decided = named("decided-bounds-linf-0-1");
+    let decided = named("decided-bounds-linf-0.1");
     assert_eq!(decided.lines[1], ["b", "10.0", "20.0", "40.0", "10.0", "20.0"]);
     let security = named("security-worst-case");
     assert!(security.description.contains("bands reach down to what is proved"), "{}", security.description);
