@@ -3,7 +3,7 @@
 
 An expectation counts as set before the run if a commit whose suite holds it, judged alike (row, number, value, error and band;
 not its source), precedes every commit that ever held a record of the same training. The same training is the same seed of the
-same row of the suite, or of the same configuration under whatever names; the record must have the number: its attack, by label
+same row of the suite, or of the same configuration under whatever names; the record must have the number: its attack or proof, by label
 or by parameters, at that norm and budget, on that test set. Reports that were rewritten since are in history still: repeating a
 run is no second draw, and neither is another choice of images of the same test set. What components call `numerics` is no
 difference. A commit that brings both the expectation and the record shows nothing, nor does one that was written after the
@@ -61,7 +61,7 @@ def of_toml(table, suite, default=None):
         return ("curve", table["curve"], int(table["epoch"]), float(table.get("scale", 1)))
     if default and default[0] == "curve" and "epoch" in table:
         return ("curve", default[1], int(table["epoch"]), default[3])
-    label = table.get("attack") or (default[1] if default and default[0] == "attack" else "worst case")
+    label = table.get("attack") or (default[1] if default and default[0] in ("attack", "certified") else "worst case")
     if label == "clean":
         return ("clean",)
     eps = budget(table["eps"]) if "eps" in table else default[-1]
@@ -71,6 +71,9 @@ def of_toml(table, suite, default=None):
         name = attack.get("label", attack["name"])
         if label == name or (attack["name"] == "transfer" and label.startswith("transfer from ")):
             return ("attack", label, attack.get("norm", "linf"), eps)
+    for certify in suite.get("certify", []):
+        if label == certify.get("label", "bounds"):
+            return ("certified", label, certify.get("norm", "linf"), eps)
     return ("attack", label, "linf", eps)
 
 
@@ -101,6 +104,8 @@ def of_json(of):
         return ("curve", said["curve"], said["epoch"], float(said["scale"]))
     if kind == "worst":
         return ("worst", said["norm"], budget(said["eps"]))
+    if kind == "certified":
+        return ("certified", said["certify"], said["norm"], budget(said["eps"]))
     return ("attack", said["attack"], said["norm"], budget(said["eps"]))
 
 
@@ -144,6 +149,9 @@ class Run:
         self.attacked = [
             (cell["attack"], text(cell.get("parameters")), cell["norm"], budget(cell["eps"])) for cell in result["attacked"]
         ]
+        self.certified = [
+            (cell["certify"], text(cell.get("parameters")), cell["norm"], budget(cell["eps"])) for cell in result.get("certified", [])
+        ]
         self.epochs = {epoch["epoch"] for epoch in result["curve"]}
         self.expectations = record.get("expectations", [])
         started = record.get("provenance", {}).get("started")
@@ -164,10 +172,12 @@ class Run:
         if of[0] == "clean":
             return True
         if of[0] == "worst":
-            return any(cell[2:] == of[1:] for cell in self.attacked)
-        _, label, norm, eps = of
-        parameters = {cell[1] for cell in judged.attacked if cell[0] == label}
-        return any((cell[0] == label or cell[1] in parameters) and cell[2:] == (norm, eps) for cell in self.attacked)
+            # What the search for a proof breaks counts too.
+            return any(cell[2:] == of[1:] for cell in self.attacked + self.certified)
+        kind, label, norm, eps = of
+        cells, judged_cells = (run.certified if kind == "certified" else run.attacked for run in (self, judged))
+        parameters = {cell[1] for cell in judged_cells if cell[0] == label}
+        return any((cell[0] == label or cell[1] in parameters) and cell[2:] == (norm, eps) for cell in cells)
 
 
 def run_of(data):

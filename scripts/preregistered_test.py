@@ -123,6 +123,33 @@ class Repository(unittest.TestCase):
         self.commit("a note", {"suites/mine.toml": "# a comment\n" + text})
         self.accepted()
 
+    def proofs(self, files):
+        """The same, of what is proved instead of what is attacked."""
+        said = {path: text.replace('attack = "pgd"\neps', 'attack = "kw"\neps') for path, text in files.items()}
+        for path, text in said.items():
+            if path.endswith(".toml"):
+                said[path] = text.replace("[[expect]]", '[[certify]]\nlabel = "kw"\neps = ["0.1"]\n[[expect]]', 1)
+                continue
+            data = json.loads(text)
+            for e in data.get("expect", []) + [each["expectation"] for each in data.get("expectations", [])]:
+                e["of"] = {"certified": {"certify": "kw", "norm": "linf", "eps": "0.1"}}
+            if "result" in data:
+                data["result"]["certified"] = [{"certify": "kw", "parameters": {"methods": ["kw"]}, "norm": "linf", "eps": "0.1"}]
+            said[path] = json.dumps(data, indent=2)
+        return said
+
+    def test_a_band_of_what_is_proved(self):
+        band = self.commit("a band", self.proofs(self.suite()))
+        self.write(self.proofs(self.report(band)))
+        self.accepted()
+
+    def test_a_band_of_what_is_proved_that_was_planted_after_the_run(self):
+        self.commit("another band", self.proofs(self.suite("at_least = 95")))
+        self.commit("a run", self.proofs(self.report(carries=False)))
+        band = self.commit("a band that holds", self.proofs(self.suite()))
+        self.commit("the report with the band", self.proofs(self.report(band, started="2026-01-01T03:30:00Z")))
+        self.refused()
+
     def test_a_band_that_was_planted_after_the_run(self):
         self.commit("another band", self.suite("at_least = 95"))
         self.commit("a run", self.report(carries=False))
