@@ -226,7 +226,7 @@ fn a_training_that_is_done_is_found_again() {
         sandbox.run(&line).expect(2).says(needles);
     };
     wrong("--epochs 0", &["--epochs must be at least 1"]);
-    wrong("--lr -1", &["lr must be positive"]);
+    wrong("--lr -1", &["lr must be above 0, got -1"]);
     wrong("--optimiser sdg", &["--optimiser", "unknown variant `sdg`"]);
     wrong("--validation 4000", &["validation", "400"]);
     wrong("--recipe {", &["--recipe"]);

@@ -28,7 +28,7 @@ fn mistakes_in_a_suite_are_shown_with_their_line_and_a_hint() {
         (
             "optimiser = { name = \"adam\", lr = 4e-3 }",
             "optimiser = { name = \"adam\", lr = -1.0 }",
-            &["lr must be positive", "^"],
+            &["lr must be above 0, got -1", "^"],
         ),
     ];
     for (right, wrong, needles) in cases {

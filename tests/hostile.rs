@@ -79,7 +79,7 @@ fn options_out_of_range_are_told_with_their_value() {
     let train = "train --model linear --recipe ce --data tiny --out a.safetensors";
     sandbox.run(&format!("{train} --seed -1")).expect(2).says(&["invalid value '-1' for '--seed"]);
     sandbox.run(&format!("{train} --epochs -3")).expect(2).says(&["invalid value '-3' for '--epochs"]);
-    sandbox.run(&format!("{train} --lr -0.1")).expect(2).says(&["lr must be positive"]);
+    sandbox.run(&format!("{train} --lr -0.1")).expect(2).says(&["lr must be above 0, got -0.1"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn everything_that_a_suite_can_name_is_listed() {
         assert!(names.iter().all(|n| text.lines().any(|l| l.starts_with(&format!("{n} ")))), "{text}");
     }
     let pgd = sandbox.ok("list attacks --verbose").out;
-    assert!(pgd.contains("steps = 40 (int): steps per restart") && pgd.contains("Madry et al. 2018"), "{pgd}");
+    assert!(pgd.contains("steps = 40 (int ≥ 1): steps per restart") && pgd.contains("Madry et al. 2018"), "{pgd}");
     let attacks = sandbox.json("list attacks");
     let plain = sandbox.ok("list attacks").out;
     for (name, family) in [
@@ -170,8 +170,11 @@ fn help_completions_and_manual_pages_are_made() {
     let sandbox = Sandbox::new();
     let pgd = sandbox.ok("list attacks pgd").out;
     assert_eq!(sandbox.ok("help attacks pgd").out, pgd);
-    assert!(pgd.starts_with("pgd  ") && pgd.contains("steps = 40 (int)") && !pgd.contains("\nfgsm"), "{pgd}");
-    assert!(pgd.contains("version of its numbers: 2") && pgd.contains("sparsity (none unless given) (float)"), "{pgd}");
+    assert!(pgd.starts_with("pgd  ") && pgd.contains("steps = 40 (int ≥ 1)") && !pgd.contains("\nfgsm"), "{pgd}");
+    assert!(
+        pgd.contains("version of its numbers: 2") && pgd.contains("sparsity (none unless given) (float in [0, 1))"),
+        "{pgd}"
+    );
     let at = sandbox.ok("list recipes pgd-at").out;
     assert!(at.contains("attack = { name = \"pgd\"") && at.contains("eps (required)") && !at.contains("null"), "{at}");
     sandbox.run("list attacks pdg").expect(2).says(&["unknown attack \"pdg\"", "did you mean \"pgd\"?"]);

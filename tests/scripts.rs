@@ -98,7 +98,7 @@ fn scripts_are_listed_and_serve_without_a_suite() {
     let broken = item("script:broken.rhai")["summary"].as_str().unwrap().to_string();
     assert!(broken.contains("there is no function `inptu`, did you mean `input`?"), "{broken}");
     let text = sandbox.ok("list recipes --verbose").out;
-    assert!(text.contains("weight = 1.0 (float): weight of the penalty"), "{text}");
+    assert!(text.contains("weight = 1.0 (float or length): weight of the penalty"), "{text}");
     let train =
         "train --model lenet-small --data tiny --epochs 1 --batch 50 --validation 50 --recipe script:steep.rhai";
     assert!(sandbox.ok(&format!("{train} --out steep.safetensors")).out.contains("steep.safetensors"));

@@ -3,7 +3,6 @@
 use crate::failure::Failure;
 use crate::network::array;
 use gauntlet::candle::DType;
-use gauntlet::core::registry::unknown;
 use gauntlet::data::{Catalogue, Half, LoadOptions};
 use gauntlet::engine::examples_of;
 use gauntlet::evaluate::Selection;
@@ -28,7 +27,11 @@ pub(crate) fn examples<'py>(
     let half = match split {
         "test" => Half::Test,
         "train" => Half::Train,
-        other => return Err(Failure::from(unknown("split", other, ["train", "test"].into_iter())).into()),
+        other => {
+            return Err(
+                Failure::from(gauntlet::core::Error::unknown("split", other, ["train", "test"].into_iter())).into()
+            );
+        }
     };
     let manifest = Catalogue::default().get(name).map_err(Failure::from)?;
     let options = LoadOptions { data_dir, quiet: true, ..LoadOptions::default() };

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::registry;
 use gauntlet::AttackEntry;
-use gauntlet::core::{Answers, Attack, Registry, budget};
+use gauntlet::core::{Answers, Plan, Registry, budget};
 use gauntlet::evaluate::suffices;
 use gauntlet::records::Norm;
 use pyo3::prelude::*;
@@ -32,8 +32,8 @@ pub(crate) fn entries(text: &str, subject: &Subject<'_>) -> Result<Vec<AttackEnt
         if let Some(label) = item["label"].as_str() {
             entry.label = label.to_string();
         }
-        let (attack, _) = registry.attack(&entry.attack.given())?;
-        fits(registry, &*attack, &entry, subject)?;
+        let (plan, _) = registry.plan(&entry.attack.given())?;
+        fits(registry, &plan, &entry, subject)?;
         if let Some(same) = entries.iter().find(|e| e.label == entry.label && e.norm == norm) {
             let why =
                 format!("two attacks are called {:?} in {norm}; give one of them a \"label\" of its own", same.label);
@@ -47,22 +47,22 @@ pub(crate) fn entries(text: &str, subject: &Subject<'_>) -> Result<Vec<AttackEnt
     Ok(entries)
 }
 
-fn fits(registry: &Registry, attack: &dyn Attack, entry: &AttackEntry, subject: &Subject<'_>) -> Result<(), Failure> {
+fn fits(registry: &Registry, plan: &Plan, entry: &AttackEntry, subject: &Subject<'_>) -> Result<(), Failure> {
     let norm = entry.norm;
-    if !attack.norms().contains(&norm) {
-        let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
-        let why = format!("{} is not defined for {norm}; it knows {}", attack.name(), known.join(", "));
+    if !plan.norms().contains(&norm) {
+        let known: Vec<String> = plan.norms().iter().map(Norm::to_string).collect();
+        let why = format!("{} is not defined for {norm}; it knows {}", plan.name(), known.join(", "));
         return Err(gauntlet::core::Error::value("norm", why).into());
     }
     let (c, h, w) = subject.input;
     budget::all_sensible(&entry.eps, norm, Some(c * h * w))?;
-    entry.eps.iter().try_for_each(|eps| budget::reachable(attack, norm, eps))?;
-    if let Some(surrogate) = attack.surrogate() {
+    entry.eps.iter().try_for_each(|eps| budget::reachable(plan, norm, eps))?;
+    if let Some(surrogate) = plan.surrogate() {
         let why =
             format!("transfer needs its surrogate {surrogate:?} as a network of gauntlet's own; use a suite for it");
         return Err(Failure::input(why));
     }
-    suffices(subject.answers, attack, norm, subject.name, Some(registry)).map_err(|error| {
+    suffices(subject.answers, plan, norm, subject.name, Some(registry)).map_err(|error| {
         let hint = if subject.answers == Answers::Logits { " (with a `vjp` it has gradients)" } else { "" };
         Failure::input(format!("{error}{hint}"))
     })

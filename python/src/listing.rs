@@ -2,8 +2,7 @@
 
 use crate::failure::Failure;
 use crate::registry;
-use gauntlet::core::registry::BuildAttack;
-use gauntlet::core::{Registry, Spec};
+use gauntlet::core::{About, Registry};
 use gauntlet::data::{Catalogue, Source};
 use gauntlet::records::{Family, Norm};
 use pyo3::prelude::*;
@@ -14,27 +13,27 @@ use serde_json::{Map, Value, json};
 pub(crate) fn components(kind: &str) -> PyResult<String> {
     let r = registry()?;
     let items: Vec<Value> = match kind {
-        "attacks" => r.attacks.iter().map(|s| attack(r, s)).collect(),
-        "recipes" => r.recipes.iter().map(described).collect(),
-        "penalties" => r.penalties.iter().map(described).collect(),
-        "models" => r.models.iter().map(described).collect(),
-        "objectives" => r.objectives.iter().map(described).collect(),
+        "attacks" => r.attacks.iter().map(|s| attack(r, &s)).collect(),
+        "recipes" => r.recipes.iter().map(|s| described(&s)).collect(),
+        "penalties" => r.penalties.iter().map(|s| described(&s)).collect(),
+        "models" => r.models.iter().map(|s| described(&s)).collect(),
+        "objectives" => r.objectives.iter().map(|s| described(&s)).collect(),
         other => {
             let kinds = ["attacks", "recipes", "penalties", "models", "objectives"];
-            return Err(Failure::from(gauntlet::core::registry::unknown("kind", other, kinds.into_iter())).into());
+            return Err(Failure::from(gauntlet::core::Error::unknown("kind", other, kinds.into_iter())).into());
         }
     };
     Ok(Value::from(items).to_string())
 }
 
-fn described<B>(spec: &Spec<B>) -> Value {
+fn described(spec: &About) -> Value {
     let params: Vec<Value> = spec
         .params
         .iter()
         .map(|p| {
-            let default: Value = serde_json::from_str(p.default).unwrap_or(Value::Null);
+            let default: Value = serde_json::from_str(&p.default).unwrap_or(Value::Null);
             json!({
-                "name": p.name, "type": p.kind, "default": default, "required": p.default.is_empty(),
+                "name": p.name, "type": p.kind.name(), "range": p.kind.range().map(|r| r.to_string()), "default": default, "required": p.default.is_empty(),
                 "unset": p.default == "null", "unit": p.unit, "doc": p.doc,
             })
         })
@@ -45,14 +44,14 @@ fn described<B>(spec: &Spec<B>) -> Value {
     })
 }
 
-fn attack(registry: &Registry, spec: &Spec<BuildAttack>) -> Value {
-    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
-    let built = registry.attack(&given).ok();
-    let family = built.as_ref().map_or(Family::of_name(spec.name), |(attack, _)| attack.family());
+fn attack(registry: &Registry, spec: &About) -> Value {
+    let given = Map::from_iter([("name".to_string(), spec.name.as_str().into())]);
+    let built = registry.plan(&given).ok();
+    let family = built.as_ref().map_or(Family::of_name(&spec.name), |(plan, _)| plan.family());
     let mut all = described(spec);
     all["family"] = json!(family);
     all["norms"] = match &built {
-        Some((attack, _)) => attack.norms().iter().map(Norm::to_string).collect::<Vec<_>>().into(),
+        Some((plan, _)) => plan.norms().iter().map(Norm::to_string).collect::<Vec<_>>().into(),
         None => Value::Null,
     };
     all

@@ -5,7 +5,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Error, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Error, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -40,40 +40,52 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "min ‖x' − x‖ + P(q; ρ, μ),  q = (z_y − max_{i≠y} z_i + κ)/(z₁ − z₃),  μ ← α μ + (1 − α) P'(q)",
     paper: "Rony et al. 2021",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "1000", unit: "", doc: "steps" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "1000", unit: "", doc: "steps" },
         ParamDoc {
             name: "first",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "null",
             unit: "pixels",
             doc: "length of the first step, which sets the learning rate; without it 0.1 in l2, 0.5 in l1",
         },
         ParamDoc {
             name: "lr_last",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.01",
             unit: "",
             doc: "last learning rate as a share of the first",
         },
-        ParamDoc { name: "check", kind: "int", default: "10", unit: "", doc: "steps between looks at the penalty" },
+        ParamDoc {
+            name: "check",
+            kind: ParamKind::COUNT,
+            default: "10",
+            unit: "",
+            doc: "steps between looks at the penalty",
+        },
         ParamDoc {
             name: "tau",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.95",
             unit: "",
             doc: "share to which q must fall between them",
         },
         ParamDoc {
             name: "gamma",
-            kind: "float",
+            kind: ParamKind::Float(Range::at_least(1.0)),
             default: "1.2",
             unit: "",
             doc: "factor by which ρ grows where it does not",
         },
-        ParamDoc { name: "alpha", kind: "float", default: "0.9", unit: "", doc: "weight of the old in running means" },
+        ParamDoc {
+            name: "alpha",
+            kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
+            default: "0.9",
+            unit: "",
+            doc: "weight of the old in running means",
+        },
         ParamDoc {
             name: "margin",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.0001",
             unit: "",
             doc: "κ, the difference of logits demanded",
@@ -82,22 +94,15 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let alpha = args.f64_from("alpha", 0.0)?;
-        if alpha >= 1.0 {
-            return Err(Error::value(
-                "alma.alpha",
-                format!("must be below 1, got {alpha}: nothing new would be learnt"),
-            ));
-        }
         Ok(Arc::new(Alma {
-            steps: args.usize("steps", 1)? as u32,
-            first: if args.has("first") { Some(args.f64_from("first", f64::MIN_POSITIVE)?) } else { None },
-            lr_last: args.f64_from("lr_last", f64::MIN_POSITIVE)?,
-            check: args.usize("check", 1)? as u32,
-            tau: args.f64_from("tau", 0.0)?,
-            gamma: args.f64_from("gamma", 1.0)?,
-            alpha,
-            margin: args.f64_from("margin", 0.0)?,
+            steps: args.u32("steps")?,
+            first: if args.has("first") { Some(args.f64("first")?) } else { None },
+            lr_last: args.f64("lr_last")?,
+            check: args.u32("check")?,
+            tau: args.f64("tau")?,
+            gamma: args.f64("gamma")?,
+            alpha: args.f64("alpha")?,
+            margin: args.f64("margin")?,
         }))
     },
 };

@@ -5,7 +5,7 @@ use crate::objectives::{ce::Ce, dlr::Dlr};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Average, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Args, Attack, Clean, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Args, Attack, Clean, Goal, Objective, ParamDoc, ParamKind, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -34,10 +34,11 @@ pub struct Apgd {
     pub targets: usize,
 }
 
-const STEPS: ParamDoc = ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "iterations per run" };
+const STEPS: ParamDoc =
+    ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "iterations per run" };
 const RHO: ParamDoc = ParamDoc {
     name: "rho",
-    kind: "float",
+    kind: ParamKind::WEIGHT,
     default: "0.75",
     unit: "",
     doc: "share of increasing steps below which the step size is halved",
@@ -85,11 +86,11 @@ impl Apgd {
     fn of(args: &Args, name: &'static str, objective: Arc<dyn Objective>) -> Result<Self> {
         Ok(Apgd {
             name,
-            steps: args.usize("steps", 1)? as u32,
-            restarts: args.usize("restarts", 1)? as u32,
-            rho: args.f64_from("rho", 0.0)?,
-            draws: args.usize("draws", 1)? as u32,
-            targets: if objective.targeted() { args.usize("targets", 1)? } else { arguments::MOST_TARGETS },
+            steps: args.u32("steps")?,
+            restarts: args.u32("restarts")?,
+            rho: args.f64("rho")?,
+            draws: args.u32("draws")?,
+            targets: if objective.targeted() { args.usize("targets")? } else { arguments::MOST_TARGETS },
             objective,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::StepSize;
 use gauntlet_core::attack::{Job, Open};
-use gauntlet_core::{Args, Clean, Error, Goal, Objective, ParamDoc, Registry, Result};
+use gauntlet_core::{Args, Clean, Error, Goal, Objective, ParamDoc, ParamKind, Range, Registry, Result};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use std::sync::Arc;
 pub(crate) const MOST_TARGETS: usize = 9;
 
 pub(crate) const STEPS: ParamDoc =
-    ParamDoc { name: "steps", kind: "int", default: "40", unit: "", doc: "steps per restart" };
+    ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "40", unit: "", doc: "steps per restart" };
 
 pub(crate) const RESTARTS: ParamDoc = ParamDoc {
     name: "restarts",
-    kind: "int",
+    kind: ParamKind::COUNT,
     default: "1",
     unit: "",
     doc: "random restarts on examples not yet broken",
@@ -22,7 +22,7 @@ pub(crate) const RESTARTS: ParamDoc = ParamDoc {
 
 pub(crate) const OBJECTIVE: ParamDoc = ParamDoc {
     name: "objective",
-    kind: "objective",
+    kind: ParamKind::Objective,
     default: "\"ce\"",
     unit: "",
     doc: "what is ascended: ce, margin, dlr, kl, or targeted ce-t, margin-t, dlr-t",
@@ -30,7 +30,7 @@ pub(crate) const OBJECTIVE: ParamDoc = ParamDoc {
 
 pub(crate) const TARGETS: ParamDoc = ParamDoc {
     name: "targets",
-    kind: "int",
+    kind: ParamKind::COUNT,
     default: "9",
     unit: "",
     doc: "target classes of a targeted run: the runners-up of the clean image",
@@ -46,7 +46,7 @@ pub(crate) const RUNNERS_UP: ParamDoc = ParamDoc {
 
 pub(crate) const SUCCESS: ParamDoc = ParamDoc {
     name: "success",
-    kind: "one of any, target",
+    kind: ParamKind::Choice(&["any", "target"]),
     default: "null",
     unit: "",
     doc: "what counts as broken with a targeted objective: any misclassification (without it), or its target class alone",
@@ -54,7 +54,7 @@ pub(crate) const SUCCESS: ParamDoc = ParamDoc {
 
 pub(crate) const SPARSITY: ParamDoc = ParamDoc {
     name: "sparsity",
-    kind: "float",
+    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
     default: "null",
     unit: "",
     doc: "L1 only: share of the pixels that a step leaves alone; those with the largest slopes and room in the box share \
@@ -62,7 +62,7 @@ pub(crate) const SPARSITY: ParamDoc = ParamDoc {
 };
 
 pub(crate) const DRAWS: ParamDoc =
-    ParamDoc { name: "draws", kind: "int", default: "20", unit: "", doc: "gradients averaged per step" };
+    ParamDoc { name: "draws", kind: ParamKind::COUNT, default: "20", unit: "", doc: "gradients averaged per step" };
 
 /// The step size `alpha`, text or number: above 0.
 pub(crate) fn alpha(args: &Args) -> Result<StepSize> {
@@ -87,8 +87,8 @@ pub(crate) fn objective(args: &Args, registry: &Registry) -> Result<Arc<dyn Obje
 /// The arguments `targets` and `success` of an attack with this objective: how many runners-up, and whether a target
 /// alone counts.
 pub(crate) fn aims(args: &Args, objective: &dyn Objective) -> Result<(usize, bool)> {
-    let targets = if args.has("targets") { args.usize("targets", 1)? } else { 1 };
-    let only = args.has("success") && args.choice("success", &["any", "target"])? == "target";
+    let targets = if args.has("targets") { args.usize("targets")? } else { 1 };
+    let only = args.has("success") && args.str("success")? == "target";
     for (name, idle) in [("targets", args.has("targets")), ("success", only)] {
         if idle && !objective.targeted() {
             let why = format!("needs a targeted objective (ce-t, margin-t, dlr-t), {} has no target", objective.name());
@@ -100,14 +100,7 @@ pub(crate) fn aims(args: &Args, objective: &dyn Objective) -> Result<(usize, boo
 
 /// The `sparsity` argument.
 pub(crate) fn sparsity(args: &Args) -> Result<Option<f64>> {
-    if !args.has("sparsity") {
-        return Ok(None);
-    }
-    let share = args.f64_from("sparsity", 0.0)?;
-    if share >= 1.0 {
-        return Err(Error::value(format!("{}.sparsity", args.owner()), format!("must be below 1, got {share}")));
-    }
-    Ok(Some(share))
+    args.has("sparsity").then(|| args.f64("sparsity")).transpose()
 }
 
 /// A sparsity is for L1 alone.

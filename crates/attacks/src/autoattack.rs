@@ -1,10 +1,9 @@
 //! AutoAttack: fixed ensembles of attacks without parameters to tune.
 
 use crate::{Apgd, Fab, Square};
-use gauntlet_core::attack::{Job, Open, Site, Walk};
-use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
-use gauntlet_records::{Family, Norm};
+use gauntlet_core::registry::BuildPlan;
+use gauntlet_core::{Attack, Ensemble, ParamDoc, ParamKind, Plan, Spec};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// Which ensemble.
@@ -28,14 +27,14 @@ pub struct AutoAttack {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildAttack> = Spec {
+pub const SPEC: Spec<BuildPlan> = Spec {
     name: "autoattack",
     summary: "the ensemble that RobustBench ranks by: apgd-ce, apgd-t, fab-t, square, nothing to tune",
     formula: "robust against every stage; standard: apgd-ce 100, apgd-t 9×100, fab-t 9×100, square 5000",
     paper: "Croce & Hein 2020",
     params: &[ParamDoc {
         name: "version",
-        kind: "one of standard, plus, rand",
+        kind: ParamKind::Choice(&["standard", "plus", "rand"]),
         default: "\"standard\"",
         unit: "",
         doc: "standard, plus (more restarts), rand (for randomised models); under L1 standard alone",
@@ -43,37 +42,25 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 3,
     origin: "built-in",
     build: |args, _| {
-        let version = match args.choice("version", &["standard", "plus", "rand"])? {
+        let version = match args.str("version")? {
             "plus" => Version::Plus,
             "rand" => Version::Rand,
             _ => Version::Standard,
         };
-        Ok(Arc::new(AutoAttack { version }))
+        Ok(Arc::new(Plan::Ensemble(AutoAttack { version }.ensemble())))
     },
 };
 
-impl Attack for AutoAttack {
-    fn name(&self) -> &str {
-        "autoattack"
-    }
-    fn family(&self) -> Family {
-        Family::Ensemble
-    }
-    fn norms(&self) -> &[Norm] {
-        match self.version {
+impl AutoAttack {
+    /// Its attacks in every norm.
+    pub fn ensemble(self) -> Ensemble {
+        let norms: &[Norm] = match self.version {
             Version::Standard => &[Norm::Linf, Norm::L2, Norm::L1],
             // The published code warns that these are not meant for L1, and runs something else.
             Version::Plus | Version::Rand => &[Norm::Linf, Norm::L2],
-        }
-    }
-    fn fits(&self, open: &Open) -> Result<()> {
-        if open.lockstep {
-            return Err(Error::value("autoattack", "is an ensemble for evaluation; a recipe needs a single attack"));
-        }
-        Ok(())
-    }
-    fn jobs(&self, _: &Clean, _: &ThreatModel) -> Vec<Job> {
-        Vec::new()
+        };
+        let stages = norms.iter().map(|norm| (*norm, self.stages(*norm))).collect();
+        Ensemble { name: "autoattack".into(), stages, carries: false }
     }
     fn stages(&self, norm: Norm) -> Vec<Arc<dyn Attack>> {
         let square = || -> Arc<dyn Attack> { Arc::new(Square { queries: 5000, p_init: 0.8, restarts: 1 }) };
@@ -99,14 +86,5 @@ impl Attack for AutoAttack {
             ],
             Version::Rand => vec![apgd("apgd-ce", 1, 20, 0), apgd("apgd-dlr", 1, 20, 0)],
         }
-    }
-    fn carries(&self) -> bool {
-        false
-    }
-    fn walk_f32(&self, site: Site<'_, f32>) -> Box<dyn Walk<f32>> {
-        self.stages(site.open.threat.norm)[0].walk_f32(site)
-    }
-    fn walk_f64(&self, site: Site<'_, f64>) -> Box<dyn Walk<f64>> {
-        self.stages(site.open.threat.norm)[0].walk_f64(site)
     }
 }

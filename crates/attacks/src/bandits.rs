@@ -5,7 +5,7 @@ use crate::arguments;
 use crate::query::{Oracle, Queried, QueryAttack, Scores};
 use gauntlet_core::attack::Open;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Error, ParamDoc, ParamKind, Result, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Bandits {
 }
 
 const fn own(name: &'static str, unit: &'static str, doc: &'static str) -> ParamDoc {
-    ParamDoc { name, kind: "float", default: "null", unit, doc }
+    ParamDoc { name, kind: ParamKind::POSITIVE, default: "null", unit, doc }
 }
 
 /// Registration.
@@ -40,14 +40,14 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "v ← v + λ (ℓ(x + η q₊/‖q₊‖) − ℓ(x + η q₋/‖q₋‖)) u / η, q± = v ± δ u,  x ← clip(Π_ε(x + α · s(v)))",
     paper: "Ilyas, Engstrom & Madry 2019",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "10000", unit: "", doc: "questions at most" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "10000", unit: "", doc: "questions at most" },
         ParamDoc { default: "null", doc: "step size; without it \"0.01\" in linf, \"0.5\" in l2", ..crate::pgd::ALPHA },
         own("eta", "pixels", "distance at which the loss is asked for; without it 0.1 in linf, 0.01 in l2"),
         own("exploration", "", "length δ of the draws; without it 1 in linf, 0.01 in l2"),
         own("lr", "", "learning rate λ of the estimate; without it 100 in linf, 0.1 in l2"),
         ParamDoc {
             name: "tiles",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "null",
             unit: "",
             doc: "tiles per side that the estimate is made of (the paper: 50 for images of 299 × 299); without it pixels",
@@ -56,15 +56,14 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let given =
-            |name: &str| if args.has(name) { args.f64_from(name, f64::MIN_POSITIVE).map(Some) } else { Ok(None) };
+        let given = |name: &str| if args.has(name) { args.f64(name).map(Some) } else { Ok(None) };
         Ok(Arc::new(Queried(Bandits {
-            queries: args.usize("queries", 1)? as u32,
+            queries: args.u32("queries")?,
             alpha: if args.has("alpha") { Some(arguments::alpha(args)?) } else { None },
             eta: given("eta")?,
             exploration: given("exploration")?,
             lr: given("lr")?,
-            tiles: if args.has("tiles") { Some(args.usize("tiles", 1)?) } else { None },
+            tiles: if args.has("tiles") { Some(args.usize("tiles")?) } else { None },
         })))
     },
 };

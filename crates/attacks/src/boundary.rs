@@ -3,7 +3,7 @@
 use crate::query::{self, Decisions, Oracle, Queried, QueryAttack};
 use crate::start;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -35,31 +35,31 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← x₀ + (x − x₀ + s d η)/√(1 + s²), η ⟂ x − x₀, ‖η‖ = 1, then t·d towards x₀; kept if misclassified and nearer",
     paper: "Brendel, Rauber & Bethge 2018",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "25000", unit: "", doc: "steps" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "25000", unit: "", doc: "steps" },
         ParamDoc {
             name: "spherical_step",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.01",
             unit: "",
             doc: "first length along the sphere, per distance",
         },
         ParamDoc {
             name: "source_step",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.01",
             unit: "",
             doc: "first length towards the clean image, per distance",
         },
         ParamDoc {
             name: "convergence",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "1e-7",
             unit: "",
             doc: "ends where source_step is below",
         },
         ParamDoc {
             name: "adaptation",
-            kind: "float",
+            kind: ParamKind::Float(Range::at_least(1.0)),
             default: "1.5",
             unit: "",
             doc: "factor by which lengths grow and shrink",
@@ -70,11 +70,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(Boundary {
-            steps: args.usize("steps", 1)? as u32,
-            spherical_step: args.f64_from("spherical_step", f64::MIN_POSITIVE)?,
-            source_step: args.f64_from("source_step", f64::MIN_POSITIVE)?,
-            convergence: args.f64_from("convergence", 0.0)?,
-            adaptation: args.f64_from("adaptation", 1.0)?,
+            steps: args.u32("steps")?,
+            spherical_step: args.f64("spherical_step")?,
+            source_step: args.f64("source_step")?,
+            convergence: args.f64("convergence")?,
+            adaptation: args.f64("adaptation")?,
             queries: query::most(args)?,
         })))
     },

@@ -5,7 +5,7 @@ use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -36,22 +36,34 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "min ‖x' − x‖² + c · max(0, z_y − max_{i≠y} z_i + κ),  x' = (tanh(v + m) + 1)/2",
     paper: "Carlini & Wagner 2017",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "10000", unit: "", doc: "optimiser steps per value of c" },
-        ParamDoc { name: "searches", kind: "int", default: "9", unit: "", doc: "values of c tried" },
-        ParamDoc { name: "lr", kind: "float", default: "0.01", unit: "", doc: "Adam's learning rate" },
-        ParamDoc { name: "c", kind: "float", default: "0.001", unit: "", doc: "first weight of the margin" },
-        ParamDoc { name: "confidence", kind: "float", default: "0.0", unit: "", doc: "margin demanded" },
-        ParamDoc { name: "abort", kind: "bool", default: "true", unit: "", doc: "give up where the loss stands still" },
+        ParamDoc {
+            name: "steps",
+            kind: ParamKind::COUNT,
+            default: "10000",
+            unit: "",
+            doc: "optimiser steps per value of c",
+        },
+        ParamDoc { name: "searches", kind: ParamKind::COUNT, default: "9", unit: "", doc: "values of c tried" },
+        ParamDoc { name: "lr", kind: ParamKind::WEIGHT, default: "0.01", unit: "", doc: "Adam's learning rate" },
+        ParamDoc { name: "c", kind: ParamKind::WEIGHT, default: "0.001", unit: "", doc: "first weight of the margin" },
+        ParamDoc { name: "confidence", kind: ParamKind::WEIGHT, default: "0.0", unit: "", doc: "margin demanded" },
+        ParamDoc {
+            name: "abort",
+            kind: ParamKind::Bool,
+            default: "true",
+            unit: "",
+            doc: "give up where the loss stands still",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(CwL2 {
-            steps: args.usize("steps", 1)? as u32,
-            searches: args.usize("searches", 1)? as u32,
-            lr: args.f64_from("lr", 0.0)?,
-            c: args.f64_from("c", 0.0)?,
-            confidence: args.f64_from("confidence", 0.0)?,
+            steps: args.u32("steps")?,
+            searches: args.u32("searches")?,
+            lr: args.f64("lr")?,
+            c: args.f64("c")?,
+            confidence: args.f64("confidence")?,
             abort: args.bool("abort")?,
         }))
     },

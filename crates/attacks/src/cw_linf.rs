@@ -5,7 +5,7 @@ use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Error, ParamDoc, Result, Spec, walks};
+use gauntlet_core::{Attack, ParamDoc, ParamKind, Range, Result, Spec, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -38,15 +38,39 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "min Σ_i max(0, |x'_i − x_i| − τ) + c · max(0, z_y − max_{i≠y} z_i),  x' = (tanh(v + m) + 1)/2",
     paper: "Carlini & Wagner 2017",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "1000", unit: "", doc: "optimiser steps per run" },
-        ParamDoc { name: "lr", kind: "float", default: "0.01", unit: "", doc: "Adam's learning rate" },
-        ParamDoc { name: "c", kind: "float", default: "0.00001", unit: "", doc: "first weight of the margin" },
-        ParamDoc { name: "c_most", kind: "float", default: "20.0", unit: "", doc: "weight at which the search ends" },
-        ParamDoc { name: "grow", kind: "float", default: "2.0", unit: "", doc: "factor of c where a run fails" },
-        ParamDoc { name: "shrink", kind: "float", default: "0.9", unit: "", doc: "factor of τ where a run succeeds" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "1000", unit: "", doc: "optimiser steps per run" },
+        ParamDoc { name: "lr", kind: ParamKind::WEIGHT, default: "0.01", unit: "", doc: "Adam's learning rate" },
+        ParamDoc {
+            name: "c",
+            kind: ParamKind::POSITIVE,
+            default: "0.00001",
+            unit: "",
+            doc: "first weight of the margin",
+        },
+        ParamDoc {
+            name: "c_most",
+            kind: ParamKind::WEIGHT,
+            default: "20.0",
+            unit: "",
+            doc: "weight at which the search ends",
+        },
+        ParamDoc {
+            name: "grow",
+            kind: ParamKind::Float(Range::above(1.0)),
+            default: "2.0",
+            unit: "",
+            doc: "factor of c where a run fails",
+        },
+        ParamDoc {
+            name: "shrink",
+            kind: ParamKind::Float(Range::above(0.0).below(1.0)),
+            default: "0.9",
+            unit: "",
+            doc: "factor of τ where a run succeeds",
+        },
         ParamDoc {
             name: "tau_least",
-            kind: "length",
+            kind: ParamKind::Length,
             default: "\"1/255\"",
             unit: "pixels",
             doc: "bound τ at which the search ends",
@@ -55,24 +79,13 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let factor = |name: &str, low: f64, high: f64| {
-            let value = args.f64(name)?;
-            if value > low && value < high {
-                return Ok(value);
-            }
-            let why = match high.is_finite() {
-                true => format!("must lie between {low} and {high}, got {value}: the search would not end"),
-                false => format!("must be above {low}, got {value}: the search would not end"),
-            };
-            Err(Error::value(format!("cw-linf.{name}"), why))
-        };
         Ok(Arc::new(CwLinf {
-            steps: args.usize("steps", 1)? as u32,
-            lr: args.f64_from("lr", 0.0)?,
-            c: factor("c", 0.0, f64::INFINITY)?,
-            c_most: args.f64_from("c_most", 0.0)?,
-            grow: factor("grow", 1.0, f64::INFINITY)?,
-            shrink: factor("shrink", 0.0, 1.0)?,
+            steps: args.u32("steps")?,
+            lr: args.f64("lr")?,
+            c: args.f64("c")?,
+            c_most: args.f64("c_most")?,
+            grow: args.f64("grow")?,
+            shrink: args.f64("shrink")?,
             tau_least: args.eps("tau_least")?.value().max(1e-9),
         }))
     },

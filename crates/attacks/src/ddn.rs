@@ -6,7 +6,7 @@ use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, Goal, Objective, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -33,12 +33,18 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "δ ← ε · (δ + α g/‖g‖₂)/‖·‖₂,  ε ← (1 ∓ γ) ε by success",
     paper: "Rony et al. 2019",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "steps" },
-        ParamDoc { name: "radius", kind: "float", default: "1.0", unit: "pixels", doc: "first radius" },
-        ParamDoc { name: "gamma", kind: "float", default: "0.05", unit: "", doc: "relative change of the radius" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "steps" },
+        ParamDoc { name: "radius", kind: ParamKind::WEIGHT, default: "1.0", unit: "pixels", doc: "first radius" },
+        ParamDoc {
+            name: "gamma",
+            kind: ParamKind::WEIGHT,
+            default: "0.05",
+            unit: "",
+            doc: "relative change of the radius",
+        },
         ParamDoc {
             name: "levels",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(0.0)),
             default: "256",
             unit: "",
             doc: "grey levels pixels are rounded to; 0: none",
@@ -48,10 +54,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Ddn {
-            steps: args.usize("steps", 1)? as u32,
-            radius: args.f64_from("radius", 0.0)?,
-            gamma: args.f64_from("gamma", 0.0)?,
-            levels: args.usize("levels", 0)? as u32,
+            steps: args.u32("steps")?,
+            radius: args.f64("radius")?,
+            gamma: args.f64("gamma")?,
+            levels: args.u32("levels")?,
         }))
     },
 };

@@ -5,7 +5,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -29,17 +29,29 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "r ← r + (|f_l|/‖w_l‖_q + 1e-4) · s(w_l),  x = clip(x₀ + (1 + overshoot) · r)",
     paper: "Moosavi-Dezfooli, Fawzi & Frossard 2016",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "50", unit: "", doc: "steps at most" },
-        ParamDoc { name: "overshoot", kind: "float", default: "0.02", unit: "", doc: "how far beyond the boundary" },
-        ParamDoc { name: "candidates", kind: "int", default: "10", unit: "", doc: "strongest classes looked at" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "50", unit: "", doc: "steps at most" },
+        ParamDoc {
+            name: "overshoot",
+            kind: ParamKind::WEIGHT,
+            default: "0.02",
+            unit: "",
+            doc: "how far beyond the boundary",
+        },
+        ParamDoc {
+            name: "candidates",
+            kind: ParamKind::Int(Range::at_least(2.0)),
+            default: "10",
+            unit: "",
+            doc: "strongest classes looked at",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(DeepFool {
-            steps: args.usize("steps", 1)? as u32,
-            overshoot: args.f64_from("overshoot", 0.0)?,
-            candidates: args.usize("candidates", 2)?,
+            steps: args.u32("steps")?,
+            overshoot: args.f64("overshoot")?,
+            candidates: args.usize("candidates")?,
         }))
     },
 };

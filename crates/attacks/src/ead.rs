@@ -5,7 +5,7 @@ use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, ParamDoc, Result, Spec, walks};
+use gauntlet_core::{Attack, ParamDoc, ParamKind, Result, Spec, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -40,32 +40,42 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "min c · max(0, z_y − max_{i≠y} z_i + κ) + ‖x' − x‖₂² + β ‖x' − x‖₁ by FISTA",
     paper: "Chen et al. 2018",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "1000", unit: "", doc: "steps per value of c" },
-        ParamDoc { name: "searches", kind: "int", default: "9", unit: "", doc: "values of c tried" },
-        ParamDoc { name: "lr", kind: "float", default: "0.01", unit: "", doc: "first step size, √-decayed" },
-        ParamDoc { name: "c", kind: "float", default: "0.001", unit: "", doc: "first weight of the margin" },
-        ParamDoc { name: "beta", kind: "float", default: "0.001", unit: "", doc: "weight β of ‖x' − x‖₁" },
-        ParamDoc { name: "confidence", kind: "float", default: "0.0", unit: "", doc: "margin demanded" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "1000", unit: "", doc: "steps per value of c" },
+        ParamDoc { name: "searches", kind: ParamKind::COUNT, default: "9", unit: "", doc: "values of c tried" },
+        ParamDoc {
+            name: "lr", kind: ParamKind::WEIGHT, default: "0.01", unit: "", doc: "first step size, √-decayed"
+        },
+        ParamDoc { name: "c", kind: ParamKind::WEIGHT, default: "0.001", unit: "", doc: "first weight of the margin" },
+        ParamDoc {
+            name: "beta", kind: ParamKind::WEIGHT, default: "0.001", unit: "", doc: "weight β of ‖x' − x‖₁"
+        },
+        ParamDoc { name: "confidence", kind: ParamKind::WEIGHT, default: "0.0", unit: "", doc: "margin demanded" },
         ParamDoc {
             name: "rule",
-            kind: "one of l1, en",
+            kind: ParamKind::Choice(&["l1", "en"]),
             default: "\"l1\"",
             unit: "",
             doc: "which misclassified point is kept: the nearest in L1, or by ‖·‖₂² + β ‖·‖₁",
         },
-        ParamDoc { name: "abort", kind: "bool", default: "true", unit: "", doc: "give up where the loss stands still" },
+        ParamDoc {
+            name: "abort",
+            kind: ParamKind::Bool,
+            default: "true",
+            unit: "",
+            doc: "give up where the loss stands still",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Ead {
-            steps: args.usize("steps", 1)? as u32,
-            searches: args.usize("searches", 1)? as u32,
-            lr: args.f64_from("lr", 0.0)?,
-            c: args.f64_from("c", 0.0)?,
-            beta: args.f64_from("beta", 0.0)?,
-            confidence: args.f64_from("confidence", 0.0)?,
-            elastic: args.choice("rule", &["l1", "en"])? == "en",
+            steps: args.u32("steps")?,
+            searches: args.u32("searches")?,
+            lr: args.f64("lr")?,
+            c: args.f64("c")?,
+            beta: args.f64("beta")?,
+            confidence: args.f64("confidence")?,
+            elastic: args.str("rule")? == "en",
             abort: args.bool("abort")?,
         }))
     },

@@ -7,7 +7,7 @@ use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -50,12 +50,19 @@ impl Default for Fab {
     }
 }
 
-const STEPS: ParamDoc = ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "iterations per run" };
-const ALPHA_MAX: ParamDoc =
-    ParamDoc { name: "alpha_max", kind: "float", default: "0.1", unit: "", doc: "largest weight of the clean image" };
-const ETA: ParamDoc = ParamDoc { name: "eta", kind: "float", default: "1.05", unit: "", doc: "overshoot" };
+const STEPS: ParamDoc =
+    ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "iterations per run" };
+const ALPHA_MAX: ParamDoc = ParamDoc {
+    name: "alpha_max",
+    kind: ParamKind::WEIGHT,
+    default: "0.1",
+    unit: "",
+    doc: "largest weight of the clean image",
+};
+const ETA: ParamDoc =
+    ParamDoc { name: "eta", kind: ParamKind::Float(Range::at_least(1.0)), default: "1.05", unit: "", doc: "overshoot" };
 const BETA: ParamDoc =
-    ParamDoc { name: "beta", kind: "float", default: "0.9", unit: "", doc: "share kept when stepping back" };
+    ParamDoc { name: "beta", kind: ParamKind::WEIGHT, default: "0.9", unit: "", doc: "share kept when stepping back" };
 const FORMULA: &str = "x ← clip((1 − α)(x + η d₁) + α(x₀ + η d₂)), d the steps to the linearised boundary in the box";
 
 /// Registration.
@@ -69,11 +76,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Fab {
-            steps: args.usize("steps", 1)? as u32,
-            restarts: args.usize("restarts", 1)? as u32,
-            alpha_max: args.f64_from("alpha_max", 0.0)?,
-            eta: args.f64_from("eta", 1.0)?,
-            beta: args.f64_from("beta", 0.0)?,
+            steps: args.u32("steps")?,
+            restarts: args.u32("restarts")?,
+            alpha_max: args.f64("alpha_max")?,
+            eta: args.f64("eta")?,
+            beta: args.f64("beta")?,
             ..Fab::default()
         }))
     },
@@ -91,12 +98,12 @@ pub const T: Spec<BuildAttack> = Spec {
     build: |args, _| {
         Ok(Arc::new(Fab {
             targeted: true,
-            steps: args.usize("steps", 1)? as u32,
-            restarts: args.usize("restarts", 1)? as u32,
-            targets: args.usize("targets", 1)?,
-            alpha_max: args.f64_from("alpha_max", 0.0)?,
-            eta: args.f64_from("eta", 1.0)?,
-            beta: args.f64_from("beta", 0.0)?,
+            steps: args.u32("steps")?,
+            restarts: args.u32("restarts")?,
+            targets: args.usize("targets")?,
+            alpha_max: args.f64("alpha_max")?,
+            eta: args.f64("eta")?,
+            beta: args.f64("beta")?,
             ..Fab::default()
         }))
     },

@@ -7,7 +7,7 @@ use gauntlet_autograd::kernels::{Real, Vectorised, vectorised};
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -42,10 +42,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "δ ← Π_ε(δ − α ∇L/‖∇L‖₂), L = z_y − max_{j≠y} z_j; ε follows the boundary",
     paper: "Pintor et al. 2021",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "steps" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "steps" },
         ParamDoc {
             name: "alpha",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "null",
             unit: "pixels",
             doc: "first step size; without it 1.0, in L2 0.05 times the linearised distance to the boundary, which \
@@ -53,30 +53,30 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         },
         ParamDoc {
             name: "alpha_last",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "null",
             unit: "pixels",
             doc: "last step size; without it 0.01, a hundredth of the first in L2 without `alpha`",
         },
         ParamDoc {
             name: "gamma",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.05",
             unit: "",
             doc: "first relative change of the radius",
         },
-        ParamDoc { name: "gamma_last", kind: "float", default: "0.001", unit: "", doc: "last one" },
+        ParamDoc { name: "gamma_last", kind: ParamKind::WEIGHT, default: "0.001", unit: "", doc: "last one" },
     ],
     numerics: 4,
     origin: "built-in",
     build: |args, _| {
-        let given = |name| args.has(name).then(|| args.f64_from(name, 0.0)).transpose();
+        let given = |name| args.has(name).then(|| args.f64(name)).transpose();
         Ok(Arc::new(Fmn {
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             alpha: given("alpha")?,
             alpha_last: given("alpha_last")?,
-            gamma: args.f64_from("gamma", 0.0)?,
-            gamma_last: args.f64_from("gamma_last", 0.0)?,
+            gamma: args.f64("gamma")?,
+            gamma_last: args.f64("gamma_last")?,
         }))
     },
 };

@@ -5,7 +5,7 @@ use crate::query::{Decisions, Oracle, Queried, QueryAttack};
 use crate::start;
 use gauntlet_core::attack::Open;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Error, ParamDoc, Result, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -35,31 +35,31 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "w ← w + Σ_b φ(x + σ η_b) η_b / B,  x ← the boundary along w (L2), sign(w) (L∞) from the clean image",
     paper: "Rahmati et al. 2020",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "4000", unit: "", doc: "questions at most" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "4000", unit: "", doc: "questions at most" },
         ParamDoc {
             name: "frequencies",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "10",
             unit: "",
             doc: "cosines per side that normals are made of; the paper has 75 for images of 224 × 224",
         },
         ParamDoc {
             name: "sigma",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.0002",
             unit: "",
             doc: "scale of the steps that find a normal",
         },
         ParamDoc {
             name: "mu",
-            kind: "float",
+            kind: ParamKind::Float(Range::above(0.0).at_most(1.0)),
             default: "0.6",
             unit: "",
-            doc: "questions per normal grow as mu^(−2t/3)",
+            doc: "questions per normal grow as mu^(−2t/3): the first need the fewest",
         },
         ParamDoc {
             name: "tolerance",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.0001",
             unit: "",
             doc: "width at which a bisection ends, in L2",
@@ -68,19 +68,12 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let mu = args.f64_from("mu", f64::MIN_POSITIVE)?;
-        if mu > 1.0 {
-            return Err(Error::value(
-                "geoda.mu",
-                format!("must be at most 1, got {mu}: the first normals need the fewest questions"),
-            ));
-        }
         Ok(Arc::new(Queried(GeoDa {
-            queries: args.usize("queries", 1)? as u32,
-            frequencies: args.usize("frequencies", 1)?,
-            sigma: args.f64_from("sigma", f64::MIN_POSITIVE)?,
-            mu,
-            tolerance: args.f64_from("tolerance", f64::MIN_POSITIVE)?,
+            queries: args.u32("queries")?,
+            frequencies: args.usize("frequencies")?,
+            sigma: args.f64("sigma")?,
+            mu: args.f64("mu")?,
+            tolerance: args.f64("tolerance")?,
         })))
     },
 };

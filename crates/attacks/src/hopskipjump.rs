@@ -3,7 +3,7 @@
 use crate::query::{self, Decisions, Oracle, Queried, QueryAttack};
 use crate::start;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -32,24 +32,24 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "v = Σ_b (φ(x + δ u_b) − mean φ) u_b,  x ← bisect(x₀, x + ξ · v/‖v‖),  ξ = ‖x − x₀‖/√t · 2⁻ⁱ; L∞: sign(v)",
     paper: "Chen, Jordan & Wainwright 2020",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "40", unit: "", doc: "jumps" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "40", unit: "", doc: "jumps" },
         ParamDoc {
             name: "evaluations",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "100",
             unit: "",
             doc: "questions for the first normal, √t times as many for the t-th",
         },
         ParamDoc {
             name: "most_evaluations",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "10000",
             unit: "",
             doc: "questions for one normal at most",
         },
         ParamDoc {
             name: "gamma",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "1.0",
             unit: "",
             doc: "a bisection ends at gamma/d^1.5 of the way (L2), gamma/d² (L∞), d pixels",
@@ -60,10 +60,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(HopSkipJump {
-            steps: args.usize("steps", 1)? as u32,
-            evaluations: args.usize("evaluations", 1)? as u32,
-            most_evaluations: args.usize("most_evaluations", 1)? as u32,
-            gamma: args.f64_from("gamma", f64::MIN_POSITIVE)?,
+            steps: args.u32("steps")?,
+            evaluations: args.u32("evaluations")?,
+            most_evaluations: args.u32("most_evaluations")?,
+            gamma: args.f64("gamma")?,
             queries: query::most(args)?,
         })))
     },

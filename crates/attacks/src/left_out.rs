@@ -79,7 +79,7 @@ mod tests {
         crate::register(&mut registry).unwrap();
         let plain = |name: &str| name.to_lowercase().replace([' ', '-'], "");
         for spec in registry.attacks.iter() {
-            assert!(super::LEFT_OUT.iter().all(|out| plain(out.name) != plain(spec.name)), "{}", spec.name);
+            assert!(super::LEFT_OUT.iter().all(|out| plain(out.name) != plain(&spec.name)), "{}", spec.name);
         }
         let names: Vec<String> = super::LEFT_OUT.iter().map(|out| out.name.to_lowercase()).collect();
         assert!(names.is_sorted(), "{names:?}");

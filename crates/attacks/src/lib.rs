@@ -82,9 +82,7 @@ pub use step_size::StepSize;
 pub use strongest::Strongest;
 pub use superdeepfool::SuperDeepFool;
 pub use surfree::SurFree;
-pub use transfer::Transfer;
 pub use trust_region::TrustRegion;
-pub use worst_case::WorstCase;
 
 use gauntlet_core::{Registry, Result};
 
@@ -142,11 +140,10 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         sign_opt::SPEC,
         surfree::SPEC,
         noise::SPEC,
-        autoattack::SPEC,
-        strongest::SPEC,
-        worst_case::SPEC,
-        transfer::SPEC,
     ] {
+        registry.attacks.add(spec)?;
+    }
+    for spec in [autoattack::SPEC, strongest::SPEC, worst_case::SPEC, transfer::SPEC] {
         registry.attacks.add(spec)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Result, Spec, ThreatModel};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Result, Spec, ThreatModel};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "apgd-t with targets t by falling (z_t − z_y)/‖∇ₓ(z_t − z_y)‖₂",
     paper: "Melamed, Yehudai & Shamir 2024",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "iterations per run" },
-        ParamDoc { name: "targets", kind: "int", default: "9", unit: "", doc: "classes that are run into" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "iterations per run" },
+        ParamDoc { name: "targets", kind: ParamKind::COUNT, default: "9", unit: "", doc: "classes that are run into" },
         ParamDoc {
             name: "candidates",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "100",
             unit: "",
             doc: "strongest other classes among which they are chosen (a gradient each, anew for every run)",
@@ -42,9 +42,9 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let (steps, targets) = (args.usize("steps", 1)? as u32, args.usize("targets", 1)?);
+        let (steps, targets) = (args.u32("steps")?, args.usize("targets")?);
         let apgd = Apgd { steps, ..Apgd::standard("malt", 1, 1, targets) };
-        Ok(Arc::new(Malt { apgd, candidates: args.usize("candidates", 1)? }))
+        Ok(Arc::new(Malt { apgd, candidates: args.usize("candidates")? }))
     },
 };
 

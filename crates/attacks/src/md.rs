@@ -5,7 +5,7 @@ use crate::objectives::runner_up;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Job, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Range, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -30,10 +30,16 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← clip(Π_ε(x + α_k · sign(∇ₓL_k))), L_0 = z_y, L_k = −z_y or max_{j≠y} z_j up to `change`, then max_{j≠y} z_j − z_y",
     paper: "Jiang et al. 2020",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "50", unit: "", doc: "steps per run" },
+        ParamDoc {
+            name: "steps",
+            kind: ParamKind::Int(Range::at_least(2.0)),
+            default: "50",
+            unit: "",
+            doc: "steps per run",
+        },
         ParamDoc {
             name: "change",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "null",
             unit: "",
             doc: "step from which the whole margin is ascended; without it half of them",
@@ -43,13 +49,13 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let steps = args.usize("steps", 2)? as u32;
-        let change = if args.has("change") { args.usize("change", 1)? as u32 } else { steps / 2 };
+        let steps = args.u32("steps")?;
+        let change = if args.has("change") { args.u32("change")? } else { steps / 2 };
         if change >= steps {
             let why = format!("must be below steps = {steps}, got {change}: the margin would never be ascended");
             return Err(gauntlet_core::Error::value(format!("{}.change", args.owner()), why));
         }
-        Ok(Arc::new(MarginDecomposition { steps, change, restarts: args.usize("restarts", 1)? as u32 }))
+        Ok(Arc::new(MarginDecomposition { steps, change, restarts: args.u32("restarts")? }))
     },
 };
 

@@ -11,7 +11,9 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Args, Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
+use gauntlet_core::{
+    Args, Attack, Clean, Error, Goal, Objective, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, norm, walks,
+};
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
@@ -66,7 +68,7 @@ pub struct Momentum {
     pub sparsity: Option<f64>,
 }
 
-const fn option(name: &'static str, kind: &'static str, doc: &'static str) -> ParamDoc {
+const fn option(name: &'static str, kind: ParamKind, doc: &'static str) -> ParamDoc {
     ParamDoc { name, kind, default: "null", unit: "", doc }
 }
 
@@ -79,58 +81,63 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     params: &[
         ParamDoc { default: "10", ..STEPS },
         ParamDoc { default: "\"eps/10\"", ..ALPHA },
-        ParamDoc { name: "momentum", kind: "float", default: "1.0", unit: "", doc: "decay μ of the direction" },
+        ParamDoc {
+            name: "momentum",
+            kind: ParamKind::WEIGHT,
+            default: "1.0",
+            unit: "",
+            doc: "decay μ of the direction",
+        },
         OBJECTIVE,
         RUNNERS_UP,
         SUCCESS,
         SPARSITY,
         option(
             "nesterov",
-            "bool",
+            ParamKind::Bool,
             "NI-FGSM (Lin et al. 2020): gradients at x + α μ m · d, d pixels (m has ‖·‖₁ of about 1)",
         ),
         option(
             "diversity",
-            "float",
+            ParamKind::SHARE,
             "DI-FGSM (Xie et al. 2019): how likely a view is enlarged at random and padded; 0.5 in the paper",
         ),
-        option("resize", "float", "factor up to which diversity enlarges; without it 1.1"),
+        option("resize", ParamKind::POSITIVE, "factor up to which diversity enlarges; without it 1.1"),
         option(
             "translation",
-            "int",
+            ParamKind::COUNT,
             "TI-FGSM (Dong et al. 2019): side of the Gaussian kernel that smooths gradients; 15 in the paper",
         ),
         option(
             "scales",
-            "int",
+            ParamKind::Int(Range::at_least(1.0).at_most(30.0)),
             "SI-FGSM (Lin et al. 2020): gradients of x, x/2, x/4, … averaged, so many; 5 in the paper",
         ),
         option(
             "neighbours",
-            "int",
+            ParamKind::COUNT,
             "VMI-FGSM, VNI-FGSM (Wang & He 2021): neighbours whose mean gradient corrects the next; 20 in the paper",
         ),
-        option("radius", "float", "of neighbours, as a multiple of ε; without it 1.5"),
+        option("radius", ParamKind::POSITIVE, "of neighbours, as a multiple of ε; without it 1.5"),
         option(
             "spectrum",
-            "float",
+            ParamKind::SHARE,
             "SSA (Long et al. 2022): noise of deviation ε, then frequencies scaled by factors in 1 ± this; 0.5 in the paper",
         ),
         option(
             "blocks",
-            "int",
+            ParamKind::COUNT,
             "BSR (Wang et al. 2024): blocks along each side that change places and are turned; 3 in the paper",
         ),
-        option("rotation", "float", "of blocks, at most, in degrees; without it 24"),
-        option("copies", "int", "draws of spectrum and blocks whose gradients are averaged; without it 20"),
+        option("rotation", ParamKind::WEIGHT, "of blocks, at most, in degrees; without it 24"),
+        option("copies", ParamKind::COUNT, "draws of spectrum and blocks whose gradients are averaged; without it 20"),
     ],
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
         let objective = arguments::objective(args, registry)?;
         let (targets, only_target) = arguments::aims(args, &*objective)?;
-        let (steps, alpha, momentum) =
-            (args.usize("steps", 1)? as u32, arguments::alpha(args)?, args.f64_from("momentum", 0.0)?);
+        let (steps, alpha, momentum) = (args.u32("steps")?, arguments::alpha(args)?, args.f64("momentum")?);
         let sparsity = arguments::sparsity(args)?;
         let options = options(args)?;
         if options == Options::default() {
@@ -154,7 +161,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
 
 fn options(args: &Args) -> Result<Options> {
     let wrong = |name: &str, why: String| Err(Error::value(format!("{}.{name}", args.owner()), why));
-    let count = |name: &str| if args.has(name) { args.usize(name, 1).map(Some) } else { Ok(None) };
+    let count = |name: &str| if args.has(name) { args.usize(name).map(Some) } else { Ok(None) };
     let mut options = Options {
         nesterov: args.has("nesterov") && args.bool("nesterov")?,
         translation: count("translation")?,
@@ -163,27 +170,17 @@ fn options(args: &Args) -> Result<Options> {
         ..Options::default()
     };
     if args.has("diversity") {
-        options.diversity = args.f64_from("diversity", 0.0)?;
+        options.diversity = args.f64("diversity")?;
         options.resize = 1.1;
-        if options.diversity > 1.0 {
-            return wrong("diversity", format!("is a probability, at most 1, got {}", options.diversity));
-        }
     }
     if options.translation.is_some_and(|side| side % 2 == 0) {
         return wrong("translation", "must be odd: the kernel has a middle".into());
-    }
-    if options.scales.is_some_and(|scales| scales > 30) {
-        return wrong("scales", "must be at most 30: x/2³⁰ is black".into());
     }
     if options.neighbours.is_some() {
         options.radius = 1.5;
     }
     if args.has("spectrum") {
-        let rho = args.f64_from("spectrum", 0.0)?;
-        if rho > 1.0 {
-            return wrong("spectrum", format!("must be at most 1: factors lie in 1 ± it, got {rho}"));
-        }
-        options.spectrum = Some(rho);
+        options.spectrum = Some(args.f64("spectrum")?);
     }
     options.blocks = count("blocks")?;
     if options.blocks.is_some() {
@@ -206,10 +203,10 @@ fn options(args: &Args) -> Result<Options> {
             return wrong(name, format!("is for {of}; give that too, or leave it out"));
         }
         match name {
-            "resize" => options.resize = args.f64_from(name, f64::MIN_POSITIVE)?,
-            "radius" => options.radius = args.f64_from(name, f64::MIN_POSITIVE)?,
-            "rotation" => options.rotation = args.f64_from(name, 0.0)?,
-            _ => options.copies = count("copies")?.map(|n| n as u32),
+            "resize" => options.resize = args.f64(name)?,
+            "radius" => options.radius = args.f64(name)?,
+            "rotation" => options.rotation = args.f64(name)?,
+            _ => options.copies = Some(args.u32(name)?),
         }
     }
     Ok(options)

@@ -4,7 +4,7 @@ use crate::arguments::{RESTARTS, STEPS, TARGETS};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Job, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -34,16 +34,22 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         ParamDoc { default: "200", ..STEPS },
         ParamDoc { default: "10", doc: "random starts per target class", ..RESTARTS },
         TARGETS,
-        ParamDoc { name: "lr", kind: "float", default: "0.1", unit: "", doc: "Adam's first learning rate λ" },
+        ParamDoc {
+            name: "lr",
+            kind: ParamKind::POSITIVE,
+            default: "0.1",
+            unit: "",
+            doc: "Adam's first learning rate λ",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(MultiTargeted {
-            steps: args.usize("steps", 1)? as u32,
-            restarts: args.usize("restarts", 1)? as u32,
-            targets: args.usize("targets", 1)?,
-            lr: args.f64_from("lr", f64::MIN_POSITIVE)?,
+            steps: args.u32("steps")?,
+            restarts: args.u32("restarts")?,
+            targets: args.usize("targets")?,
+            lr: args.f64("lr")?,
         }))
     },
 };

@@ -2,7 +2,7 @@
 
 use crate::query::{Oracle, Queried, QueryAttack, Scores};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -29,25 +29,25 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x' = Π_ε((tanh(atanh(2x − 1) + μ + σ u) + 1)/2),  μ ← μ + λ/(n σ) Σ_i u_i A_i, A = standardised −½ max(0, margin)",
     paper: "Li et al. 2019",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "500", unit: "", doc: "steps of the mean" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "500", unit: "", doc: "steps of the mean" },
         ParamDoc {
             name: "population",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(2.0)),
             default: "300",
             unit: "",
             doc: "draws, one question each, per step",
         },
-        ParamDoc { name: "sigma", kind: "float", default: "0.1", unit: "", doc: "σ of the distribution" },
-        ParamDoc { name: "lr", kind: "float", default: "0.02", unit: "", doc: "learning rate λ" },
+        ParamDoc { name: "sigma", kind: ParamKind::POSITIVE, default: "0.1", unit: "", doc: "σ of the distribution" },
+        ParamDoc { name: "lr", kind: ParamKind::POSITIVE, default: "0.02", unit: "", doc: "learning rate λ" },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(NAttack {
-            steps: args.usize("steps", 1)? as u32,
-            population: args.usize("population", 2)? as u32,
-            sigma: args.f64_from("sigma", f64::MIN_POSITIVE)?,
-            lr: args.f64_from("lr", f64::MIN_POSITIVE)?,
+            steps: args.u32("steps")?,
+            population: args.u32("population")?,
+            sigma: args.f64("sigma")?,
+            lr: args.f64("lr")?,
         })))
     },
 };

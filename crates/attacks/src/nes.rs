@@ -4,7 +4,7 @@ use crate::StepSize;
 use crate::arguments;
 use crate::query::{Oracle, Queried, QueryAttack, Scores};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -38,29 +38,41 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "ĝ = Σ_i u_i (ℓ(x + σ u_i) − ℓ(x − σ u_i)) / (n σ),  m ← μ m + (1 − μ) ĝ,  x ← clip(Π_ε(x + α · s(m)))",
     paper: "Ilyas et al. 2018",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "10000", unit: "", doc: "questions at most" },
-        ParamDoc { name: "draws", kind: "int", default: "50", unit: "", doc: "draws per gradient, in pairs" },
-        ParamDoc { name: "sigma", kind: "float", default: "0.001", unit: "pixels", doc: "σ of the draws" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "10000", unit: "", doc: "questions at most" },
+        ParamDoc {
+            name: "draws",
+            kind: ParamKind::Int(Range::at_least(2.0)),
+            default: "50",
+            unit: "",
+            doc: "draws per gradient, in pairs",
+        },
+        ParamDoc { name: "sigma", kind: ParamKind::POSITIVE, default: "0.001", unit: "pixels", doc: "σ of the draws" },
         ParamDoc { default: "\"0.01\"", doc: "first step size", ..crate::pgd::ALPHA },
         ParamDoc {
             name: "alpha_least",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.005",
             unit: "",
             doc: "least step size, as a share of the first",
         },
-        ParamDoc { name: "momentum", kind: "float", default: "0.9", unit: "", doc: "decay μ of the direction" },
+        ParamDoc {
+            name: "momentum",
+            kind: ParamKind::WEIGHT,
+            default: "0.9",
+            unit: "",
+            doc: "decay μ of the direction",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(Nes {
-            queries: args.usize("queries", 1)? as u32,
-            draws: args.usize("draws", 2)? as u32,
-            sigma: args.f64_from("sigma", f64::MIN_POSITIVE)?,
+            queries: args.u32("queries")?,
+            draws: args.u32("draws")?,
+            sigma: args.f64("sigma")?,
             alpha: arguments::alpha(args)?,
-            alpha_least: args.f64_from("alpha_least", 0.0)?,
-            momentum: args.f64_from("momentum", 0.0)?,
+            alpha_least: args.f64("alpha_least")?,
+            momentum: args.f64("momentum")?,
         })))
     },
 };

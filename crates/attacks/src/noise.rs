@@ -3,7 +3,7 @@
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, misclassified};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Spec, ThreatModel, walks};
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x' = clip(x + δ), δ uniform in the ball or ±ε per pixel",
     paper: "Goodfellow, Shlens & Szegedy 2015 (control)",
     params: &[
-        ParamDoc { name: "draws", kind: "int", default: "10", unit: "", doc: "draws per example" },
+        ParamDoc { name: "draws", kind: ParamKind::COUNT, default: "10", unit: "", doc: "draws per example" },
         ParamDoc {
             name: "shape",
-            kind: "one of ball, sign",
+            kind: ParamKind::Choice(&["ball", "sign"]),
             default: "\"ball\"",
             unit: "",
             doc: "inside the ball, or ±ε on every pixel (linf)",
@@ -44,11 +44,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let shape = match args.choice("shape", &["ball", "sign"])? {
+        let shape = match args.str("shape")? {
             "sign" => Shape::Sign,
             _ => Shape::Ball,
         };
-        Ok(Arc::new(Noise { draws: args.usize("draws", 1)? as u32, shape }))
+        Ok(Arc::new(Noise { draws: args.u32("draws")?, shape }))
     },
 };
 

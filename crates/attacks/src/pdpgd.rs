@@ -5,7 +5,7 @@ use crate::smallest::{self, Smallest};
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Open, Pulls, Site, Turn, Walk};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, ParamDoc, Result, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, ParamDoc, ParamKind, Range, Result, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -40,34 +40,34 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "r ← prox_{μ‖·‖}(r − η · Adam(∇ log(1 + e^m))), m = z_y − max_{j≠y} z_j, μ = η λ₀/λ₁, log(λ₁/λ₀) ← log(λ₁/λ₀) + θ sign(m)",
     paper: "Matyasko & Chau 2021",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "500", unit: "", doc: "steps" },
-        ParamDoc { name: "lr", kind: "float", default: "0.1", unit: "", doc: "first step size η" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "500", unit: "", doc: "steps" },
+        ParamDoc { name: "lr", kind: ParamKind::POSITIVE, default: "0.1", unit: "", doc: "first step size η" },
         ParamDoc {
             name: "lr_last",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.01",
             unit: "",
             doc: "the last, as a share of the first",
         },
-        ParamDoc { name: "ratio", kind: "float", default: "0.01", unit: "", doc: "λ₀/λ₁ at first" },
-        ParamDoc { name: "dual_lr", kind: "float", default: "0.1", unit: "", doc: "first step size θ" },
+        ParamDoc { name: "ratio", kind: ParamKind::POSITIVE, default: "0.01", unit: "", doc: "λ₀/λ₁ at first" },
+        ParamDoc { name: "dual_lr", kind: ParamKind::POSITIVE, default: "0.1", unit: "", doc: "first step size θ" },
         ParamDoc {
             name: "dual_lr_last",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.1",
             unit: "",
             doc: "the last, as a share of the first",
         },
         ParamDoc {
             name: "average",
-            kind: "float",
+            kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
             default: "0.9",
             unit: "",
             doc: "share of (λ₀, λ₁)'s average that stays",
         },
         ParamDoc {
             name: "proximal",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "5",
             unit: "",
             doc: "fixed-point steps of each proximal step",
@@ -76,21 +76,16 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let positive = |name: &str| args.f64_from(name, f64::MIN_POSITIVE);
-        let average = args.f64_from("average", 0.0)?;
-        if average >= 1.0 {
-            let why = format!("must be below 1, got {average}: the weight would never change");
-            return Err(gauntlet_core::Error::value(format!("{}.average", args.owner()), why));
-        }
+        let positive = |name: &str| args.f64(name);
         Ok(Arc::new(Pdpgd {
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             lr: positive("lr")?,
             lr_last: positive("lr_last")?,
             ratio: positive("ratio")?,
             dual_lr: positive("dual_lr")?,
             dual_lr_last: positive("dual_lr_last")?,
-            average,
-            proximal: args.usize("proximal", 1)? as u32,
+            average: args.f64("average")?,
+            proximal: args.u32("proximal")?,
         }))
     },
 };

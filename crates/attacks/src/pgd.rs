@@ -7,7 +7,9 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Ascent, Average, Beginning, Job, Open, Pulls, Site, Turn, Walk, succeeded};
 use gauntlet_core::reach::Reach;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, Goal, Objective, ParamDoc, Result, Spec, ThreatModel, norm, walks};
+use gauntlet_core::{
+    Attack, Clean, Error, Goal, Objective, ParamDoc, ParamKind, Result, Spec, ThreatModel, norm, walks,
+};
 use gauntlet_records::{Family, Norm};
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ pub struct Pgd {
 
 pub(crate) const ALPHA: ParamDoc = ParamDoc {
     name: "alpha",
-    kind: "length",
+    kind: ParamKind::Length,
     default: "\"eps/4\"",
     unit: "pixels",
     doc: "step size: \"0.01\", \"2/255\" or relative, \"eps/4\"",
@@ -69,7 +71,7 @@ pub(crate) const ALPHA: ParamDoc = ParamDoc {
 
 pub(crate) const RANDOM_START: ParamDoc = ParamDoc {
     name: "random_start",
-    kind: "bool or length",
+    kind: ParamKind::BoolOrLength,
     default: "true",
     unit: "pixels",
     doc: "true: start at a random point of the ball; false: at the clean image; a length such as \"0.001\": at \
@@ -86,7 +88,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 2,
     origin: "built-in",
     build: |args, registry| {
-        let restarts = args.usize("restarts", 1)? as u32;
+        let restarts = args.u32("restarts")?;
         let start = match args.value("random_start")? {
             serde_json::Value::Bool(true) => Start::Ball,
             serde_json::Value::Bool(false) => Start::Clean,
@@ -102,7 +104,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
         let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "pgd",
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             alpha: arguments::alpha(args)?,
             restarts,
             start,
@@ -130,7 +132,7 @@ pub const BIM: Spec<BuildAttack> = Spec {
         let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "bim",
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             alpha: arguments::alpha(args)?,
             restarts: 1,
             start: Start::Clean,
@@ -158,12 +160,12 @@ pub const EOT: Spec<BuildAttack> = Spec {
         let (targets, only_target) = arguments::aims(args, &*objective)?;
         Ok(Arc::new(Pgd {
             name: "eot-pgd",
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             alpha: arguments::alpha(args)?,
-            restarts: args.usize("restarts", 1)? as u32,
+            restarts: args.u32("restarts")?,
             start: Start::Ball,
             momentum: None,
-            draws: args.usize("draws", 1)? as u32,
+            draws: args.u32("draws")?,
             objective,
             targets,
             only_target,

@@ -16,7 +16,7 @@ use crate::smallest::Smallest;
 use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, margin, misclassified, predicted};
 use gauntlet_core::philox::Stream;
-use gauntlet_core::{Args, Attack, Clean, Error, ParamDoc, Result, ThreatModel, walks};
+use gauntlet_core::{Args, Attack, Clean, Error, ParamDoc, ParamKind, Result, ThreatModel, walks};
 use gauntlet_records::{Family, Norm};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -61,7 +61,7 @@ impl Access for Scores {
 /// Of attacks that take steps: how many questions those may need.
 pub(crate) const QUERIES: ParamDoc = ParamDoc {
     name: "queries",
-    kind: "int",
+    kind: ParamKind::COUNT,
     default: "null",
     unit: "",
     doc: "questions at most; without it all that the steps need",
@@ -69,7 +69,7 @@ pub(crate) const QUERIES: ParamDoc = ParamDoc {
 
 /// The argument [`QUERIES`].
 pub(crate) fn most(args: &Args) -> Result<u32> {
-    if args.has("queries") { Ok(args.usize("queries", 1)? as u32) } else { Ok(u32::MAX) }
+    if args.has("queries") { Ok(args.u32("queries")?) } else { Ok(u32::MAX) }
 }
 
 /// What passes between an attack and the walk that asks for it.

@@ -2,7 +2,7 @@
 
 use crate::query::{Decisions, Oracle, Queried, QueryAttack};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x' = clip(x + g(s) · s/‖s‖₂), s ∈ {−1, 1}^d, blocks of s flipped if g falls",
     paper: "Chen & Gu 2020",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "10000", unit: "", doc: "questions at most" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "10000", unit: "", doc: "questions at most" },
         ParamDoc {
             name: "tolerance",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "0.001",
             unit: "",
             doc: "width at which a bisection ends, in L2",
@@ -36,12 +36,7 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| {
-        Ok(Arc::new(Queried(RayS {
-            queries: args.usize("queries", 1)? as u32,
-            tolerance: args.f64_from("tolerance", f64::MIN_POSITIVE)?,
-        })))
-    },
+    build: |args, _| Ok(Arc::new(Queried(RayS { queries: args.u32("queries")?, tolerance: args.f64("tolerance")? }))),
 };
 
 impl QueryAttack for RayS {

@@ -2,7 +2,7 @@
 
 use crate::query::{Decisions, Oracle, Queried, QueryAttack};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -31,21 +31,33 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "ĝ = Σ_q sign(g(θ + β u_q) − g(θ)) u_q / Q,  θ ← (θ − α ĝ)/‖·‖₂,  g(θ) = distance of the boundary along θ",
     paper: "Cheng et al. 2020",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "20000", unit: "", doc: "questions at most" },
-        ParamDoc { name: "starts", kind: "int", default: "100", unit: "", doc: "random directions tried at the start" },
-        ParamDoc { name: "draws", kind: "int", default: "200", unit: "", doc: "signs per gradient, Q" },
-        ParamDoc { name: "alpha", kind: "float", default: "0.2", unit: "", doc: "first step size" },
-        ParamDoc { name: "beta", kind: "float", default: "0.001", unit: "", doc: "first length of the differences" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "20000", unit: "", doc: "questions at most" },
+        ParamDoc {
+            name: "starts",
+            kind: ParamKind::COUNT,
+            default: "100",
+            unit: "",
+            doc: "random directions tried at the start",
+        },
+        ParamDoc { name: "draws", kind: ParamKind::COUNT, default: "200", unit: "", doc: "signs per gradient, Q" },
+        ParamDoc { name: "alpha", kind: ParamKind::POSITIVE, default: "0.2", unit: "", doc: "first step size" },
+        ParamDoc {
+            name: "beta",
+            kind: ParamKind::POSITIVE,
+            default: "0.001",
+            unit: "",
+            doc: "first length of the differences",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(SignOpt {
-            queries: args.usize("queries", 1)? as u32,
-            starts: args.usize("starts", 1)? as u32,
-            draws: args.usize("draws", 1)? as u32,
-            alpha: args.f64_from("alpha", f64::MIN_POSITIVE)?,
-            beta: args.f64_from("beta", f64::MIN_POSITIVE)?,
+            queries: args.u32("queries")?,
+            starts: args.u32("starts")?,
+            draws: args.u32("draws")?,
+            alpha: args.f64("alpha")?,
+            beta: args.f64("beta")?,
         })))
     },
 };

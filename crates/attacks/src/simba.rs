@@ -4,7 +4,7 @@ use crate::frequencies::{self, Frequencies};
 use crate::query::{Oracle, Queried, QueryAttack, Scores};
 use gauntlet_core::attack::Open;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Result, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Result, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← Π_ε(x ± α q) if p_y falls, q of a basis: pixels, or the lowest cosines (DCT)",
     paper: "Guo et al. 2019",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "10000", unit: "", doc: "questions at most" },
-        ParamDoc { name: "step", kind: "float", default: "0.2", unit: "pixels", doc: "α" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "10000", unit: "", doc: "questions at most" },
+        ParamDoc { name: "step", kind: ParamKind::POSITIVE, default: "0.2", unit: "pixels", doc: "α" },
         ParamDoc {
             name: "frequencies",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "null",
             unit: "",
             doc: "SimBA-DCT: so many of the lowest cosines per side (the paper: 28 for images of 224 × 224); without it pixels",
@@ -43,9 +43,9 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(SimBa {
-            queries: args.usize("queries", 1)? as u32,
-            step: args.f64_from("step", f64::MIN_POSITIVE)?,
-            frequencies: if args.has("frequencies") { Some(args.usize("frequencies", 1)?) } else { None },
+            queries: args.u32("queries")?,
+            step: args.f64("step")?,
+            frequencies: if args.has("frequencies") { Some(args.usize("frequencies")?) } else { None },
         })))
     },
 };

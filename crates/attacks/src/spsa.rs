@@ -2,7 +2,7 @@
 
 use crate::query::{Oracle, Queried, QueryAttack, Scores};
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -31,21 +31,33 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "ĝ = Σ_i v_i (f(x + δ v_i) − f(x − δ v_i)) / (2 n δ), v ∈ {−1, 1}^d,  x ← clip(Π_ε(Adam(x, ĝ))),  f = z_y − max_{j≠y} z_j",
     paper: "Uesato et al. 2018",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "steps per run" },
-        ParamDoc { name: "draws", kind: "int", default: "128", unit: "", doc: "pairs of questions per gradient" },
-        ParamDoc { name: "delta", kind: "float", default: "0.01", unit: "pixels", doc: "δ of the differences" },
-        ParamDoc { name: "lr", kind: "float", default: "0.01", unit: "", doc: "Adam's learning rate" },
-        ParamDoc { name: "restarts", kind: "int", default: "1", unit: "", doc: "runs" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "steps per run" },
+        ParamDoc {
+            name: "draws",
+            kind: ParamKind::COUNT,
+            default: "128",
+            unit: "",
+            doc: "pairs of questions per gradient",
+        },
+        ParamDoc {
+            name: "delta",
+            kind: ParamKind::POSITIVE,
+            default: "0.01",
+            unit: "pixels",
+            doc: "δ of the differences",
+        },
+        ParamDoc { name: "lr", kind: ParamKind::POSITIVE, default: "0.01", unit: "", doc: "Adam's learning rate" },
+        ParamDoc { name: "restarts", kind: ParamKind::COUNT, default: "1", unit: "", doc: "runs" },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Queried(Spsa {
-            steps: args.usize("steps", 1)? as u32,
-            draws: args.usize("draws", 1)? as u32,
-            delta: args.f64_from("delta", f64::MIN_POSITIVE)?,
-            lr: args.f64_from("lr", f64::MIN_POSITIVE)?,
-            restarts: args.usize("restarts", 1)? as u32,
+            steps: args.u32("steps")?,
+            draws: args.u32("draws")?,
+            delta: args.f64("delta")?,
+            lr: args.f64("lr")?,
+            restarts: args.u32("restarts")?,
         })))
     },
 };

@@ -4,7 +4,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Job, Open, Pulls, Site, Turn, Walk, margin, misclassified};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, ParamDoc, Spec, ThreatModel, walks};
+use gauntlet_core::{Attack, Clean, ParamDoc, ParamKind, Spec, ThreatModel, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -29,23 +29,23 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x' = clip(x + δ), windows of δ set to ±ε (L∞) or refilled (L2, L1), kept if the margin falls",
     paper: "Andriushchenko et al. 2020",
     params: &[
-        ParamDoc { name: "queries", kind: "int", default: "5000", unit: "", doc: "proposals per run" },
+        ParamDoc { name: "queries", kind: ParamKind::COUNT, default: "5000", unit: "", doc: "proposals per run" },
         ParamDoc {
             name: "p_init",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.8",
             unit: "",
             doc: "share of pixels in the first windows",
         },
-        ParamDoc { name: "restarts", kind: "int", default: "1", unit: "", doc: "runs" },
+        ParamDoc { name: "restarts", kind: ParamKind::COUNT, default: "1", unit: "", doc: "runs" },
     ],
     numerics: 2,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Square {
-            queries: args.usize("queries", 1)? as u32,
-            p_init: args.f64_from("p_init", 0.0)?,
-            restarts: args.usize("restarts", 1)? as u32,
+            queries: args.u32("queries")?,
+            p_init: args.f64("p_init")?,
+            restarts: args.u32("restarts")?,
         }))
     },
 };

@@ -1,10 +1,9 @@
 //! The strongest ensemble of this shelf: what external evaluations ran beside AutoAttack.
 
 use crate::{AutoAttack, MultiTargeted, Square, Version};
-use gauntlet_core::attack::{Job, Open, Site, Walk};
-use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, Clean, Error, ParamDoc, Result, Spec, ThreatModel};
-use gauntlet_records::{Family, Norm};
+use gauntlet_core::registry::BuildPlan;
+use gauntlet_core::{Ensemble, ParamDoc, ParamKind, Plan, Spec};
+use gauntlet_records::Norm;
 use std::sync::Arc;
 
 /// AutoAttack (standard), then MultiTargeted with restarts, then square with restarts, each on what those before it left.
@@ -20,7 +19,7 @@ pub struct Strongest {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildAttack> = Spec {
+pub const SPEC: Spec<BuildPlan> = Spec {
     name: "strongest",
     summary: "autoattack, then multi-targeted with restarts, then square with restarts: what external evaluations add, for a number that is to stand",
     formula: "robust against every stage: autoattack standard, multi-targeted 9 × 10 × 200, square 30 × 5000",
@@ -28,55 +27,37 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     params: &[
         ParamDoc {
             name: "restarts",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "10",
             unit: "",
             doc: "random starts of multi-targeted per target class",
         },
-        ParamDoc { name: "squares", kind: "int", default: "30", unit: "", doc: "runs of square, 5000 queries each" },
+        ParamDoc {
+            name: "squares",
+            kind: ParamKind::COUNT,
+            default: "30",
+            unit: "",
+            doc: "runs of square, 5000 queries each",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        Ok(Arc::new(Strongest {
-            restarts: args.usize("restarts", 1)? as u32,
-            squares: args.usize("squares", 1)? as u32,
-        }))
+        let strongest = Strongest { restarts: args.u32("restarts")?, squares: args.u32("squares")? };
+        Ok(Arc::new(Plan::Ensemble(strongest.ensemble())))
     },
 };
 
-impl Attack for Strongest {
-    fn name(&self) -> &str {
-        SPEC.name
-    }
-    fn family(&self) -> Family {
-        Family::Ensemble
-    }
-    fn norms(&self) -> &[Norm] {
-        &[Norm::Linf, Norm::L2]
-    }
-    fn fits(&self, open: &Open) -> Result<()> {
-        if open.lockstep {
-            return Err(Error::value(SPEC.name, "is an ensemble for evaluation; a recipe needs a single attack"));
+impl Strongest {
+    /// Its attacks in every norm.
+    pub fn ensemble(self) -> Ensemble {
+        let mut ensemble = AutoAttack { version: Version::Standard }.ensemble();
+        ensemble.name = SPEC.name.into();
+        ensemble.stages.retain(|(norm, _)| matches!(norm, Norm::Linf | Norm::L2));
+        for (_, stages) in &mut ensemble.stages {
+            stages.push(Arc::new(MultiTargeted { steps: 200, restarts: self.restarts, targets: 9, lr: 0.1 }));
+            stages.push(Arc::new(Square { queries: 5000, p_init: 0.8, restarts: self.squares }));
         }
-        Ok(())
-    }
-    fn jobs(&self, _: &Clean, _: &ThreatModel) -> Vec<Job> {
-        Vec::new()
-    }
-    fn stages(&self, norm: Norm) -> Vec<Arc<dyn Attack>> {
-        let mut stages = AutoAttack { version: Version::Standard }.stages(norm);
-        stages.push(Arc::new(MultiTargeted { steps: 200, restarts: self.restarts, targets: 9, lr: 0.1 }));
-        stages.push(Arc::new(Square { queries: 5000, p_init: 0.8, restarts: self.squares }));
-        stages
-    }
-    fn carries(&self) -> bool {
-        false
-    }
-    fn walk_f32(&self, site: Site<'_, f32>) -> Box<dyn Walk<f32>> {
-        self.stages(site.open.threat.norm)[0].walk_f32(site)
-    }
-    fn walk_f64(&self, site: Site<'_, f64>) -> Box<dyn Walk<f64>> {
-        self.stages(site.open.threat.norm)[0].walk_f64(site)
+        ensemble
     }
 }

@@ -5,7 +5,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Open, Pulls, Site, Turn, Walk, predicted};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, ParamDoc, Result, Spec, walks};
+use gauntlet_core::{Attack, ParamDoc, ParamKind, Range, Result, Spec, walks};
 use gauntlet_records::Norm;
 
 /// x ← x + ⟨x̃ − x₀, w⟩ w, x̃ what DeepFool finds from x, w = ∇(z_k − z_y)/‖∇(z_k − z_y)‖₂ there, k the class of x̃; the first
@@ -32,18 +32,24 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← x + ⟨x̃ − x₀, w⟩ · w, x̃ = DeepFool(x), w = ∇(z_k − z_y)(x̃)/‖∇(z_k − z_y)(x̃)‖₂",
     paper: "Abdolahpour et al. 2023",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "100", unit: "", doc: "projections at most" },
-        ParamDoc { name: "inner", kind: "int", default: "100", unit: "", doc: "steps of each DeepFool at most" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "100", unit: "", doc: "projections at most" },
+        ParamDoc {
+            name: "inner",
+            kind: ParamKind::COUNT,
+            default: "100",
+            unit: "",
+            doc: "steps of each DeepFool at most",
+        },
         ParamDoc {
             name: "overshoot",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.02",
             unit: "",
             doc: "how far beyond the linearised boundary DeepFool steps, as a share of the step",
         },
         ParamDoc {
             name: "bisections",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(0.0)),
             default: "10",
             unit: "",
             doc: "between the image and what is found, at the end",
@@ -53,10 +59,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(std::sync::Arc::new(SuperDeepFool {
-            steps: args.usize("steps", 1)? as u32,
-            inner: args.usize("inner", 1)? as u32,
-            overshoot: args.f64_from("overshoot", 0.0)?,
-            bisections: args.usize("bisections", 0)? as u32,
+            steps: args.u32("steps")?,
+            inner: args.u32("inner")?,
+            overshoot: args.f64("overshoot")?,
+            bisections: args.u32("bisections")?,
         }))
     },
 };

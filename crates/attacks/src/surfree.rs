@@ -4,7 +4,7 @@ use crate::frequencies::cosines;
 use crate::query::{self, Decisions, Oracle, Queried, QueryAttack};
 use crate::start;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Error, ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -37,14 +37,26 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← x₀ + d cos θ (cos θ · v + sin θ · w), v = (x − x₀)/d, w ⟂ v random, the largest misclassified |θ| ≤ θ_max",
     paper: "Maho, Furon & Le Merrer 2021",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "500", unit: "", doc: "turns" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "500", unit: "", doc: "turns" },
         query::QUERIES,
-        ParamDoc { name: "theta", kind: "float", default: "30", unit: "degrees", doc: "first largest angle" },
-        ParamDoc { name: "rho", kind: "float", default: "0.95", unit: "", doc: "factor by which it shrinks and grows" },
-        ParamDoc { name: "angles", kind: "int", default: "1", unit: "", doc: "angles tried on either side" },
+        ParamDoc {
+            name: "theta",
+            kind: ParamKind::POSITIVE,
+            default: "30",
+            unit: "degrees",
+            doc: "first largest angle",
+        },
+        ParamDoc {
+            name: "rho",
+            kind: ParamKind::Float(Range::above(0.0).at_most(1.0)),
+            default: "0.95",
+            unit: "",
+            doc: "factor by which it shrinks and grows",
+        },
+        ParamDoc { name: "angles", kind: ParamKind::COUNT, default: "1", unit: "", doc: "angles tried on either side" },
         ParamDoc {
             name: "memory",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "100",
             unit: "",
             doc: "last directions that a new one is orthogonal to",
@@ -53,17 +65,13 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let rho = args.f64_from("rho", f64::MIN_POSITIVE)?;
-        if rho > 1.0 {
-            return Err(Error::value("surfree.rho", format!("must be at most 1, got {rho}: angles shrink by it")));
-        }
         Ok(Arc::new(Queried(SurFree {
-            steps: args.usize("steps", 1)? as u32,
+            steps: args.u32("steps")?,
             queries: query::most(args)?,
-            theta: args.f64_from("theta", f64::MIN_POSITIVE)?,
-            rho,
-            angles: args.usize("angles", 1)? as u32,
-            memory: args.usize("memory", 1)?,
+            theta: args.f64("theta")?,
+            rho: args.f64("rho")?,
+            angles: args.u32("angles")?,
+            memory: args.usize("memory")?,
         })))
     },
 };

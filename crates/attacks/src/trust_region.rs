@@ -5,7 +5,7 @@ use gauntlet_autograd::kernels::Real;
 use gauntlet_core::attack::{Backwards, Open, Pulls, Site, Turn, Walk, misclassified, predicted};
 use gauntlet_core::norm::Measure;
 use gauntlet_core::registry::BuildAttack;
-use gauntlet_core::{Attack, ParamDoc, Result, Spec, walks};
+use gauntlet_core::{Attack, ParamDoc, ParamKind, Result, Spec, walks};
 use gauntlet_records::Norm;
 use std::sync::Arc;
 
@@ -32,12 +32,24 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     formula: "x ← clip(x + 1.02 · (min(r, |f|/‖∇f‖_q) + 1e-4) · s(∇f)), f = z_t − z_y; r ← 1.2 r or r/1.2",
     paper: "Yao et al. 2019",
     params: &[
-        ParamDoc { name: "steps", kind: "int", default: "1000", unit: "", doc: "steps at most" },
-        ParamDoc { name: "radius", kind: "float", default: "0.001", unit: "pixels", doc: "the first radius r" },
-        ParamDoc { name: "adaptive", kind: "bool", default: "true", unit: "", doc: "whether r changes; else it stays" },
+        ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "1000", unit: "", doc: "steps at most" },
+        ParamDoc {
+            name: "radius",
+            kind: ParamKind::POSITIVE,
+            default: "0.001",
+            unit: "pixels",
+            doc: "the first radius r",
+        },
+        ParamDoc {
+            name: "adaptive",
+            kind: ParamKind::Bool,
+            default: "true",
+            unit: "",
+            doc: "whether r changes; else it stays",
+        },
         ParamDoc {
             name: "candidates",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "9",
             unit: "",
             doc: "strongest other classes at the image, of which the nearest is stepped towards",
@@ -47,10 +59,10 @@ pub const SPEC: Spec<BuildAttack> = Spec {
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(TrustRegion {
-            steps: args.usize("steps", 1)? as u32,
-            radius: args.f64_from("radius", f64::MIN_POSITIVE)?,
+            steps: args.u32("steps")?,
+            radius: args.f64("radius")?,
             adaptive: args.bool("adaptive")?,
-            candidates: args.usize("candidates", 1)?,
+            candidates: args.usize("candidates")?,
         }))
     },
 };

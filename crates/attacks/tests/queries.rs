@@ -246,7 +246,7 @@ fn what_they_cannot_do_is_said() {
     let error = refused(json!({ "name": "surfree", "rho": 2.0 }));
     assert!(error.contains("surfree.rho: must be at most 1, got 2"), "{error}");
     for (given, says) in [
-        (json!({ "name": "mi-fgsm", "diversity": 1.5 }), "mi-fgsm.diversity: is a probability, at most 1, got 1.5"),
+        (json!({ "name": "mi-fgsm", "diversity": 1.5 }), "mi-fgsm.diversity: must be at most 1, got 1.5"),
         (json!({ "name": "mi-fgsm", "resize": 1.2 }), "mi-fgsm.resize: is for diversity; give that too"),
         (json!({ "name": "mi-fgsm", "radius": 1.2 }), "mi-fgsm.radius: is for neighbours; give that too"),
         (json!({ "name": "mi-fgsm", "translation": 4 }), "mi-fgsm.translation: must be odd"),

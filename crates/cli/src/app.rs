@@ -5,8 +5,7 @@ use crate::exit::Failure;
 use crate::session::Session;
 use crate::{commands, component, help, interrupt, threads};
 use clap::FromArgMatches;
-use gauntlet::core::registry::{BuildAttack, BuildModel, BuildObjective, BuildPenalty, BuildRecipe};
-use gauntlet::core::{Error, Registry, Result, Spec};
+use gauntlet::core::{Entry, Error, Network, Objective, Plan, Recipe, Registry, Result, Task};
 use gauntlet::engine::{Conformance, conformance, documented_choices, short_kind};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -28,28 +27,28 @@ impl App {
     }
     /// Adds a base recipe.
     #[must_use]
-    pub fn recipe(self, spec: Spec<BuildRecipe>) -> Self {
-        self.with(|r| r.recipes.add(spec))
+    pub fn recipe(self, entry: impl Into<Entry<dyn Recipe, Registry>>) -> Self {
+        self.with(|r| r.recipes.add(entry))
     }
     /// Adds a penalty.
     #[must_use]
-    pub fn penalty(self, spec: Spec<BuildPenalty>) -> Self {
-        self.with(|r| r.penalties.add(spec))
+    pub fn penalty(self, entry: impl Into<Entry<dyn Recipe, Registry>>) -> Self {
+        self.with(|r| r.penalties.add(entry))
     }
     /// Adds an attack.
     #[must_use]
-    pub fn attack(self, spec: Spec<BuildAttack>) -> Self {
-        self.with(|r| r.attacks.add(spec))
+    pub fn attack(self, entry: impl Into<Entry<Plan, Registry>>) -> Self {
+        self.with(|r| r.attacks.add(entry))
     }
     /// Adds an architecture.
     #[must_use]
-    pub fn model(self, spec: Spec<BuildModel>) -> Self {
-        self.with(|r| r.models.add(spec))
+    pub fn model(self, entry: impl Into<Entry<dyn Network, Task>>) -> Self {
+        self.with(|r| r.models.add(entry))
     }
     /// Adds an objective for attacks to ascend.
     #[must_use]
-    pub fn objective(self, spec: Spec<BuildObjective>) -> Self {
-        self.with(|r| r.objectives.add(spec))
+    pub fn objective(self, entry: impl Into<Entry<dyn Objective, Registry>>) -> Self {
+        self.with(|r| r.objectives.add(entry))
     }
 
     /// Built-in components first, then those that were added.
@@ -129,7 +128,8 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gauntlet::core::{Args, Attack};
+    use gauntlet::core::registry::BuildAttack;
+    use gauntlet::core::{Args, Attack, Spec};
     use std::sync::Arc;
 
     fn nothing(_: &Args, _: &Registry) -> Result<Arc<dyn Attack>> {

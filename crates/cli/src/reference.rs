@@ -3,7 +3,7 @@
 use gauntlet::core::key_doc::{Form, KeyDoc, Omitted, Part};
 use gauntlet::core::optimiser::Optimiser;
 use gauntlet::core::schedule::Schedule;
-use gauntlet::core::{ParamDoc, Registry, Spec};
+use gauntlet::core::{About, Param, Registry, Table};
 use gauntlet::data::manifest_keys::MANIFEST;
 use gauntlet::engine::keys::SUITE;
 use gauntlet::engine::{Augmentation, Perturb};
@@ -15,14 +15,14 @@ pub(crate) fn suite(registry: &Registry) -> String {
     sections(&mut out, "Top level", SUITE, "");
     out += "\nRecipes and penalties have [a page of their own](recipes.md). A length is a text such as `\"8/255\"`, kept as it is written, \
             or a number, in pixels of images in [0, 1].\n";
-    components(&mut out, "Attacks", registry.attacks.iter());
-    components(&mut out, "Objectives of attacks", registry.objectives.iter());
-    components(&mut out, "Models", registry.models.iter());
-    components(&mut out, "Optimisers", Optimiser::SPECS.iter());
-    components(&mut out, "Schedules", Schedule::SPECS.iter());
-    components(&mut out, "Augmentations", Augmentation::SPECS.iter());
-    rows(&mut out, registry.augmentations.iter());
-    components(&mut out, "Perturbations", Perturb::SPECS.iter());
+    components(&mut out, "Attacks", abouts(&registry.attacks));
+    components(&mut out, "Objectives of attacks", abouts(&registry.objectives));
+    components(&mut out, "Models", abouts(&registry.models));
+    components(&mut out, "Optimisers", Optimiser::SPECS.iter().map(About::from));
+    components(&mut out, "Schedules", Schedule::SPECS.iter().map(About::from));
+    components(&mut out, "Augmentations", Augmentation::SPECS.iter().map(About::from));
+    rows(&mut out, abouts(&registry.augmentations));
+    components(&mut out, "Perturbations", Perturb::SPECS.iter().map(About::from));
     out
 }
 
@@ -99,24 +99,29 @@ fn of(form: Form) -> String {
     }
 }
 
+/// What is known of the components of a table.
+fn abouts<T: ?Sized, C>(table: &Table<T, C>) -> impl Iterator<Item = About> {
+    table.iter().map(|entry| entry.about().clone())
+}
+
 /// A table of all parameters of some components.
-fn components<'s, B: 's>(out: &mut String, title: &str, specs: impl Iterator<Item = &'s Spec<B>>) {
+fn components(out: &mut String, title: &str, specs: impl Iterator<Item = About>) {
     let _ = writeln!(out, "\n### {title}\n");
     let _ = writeln!(out, "| name | parameter | type | default | unit | |\n| :-- | :-- | :-- | :-- | :-- | :-- |");
     rows(out, specs);
 }
 
 /// The rows of such a table.
-fn rows<'s, B: 's>(out: &mut String, specs: impl Iterator<Item = &'s Spec<B>>) {
+fn rows(out: &mut String, specs: impl Iterator<Item = About>) {
     for s in specs.filter(|s| s.origin == "built-in") {
-        let _ = writeln!(out, "| **`{}`** | | | | | {} |", s.name, cell(s.summary));
-        for ParamDoc { name, kind, default, unit, doc } in s.params {
-            let default = match *default {
+        let _ = writeln!(out, "| **`{}`** | | | | | {} |", s.name, cell(&s.summary));
+        for Param { name, kind, default, unit, doc } in &s.params {
+            let default = match default.as_str() {
                 "" => "**required**".to_string(),
                 "null" => "none".to_string(),
                 value => format!("`{value}`"),
             };
-            let cells = [&*format!("`{name}`"), kind, &*default, unit, doc].map(cell);
+            let cells = [&*format!("`{name}`"), &*kind.to_string(), &*default, unit, doc].map(cell);
             let _ = writeln!(out, "| | {} |", cells.join(" | "));
         }
     }

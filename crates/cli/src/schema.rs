@@ -1,9 +1,10 @@
 //! JSON Schemas of suites and manifests, for editors: from the tables of keys and from the registry.
 
+use gauntlet::core::args::RAMP;
 use gauntlet::core::key_doc::{Form, KeyDoc, Omitted, Part};
 use gauntlet::core::optimiser::Optimiser;
 use gauntlet::core::schedule::Schedule;
-use gauntlet::core::{ParamDoc, Registry, Spec};
+use gauntlet::core::{About, Param, ParamDoc, ParamKind, Range, Registry, Spec};
 use gauntlet::data::manifest_keys::MANIFEST;
 use gauntlet::engine::keys::SUITE;
 use gauntlet::engine::{Augmentation, Perturb};
@@ -99,7 +100,7 @@ fn of_form(form: Form, registry: &Registry) -> Value {
         Form::Just(value) => json!({ "enum": [value_of(value)] }),
         Form::OneOf(texts) => json!({ "enum": texts }),
         Form::Component(part) => json!({ "$ref": format!("#/definitions/{}", definition(part)) }),
-        Form::AttackName => json!({ "enum": registry.attacks.iter().map(|s| s.name).collect::<Vec<_>>() }),
+        Form::AttackName => json!({ "enum": registry.attacks.names() }),
         Form::List(item) => json!({ "type": "array", "items": of_form(*item, registry) }),
         Form::OneOrMany(item) => {
             let item = of_form(*item, registry);
@@ -134,12 +135,10 @@ fn definition(part: Part) -> &'static str {
 
 /// Everything that can be named, by its kind.
 fn definitions(registry: &Registry) -> Value {
-    let plain = |s: &dyn Named| s.table(&[]);
-    let (bases, mut penalties): (Vec<Value>, Vec<Value>) = (
-        registry.recipes.iter().map(|s| plain(s)).collect(),
-        registry.penalties.iter().map(|s| s.table(&[RAMP])).collect(),
-    );
-    let mut bases = bases;
+    let plain = |about: &About| table(about, &[]);
+    let said = |specs: &[Spec<()>]| -> Vec<Value> { specs.iter().map(|s| plain(&About::from(s))).collect() };
+    let mut bases: Vec<Value> = registry.recipes.iter().map(|s| plain(&s)).collect();
+    let mut penalties: Vec<Value> = registry.penalties.iter().map(|s| table(&s, &[RAMP])).collect();
     // A recipe in Rhai has the parameters that its file names.
     let script = json!({
         "type": "object", "title": "script", "required": ["name"], "properties": { "name": { "pattern": "^script:.+" } },
@@ -162,48 +161,32 @@ fn definitions(registry: &Registry) -> Value {
     let mut both = bases.clone();
     both.extend(penalties.iter().cloned());
     let scripts = [by_file, script];
-    let augmentations: Vec<Value> =
-        Augmentation::SPECS.iter().map(|s| plain(s)).chain(registry.augmentations.iter().map(|s| plain(s))).collect();
+    let mut augmentations = said(&Augmentation::SPECS);
+    augmentations.extend(registry.augmentations.iter().map(|s| plain(&s)));
     json!({
-        "model": component(&registry.models.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[network, onnx]),
+        "model": component(&registry.models.iter().map(|s| plain(&s)).collect::<Vec<_>>(), &[network, onnx]),
         "base": component(&bases, &scripts),
         "penalty": component(&penalties, &[]),
         "recipe": component(&both, &scripts),
-        "attack": component(&registry.attacks.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
-        "objective": component(&registry.objectives.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
-        "optimiser": component(&Optimiser::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
-        "schedule": component(&Schedule::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
+        "attack": component(&registry.attacks.iter().map(|s| plain(&s)).collect::<Vec<_>>(), &[]),
+        "objective": component(&registry.objectives.iter().map(|s| plain(&s)).collect::<Vec<_>>(), &[]),
+        "optimiser": component(&said(&Optimiser::SPECS), &[]),
+        "schedule": component(&said(&Schedule::SPECS), &[]),
         "augmentation": component(&augmentations, &[]),
-        "perturbation": component(&Perturb::SPECS.iter().map(|s| plain(s)).collect::<Vec<_>>(), &[]),
+        "perturbation": component(&said(&Perturb::SPECS), &[]),
     })
 }
 
-/// The parameter that every penalty has.
-const RAMP: ParamDoc = ParamDoc {
-    name: "ramp",
-    kind: "float",
-    default: "0.0",
-    unit: "epochs",
-    doc: "epochs over which the penalty's weight grows from 0",
-};
-
-/// A component whatever it is built by.
-trait Named {
-    /// A table that names it, with its parameters and some more.
-    fn table(&self, more: &[ParamDoc]) -> Value;
-}
-
-impl<B> Named for Spec<B> {
-    fn table(&self, more: &[ParamDoc]) -> Value {
-        let mut properties = Map::from_iter([("name".to_string(), json!({ "const": self.name }))]);
-        let more = more.iter().filter(|m| !self.params.iter().any(|p| p.name == m.name));
-        properties.extend(self.params.iter().chain(more).map(|p| (p.name.to_string(), parameter(p))));
-        let needed = self.params.iter().filter(|p| p.default.is_empty()).map(|p| p.name);
-        let mut table = closed(properties, std::iter::once("name").chain(needed).collect());
-        table["title"] = self.name.into();
-        table["description"] = self.summary.into();
-        table
-    }
+/// A table that names a component, with its parameters and some more.
+fn table(about: &About, more: &[ParamDoc]) -> Value {
+    let mut properties = Map::from_iter([("name".to_string(), json!({ "const": about.name }))]);
+    let more = more.iter().map(Param::from).filter(|m| about.param(&m.name).is_none());
+    properties.extend(about.params.iter().cloned().chain(more).map(|p| (p.name.clone(), parameter(&p))));
+    let needed = about.params.iter().filter(|p| p.default.is_empty()).map(|p| p.name.as_str());
+    let mut table = closed(properties, std::iter::once("name").chain(needed).collect());
+    table["title"] = about.name.as_str().into();
+    table["description"] = about.summary.as_str().into();
+    table
 }
 
 /// `[[attack]]`: for every attack the common keys and its own parameters.
@@ -212,17 +195,17 @@ fn attack_tables(keys: &[KeyDoc], registry: &Registry) -> Value {
         .attacks
         .iter()
         .map(|spec| {
-            let own = |name: &str| spec.params.iter().any(|p| p.name == name);
-            let transfers = own("surrogate");
+            let transfers = spec.param("surrogate").is_some();
             let mut properties = Map::new();
             for key in keys.iter().filter(|k| k.name != "surrogates" || transfers) {
                 properties.insert(key.name.into(), property(key, registry));
             }
             properties["name"] = json!({ "const": spec.name, "description": spec.summary });
-            properties.extend(spec.params.iter().map(|p| (p.name.to_string(), parameter(p))));
-            let needed = spec.params.iter().filter(|p| p.default.is_empty() && p.name != "surrogate").map(|p| p.name);
-            let mut table = closed(properties, ["name", "eps"].into_iter().chain(needed).collect());
-            table["title"] = spec.name.into();
+            properties.extend(spec.params.iter().map(|p| (p.name.clone(), parameter(p))));
+            let needed = spec.params.iter().filter(|p| p.default.is_empty() && p.name != "surrogate");
+            let mut table =
+                closed(properties, ["name", "eps"].into_iter().chain(needed.map(|p| p.name.as_str())).collect());
+            table["title"] = spec.name.as_str().into();
             if transfers {
                 table["oneOf"] = json!([{ "required": ["surrogate"] }, { "required": ["surrogates"] }]);
             }
@@ -232,35 +215,37 @@ fn attack_tables(keys: &[KeyDoc], registry: &Registry) -> Value {
     json!({ "anyOf": tables })
 }
 
-/// A parameter of a component, by what its documentation calls its type.
-fn parameter(p: &ParamDoc) -> Value {
+/// A parameter of a component, by its kind.
+fn parameter(p: &Param) -> Value {
     let list = |item: Value| json!({ "type": "array", "items": item });
-    let form = match p.kind {
-        "float" => json!({ "type": "number" }),
-        "int" => json!({ "type": "integer" }),
-        "bool" => json!({ "type": "boolean" }),
-        "eps" | "length" => json!({ "type": ["string", "number"] }),
-        "bool or length" => json!({ "type": ["boolean", "string", "number"] }),
-        "string" | "row" => json!({ "type": "string" }),
-        "objective" => json!({ "$ref": "#/definitions/objective" }),
-        "attack" => json!({ "$ref": "#/definitions/attack" }),
-        "attacks" => list(json!({ "$ref": "#/definitions/attack" })),
-        "list of float" | "list of floats" => list(json!({ "type": "number" })),
-        "list of ints" => list(json!({ "type": "integer" })),
-        kind => match kind.strip_prefix("one of ") {
-            Some(texts) => json!({ "enum": texts.split(", ").collect::<Vec<_>>() }),
-            // A plug-in may say it in words of its own.
-            None => json!({}),
-        },
+    let within = |kind: &str, range: &Range| {
+        let mut form = Map::from_iter([("type".to_string(), json!(kind))]);
+        form.extend(range.schema());
+        Value::Object(form)
     };
-    let default: Option<Value> = serde_json::from_str(p.default).ok().filter(|v: &Value| !v.is_null());
-    let omitted = match p.default {
+    let form = match &p.kind {
+        ParamKind::Float(range) => within("number", range),
+        ParamKind::Int(range) => within("integer", range),
+        ParamKind::Bool => json!({ "type": "boolean" }),
+        ParamKind::Eps | ParamKind::Length | ParamKind::FloatOrLength => json!({ "type": ["string", "number"] }),
+        ParamKind::BoolOrLength => json!({ "type": ["boolean", "string", "number"] }),
+        ParamKind::Text | ParamKind::Row => json!({ "type": "string" }),
+        ParamKind::Choice(texts) => json!({ "enum": texts }),
+        ParamKind::Objective => json!({ "$ref": "#/definitions/objective" }),
+        ParamKind::Attack => json!({ "$ref": "#/definitions/attack" }),
+        ParamKind::Attacks => list(json!({ "$ref": "#/definitions/attack" })),
+        ParamKind::Floats(range) => list(within("number", range)),
+        ParamKind::Ints(range) => list(within("integer", range)),
+        ParamKind::Texts => list(json!({ "type": "string" })),
+    };
+    let default: Option<Value> = serde_json::from_str(&p.default).ok().filter(|v: &Value| !v.is_null());
+    let omitted = match p.default.as_str() {
         "" => " Required.".to_string(),
         "null" => String::new(),
         default => format!(" Default: {default}."),
     };
     let unit = if p.unit.is_empty() { String::new() } else { format!(" In {}.", p.unit) };
-    let mut property = described(form, &format!("{}.{unit}{omitted}", sentence(p.doc)));
+    let mut property = described(form, &format!("{}.{unit}{omitted}", sentence(&p.doc)));
     if let Some(default) = default {
         property["default"] = default;
     }

@@ -3,7 +3,6 @@
 use crate::complaint;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet::core::registry::unknown;
 use gauntlet::data::Catalogue;
 use gauntlet::engine::Suite;
 use gauntlet::records::regular_file;
@@ -68,7 +67,7 @@ pub(crate) fn find(given: &str) -> Result<Found, Failure> {
         return Err(Failure::user(format!("suite {given} does not exist; gauntlet list suites shows those that do")));
     }
     let known = names();
-    let error = unknown("suite", given, known.iter().map(String::as_str));
+    let error = gauntlet::core::Error::unknown("suite", given, known.iter().map(String::as_str));
     Err(Failure::user(format!("{error}: no {given}.toml here or in ./suites, none built in; gauntlet list suites")))
 }
 

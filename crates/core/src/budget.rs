@@ -1,9 +1,12 @@
 //! Which budgets can be meant, and which attacks can get to the end of theirs: decided here, asked wherever one is given.
 
+use crate::about::Param;
+use crate::param_kind::ParamKind;
 use crate::reach::Reach;
-use crate::{Attack, Error, ParamDoc, Result, ThreatModel};
+use crate::{Attack, Error, Plan, Result, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The smallest budget: the referee's tolerance 10⁻⁶ would be larger than any below it.
 pub const LEAST: f64 = 1e-6;
@@ -56,14 +59,14 @@ pub fn all_sensible(eps: &[Eps], norm: Norm, numbers: Option<usize>) -> Result<(
     eps.iter().enumerate().try_for_each(|(i, e)| sensible(e, &eps[..i], norm, numbers))
 }
 
-/// [`sensible`] for every argument of a component that is a budget (`kind` is `eps`); the norm is its argument `norm`, or L∞.
+/// [`sensible`] for every argument of a component that is a budget ([`ParamKind::Eps`]); the norm is its argument `norm`, or L∞.
 ///
 /// # Errors
 /// The first that is not, under its name: `pgd-at.eps`.
-pub fn sensible_arguments(owner: &str, params: &[ParamDoc], args: &Map<String, Value>) -> Result<()> {
+pub fn sensible_arguments(owner: &str, params: &[Param], args: &Map<String, Value>) -> Result<()> {
     let norm = args.get("norm").and_then(Value::as_str).and_then(|n| n.parse().ok()).unwrap_or(Norm::Linf);
-    for param in params.iter().filter(|p| p.kind == "eps") {
-        let text = match args.get(param.name) {
+    for param in params.iter().filter(|p| p.kind == ParamKind::Eps) {
+        let text = match args.get(&param.name) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => continue,
@@ -79,13 +82,13 @@ pub fn sensible_arguments(owner: &str, params: &[ParamDoc], args: &Map<String, V
 }
 
 /// The attack, or the stage of it, that cannot get to the end of this budget: steps × α < ε.
-pub fn out_of_reach(attack: &dyn Attack, threat: &ThreatModel) -> Option<(String, Reach)> {
-    let short = |reach: &Reach| reach.length() < threat.eps * (1.0 - 1e-9);
-    if let Some(reach) = attack.reach(threat).filter(short) {
-        return Some((attack.name().to_string(), reach));
-    }
-    let stages = attack.stages(threat.norm);
-    let mut short: Vec<_> = stages.iter().filter_map(|stage| out_of_reach(&**stage, threat)).collect();
+pub fn out_of_reach(plan: &Plan, threat: &ThreatModel) -> Option<(String, Reach)> {
+    let short = |attack: &Arc<dyn Attack>| {
+        let name = if let Plan::Ensemble(_) = plan { attack.name() } else { plan.name() };
+        let reach = attack.reach(threat).filter(|reach| reach.length() < threat.eps * (1.0 - 1e-9))?;
+        Some((name.to_string(), reach))
+    };
+    let mut short: Vec<_> = plan.stages(threat.norm).iter().filter_map(short).collect();
     // The worst first: from a fixed start it is an error.
     short.sort_by_key(|(_, reach)| reach.random_start);
     short.into_iter().next()
@@ -96,8 +99,8 @@ pub fn out_of_reach(attack: &dyn Attack, threat: &ThreatModel) -> Option<(String
 ///
 /// # Errors
 /// steps × α < ε from the clean image: how far it gets, and what would do.
-pub fn reachable(attack: &dyn Attack, norm: Norm, eps: &Eps) -> Result<()> {
-    match out_of_reach(attack, &ThreatModel::new(norm, eps.value())) {
+pub fn reachable(plan: &Plan, norm: Norm, eps: &Eps) -> Result<()> {
+    match out_of_reach(plan, &ThreatModel::new(norm, eps.value())) {
         Some((name, reach)) if !reach.random_start => {
             let enough = (eps.value() / reach.alpha * (1.0 - 1e-9)).ceil();
             Err(Error::value(

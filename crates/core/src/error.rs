@@ -1,6 +1,6 @@
 //! The error type of this crate and of everything that implements its traits.
 
-use gauntlet_records::nearest::choices;
+use gauntlet_records::nearest::{choices, nearest};
 
 /// What can go wrong between the floors.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,12 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// An unknown name, with the nearest of the known ones.
+    pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        let known: Vec<String> = known.map(str::to_string).collect();
+        let hint = nearest(name, known.iter().map(String::as_str));
+        Error::Unknown { kind: kind.to_string(), name: name.to_string(), hint, known }
+    }
     /// A bad value: `Error::value("eps", "must be at least 0, got -1")`.
     pub fn value(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Value { what: what.into(), why: why.into() }
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn choices_are_listed_and_what_is_missing_is_a_sentence() {
-        let unknown = |name: &str, known: &[&str]| crate::registry::unknown("objective", name, known.iter().copied());
+        let unknown = |name: &str, known: &[&str]| crate::Error::unknown("objective", name, known.iter().copied());
         assert_eq!(
             unknown("cee", &["ce", "dlr"]).to_string(),
             "unknown objective \"cee\" (did you mean \"ce\"?); it is one of ce, dlr"

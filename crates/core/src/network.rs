@@ -169,6 +169,11 @@ pub trait Network: Send + Sync {
     fn layers(&self) -> Option<&dyn Any> {
         None
     }
+    /// Whether its arguments say all that it is, so that a registry may build it once. A program whose files may change in the
+    /// meantime is built anew whenever it is named.
+    fn lasts(&self) -> bool {
+        true
+    }
     /// What whoever trains or attacks it should know, a line each.
     fn notes(&self) -> &[String] {
         &[]

@@ -1,5 +1,6 @@
 //! Optimisers with PyTorch's arithmetic, one pass over each parameter.
 
+use crate::range::Range;
 use crate::{Error, Result, Weights};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::{self, Real};
@@ -116,12 +117,9 @@ impl Optimiser {
 
     /// What is wrong with the hyper-parameters, if anything.
     pub fn validate(&self) -> Result<(), String> {
-        let fraction = |what: &str, x: f64| {
-            if (0.0..1.0).contains(&x) { Ok(()) } else { Err(format!("{what} must lie in [0, 1), got {x}")) }
-        };
         let (lr, decay) = match self {
             Optimiser::Sgd { lr, momentum, nesterov, weight_decay } => {
-                fraction("momentum", *momentum)?;
+                Range::FRACTION.check_named("momentum", *momentum)?;
                 if *nesterov && *momentum == 0.0 {
                     return Err("nesterov needs a momentum above 0".into());
                 }
@@ -129,21 +127,14 @@ impl Optimiser {
             }
             Optimiser::Adam { lr, beta1, beta2, eps, weight_decay }
             | Optimiser::AdamW { lr, beta1, beta2, eps, weight_decay } => {
-                fraction("beta1", *beta1)?;
-                fraction("beta2", *beta2)?;
-                if !(*eps >= 0.0 && eps.is_finite()) {
-                    return Err(format!("eps must be at least 0, got {eps}"));
-                }
+                Range::FRACTION.check_named("beta1", *beta1)?;
+                Range::FRACTION.check_named("beta2", *beta2)?;
+                Range::NOT_NEGATIVE.check_named("eps", *eps)?;
                 (*lr, *weight_decay)
             }
         };
-        if !(lr > 0.0 && lr.is_finite()) {
-            return Err(format!("lr must be positive, got {lr}"));
-        }
-        if !(decay >= 0.0 && decay.is_finite()) {
-            return Err(format!("weight_decay must be at least 0, got {decay}"));
-        }
-        Ok(())
+        Range::POSITIVE.check_named("lr", lr)?;
+        Range::NOT_NEGATIVE.check_named("weight_decay", decay)
     }
 }
 

@@ -1,18 +1,45 @@
 //! Optimisers as lists and documents see them.
 
 use crate::optimiser::Optimiser;
+use crate::param_kind::ParamKind;
+use crate::range::Range;
 use crate::{ParamDoc, Spec};
 
-const LR: ParamDoc =
-    ParamDoc { name: "lr", kind: "float", default: "", unit: "", doc: "learning rate, before the schedule" };
-const BETA1: ParamDoc =
-    ParamDoc { name: "beta1", kind: "float", default: "0.9", unit: "", doc: "decay of the first moment" };
-const BETA2: ParamDoc =
-    ParamDoc { name: "beta2", kind: "float", default: "0.999", unit: "", doc: "decay of the second moment" };
-const EPS: ParamDoc =
-    ParamDoc { name: "eps", kind: "float", default: "1e-8", unit: "", doc: "added to the root of the second moment" };
-const DECAY: ParamDoc =
-    ParamDoc { name: "weight_decay", kind: "float", default: "0.0", unit: "", doc: "λ, added to the gradient" };
+const LR: ParamDoc = ParamDoc {
+    name: "lr",
+    kind: ParamKind::POSITIVE,
+    default: "",
+    unit: "",
+    doc: "learning rate, before the schedule",
+};
+const BETA1: ParamDoc = ParamDoc {
+    name: "beta1",
+    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
+    default: "0.9",
+    unit: "",
+    doc: "decay of the first moment",
+};
+const BETA2: ParamDoc = ParamDoc {
+    name: "beta2",
+    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
+    default: "0.999",
+    unit: "",
+    doc: "decay of the second moment",
+};
+const EPS: ParamDoc = ParamDoc {
+    name: "eps",
+    kind: ParamKind::WEIGHT,
+    default: "1e-8",
+    unit: "",
+    doc: "added to the root of the second moment",
+};
+const DECAY: ParamDoc = ParamDoc {
+    name: "weight_decay",
+    kind: ParamKind::WEIGHT,
+    default: "0.0",
+    unit: "",
+    doc: "λ, added to the gradient",
+};
 
 impl Optimiser {
     /// Every optimiser that suites can name.
@@ -24,10 +51,16 @@ impl Optimiser {
             "-",
             &[
                 LR,
-                ParamDoc { name: "momentum", kind: "float", default: "0.0", unit: "", doc: "μ, in [0, 1)" },
+                ParamDoc {
+                    name: "momentum",
+                    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
+                    default: "0.0",
+                    unit: "",
+                    doc: "μ",
+                },
                 ParamDoc {
                     name: "nesterov",
-                    kind: "bool",
+                    kind: ParamKind::Bool,
                     default: "false",
                     unit: "",
                     doc: "Nesterov's variant; needs a momentum",

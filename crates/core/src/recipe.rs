@@ -1,9 +1,10 @@
-//! Training objectives: recipes, and penalties that compose with them.
+//! Training objectives: recipes, and how penalties are added to them.
 
 use crate::position::Position;
 use crate::{Batch, Error, Memory, ModelInfo, ParamSpec, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One passage over the training set: calls what it is given with every batch, in order.
@@ -27,7 +28,7 @@ pub struct Setup<'a> {
 #[derive(Clone)]
 pub struct Term {
     /// Name in logs, e.g. `grad_norm`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Weight in the total (0: logged, not optimised).
     pub weight: f64,
     /// Per-example values `(N,)`.
@@ -36,12 +37,12 @@ pub struct Term {
 
 impl Term {
     /// A term of the total.
-    pub fn new(name: &'static str, weight: f64, values: Var) -> Self {
-        Term { name, weight, values }
+    pub fn new(name: impl Into<Cow<'static, str>>, weight: f64, values: Var) -> Self {
+        Term { name: name.into(), weight, values }
     }
     /// A term that is only logged.
-    pub fn logged(name: &'static str, values: &Var) -> Self {
-        Term { name, weight: 0.0, values: values.detach() }
+    pub fn logged(name: impl Into<Cow<'static, str>>, values: &Var) -> Self {
+        Term { name: name.into(), weight: 0.0, values: values.detach() }
     }
 }
 
@@ -50,7 +51,7 @@ pub struct Loss {
     /// The scalar to differentiate.
     pub total: Var,
     /// Per-example values of every term, detached: `(name, weight, (N,))`.
-    pub terms: Vec<(&'static str, f64, Tensor)>,
+    pub terms: Vec<(Cow<'static, str>, f64, Tensor)>,
 }
 
 impl Loss {
@@ -59,7 +60,7 @@ impl Loss {
         let mut total: Option<Var> = None;
         let mut logged = Vec::new();
         for term in terms {
-            logged.push((term.name, term.weight, term.values.tensor().clone()));
+            logged.push((term.name.clone(), term.weight, term.values.tensor().clone()));
             if term.weight != 0.0 {
                 let mean = term.values.mean_all()?;
                 let weighted = if term.weight == 1.0 { mean } else { mean.affine(term.weight, 0.0)? };
@@ -74,7 +75,11 @@ impl Loss {
     }
 }
 
-/// A training objective with its hyper-parameters.
+/// A training objective with its hyper-parameters: named terms.
+///
+/// A penalty is a recipe too, whose terms are added to those of another one ([`Composed`]). It gives its own alone; keys of its
+/// memory carry its name, since they lie beside the base's. What only one of both can decide is the base's: how often a batch is
+/// replayed, and what robustness is monitored at.
 pub trait Recipe: Send + Sync {
     /// Registered name.
     fn name(&self) -> &str;
@@ -118,36 +123,15 @@ pub trait Recipe: Send + Sync {
     }
 }
 
-/// A penalty: terms added to any recipe's.
-pub trait Penalty: Send + Sync {
-    /// Registered name.
-    fn name(&self) -> &str;
-    /// Looks at the training set once; keys of the memory must carry the penalty's name.
-    fn prepare(&self, _setup: &mut Setup<'_>) -> Result<Memory> {
-        Ok(Memory::new())
-    }
-    /// Terms to add.
-    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>>;
-    /// What the loss holds constant on purpose although it depends on the weights, so that its gradient is not the
-    /// derivative of its value: a detached direction, a cut graph. `None`: nothing.
-    fn held_constant(&self) -> Option<&'static str> {
-        None
-    }
-    /// As [`Recipe::repeats`].
-    fn repeats(&self, _position: &Position) -> bool {
-        false
-    }
-}
-
 /// A penalty whose weights grow linearly from 0 over the first epochs.
 pub struct Ramped {
     /// The penalty.
-    pub penalty: Arc<dyn Penalty>,
+    pub penalty: Arc<dyn Recipe>,
     /// Epochs of growth.
     pub ramp: f64,
 }
 
-impl Penalty for Ramped {
+impl Recipe for Ramped {
     fn name(&self) -> &str {
         self.penalty.name()
     }
@@ -158,6 +142,9 @@ impl Penalty for Ramped {
         let grown = step.position().grown(self.ramp);
         let terms = self.penalty.terms(step)?;
         Ok(terms.into_iter().map(|t| Term { weight: grown * t.weight, ..t }).collect())
+    }
+    fn after(&self, step: &mut Step<'_>) -> Result<()> {
+        self.penalty.after(step)
     }
     fn held_constant(&self) -> Option<&'static str> {
         self.penalty.held_constant()
@@ -172,7 +159,7 @@ pub struct Composed {
     /// The base.
     pub base: Arc<dyn Recipe>,
     /// What is added.
-    pub penalties: Vec<Arc<dyn Penalty>>,
+    pub penalties: Vec<Arc<dyn Recipe>>,
     /// Name in tables.
     pub name: String,
 }
@@ -202,7 +189,8 @@ impl Recipe for Composed {
         Ok(terms)
     }
     fn after(&self, step: &mut Step<'_>) -> Result<()> {
-        self.base.after(step)
+        self.base.after(step)?;
+        self.penalties.iter().try_for_each(|penalty| penalty.after(step))
     }
     fn threat(&self, position: &Position) -> Option<ThreatModel> {
         self.base.threat(position)

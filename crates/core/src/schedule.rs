@@ -1,6 +1,8 @@
 //! Learning-rate schedules.
 
+use crate::param_kind::ParamKind;
 use crate::position::Position;
+use crate::range::Range;
 use crate::{ParamDoc, Spec};
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +85,18 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "at",
-                    kind: "list of ints",
+                    kind: ParamKind::Ints(Range::ANY),
                     default: "",
                     unit: "epochs",
                     doc: "epochs, from 0, at which the rate drops",
                 },
-                ParamDoc { name: "factor", kind: "float", default: "0.1", unit: "", doc: "factor of each drop" },
+                ParamDoc {
+                    name: "factor",
+                    kind: ParamKind::POSITIVE,
+                    default: "0.1",
+                    unit: "",
+                    doc: "factor of each drop",
+                },
             ],
         ),
         Spec::described(
@@ -99,14 +107,14 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "warm_up",
-                    kind: "float",
+                    kind: ParamKind::WEIGHT,
                     default: "null",
                     unit: "epochs",
                     doc: "epochs over which the rate grows linearly from 0; the cosine takes the rest",
                 },
                 ParamDoc {
                     name: "floor",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
                     default: "null",
                     unit: "",
                     doc: "fraction of the rate at which the cosine ends, in [0, 1); without it 0",
@@ -120,7 +128,7 @@ impl Schedule {
             "Wong, Rice & Kolter 2020",
             &[ParamDoc {
                 name: "peak",
-                kind: "float",
+                kind: ParamKind::Float(Range::above(0.0).below(1.0)),
                 default: "0.4",
                 unit: "",
                 doc: "fraction of the training at which the rate is highest, in (0, 1)",
@@ -134,14 +142,14 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "at",
-                    kind: "list of floats",
+                    kind: ParamKind::Floats(Range::NOT_NEGATIVE),
                     default: "",
                     unit: "epochs",
                     doc: "epochs with fraction, ascending; two that are equal are a jump",
                 },
                 ParamDoc {
                     name: "factor",
-                    kind: "list of floats",
+                    kind: ParamKind::Floats(Range::NOT_NEGATIVE),
                     default: "",
                     unit: "",
                     doc: "factor of the rate at each of them; before the first and after the last it stays",
@@ -156,15 +164,21 @@ impl Schedule {
             &[
                 ParamDoc {
                     name: "peak",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::above(0.0).below(1.0)),
                     default: "0.3",
                     unit: "",
                     doc: "fraction of the steps at which the rate is highest, in (0, 1)",
                 },
-                ParamDoc { name: "div", kind: "float", default: "25.0", unit: "", doc: "it begins at rate / div" },
+                ParamDoc {
+                    name: "div",
+                    kind: ParamKind::Float(Range::at_least(1.0)),
+                    default: "25.0",
+                    unit: "",
+                    doc: "it begins at rate / div",
+                },
                 ParamDoc {
                     name: "final_div",
-                    kind: "float",
+                    kind: ParamKind::Float(Range::at_least(1.0)),
                     default: "10000.0",
                     unit: "",
                     doc: "it ends at rate / (div · final_div)",
@@ -176,20 +190,15 @@ impl Schedule {
     /// What is wrong with the parameters, if anything.
     pub fn validate(&self) -> Result<(), String> {
         match self {
-            Schedule::Triangular { peak } | Schedule::OneCycle { peak, .. } if !(*peak > 0.0 && *peak < 1.0) => {
-                Err(format!("peak must lie between 0 and 1, got {peak}"))
+            Schedule::Triangular { peak } => Range::POSITIVE.below(1.0).check_named("peak", *peak),
+            Schedule::OneCycle { peak, div, final_div } => {
+                Range::POSITIVE.below(1.0).check_named("peak", *peak)?;
+                Range::at_least(1.0).check_named("div", *div)?;
+                Range::at_least(1.0).check_named("final_div", *final_div)
             }
-            Schedule::OneCycle { div, .. } if !(*div >= 1.0 && div.is_finite()) => {
-                Err(format!("div must be at least 1, got {div}"))
-            }
-            Schedule::OneCycle { final_div, .. } if !(*final_div >= 1.0 && final_div.is_finite()) => {
-                Err(format!("final_div must be at least 1, got {final_div}"))
-            }
-            Schedule::Cosine { warm_up: Some(w), .. } if !(*w >= 0.0 && w.is_finite()) => {
-                Err(format!("warm_up must be at least 0, got {w}"))
-            }
-            Schedule::Cosine { floor: Some(f), .. } if !(0.0..1.0).contains(f) => {
-                Err(format!("floor must lie in [0, 1), got {f}"))
+            Schedule::Cosine { warm_up, floor } => {
+                warm_up.map_or(Ok(()), |w| Range::NOT_NEGATIVE.check_named("warm_up", w))?;
+                floor.map_or(Ok(()), |f| Range::FRACTION.check_named("floor", f))
             }
             Schedule::Piecewise { at, factor } if at.is_empty() || at.len() != factor.len() => Err(format!(
                 "factor must have one entry for each of `at`, which has {}, got {}",
@@ -201,13 +210,11 @@ impl Schedule {
             {
                 Err(format!("at must ascend from 0 or more, got {at:?}"))
             }
-            Schedule::Piecewise { factor, .. } if factor.iter().any(|x| !(*x >= 0.0 && x.is_finite())) => {
-                Err(format!("factor must be at least 0 throughout, got {factor:?}"))
+            Schedule::Piecewise { factor, .. } => {
+                factor.iter().try_for_each(|x| Range::NOT_NEGATIVE.check_named("factor", *x))
             }
-            Schedule::Step { factor, .. } if !(*factor > 0.0 && factor.is_finite()) => {
-                Err(format!("factor must be positive, got {factor}"))
-            }
-            _ => Ok(()),
+            Schedule::Step { factor, .. } => Range::POSITIVE.check_named("factor", *factor),
+            Schedule::Constant {} => Ok(()),
         }
     }
 
@@ -336,14 +343,14 @@ mod tests {
     #[test]
     fn parameters_are_checked() {
         for (text, word) in [
-            (r#"{"name":"one-cycle","peak":1.0}"#, "peak must lie between 0 and 1, got 1"),
+            (r#"{"name":"one-cycle","peak":1.0}"#, "peak must be below 1, got 1"),
             (r#"{"name":"one-cycle","div":0.5}"#, "div must be at least 1, got 0.5"),
             (r#"{"name":"one-cycle","final_div":0.0}"#, "final_div must be at least 1, got 0"),
             (r#"{"name":"cosine","warm_up":-1.0}"#, "warm_up must be at least 0, got -1"),
-            (r#"{"name":"cosine","floor":1.0}"#, "floor must lie in [0, 1), got 1"),
+            (r#"{"name":"cosine","floor":1.0}"#, "floor must be below 1, got 1"),
             (r#"{"name":"piecewise","at":[0.0],"factor":[]}"#, "one entry for each of `at`, which has 1, got 0"),
             (r#"{"name":"piecewise","at":[2.0,1.0],"factor":[1.0,0.1]}"#, "at must ascend"),
-            (r#"{"name":"piecewise","at":[0.0],"factor":[-1.0]}"#, "factor must be at least 0 throughout"),
+            (r#"{"name":"piecewise","at":[0.0],"factor":[-1.0]}"#, "factor must be at least 0, got -1"),
         ] {
             let why = serde_json::from_str::<Schedule>(text).unwrap().validate().unwrap_err();
             assert!(why.contains(word), "{text}: {why}");

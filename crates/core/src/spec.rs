@@ -1,12 +1,14 @@
-//! A component as suites, lists and documents see it.
+//! How a component is written down where it is implemented: constants of the program.
+
+use crate::param_kind::ParamKind;
 
 /// One parameter of a component.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamDoc {
     /// Key in suite files, e.g. `alpha`.
     pub name: &'static str,
-    /// `float`, `int`, `bool`, `eps`, `string`, `one of l2sq, l2, l1`, `attack`.
-    pub kind: &'static str,
+    /// What its value must be, e.g. `ParamKind::COUNT`.
+    pub kind: ParamKind,
     /// Default as JSON text; empty: required; `null`: none, and no part of a key where it is not given.
     pub default: &'static str,
     /// `pixels`, `epochs`, ... or empty.
@@ -15,7 +17,8 @@ pub struct ParamDoc {
     pub doc: &'static str,
 }
 
-/// A registered component.
+/// A component's registration. What only a running program knows (a file's name, a builder that captures something) is an
+/// [`Entry`](crate::Entry) from the start, into which the registry turns every `Spec`.
 #[derive(Debug, Clone)]
 pub struct Spec<B> {
     /// Name in suite files.
@@ -32,7 +35,7 @@ pub struct Spec<B> {
     pub numerics: u32,
     /// `built-in`, `plug-in`, `script`.
     pub origin: &'static str,
-    /// Builder.
+    /// Builder: a function or a closure.
     pub build: B,
 }
 

@@ -120,7 +120,7 @@ impl Catalogue {
             return Ok(corrupted);
         }
         let names = self.names();
-        match gauntlet_core::registry::unknown("data set", name, names.iter().map(String::as_str)) {
+        match gauntlet_core::Error::unknown("data set", name, names.iter().map(String::as_str)) {
             gauntlet_core::Error::Unknown { name, hint, .. } => Err(Error::Unknown { name, hint }),
             other => Err(Error::Message(other.to_string())),
         }

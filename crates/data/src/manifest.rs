@@ -204,7 +204,7 @@ fn meant(said: &str) -> String {
     let Some((_, rest)) = said.split_once("unknown field `") else { return said.to_string() };
     let words: Vec<&str> = rest.split('`').step_by(2).collect();
     let near = words.split_first().map(|(name, known)| {
-        gauntlet_core::registry::unknown("field", name, known.iter().copied().filter(|k| !k.trim().is_empty()))
+        gauntlet_core::Error::unknown("field", name, known.iter().copied().filter(|k| !k.trim().is_empty()))
     });
     match near {
         Some(gauntlet_core::Error::Unknown { hint: Some(hint), .. }) => {

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Op, Saved, Var};
-use gauntlet_core::{Loss, Penalty, Recipe, Registry, Result, Spec, Step, Term};
+use gauntlet_core::{Loss, Recipe, Registry, Result, Spec, Step, Term};
 use gauntlet_engine::{Outcome, completed, conformance, documented_choices, short_kind, step_cost};
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value, json};
@@ -125,24 +125,15 @@ impl Faulty {
     }
 }
 
-impl Penalty for Faulty {
+impl Recipe for Faulty {
     fn name(&self) -> &str {
         "faulty"
     }
     fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
         Ok(vec![Term::new("faulty", 1.0, self.values(step)?)])
     }
-}
-
-impl Recipe for Faulty {
-    fn name(&self) -> &str {
-        "faulty"
-    }
-    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        Penalty::terms(self, step)
-    }
     fn loss(&self, step: &mut Step<'_>) -> Result<Loss> {
-        let mut loss = Loss::sum(Recipe::terms(self, step)?)?;
+        let mut loss = Loss::sum(self.terms(step)?)?;
         if self.0 == OwnTotal {
             loss.total = loss.total.affine(step.ids().len() as f64, 0.0)?;
         }
@@ -169,12 +160,13 @@ const FAULTS: [(&str, Fault); 14] = [
 
 /// `ce` plus the fault, with a `weight` that it ignores; the last three are recipes of their own.
 fn with_faults() -> Registry {
-    use gauntlet_core::ParamDoc;
+    use gauntlet_core::registry::BuildRecipe;
+    use gauntlet_core::{ParamDoc, ParamKind};
     const WEIGHT: &[ParamDoc] =
-        &[ParamDoc { name: "weight", kind: "float", default: "1.0", unit: "", doc: "weight of the penalty" }];
+        &[ParamDoc { name: "weight", kind: ParamKind::FLOAT, default: "1.0", unit: "", doc: "weight of the penalty" }];
     macro_rules! spec {
         ($name:expr, $params:expr, $fault:expr) => {
-            Spec {
+            Spec::<BuildRecipe> {
                 name: $name,
                 summary: "broken",
                 formula: "",
@@ -265,8 +257,8 @@ fn a_cut_penalty_is_found_even_beside_the_whole_loss() {
     // So is a script.
     let (registry, mut given) = (registry(), named("script:grad-norm.rhai"));
     let script = registry.recipes.get("script:grad-norm.rhai").unwrap();
-    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name;
-    given.insert(graph.to_string(), "cut".into());
+    let graph = script.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph")).unwrap().name.clone();
+    given.insert(graph, "cut".into());
     let found = conformance(&registry, Kind::Recipe, &given).unwrap();
     assert!(found.passed(), "{found}");
     assert!(found.check("gradient").unwrap().detail.contains("trains what `ce` trains, bit for bit"), "{found}");

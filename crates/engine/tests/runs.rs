@@ -64,6 +64,23 @@ impl Recipe for Detached {
         Ok(vec![Term::new("ce", 1.0, step.cross_entropy(&x)?.detach())])
     }
 }
+/// Counts the trainings that one of it has prepared, which is no way to write a recipe.
+#[derive(Default)]
+struct Tally(AtomicUsize);
+static TALLIES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+impl Recipe for Tally {
+    fn name(&self) -> &str {
+        "tally"
+    }
+    fn prepare(&self, _: &mut Setup<'_>) -> gauntlet_core::Result<Memory> {
+        TALLIES.lock().unwrap().push(1 + self.0.fetch_add(1, Ordering::Relaxed));
+        Ok(Memory::new())
+    }
+    fn terms(&self, step: &mut Step<'_>) -> gauntlet_core::Result<Vec<Term>> {
+        let x = step.input();
+        Ok(vec![Term::new("ce", 1.0, step.cross_entropy(&x)?)])
+    }
+}
 fn spec(name: &'static str, build: BuildRecipe) -> Spec<BuildRecipe> {
     Spec { name, summary: "", formula: "", paper: "", params: &[], numerics: 1, origin: "test", build }
 }
@@ -76,6 +93,7 @@ fn registry() -> Registry {
     registry.recipes.add(spec("spy", |_, _| Ok(Arc::new(Spy)))).unwrap();
     registry.recipes.add(spec("explosive", |_, _| Ok(Arc::new(Explosive)))).unwrap();
     registry.recipes.add(spec("detached", |_, _| Ok(Arc::new(Detached)))).unwrap();
+    registry.recipes.add(spec("tally", |_, _| Ok(Arc::new(Tally::default())))).unwrap();
     registry
 }
 
@@ -206,6 +224,14 @@ fn a_run_ends_in_records_that_hold_together() {
     assert_eq!(records[0].result.checkpoint_sha256, records[2].result.checkpoint_sha256);
     assert_eq!(records[0].result.attacked, records[2].result.attacked);
     assert_ne!(records[0].result.checkpoint_sha256, records[1].result.checkpoint_sha256);
+}
+
+#[test]
+fn trainings_share_no_recipe() {
+    let head = HEAD.replace("take = 40", "take = 4\nseeds = [0, 1]");
+    let records = undisturbed(&suite(&[&head, "[[row]]\nrecipe = \"tally\"\n", ATTACKS].concat()));
+    assert_eq!(records.len(), 2);
+    assert_eq!(*TALLIES.lock().unwrap(), [1, 1]);
 }
 
 #[test]

@@ -204,14 +204,14 @@ fn wrong_tricks_are_told_with_their_place() {
         ("evaluate = \"ema\"", "say ema = { decay = 0.995 }"),
         ("ema = 0.9", "`ema` must be a table, got float"),
         ("ema = { deca = 0.9 }, evaluate = \"ema\"", "decay"),
-        ("ema = { decay = 1.5 }, evaluate = \"ema\"", "`decay` must lie in [0, 1), got 1.5"),
+        ("ema = { decay = 1.5 }, evaluate = \"ema\"", "`decay` must be below 1, got 1.5"),
         ("swa = { every = 2 }, evaluate = \"swa\"", "missing field `start`"),
         ("smoothing = \"much\"", "`smoothing` must be a number"),
-        ("smoothing = 1.0", "must lie in [0, 1), got 1"),
+        ("smoothing = 1.0", "must be below 1, got 1"),
         ("accumulate = 0", "`accumulate` must be a whole number of at least 1"),
         ("decay = \"bias\"", "all, weights"),
         ("perturb = \"aws\"", "did you mean"),
-        ("perturb = { name = \"awp\", gamma = -1 }", "gamma must be positive, got -1"),
+        ("perturb = { name = \"awp\", gamma = -1 }", "gamma must be above 0, got -1"),
         ("schedule = { name = \"piecewise\", at = [1, 0], factor = [1, 1] }", "at must ascend"),
     ] {
         let said = load(&[&head(train), AT, ATTACK].concat()).unwrap_err();
@@ -327,7 +327,7 @@ fn extra_data_that_do_not_fit_are_told() {
     let said = load(&[&head("extra = { data = \"glyhps\", fraction = 0.5 }"), AT, ATTACK].concat()).unwrap_err();
     assert!(said.contains("did you mean \\\"glyphs\\\""), "{said}");
     let said = load(&[&head("extra = { data = \"glyphs\", fraction = 1.5 }"), AT, ATTACK].concat()).unwrap_err();
-    assert!(said.contains("`fraction` must lie between 0 and 1, got 1.5"), "{said}");
+    assert!(said.contains("`fraction` must be below 1, got 1.5"), "{said}");
     let folder = tempfile::tempdir().unwrap();
     let other = suite("epochs = 1, extra = { data = \"glyphs\", fraction = 0.5 }", AT);
     let records = go(&other, folder.path(), &Brake::default());

@@ -1,7 +1,7 @@
 //! An attack with its budgets.
 
 use crate::{Component, Kind, Result, Selection};
-use gauntlet_core::{Registry, registry};
+use gauntlet_core::Registry;
 use gauntlet_records::{Eps, Norm};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,7 +28,8 @@ impl AttackEntry {
     /// # Errors
     /// An unknown name or a wrong argument; a budget that cannot be read, or none.
     pub fn new(registry: &Registry, attack: impl Into<Value>, norm: Norm, eps: &[&str]) -> Result<Self> {
-        let attack = Component::resolve(Kind::Attack, registry, &registry::given("attack", &attack.into())?)?;
+        let attack =
+            Component::resolve(Kind::Attack, registry, &gauntlet_core::args::given("attack", &attack.into())?)?;
         let eps: Vec<Eps> = eps.iter().map(|e| e.parse()).collect::<gauntlet_records::Result<_>>()?;
         if eps.is_empty() {
             return Err(gauntlet_core::Error::value("eps", "at least one budget is needed").into());

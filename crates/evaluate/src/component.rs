@@ -1,6 +1,6 @@
 //! A component of a suite with every default filled in.
 
-use gauntlet_core::{Args, Error, Registry, Result, budget};
+use gauntlet_core::{About, Args, Error, ParamKind, Registry, Result, Table, budget};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -45,60 +45,42 @@ impl Component {
             .get("name")
             .and_then(Value::as_str)
             .ok_or_else(|| Error::value("name", "is required: the component's registered name"))?;
-        let (args, params, numerics, label) = match kind {
-            Kind::Recipe => {
-                let s = registry.recipes.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "recipe")
-            }
+        let (args, about, label) = match kind {
+            Kind::Recipe => looked_up(&registry.recipes, given, "recipe")?,
             Kind::Penalty => {
-                let s = registry.penalties.get(name)?;
-                (Args::of_penalty(s, given)?, s.params, s.numerics, "penalty")
+                let entry = registry.penalties.named(given)?;
+                (Args::of_penalty(&entry, given)?, entry.about().clone(), "penalty")
             }
-            Kind::Attack => {
-                let s = registry.attacks.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "attack")
-            }
-            Kind::Model => {
-                let s = registry.models.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "model")
-            }
-            Kind::Objective => {
-                let s = registry.objectives.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "objective")
-            }
-            Kind::Augmentation => {
-                let s = registry.augmentations.get(name)?;
-                (Args::new(s, given)?, s.params, s.numerics, "augmentation")
-            }
+            Kind::Attack => looked_up(&registry.attacks, given, "attack")?,
+            Kind::Model => looked_up(&registry.models, given, "model")?,
+            Kind::Objective => looked_up(&registry.objectives, given, "objective")?,
+            Kind::Augmentation => looked_up(&registry.augmentations, given, "augmentation")?,
         };
-        budget::sensible_arguments(name, params, args.canonical())?;
+        budget::sensible_arguments(name, &about.params, args.canonical())?;
         let mut component = Component {
             name: name.to_string(),
             args: args.canonical().clone(),
-            numerics: BTreeMap::from([(format!("{label} {name}"), numerics)]),
+            numerics: BTreeMap::from([(format!("{label} {name}"), about.numerics)]),
         };
-        for param in params {
-            // A list of attacks.
-            if let ("attacks", Some(Value::Array(items))) = (param.kind, component.args.get(param.name)) {
-                let mut resolved = Vec::new();
-                for item in items.clone() {
-                    let given = gauntlet_core::registry::given(param.name, &item)?;
-                    let nested = Component::resolve(Kind::Attack, registry, &given)?;
-                    resolved.push(Value::Object(nested.given()));
-                    component.numerics.extend(nested.numerics);
-                }
-                component.args.insert(param.name.to_string(), Value::Array(resolved));
-                continue;
-            }
+        for param in &about.params {
             let inner = match param.kind {
-                "attack" => Kind::Attack,
-                "objective" => Kind::Objective,
+                ParamKind::Attack | ParamKind::Attacks => Kind::Attack,
+                ParamKind::Objective => Kind::Objective,
                 _ => continue,
             };
-            let Some(Value::String(_) | Value::Object(_)) = component.args.get(param.name) else { continue };
-            let nested = Component::resolve(inner, registry, &args.table(param.name)?)?;
-            component.args.insert(param.name.to_string(), Value::Object(nested.given()));
-            component.numerics.extend(nested.numerics);
+            let Some(value) = component.args.get(&param.name).cloned() else { continue };
+            let mut nested = |item: &Value| -> Result<Value> {
+                let given = gauntlet_core::args::given(&format!("{name}.{}", param.name), item)?;
+                let nested = Component::resolve(inner, registry, &given)?;
+                let resolved = Value::Object(nested.given());
+                component.numerics.extend(nested.numerics);
+                Ok(resolved)
+            };
+            let resolved = match &value {
+                Value::Array(items) => Value::Array(items.iter().map(nested).collect::<Result<_>>()?),
+                one => nested(one)?,
+            };
+            component.args.insert(param.name.clone(), resolved);
         }
         Ok(component)
     }
@@ -122,4 +104,14 @@ impl Component {
     pub fn describe(&self) -> Value {
         serde_json::json!({ "name": self.name, "args": self.args, "numerics": self.numerics })
     }
+}
+
+/// Arguments and description of what `given` names.
+fn looked_up<T: ?Sized, C>(
+    table: &Table<T, C>,
+    given: &Map<String, Value>,
+    label: &'static str,
+) -> Result<(Args, About, &'static str)> {
+    let entry = table.named(given)?;
+    Ok((Args::new(&entry, given)?, entry.about().clone(), label))
 }

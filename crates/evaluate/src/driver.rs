@@ -17,6 +17,8 @@ pub(crate) type Found<'f> = &'f mut dyn FnMut(&[(usize, Verdict, Option<Tensor>)
 
 /// One attack of an ensemble, or the only one.
 pub(crate) struct Stage<'a> {
+    /// What it is called in verdicts.
+    pub(crate) name: String,
     pub(crate) attack: Arc<dyn Attack>,
     pub(crate) key: Key,
     /// Where examples are crafted, if not on the target.
@@ -118,7 +120,7 @@ impl Drive<'_> {
         for (at, stage) in self.stages.iter().enumerate() {
             let own = stage.attack.jobs(&self.known(stage, clean)?, &self.threat);
             if own.is_empty() {
-                let (name, id) = (stage.attack.name(), clean.id);
+                let (name, id) = (&stage.name, clean.id);
                 return Err(Error::message(format!("attack {name} has no job for example {id}")));
             }
             jobs.extend(own.into_iter().map(|job| (at, job)));
@@ -220,7 +222,7 @@ impl Drive<'_> {
             }
             let verdict = |(index, (mut verdict, stage, proposal)): (usize, End)| {
                 if self.stages.len() > 1 && verdict.fate == Fate::Broken {
-                    verdict.broken_by = self.stages[stage].attack.name().to_string();
+                    verdict.broken_by = self.stages[stage].name.clone();
                 }
                 (index, verdict, proposal)
             };
@@ -232,7 +234,7 @@ impl Drive<'_> {
     }
 
     fn judge(&self, outcomes: &[Outcome], stages: &[usize], cost: &mut Cost) -> Result<Vec<Judgement>> {
-        let names: Vec<&str> = stages.iter().map(|at| self.stages[*at].attack.name()).collect();
+        let names: Vec<&str> = stages.iter().map(|at| self.stages[*at].name.as_str()).collect();
         referee::judge(self.target, self.examples, (&self.threat, self.draws), &names, outcomes, cost)
     }
 }

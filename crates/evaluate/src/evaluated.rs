@@ -36,10 +36,10 @@ pub fn evaluate(
 ) -> Result<Evaluated> {
     let (target, mut built) = (evaluator.target, Vec::with_capacity(attacks.len()));
     for entry in attacks {
-        let (attack, _) = registry.attack(&entry.attack.given())?;
+        let (plan, _) = registry.plan(&entry.attack.given())?;
         // Before anything is asked of the model.
-        suffices(target.answers(), attack.as_ref(), entry.norm, &target.info().name, Some(registry))?;
-        built.push((entry, attack));
+        suffices(target.answers(), &plan, entry.norm, &target.info().name, Some(registry))?;
+        built.push((entry, plan));
     }
     let (mut cost, mut seconds, mut own) = (Cost::default(), 0.0, None);
     let clean = match evaluator.clean {
@@ -54,9 +54,9 @@ pub fn evaluate(
     };
     let begun = Instant::now();
     let mut attacked = Vec::new();
-    for (entry, attack) in built {
+    for (entry, plan) in built {
         let done = watch.known(entry)?;
-        attacked.extend(evaluator.attack_with(entry, &attack, clean, &mut cost, &done, watch)?);
+        attacked.extend(evaluator.attack_with(entry, &plan, clean, &mut cost, &done, watch)?);
     }
     seconds += begun.elapsed().as_secs_f64();
     let mut flags = Vec::new();

@@ -3,7 +3,7 @@
 use crate::driver::{Drive, Stage};
 use crate::{AttackEntry, CleanPass, Cost, Done, Error, Examples, Result, Watch, suffices};
 use gauntlet_core::attack;
-use gauntlet_core::{Attack, Key, Purpose, Target, ThreatModel};
+use gauntlet_core::{Attack, Key, Plan, Purpose, Target, ThreatModel};
 use gauntlet_records::{Attacked, CleanVerdict, Family, Fate, Norm, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,31 +97,34 @@ impl<'a> Evaluator<'a> {
     pub fn attack(
         &self,
         entry: &AttackEntry,
-        attack: &Arc<dyn Attack>,
+        plan: &Plan,
         clean: &CleanPass,
         cost: &mut Cost,
     ) -> Result<Vec<Attacked>> {
-        self.attack_with(entry, attack, clean, cost, &Done::new(), &mut ())
+        self.attack_with(entry, plan, clean, cost, &Done::new(), &mut ())
     }
 
     /// Like [`Evaluator::attack`], with verdicts that are known from before and someone who follows.
     pub fn attack_with(
         &self,
         entry: &AttackEntry,
-        attack: &Arc<dyn Attack>,
+        plan: &Plan,
         clean: &CleanPass,
         cost: &mut Cost,
         done: &Done,
         watch: &mut dyn Watch,
     ) -> Result<Vec<Attacked>> {
-        if let Some(name) = attack.surrogate()
+        if let Some(name) = plan.surrogate()
             && self.surrogate.is_none()
         {
             return Err(Error::message(format!("transfer needs its surrogate {name:?}, and there is none here")));
         }
-        suffices(self.target.answers(), attack.as_ref(), entry.norm, &self.target.info().name, None)?;
-        if attack.minimal() && attack.stages(entry.norm).is_empty() {
-            return self.smallest(entry, attack, clean, cost, done, watch);
+        suffices(self.target.answers(), plan, entry.norm, &self.target.info().name, None)?;
+        if plan.stages(entry.norm).is_empty() {
+            return Err(Error::message(format!("{} is not defined for {}", plan.name(), entry.norm)));
+        }
+        if plan.minimal() {
+            return self.smallest(entry, plan, clean, cost, done, watch);
         }
         let mut upward: Vec<usize> = (0..entry.eps.len()).collect();
         upward.sort_by(|a, b| entry.eps[*a].cmp(&entry.eps[*b]));
@@ -141,7 +144,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
             watch.started(k, pending.len(), correct.len(), &verdicts);
-            let drive = self.drive(attack, clean, (entry.norm, entry.eps[k].value()), false);
+            let drive = self.drive(plan, clean, (entry.norm, entry.eps[k].value()), false);
             drive.run(&pending, cost, &mut |found| {
                 for (index, verdict, _) in found {
                     verdicts[*index] = verdict.clone();
@@ -149,20 +152,20 @@ impl<'a> Evaluator<'a> {
                 watch.judged(k, found)
             })?;
             watch.finished(k, &verdicts);
-            if self.carry && attack.carries() {
+            if self.carry && plan.carries() {
                 let broken = verdicts.iter().enumerate().filter(|(_, v)| v.fate == Fate::Broken);
                 fallen.extend(broken.map(|(i, v)| (i, v.clone())));
             }
             by_eps.insert(k, verdicts);
         }
-        Ok(cells(entry, attack.family(), by_eps))
+        Ok(cells(entry, plan.family(), by_eps))
     }
 
     /// An attack for the smallest perturbation: one run, and every ε is read off it.
     fn smallest(
         &self,
         entry: &AttackEntry,
-        attack: &Arc<dyn Attack>,
+        plan: &Plan,
         clean: &CleanPass,
         cost: &mut Cost,
         done: &Done,
@@ -177,7 +180,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         watch.started(0, pending.len(), correct.len(), &verdicts);
-        let drive = self.drive(attack, clean, (entry.norm, f64::INFINITY), true);
+        let drive = self.drive(plan, clean, (entry.norm, f64::INFINITY), true);
         drive.run(&pending, cost, &mut |found| {
             for (index, verdict, _) in found {
                 verdicts[*index] = verdict.clone();
@@ -201,30 +204,20 @@ impl<'a> Evaluator<'a> {
             watch.finished(k, &own);
             by_eps.insert(k, own);
         }
-        Ok(cells(entry, attack.family(), by_eps))
+        Ok(cells(entry, plan.family(), by_eps))
     }
 
-    fn drive(
-        &self,
-        attack: &Arc<dyn Attack>,
-        clean: &CleanPass,
-        (norm, eps): (Norm, f64),
-        smallest: bool,
-    ) -> Drive<'_> {
+    fn drive(&self, plan: &Plan, clean: &CleanPass, (norm, eps): (Norm, f64), smallest: bool) -> Drive<'_> {
         let root = Key::new(self.attack_seed, Purpose::AttackStart);
-        let mut attacks = attack.stages(norm);
-        if attacks.is_empty() {
-            attacks.push(attack.clone());
-        }
-        let stage = |attack: Arc<dyn Attack>| Stage {
-            key: root.named(attack.name()),
-            surrogate: self.surrogate.filter(|_| attack.surrogate().is_some()),
-            attack,
+        let stage = |attack: &Arc<dyn Attack>| {
+            let name = if let Plan::Ensemble(_) = plan { attack.name() } else { plan.name() };
+            let surrogate = self.surrogate.filter(|_| plan.surrogate().is_some());
+            Stage { name: name.to_string(), key: root.named(name), surrogate, attack: attack.clone() }
         };
         Drive {
             target: self.target,
             examples: self.examples,
-            stages: attacks.into_iter().map(stage).collect(),
+            stages: plan.stages(norm).iter().map(stage).collect(),
             threat: ThreatModel::new(norm, eps),
             smallest,
             draws: self.draws,

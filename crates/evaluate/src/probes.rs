@@ -102,7 +102,7 @@ impl Evaluator<'_> {
             eps: vec!["1".parse()?],
             examples: None,
         };
-        let (attack, _) = registry.attack(&entry.attack.given())?;
+        let (plan, _) = registry.plan(&entry.attack.given())?;
         let few = self.examples.first(n)?;
         let part = CleanPass {
             verdicts: clean.verdicts[..n].to_vec(),
@@ -110,7 +110,7 @@ impl Evaluator<'_> {
             randomised: clean.randomised.clone(),
         };
         let evaluator = Evaluator { examples: &few, clean: None, ..*self };
-        let cells = evaluator.attack(&entry, &attack, &part, &mut Cost::default())?;
+        let cells = evaluator.attack(&entry, &plan, &part, &mut Cost::default())?;
         let robust = cells.first().map_or(0.0, |c| robust_accuracy(&c.verdicts));
         let chance = 1.0 / self.target.info().classes as f64;
         let (low, _) = wilson((robust * n as f64).round() as u64, n as u64, 1.96);

@@ -2,39 +2,37 @@
 
 use crate::{Error, Result};
 use gauntlet_core::attack::Backwards;
-use gauntlet_core::{Answers, Attack, Registry};
+use gauntlet_core::{Answers, Attack, Plan, Registry};
 use gauntlet_records::{Family, Norm};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What an attack asks of the model under attack, of an ensemble the most that a stage asks, and who asks it.
-fn asked(attack: &dyn Attack, norm: Norm) -> (Answers, String) {
-    let stages = attack.stages(norm);
-    if let Some(most) =
-        stages.iter().map(|stage| asked(stage.as_ref(), norm)).reduce(|a, b| if b.0 > a.0 { b } else { a })
-    {
-        return most;
-    }
-    let asked = match attack.family() {
-        // What is crafted on a surrogate is only judged here.
-        Family::Decisions | Family::Noise | Family::Transfer => Answers::Labels,
-        _ if attack.backwards() == Backwards::None => Answers::Logits,
-        _ => Answers::Gradients,
+fn asked(plan: &Plan, norm: Norm) -> (Answers, String) {
+    let of = |attack: &Arc<dyn Attack>| {
+        let asked = match attack.family() {
+            Family::Decisions | Family::Noise => Answers::Labels,
+            _ if attack.backwards() == Backwards::None => Answers::Logits,
+            _ => Answers::Gradients,
+        };
+        (asked, attack.name().to_string())
     };
-    (asked, attack.name().to_string())
+    let nothing = (Answers::Labels, plan.name().to_string());
+    match plan {
+        // What is crafted on a surrogate is only judged here.
+        Plan::Transfer { .. } => nothing,
+        Plan::Single(_) | Plan::Ensemble(_) => {
+            plan.stages(norm).iter().map(of).reduce(|a, b| if b.0 > a.0 { b } else { a }).unwrap_or(nothing)
+        }
+    }
 }
 
 /// Whether an attack can be run on a model that answers so.
 ///
 /// # Errors
 /// An attack, or a stage of one, that asks for more than `model` tells; with a registry, its attacks that do not are listed.
-pub fn suffices(
-    answers: Answers,
-    attack: &dyn Attack,
-    norm: Norm,
-    model: &str,
-    registry: Option<&Registry>,
-) -> Result<()> {
-    let (asked, who) = asked(attack, norm);
+pub fn suffices(answers: Answers, plan: &Plan, norm: Norm, model: &str, registry: Option<&Registry>) -> Result<()> {
+    let (asked, who) = asked(plan, norm);
     if asked <= answers {
         return Ok(());
     }
@@ -49,9 +47,7 @@ pub fn suffices(
 fn attacks(answers: Answers, registry: &Registry, norm: Norm) -> Vec<String> {
     let fits = |name: &str| {
         let given = Map::from_iter([("name".to_string(), Value::from(name))]);
-        registry
-            .attack(&given)
-            .is_ok_and(|(attack, _)| attack.norms().contains(&norm) && asked(attack.as_ref(), norm).0 <= answers)
+        registry.plan(&given).is_ok_and(|(plan, _)| plan.norms().contains(&norm) && asked(&plan, norm).0 <= answers)
     };
-    registry.attacks.iter().map(|spec| spec.name.to_string()).filter(|name| fits(name)).collect()
+    registry.attacks.names().into_iter().filter(|name| fits(name)).collect()
 }

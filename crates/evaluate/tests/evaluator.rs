@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, lockstep, predicted, rows};
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
-    Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Plan, Purpose, Result, Target, ThreatModel, Weights,
 };
 use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Family, Fate, Norm, Verdict};
@@ -210,7 +210,7 @@ fn examples_are_transferred_from_the_surrogate_and_judged_by_the_target() {
     {
         let mut whole = json!({ "name": "transfer", "surrogate": "it" });
         whole["attack"] = given;
-        let Err(error) = registry().attack(whole.as_object().unwrap()) else { panic!("{whole} is taken") };
+        let Err(error) = registry().plan(whole.as_object().unwrap()) else { panic!("{whole} is taken") };
         assert!(error.to_string().contains(say), "{error}");
     }
 }
@@ -284,7 +284,7 @@ impl Walk<f32> for Liar {
 
 fn face(target: &dyn Target, examples: &Examples, eps: &str, liar: Liar) -> gauntlet_evaluate::Result<Vec<Verdict>> {
     let evaluator = Evaluator { width: 4, ..Evaluator::new(target, examples, &GO_ON) };
-    let liar: Arc<dyn Attack> = Arc::new(liar);
+    let liar = Plan::Single(Arc::new(liar));
     let mut cost = Cost::default();
     let clean: CleanPass = evaluator.clean(&mut cost)?;
     let attacked = evaluator.attack(&entry("fgsm", &[eps], json!({})), &liar, &clean, &mut cost)?;

@@ -253,10 +253,10 @@ fn records_of_before_know_the_family_of_every_built_in_attack_by_its_name() {
         // What is made of other attacks needs one.
         let mut given = of(&json!("pgd"));
         given["attack"] = "pgd".into();
-        given.as_object_mut().unwrap().retain(|key, _| spec.params.iter().any(|p| p.name == key));
-        given["name"] = spec.name.into();
-        let (attack, _) = registry.attack(given.as_object().unwrap()).unwrap();
-        assert_eq!(attack.family(), Family::of_name(spec.name), "{}", spec.name);
+        given.as_object_mut().unwrap().retain(|key, _| spec.param(key).is_some());
+        given["name"] = spec.name.as_str().into();
+        let (attack, _) = registry.plan(given.as_object().unwrap()).unwrap();
+        assert_eq!(attack.family(), Family::of_name(&spec.name), "{}", spec.name);
         seen += 1;
     }
     assert!(seen >= 18, "{seen}");
@@ -289,13 +289,13 @@ fn a_search_by_decisions_without_a_start_is_flagged() {
     let examples =
         labelled(&target, Tensor::cat(&(0..6).map(|i| other.image(i).unwrap()).collect::<Vec<_>>(), 0).unwrap());
     let mut seen = 0;
-    for spec in registry().attacks.iter().filter(|s| Family::of_name(s.name) == Family::Decisions) {
+    for spec in registry().attacks.iter().filter(|s| Family::of_name(&s.name) == Family::Decisions) {
         // Images of 8 × 8 have eight.
         let more =
             if spec.params.iter().any(|p| p.name == "frequencies") { json!({ "frequencies": 8 }) } else { json!({}) };
         let (attack, _) = registry().attack(json!({ "name": spec.name }).as_object().unwrap()).unwrap();
         for norm in attack.norms() {
-            let entry = AttackEntry { norm: *norm, ..entry(spec.name, &["0.1"], more.clone()) };
+            let entry = AttackEntry { norm: *norm, ..entry(&spec.name, &["0.1"], more.clone()) };
             let found = evaluate(&Evaluator::new(&target, &examples, &GO_ON), &[entry], &registry(), &mut ()).unwrap();
             assert!(
                 found.flags.iter().any(|f| f.name == "minimal-attack-fails"),

@@ -7,7 +7,7 @@ use built_in::registry;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, predicted, rows};
 use gauntlet_core::{
-    Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Purpose, Result, Target, ThreatModel, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Plan, Purpose, Result, Target, ThreatModel, Weights,
 };
 use gauntlet_evaluate::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Fate, Norm, Verdict, verdict::robust_accuracy_over_draws};
@@ -129,7 +129,7 @@ fn plain_attacks_take_every_step_on_a_model_that_is_seen_to_be_randomised() {
     let run = |target: &dyn Target, given: Value| {
         let evaluator = Evaluator { attack_seed: 5, ..Evaluator::new(target, &examples, &GO_ON) };
         let clean = evaluator.clean(&mut Cost::default()).unwrap();
-        let (attack, _) = registry().attack(given.as_object().unwrap()).unwrap();
+        let (attack, _) = registry().plan(given.as_object().unwrap()).unwrap();
         let cells: Vec<Attacked> = evaluator.attack(&entry(given), &attack, &clean, &mut Cost::default()).unwrap();
         (clean.randomised.is_some(), cells.into_iter().next().unwrap().verdicts)
     };
@@ -232,7 +232,7 @@ fn what_some_draws_refute_goes_on_and_the_proposal_that_fools_most_is_judged_ane
         let evaluator = Evaluator { draws, ..Evaluator::new(&target, &examples, &GO_ON) };
         let mut cost = Cost::default();
         let clean = evaluator.clean(&mut cost).unwrap();
-        let brighten: Arc<dyn Attack> = Arc::new(Brighten(levels.to_vec()));
+        let brighten = Plan::Single(Arc::new(Brighten(levels.to_vec())));
         let wide = AttackEntry { eps: vec!["0.5".parse().unwrap()], ..entry(json!({ "name": "fgsm" })) };
         let before = cost.forwards;
         let cells = evaluator.attack(&wide, &brighten, &clean, &mut cost).unwrap();

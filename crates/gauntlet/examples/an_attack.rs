@@ -8,7 +8,7 @@ use gauntlet::autograd::kernels::Real;
 use gauntlet::candle::{self, Device, Tensor};
 use gauntlet::core::attack::{Pulls, Site, Turn, Walk, misclassified};
 use gauntlet::core::registry::AttackSpec;
-use gauntlet::core::{Attack, ParamDoc, ThreatModel, walks};
+use gauntlet::core::{Attack, ParamDoc, ParamKind, ThreatModel, walks};
 use gauntlet::{AttackEntry, CandleModule, Evaluator, Examples, Norm, evaluate, registry};
 use std::error::Error;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const HALVING: AttackSpec = AttackSpec {
     summary: "gradient steps, each half as long as the one before",
     formula: "x ← Π(x + ε · 2⁻ᵏ · s(∇ₓ(max_{j≠y} z_j − z_y))), k = 0, 1, …, steps − 1",
     paper: "-",
-    params: &[ParamDoc { name: "steps", kind: "int", default: "5", unit: "", doc: "gradients per example" }],
+    params: &[ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "5", unit: "", doc: "gradients per example" }],
     numerics: 1,
     origin: "plug-in",
-    build: |args, _| Ok(Arc::new(Halving { steps: args.usize("steps", 1)? as u32 })),
+    build: |args, _| Ok(Arc::new(Halving { steps: args.u32("steps")? })),
 };
 
 impl Attack for Halving {

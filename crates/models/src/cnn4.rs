@@ -16,7 +16,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `Sequential(Conv2d, ReLU, Flatten, Linear)`, He normal with fan_out (convolution) and fan_in (linear layer): the authors'

@@ -2,7 +2,7 @@
 
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "width",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(1.0).at_most(1024.0)),
             default: "64",
             unit: "channels",
             doc: "channels of the first two layers, half of the others'",
         },
         ParamDoc {
             name: "hidden",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "512",
             unit: "units",
             doc: "units of the hidden linear layer",
@@ -34,15 +34,12 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// Names are the places in a sequence of convolutions, norms and activations: `0`, `1`, `3`, `4`, ..., `16`, `17`, `19`.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    let (width, hidden) = (args.usize("width", 1)?, args.usize("hidden", 1)?);
-    if width > 1024 {
-        return Err(Error::value("cnn7.width", format!("must be at most 1024, got {width}")));
-    }
+    let (width, hidden) = (args.usize("width")?, args.usize("hidden")?);
     let (mut g, mut y) = Settings::new("cnn7", args, input, classes)?.at_least(8)?.builder()?;
     for (i, (channels, stride)) in [(1, 1), (1, 1), (2, 2), (2, 1), (2, 1)].into_iter().enumerate() {
         y = g.conv((3 * i).to_string(), channels * width, 3).stride(stride).padding(1).of(y)?;

@@ -4,7 +4,7 @@ use crate::resnet::{STEM, large_stem, stem_pool};
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use crate::start::{he, torch_zero_bias};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Builder, Graph, Interpreter, Layer, NodeId, Start, Windows, torch_default};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "growth",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(1.0).at_most(256.0)),
             default: "32",
             unit: "channels",
             doc: "channels that every layer adds; the stem has twice as many",
@@ -31,7 +31,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// With a 3×3 stem `conv1`, `dense{1..4}.{i}.{bn1,conv1,bn2,conv2}`, `trans{1..3}.{bn,conv}`, `bn`, `linear`, as CIFAR's common repository
@@ -40,10 +40,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
 ///
 /// The first puts what a layer adds in front of what it reads, torchvision behind it.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    let growth = args.usize("growth", 1)?;
-    if growth > 256 {
-        return Err(Error::value("densenet121.growth", format!("must be at most 256, got {growth}")));
-    }
+    let growth = args.usize("growth")?;
     let large = large_stem(args)?;
     let start: Start = if large { he } else { torch_default };
     let (mut g, x) =

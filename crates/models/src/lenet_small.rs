@@ -15,7 +15,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `Sequential` with parameters at 0, 2, 5 and 7.

@@ -27,8 +27,8 @@ pub use candle_module::CandleModule;
 pub use command::Command;
 pub use settings::Settings;
 
-use gauntlet_core::registry::{BuildModel, unknown};
-use gauntlet_core::{Args, Registry, Result, Spec};
+use gauntlet_core::registry::BuildModel;
+use gauntlet_core::{About, Args, Error, Registry, Result, Spec};
 use gauntlet_graph::Graph;
 use serde_json::{Map, Value};
 use settings::Input;
@@ -82,6 +82,6 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 pub fn graph(given: &Map<String, Value>, input: Option<(usize, usize, usize)>, classes: usize) -> Result<Graph> {
     let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
     let found = BUILT_IN.into_iter().find(|model| model.spec.name == name);
-    let model = found.ok_or_else(|| unknown("built-in model", name, BUILT_IN.iter().map(|m| m.spec.name)))?;
-    (model.graph)(&Args::new(&model.spec, given)?, input.unwrap_or(model.input), classes)
+    let model = found.ok_or_else(|| Error::unknown("built-in model", name, BUILT_IN.iter().map(|m| m.spec.name)))?;
+    (model.graph)(&Args::new(&About::from(&model.spec), given)?, input.unwrap_or(model.input), classes)
 }

@@ -15,7 +15,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `conv1`, `conv2`, `fc1`, `fc2`; weights truncated normal σ 0.1, biases 0.1, as in the authors' code.

@@ -3,7 +3,7 @@
 use crate::hidden::widths;
 use crate::settings::{INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
@@ -16,28 +16,31 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "hidden",
-            kind: "list of ints",
+            kind: ParamKind::Ints(Range::at_least(1.0).at_most(65536.0)),
             default: "[240, 240]",
             unit: "units",
             doc: "widths of the hidden layers",
         },
-        ParamDoc { name: "pieces", kind: "int", default: "5", unit: "", doc: "linear pieces of a unit" },
+        ParamDoc {
+            name: "pieces",
+            kind: ParamKind::Int(Range::at_least(2.0).at_most(100.0)),
+            default: "5",
+            unit: "",
+            doc: "linear pieces of a unit",
+        },
         INIT,
         MEAN,
         STD,
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// Linear layers 1, 2, ..., each with its pieces one after the other: row p · units + u is piece p of unit u.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
     let hidden = widths("maxout", args)?;
-    let pieces = args.usize("pieces", 2)?;
-    if pieces > 100 {
-        return Err(Error::value("maxout.pieces", format!("must be at most 100, got {pieces}")));
-    }
+    let pieces = args.usize("pieces")?;
     let (mut g, x) = Settings::new("maxout", args, input, classes)?.builder()?;
     let mut y = g.flatten(x)?;
     for (i, width) in hidden.iter().enumerate() {

@@ -3,7 +3,7 @@
 use crate::hidden::widths;
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Graph, Interpreter};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "hidden",
-            kind: "list of ints",
+            kind: ParamKind::Ints(Range::at_least(1.0).at_most(65536.0)),
             default: "[1024]",
             unit: "units",
             doc: "widths of the hidden layers",
@@ -28,7 +28,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `Sequential(Flatten, Linear, act, Linear, act, ..., Linear)`: parameters at 1, 3, 5, ...

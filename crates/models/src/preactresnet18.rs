@@ -2,7 +2,7 @@
 
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, Error, ParamDoc, ParamKind, Result, Spec};
 use gauntlet_graph::{Builder, Graph, Interpreter, NodeId};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
         STD,
         ParamDoc {
             name: "shortcut",
-            kind: "one of input, activation",
+            kind: ParamKind::Choice(&["input", "activation"]),
             // Left out unless given: what was trained before there was a choice keeps its keys.
             default: "null",
             unit: "",
@@ -27,7 +27,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
         },
         ParamDoc {
             name: "final-norm",
-            kind: "bool",
+            kind: ParamKind::Bool,
             default: "null",
             unit: "",
             doc: "whether batch norm and activation follow the last block: true unless given; false in the code of Andriushchenko & Flammarion \
@@ -35,7 +35,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
         },
         ParamDoc {
             name: "layout",
-            kind: "one of wong, deepmind",
+            kind: ParamKind::Choice(&["wong", "deepmind"]),
             default: "null",
             unit: "",
             doc: "whose code it is: Wong et al.'s (the default), or DeepMind's, whose shortcuts are 3×3 convolutions of the block's input and \
@@ -44,7 +44,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `conv1`, `layer{1..4}.{0,1}.{bn1,conv1,bn2,conv2,shortcut.0}`, `bn`, `linear`, as in the authors' repositories.
@@ -53,12 +53,12 @@ pub const SPEC: Spec<BuildModel> = Spec {
 /// convolution: of x in Wong et al.'s code, of act(bn1(x)) in Rice et al.'s. Convolutions have no bias: batch norm follows.
 /// `num_batches_tracked` is not kept; a file that has it loads.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    if args.has("layout") && args.choice("layout", &["wong", "deepmind"])? == "deepmind" {
+    if args.has("layout") && args.str("layout")? == "deepmind" {
         return deepmind(args, input, classes);
     }
     let final_norm = !args.has("final-norm") || args.bool("final-norm")?;
     let (mut g, x) = Settings::new("preactresnet18", args, input, classes)?.at_least(8)?.builder()?;
-    let activated = args.has("shortcut") && args.choice("shortcut", &["input", "activation"])? == "activation";
+    let activated = args.has("shortcut") && args.str("shortcut")? == "activation";
     let mut y = g.conv("conv1", 64, 3).padding(1).without_bias().of(x)?;
     for (layer, block, from, to, stride) in blocks() {
         let name = |part: &str| format!("layer{layer}.{block}.{part}");

@@ -3,13 +3,13 @@
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use crate::start::he_fan_out;
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Builder, Graph, Interpreter, Layer, NodeId, Start, Windows, torch_default};
 use std::sync::Arc;
 
 const WIDTH: ParamDoc = ParamDoc {
     name: "width",
-    kind: "int",
+    kind: ParamKind::Int(Range::at_least(1.0).at_most(1024.0)),
     default: "64",
     unit: "channels",
     doc: "channels of the first stage; each of the other three has twice those of the one before",
@@ -17,7 +17,7 @@ const WIDTH: ParamDoc = ParamDoc {
 /// What stands before the first block.
 pub(crate) const STEM: ParamDoc = ParamDoc {
     name: "stem",
-    kind: "one of 3x3, 7x7",
+    kind: ParamKind::Choice(&["3x3", "7x7"]),
     // Left out unless given: what was trained before there was a choice keeps its keys.
     default: "null",
     unit: "",
@@ -25,7 +25,7 @@ pub(crate) const STEM: ParamDoc = ParamDoc {
 };
 const NAMES: ParamDoc = ParamDoc {
     name: "names",
-    kind: "one of cifar, torchvision",
+    kind: ParamKind::Choice(&["cifar", "torchvision"]),
     default: "null",
     unit: "",
     doc: "whose names the parameters have: shortcut and linear, or torchvision's downsample and fc; torchvision's with a 7×7 stem unless given",
@@ -41,7 +41,7 @@ pub const SPEC_18: Spec<BuildModel> = Spec {
     params: PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(resnet18(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(resnet18(args, task.input, task.classes)?))),
 };
 
 /// Registration of the one with 34 layers.
@@ -53,7 +53,7 @@ pub const SPEC_34: Spec<BuildModel> = Spec {
     params: PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(resnet34(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(resnet34(args, task.input, task.classes)?))),
 };
 
 /// Registration of the one with 50 layers.
@@ -65,7 +65,7 @@ pub const SPEC_50: Spec<BuildModel> = Spec {
     params: PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(resnet50(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(resnet50(args, task.input, task.classes)?))),
 };
 
 pub(crate) fn resnet18(args: &Args, input: Input, classes: usize) -> Result<Graph> {
@@ -92,7 +92,7 @@ struct Place<'a> {
 
 /// Whether the stem is the one for large images.
 pub(crate) fn large_stem(args: &Args) -> Result<bool> {
-    Ok(args.has("stem") && args.choice("stem", &["3x3", "7x7"])? == "7x7")
+    Ok(args.has("stem") && args.str("stem")? == "7x7")
 }
 
 /// Maxima of 3×3 windows with stride 2, one pixel around the image.
@@ -104,14 +104,11 @@ pub(crate) fn stem_pool(g: &mut Builder, x: NodeId) -> Result<NodeId> {
 /// `conv1`, `bn1`, `layer{1..4}.{i}.{conv1,bn1,conv2,bn2,conv3,bn3,shortcut.0,shortcut.1}`, `linear`; in torchvision `downsample`
 /// and `fc`, whose convolutions start as He normal by fan_out.
 fn graph(name: &str, blocks: [usize; 4], block: Block, args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    let width = args.usize("width", 1)?;
-    if width > 1024 {
-        return Err(Error::value(format!("{name}.width"), format!("must be at most 1024, got {width}")));
-    }
+    let width = args.usize("width")?;
     let (mut g, x) = Settings::new(name, args, input, classes)?.at_least(8)?.builder()?;
     let large = large_stem(args)?;
     let torchvision = match args.has("names") {
-        true => args.choice("names", &["cifar", "torchvision"])? == "torchvision",
+        true => args.str("names")? == "torchvision",
         false => large,
     };
     let start = if torchvision { he_fan_out } else { torch_default };

@@ -3,7 +3,7 @@
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use crate::start::{he, he_fan_out};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Builder, Graph, Interpreter, NodeId};
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "cardinality",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(1.0).at_most(256.0)),
             default: "4",
             unit: "groups",
             doc: "parts that the 3×3 convolutions split their channels into",
         },
         ParamDoc {
             name: "base-width",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(1.0).at_most(256.0)),
             default: "32",
             unit: "channels",
             doc: "channels of every part in the first stage; twice and four times as many in the others",
@@ -35,18 +35,13 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `conv_1_3x3`, `bn_1`, `stage_{1..3}.{0..2}.{conv_reduce,bn_reduce,conv_conv,bn,conv_expand,bn_expand,downsample.0,downsample.1}`,
 /// `classifier`, as in AugMix's code.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    let (cardinality, base) = (args.usize("cardinality", 1)?, args.usize("base-width", 1)?);
-    for (key, value) in [("cardinality", cardinality), ("base-width", base)] {
-        if value > 256 {
-            return Err(Error::value(format!("resnext29.{key}"), format!("must be at most 256, got {value}")));
-        }
-    }
+    let (cardinality, base) = (args.usize("cardinality")?, args.usize("base-width")?);
     let (mut g, x) = Settings::new("resnext29", args, input, classes)?.at_least(8)?.builder()?;
     let y = g.conv("conv_1_3x3", 64, 3).padding(1).without_bias().start(he_fan_out).of(x)?;
     let y = g.batch_norm("bn_1", y)?;

@@ -1,7 +1,7 @@
 //! What every architecture can be told: activation, initialiser, normalisation.
 
 use crate::start;
-use gauntlet_core::{Activation, Args, Error, ModelInfo, ParamDoc, Result};
+use gauntlet_core::{Activation, Args, Error, ModelInfo, ParamDoc, ParamKind, Range, Result};
 use gauntlet_graph::{Builder, NodeId, Start, torch_default};
 
 /// Channels, height, width of an image.
@@ -10,7 +10,7 @@ pub(crate) type Input = (usize, usize, usize);
 /// The parameter `activation`.
 pub(crate) const ACTIVATION: ParamDoc = ParamDoc {
     name: "activation",
-    kind: "one of relu, softplus, gelu, silu, leaky-relu, elu, tanh, sigmoid",
+    kind: ParamKind::Choice(&["relu", "softplus", "gelu", "silu", "leaky-relu", "elu", "tanh", "sigmoid"]),
     default: "\"relu\"",
     unit: "",
     doc: "smooth ones make input-gradient penalties far more effective",
@@ -18,7 +18,7 @@ pub(crate) const ACTIVATION: ParamDoc = ParamDoc {
 /// The parameter `init`.
 pub(crate) const INIT: ParamDoc = ParamDoc {
     name: "init",
-    kind: "one of default, torch, he, he-truncated, xavier",
+    kind: ParamKind::Choice(&["default", "torch", "he", "he-truncated", "xavier"]),
     default: "\"default\"",
     unit: "",
     doc: "the architecture's own, PyTorch's default (uniform ±1/√fan_in), He normal (also cut at two deviations) with \
@@ -27,7 +27,7 @@ pub(crate) const INIT: ParamDoc = ParamDoc {
 /// The parameter `mean`.
 pub(crate) const MEAN: ParamDoc = ParamDoc {
     name: "mean",
-    kind: "list of floats",
+    kind: ParamKind::Floats(Range::ANY),
     default: "[]",
     unit: "pixels",
     doc: "per-channel mean subtracted inside the model",
@@ -35,7 +35,7 @@ pub(crate) const MEAN: ParamDoc = ParamDoc {
 /// The parameter `std`.
 pub(crate) const STD: ParamDoc = ParamDoc {
     name: "std",
-    kind: "list of floats",
+    kind: ParamKind::Floats(Range::above(0.0)),
     default: "[]",
     unit: "pixels",
     doc: "per-channel standard deviation divided by inside the model",
@@ -62,12 +62,9 @@ impl Settings {
         // An architecture without activations (maxout) has no such parameter.
         let activation = match args.value("activation") {
             Err(_) => Activation::Relu,
-            Ok(_) => {
-                let names = Activation::ALL.map(Activation::name);
-                Activation::named(args.choice("activation", &names)?).unwrap_or(Activation::Relu)
-            }
+            Ok(_) => Activation::named(args.str("activation")?).unwrap_or(Activation::Relu),
         };
-        let init: Option<Start> = match args.choice("init", &["default", "torch", "he", "he-truncated", "xavier"])? {
+        let init: Option<Start> = match args.str("init")? {
             "torch" => Some(torch_default),
             "he" => Some(start::he),
             "he-truncated" => Some(start::he_truncated),
@@ -75,11 +72,7 @@ impl Settings {
             _ => None,
         };
         let list = |key: &str| -> Result<Vec<f64>> {
-            let value = args.value(key)?;
-            let numbers: Option<Vec<f64>> = value.as_array().and_then(|a| a.iter().map(|v| v.as_f64()).collect());
-            let numbers = numbers.ok_or_else(|| {
-                Error::value(format!("{name}.{key}"), format!("must be a list of numbers, got {value}"))
-            })?;
+            let numbers = args.f64s(key)?;
             if !numbers.is_empty() && numbers.len() != input.0 {
                 return Err(Error::value(
                     format!("{name}.{key}"),
@@ -89,9 +82,6 @@ impl Settings {
             Ok(numbers)
         };
         let (mean, std) = (list("mean")?, list("std")?);
-        if let Some(bad) = std.iter().find(|s| **s <= 0.0) {
-            return Err(Error::value(format!("{name}.std"), format!("must be positive, got {bad}")));
-        }
         if classes < 2 {
             return Err(Error::value(name, format!("needs at least 2 classes, got {classes}")));
         }

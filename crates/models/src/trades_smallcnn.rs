@@ -16,7 +16,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: settings::PARAMS,
     numerics: 2,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// Chance that the dropout layer drops a unit.

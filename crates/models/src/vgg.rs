@@ -17,7 +17,7 @@ pub const SPEC_11: Spec<BuildModel> = Spec {
     params: PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(vgg11(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(vgg11(args, task.input, task.classes)?))),
 };
 
 /// Registration of the one with 16 layers.
@@ -29,7 +29,7 @@ pub const SPEC_16: Spec<BuildModel> = Spec {
     params: PARAMS,
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(vgg16(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(vgg16(args, task.input, task.classes)?))),
 };
 
 pub(crate) fn vgg11(args: &Args, input: Input, classes: usize) -> Result<Graph> {

@@ -3,9 +3,8 @@
 use crate::settings::{ACTIVATION, INIT, Input, MEAN, STD, Settings};
 use crate::start::{he_fan_out, torch_zero_bias};
 use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, Error, ParamDoc, ParamKind, Range, Result, Spec};
 use gauntlet_graph::{Builder, Graph, Interpreter, NodeId, Start, torch_default};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Registration.
@@ -15,8 +14,20 @@ pub const SPEC: Spec<BuildModel> = Spec {
     formula: "conv3 16 – 3 · (depth − 4)/6 pre-activation blocks (16k, 32k, 64k) – bn – act – global pooling – fc K",
     paper: "Zagoruyko & Komodakis 2016; Madry et al. 2018; Zhang et al. 2019 (TRADES); Gowal et al. 2020; Huang et al. 2021",
     params: &[
-        ParamDoc { name: "depth", kind: "int", default: "34", unit: "layers", doc: "6n + 4: n blocks of each width" },
-        ParamDoc { name: "width", kind: "int", default: "10", unit: "", doc: "the factor k of all widths" },
+        ParamDoc {
+            name: "depth",
+            kind: ParamKind::Int(Range::at_least(10.0).at_most(1000.0)),
+            default: "34",
+            unit: "layers",
+            doc: "6n + 4: n blocks of each width",
+        },
+        ParamDoc {
+            name: "width",
+            kind: ParamKind::Int(Range::at_least(1.0).at_most(100.0)),
+            default: "10",
+            unit: "",
+            doc: "the factor k of all widths",
+        },
         ACTIVATION,
         INIT,
         MEAN,
@@ -24,7 +35,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
         // The following are left out unless given: what was trained before there was a choice keeps its keys.
         ParamDoc {
             name: "layout",
-            kind: "one of trades, deepmind, huang",
+            kind: ParamKind::Choice(&["trades", "deepmind", "huang"]),
             default: "null",
             unit: "",
             doc: "whose code it is: TRADES' (the default); DeepMind's, which pads by (0, 1, 0, 1) where the stride is 2; Huang et al.'s; \
@@ -32,14 +43,14 @@ pub const SPEC: Spec<BuildModel> = Spec {
         },
         ParamDoc {
             name: "widths",
-            kind: "list of ints",
+            kind: ParamKind::Ints(Range::at_least(1.0).at_most(6400.0)),
             default: "null",
             unit: "channels",
             doc: "channels of the three groups of blocks instead of 16k, 32k, 64k",
         },
         ParamDoc {
             name: "dropout",
-            kind: "float",
+            kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
             default: "null",
             unit: "",
             doc: "chance that a unit between the two convolutions of a block is dropped in training; none unless given",
@@ -47,7 +58,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Interpreter::new(graph(args, input, classes)?))),
+    build: |args, task| Ok(Arc::new(Interpreter::new(graph(args, task.input, task.classes)?))),
 };
 
 /// `conv1`, `block{1..3}.layer.{i}.{bn1,conv1,bn2,conv2,convShortcut}`, `bn1`, `fc`, as in the code of TRADES; in DeepMind's
@@ -57,25 +68,19 @@ pub const SPEC: Spec<BuildModel> = Spec {
 /// A block whose width changes activates its input first, for its shortcut too; another one only for its convolutions.
 /// Convolutions have no bias: batch norm follows. He's initialiser counts their outputs; DeepMind's code has PyTorch's.
 pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> {
-    let (depth, k) = (args.usize("depth", 10)?, args.usize("width", 1)?);
-    if depth % 6 != 4 || depth > 1000 {
+    let (depth, k) = (args.usize("depth")?, args.usize("width")?);
+    if depth % 6 != 4 {
         return Err(Error::value("wideresnet.depth", format!("must be 6n + 4, such as 28 or 34, got {depth}")));
     }
-    if k > 100 {
-        return Err(Error::value("wideresnet.width", format!("must be at most 100, got {k}")));
-    }
-    let widths = if args.has("widths") { widths(args.value("widths")?)? } else { [16 * k, 32 * k, 64 * k] };
+    let widths = if args.has("widths") { widths(args.usizes("widths")?)? } else { [16 * k, 32 * k, 64 * k] };
     let layout = match args.has("layout") {
-        true => args.choice("layout", &["trades", "deepmind", "huang"])?,
+        true => args.str("layout")?,
         false => "trades",
     };
     let dropout = match args.has("dropout") {
-        true => args.f64_from("dropout", 0.0)?,
+        true => args.f64("dropout")?,
         false => 0.0,
     };
-    if dropout >= 1.0 {
-        return Err(Error::value("wideresnet.dropout", format!("must be below 1, got {dropout}")));
-    }
     let names = Names::of(layout);
     let (mut g, x) = Settings::new("wideresnet", args, input, classes)?.at_least(8)?.builder()?;
     let mut y = g.conv(names.stem, 16, 3).padding(1).without_bias().start(names.start).of(x)?;
@@ -96,11 +101,9 @@ pub(crate) fn graph(args: &Args, input: Input, classes: usize) -> Result<Graph> 
 }
 
 /// Three widths of groups of blocks.
-fn widths(given: &Value) -> Result<[usize; 3]> {
-    let width = |v: &Value| v.as_u64().filter(|n| (1..=6400).contains(n)).map(|n| n as usize);
-    let list: Option<Vec<usize>> = given.as_array().and_then(|a| a.iter().map(width).collect());
-    list.and_then(|l| l.try_into().ok()).ok_or_else(|| {
-        let why = format!("must be three numbers of channels between 1 and 6400, such as [320, 640, 512], got {given}");
+fn widths(given: Vec<usize>) -> Result<[usize; 3]> {
+    given.try_into().map_err(|given| {
+        let why = format!("must be three numbers of channels, such as [320, 640, 512], got {given:?}");
         Error::value("wideresnet.widths", why)
     })
 }

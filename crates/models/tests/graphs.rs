@@ -18,7 +18,7 @@ fn all() -> Vec<Graph> {
     let mut registry = Registry::default();
     gauntlet_models::register(&mut registry).unwrap();
     // A program behind a pipe has no graph.
-    let names: Vec<&str> = registry.models.iter().map(|s| s.name).filter(|name| *name != "command").collect();
+    let names: Vec<String> = registry.models.names().into_iter().filter(|name| name != "command").collect();
     assert_eq!(names.len(), 17);
     names.iter().map(|name| graph(json!({ "name": name }), None)).collect()
 }

@@ -266,23 +266,35 @@ fn bad_settings_are_named() {
         fail(json!({ "name": "linear", "activaton": "relu" }), (1, 28, 28)).contains("did you mean \"activation\"")
     );
     assert!(fail(json!({ "name": "linear", "activation": "rely" }), (1, 28, 28)).contains("did you mean \"relu\""));
-    assert!(fail(json!({ "name": "linear", "std": [0.0] }), (1, 28, 28)).contains("must be positive"));
+    assert!(
+        fail(json!({ "name": "linear", "std": [0.0] }), (1, 28, 28)).contains("linear.std: must be above 0, got 0")
+    );
     assert!(fail(json!({ "name": "linear", "mean": [0.1, 0.2] }), (1, 28, 28)).contains("2 entries for 1 channels"));
     assert!(fail(json!({ "name": "trades-smallcnn" }), (1, 8, 8)).contains("at least 16×16"));
     let said = fail(json!({ "name": "preactresnet18", "shortcut": "activaton" }), (3, 32, 32));
     assert!(said.contains("preactresnet18.shortcut") && said.contains("did you mean \"activation\""), "{said}");
-    for hidden in [json!([]), json!([0]), json!([2.5]), json!(200), json!([100_000])] {
+    for (hidden, why) in [
+        (json!([]), "must have at least one width, such as [200, 200]"),
+        (json!([0]), "must be at least 1, got 0"),
+        (json!([2.5]), "must be a list of whole numbers, got [2.5]"),
+        (json!(200), "must be a list of whole numbers, got 200"),
+        (json!([100_000]), "must be at most 65536, got 100000"),
+    ] {
         let said = fail(json!({ "name": "mlp", "hidden": hidden }), (1, 28, 28));
-        assert!(said.contains("mlp.hidden") && said.contains("such as [200, 200]"), "{said}");
+        assert!(said.contains("mlp.hidden") && said.contains(why), "{said}");
     }
     let said = fail(json!({ "name": "maxout", "pieces": 1 }), (1, 28, 28));
     assert!(said.contains("maxout.pieces") && said.contains("at least 2"), "{said}");
     assert!(fail(json!({ "name": "wideresnet", "depth": 33 }), (3, 32, 32)).contains("must be 6n + 4"));
     assert!(fail(json!({ "name": "wideresnet", "width": 101 }), (3, 32, 32)).contains("at most 100"));
     assert!(fail(json!({ "name": "wideresnet", "dropout": 1.0 }), (3, 32, 32)).contains("must be below 1, got 1"));
-    for widths in [json!([1, 2]), json!([0, 1, 2]), json!("wide")] {
+    for (widths, why) in [
+        (json!([1, 2]), "such as [320, 640, 512], got [1, 2]"),
+        (json!([0, 1, 2]), "must be at least 1, got 0"),
+        (json!("wide"), "must be a list of whole numbers, got \"wide\""),
+    ] {
         let said = fail(json!({ "name": "wideresnet", "widths": widths }), (3, 32, 32));
-        assert!(said.contains("wideresnet.widths") && said.contains("such as [320, 640, 512]"), "{said}");
+        assert!(said.contains("wideresnet.widths") && said.contains(why), "{said}");
     }
     let said = fail(json!({ "name": "wideresnet", "layout": "deepmnd" }), (3, 32, 32));
     assert!(said.contains("wideresnet.layout") && said.contains("did you mean \"deepmind\""), "{said}");

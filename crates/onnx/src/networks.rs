@@ -3,8 +3,9 @@
 use crate::import::{self, Imported, Options, open};
 use crate::input::Layout;
 use crate::network::FileNetwork;
-use gauntlet_core::registry::BuildModel;
-use gauntlet_core::{Args, Error, Network, ParamDoc, Registry, Result, Source, Spec};
+use gauntlet_core::{
+    About, Args, Entry, Error, Network, Param, ParamDoc, ParamKind, Range, Registry, Result, Source, Task,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const NUMERICS: u32 = 1;
 
 /// Channels, height, width of an image.
 type Image = (usize, usize, usize);
-type Found = &'static Spec<BuildModel>;
+type Found = Arc<Entry<dyn Network, Task>>;
 
 /// The registry's source of networks in files.
 #[derive(Debug, Default)]
@@ -35,23 +36,17 @@ fn paths() -> MutexGuard<'static, BTreeMap<String, PathBuf>> {
     locked(PATHS.get_or_init(Mutex::default))
 }
 
-/// Networks that were built, by all that they are made of: a suite asks for its models many times.
-fn built() -> MutexGuard<'static, BTreeMap<String, Arc<FileNetwork>>> {
-    static BUILT: OnceLock<Mutex<BTreeMap<String, Arc<FileNetwork>>>> = OnceLock::new();
-    locked(BUILT.get_or_init(Mutex::default))
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Source<BuildModel> for Networks {
+impl Source<dyn Network, Task> for Networks {
     fn prefix(&self) -> &'static str {
         PREFIX
     }
     fn find(&self, name: &str) -> Result<Found> {
         if let Some(found) = locked(&self.found).get(name) {
-            return Ok(found);
+            return Ok(found.clone());
         }
         let file = name.strip_prefix(PREFIX).unwrap_or(name);
         if file.is_empty() {
@@ -65,9 +60,9 @@ impl Source<BuildModel> for Networks {
             ))
         })?;
         let sha256 = import::sha256(path)?;
-        let found = spec(name, &sha256);
+        let found = Arc::new(entry(name, &sha256));
         paths().extend([(sha256, path.clone()), (name.to_string(), path.clone())]);
-        locked(&self.found).insert(name.to_string(), found);
+        locked(&self.found).insert(name.to_string(), found.clone());
         Ok(found)
     }
     fn list(&self) -> Vec<Found> {
@@ -85,89 +80,77 @@ impl Source<BuildModel> for Networks {
 const PARAMS: [ParamDoc; 6] = [
     ParamDoc {
         name: "init",
-        kind: "one of file, torch",
+        kind: ParamKind::Choice(&["file", "torch"]),
         default: "\"file\"",
         unit: "",
         doc: "what trainings start from: the file's weights, or new ones, PyTorch's default",
     },
     ParamDoc {
         name: "mean",
-        kind: "list of floats",
+        kind: ParamKind::Floats(Range::ANY),
         default: "[]",
         unit: "pixels",
         doc: "per-channel mean subtracted before the file's network; none where the file does that itself",
     },
     ParamDoc {
         name: "std",
-        kind: "list of floats",
+        kind: ParamKind::Floats(Range::above(0.0)),
         default: "[]",
         unit: "pixels",
         doc: "per-channel standard deviation divided by before the file's network",
     },
     ParamDoc {
         name: "channels",
-        kind: "one of auto, first, last",
+        kind: ParamKind::Choice(&["auto", "first", "last"]),
         default: "\"auto\"",
         unit: "",
         doc: "where its images have their channels; auto: last where that axis is 1 or 3 and the first is not",
     },
     ParamDoc {
         name: "output",
-        kind: "string",
+        kind: ParamKind::Text,
         default: "null",
         unit: "",
         doc: "the output that gives the logits, where there are several",
     },
     ParamDoc {
         name: "frozen",
-        kind: "list of strings",
+        kind: ParamKind::Texts,
         default: "[]",
         unit: "",
         doc: "initialisers that are not trained",
     },
 ];
 
-/// Names and hashes are few and live as long as the program, as the texts of built-in components do.
-fn kept(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
-}
-
-fn spec(name: &str, sha256: &str) -> Found {
-    let pinned = ParamDoc {
-        name: "sha256",
-        kind: "string",
-        default: kept(Value::from(sha256).to_string()),
-        unit: "",
-        doc: "of the file, and of its data where that lies beside it; written into a suite, it pins the network",
+/// The model of a file.
+fn entry(name: &str, sha256: &str) -> Entry<dyn Network, Task> {
+    let pinned = Param {
+        name: "sha256".into(),
+        kind: ParamKind::Text,
+        default: Value::from(sha256).to_string(),
+        unit: String::new(),
+        doc: "of the file, and of its data where that lies beside it; written into a suite, it pins the network".into(),
     };
-    let build: BuildModel = build;
-    let params: Vec<ParamDoc> = std::iter::once(pinned).chain(PARAMS).collect();
-    Box::leak(Box::new(Spec {
-        name: kept(name.to_string()),
-        summary: "a network of an ONNX file",
-        formula: "",
-        paper: "",
-        params: Vec::leak(params),
+    let about = About {
+        name: name.into(),
+        summary: "a network of an ONNX file".into(),
+        params: std::iter::once(pinned).chain(PARAMS.iter().map(Param::from)).collect(),
         numerics: NUMERICS,
-        origin: "file",
-        build,
-    }))
+        origin: "file".into(),
+        ..About::default()
+    };
+    Entry::new(about, build)
 }
 
-fn build(args: &Args, input: Image, classes: usize) -> Result<Arc<dyn Network>> {
-    let key = format!("{} {} {input:?} {classes}", args.owner(), Value::Object(args.canonical().clone()));
-    if let Some(known) = built().get(&key) {
-        return Ok(known.clone());
-    }
+fn build(args: &Args, task: &Task) -> Result<Arc<dyn Network>> {
+    let Task { input, classes } = *task;
     let (name, net) = (args.owner(), read(args, Some(input))?);
     let outputs = net.graph.interface().classes;
     if outputs != classes {
         return Err(Error::value(name, format!("has {outputs} outputs, and the data has {classes} classes")));
     }
-    let anew = args.choice("init", &["file", "torch"])? == "torch";
-    let network = Arc::new(FileNetwork::new(name, net, anew)?);
-    built().insert(key, network.clone());
-    Ok(network)
+    let anew = args.str("init")? == "torch";
+    Ok(Arc::new(FileNetwork::new(name, net, anew)?))
 }
 
 /// The network that a model's name and arguments mean; `image`: the shape of the images, where it is known.
@@ -179,7 +162,7 @@ pub fn imported(registry: &Registry, given: &Map<String, Value>, image: Option<I
     if !name.starts_with(PREFIX) {
         return Err(Error::value("model", format!("{name:?} is no network of a file: {PREFIX}net.onnx")));
     }
-    read(&Args::new(registry.models.get(name)?, given)?, image)
+    read(&Args::new(&*registry.models.get(name)?, given)?, image)
 }
 
 fn read(args: &Args, image: Option<Image>) -> Result<Imported> {
@@ -192,19 +175,16 @@ fn read(args: &Args, image: Option<Image>) -> Result<Imported> {
     let path = pinned.or(named).ok_or_else(|| Error::Message(format!("{name} was not read")))?;
     let options = Options {
         image,
-        layout: match args.choice("channels", &["auto", "first", "last"])? {
+        layout: match args.str("channels")? {
             "first" => Layout::ChannelsFirst,
             "last" => Layout::ChannelsLast,
             _ => Layout::Auto,
         },
         output: if args.has("output") { Some(args.str("output")?.to_string()) } else { None },
-        frozen: list(args, "frozen", |v| v.as_str().map(str::to_string))?,
-        mean: list(args, "mean", Value::as_f64)?,
-        std: list(args, "std", Value::as_f64)?,
+        frozen: args.strs("frozen")?.into_iter().map(str::to_string).collect(),
+        mean: args.f64s("mean")?,
+        std: args.f64s("std")?,
     };
-    if let Some(bad) = options.std.iter().find(|s| **s <= 0.0) {
-        return Err(Error::value(format!("{name}.std"), format!("must be positive, got {bad}")));
-    }
     let net = open(&path, &options)?;
     if net.sha256 != given {
         return Err(changed(&net.sha256));
@@ -220,16 +200,7 @@ fn read(args: &Args, image: Option<Image>) -> Result<Imported> {
     }
     if let Some(unknown) = options.frozen.iter().find(|f| !net.weights.iter().any(|w| w.0 == **f)) {
         let known = net.weights.iter().map(|w| w.0);
-        return Err(gauntlet_core::registry::unknown(&format!("parameter of {name}"), unknown, known));
+        return Err(Error::unknown(&format!("parameter of {name}"), unknown, known));
     }
     Ok(net)
-}
-
-fn list<T>(args: &Args, key: &str, entry: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>> {
-    let value = args.value(key)?;
-    let found: Option<Vec<T>> = value.as_array().and_then(|a| a.iter().map(entry).collect());
-    found.ok_or_else(|| {
-        let kind = PARAMS.iter().find(|p| p.name == key).map_or("list", |p| p.kind);
-        Error::value(format!("{}.{key}", args.owner()), format!("must be a {kind}, got {value}"))
-    })
 }

@@ -5,7 +5,7 @@ use crate::teacher::{distance, logits};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = α T² · mean KL(t(x)/T ‖ p(x')/T) + (1 − α) · mean ℓ(x), t the teacher; Goldblum et al. 2020.
@@ -29,8 +29,8 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         EPS,
         NORM,
-        ParamDoc { name: "alpha", kind: "float", default: "1.0", unit: "", doc: "α, in [0, 1]" },
-        ParamDoc { name: "temperature", kind: "float", default: "30.0", unit: "", doc: "T, above 0" },
+        ParamDoc { name: "alpha", kind: ParamKind::SHARE, default: "1.0", unit: "", doc: "α" },
+        ParamDoc { name: "temperature", kind: ParamKind::POSITIVE, default: "30.0", unit: "", doc: "T" },
         ATTACK,
         MODE,
         RAMP,
@@ -38,13 +38,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, registry| {
-        let (alpha, temperature) = (args.f64_from("alpha", 0.0)?, args.f64_from("temperature", 0.0)?);
-        if alpha > 1.0 {
-            return Err(Error::value("ard.alpha", format!("must be at most 1, got {alpha}")));
-        }
-        if temperature == 0.0 {
-            return Err(Error::value("ard.temperature", "must be above 0, got 0"));
-        }
+        let (alpha, temperature) = (args.f64("alpha")?, args.f64("temperature")?);
         Ok(Arc::new(Ard { inner: InnerAttack::read(args, registry)?, alpha, temperature }))
     },
 };

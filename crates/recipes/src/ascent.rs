@@ -4,7 +4,7 @@ use crate::inner::mode;
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
-use gauntlet_core::{Args, AttackMode, ParamDoc, Result, Step, Target, ThreatModel};
+use gauntlet_core::{Args, AttackMode, ParamDoc, ParamKind, Result, Step, Target, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 
 /// Steps of α · ε · sign(∇ₓ objective) in the L∞ ball and the box, every one taken; the last iterate counts.
@@ -24,20 +24,25 @@ pub struct Ascent {
 
 /// The parameter `steps`.
 pub(crate) const STEPS: ParamDoc =
-    ParamDoc { name: "steps", kind: "int", default: "10", unit: "", doc: "steps of the inner attack" };
+    ParamDoc { name: "steps", kind: ParamKind::COUNT, default: "10", unit: "", doc: "steps of the inner attack" };
 /// The parameter `alpha`.
-pub(crate) const ALPHA: ParamDoc =
-    ParamDoc { name: "alpha", kind: "float", default: "0.25", unit: "ε", doc: "size of a step, as a multiple of ε" };
+pub(crate) const ALPHA: ParamDoc = ParamDoc {
+    name: "alpha",
+    kind: ParamKind::WEIGHT,
+    default: "0.25",
+    unit: "ε",
+    doc: "size of a step, as a multiple of ε",
+};
 
 impl Ascent {
     /// From the parameters `eps`, `steps`, `alpha`, `attack_mode` and `ramp`.
     pub(crate) fn read(args: &Args) -> Result<Self> {
         Ok(Ascent {
             eps: args.eps("eps")?,
-            steps: args.usize("steps", 1)?,
-            alpha: args.f64_from("alpha", 0.0)?,
+            steps: args.usize("steps")?,
+            alpha: args.f64("alpha")?,
             mode: mode(args)?,
-            ramp: args.f64_from("ramp", 0.0)?,
+            ramp: args.f64("ramp")?,
         })
     }
 

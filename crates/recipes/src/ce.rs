@@ -2,7 +2,7 @@
 
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = mean ℓ, optionally with smoothed labels: (1 − s) · onehot + s/K.
@@ -20,20 +20,14 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     paper: "-",
     params: &[ParamDoc {
         name: "smoothing",
-        kind: "float",
+        kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
         default: "0.0",
         unit: "",
-        doc: "label smoothing s in [0, 1), uniform over all classes",
+        doc: "label smoothing s, uniform over all classes",
     }],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| {
-        let smoothing = args.f64_from("smoothing", 0.0)?;
-        if smoothing >= 1.0 {
-            return Err(Error::value("ce.smoothing", format!("must be below 1, got {smoothing}")));
-        }
-        Ok(Arc::new(Ce { smoothing }))
-    },
+    build: |args, _| Ok(Arc::new(Ce { smoothing: args.f64("smoothing")? })),
 };
 
 impl Recipe for Ce {

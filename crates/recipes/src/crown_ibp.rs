@@ -1,7 +1,7 @@
 //! Training by linear bounds of the margins over intervals of what lies between.
 
 use crate::growth::{Growth, RAMP, SCHEDULE, WARM_UP};
-use crate::ibp::{INIT, KAPPA, mixed, narrow, narrowed, share};
+use crate::ibp::{INIT, KAPPA, mixed, narrow, narrowed};
 use crate::inner::EPS;
 use crate::intervals::{Bounded, Interval, boxes, refused, worst_loss};
 use candle_core::Tensor;
@@ -43,7 +43,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, _| {
         Ok(Arc::new(CrownIbp {
             eps: args.eps("eps")?,
-            kappa: share(args, "kappa")?,
+            kappa: args.f64("kappa")?,
             growth: Growth::read(args)?,
             narrow: narrow(args)?,
         }))

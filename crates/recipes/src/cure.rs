@@ -1,8 +1,8 @@
 //! Curvature regularisation.
 
 use gauntlet_autograd::Graph;
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, Mode, ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, Mode, ParamDoc, ParamKind, Range, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖g(x + h·u) − g(x)‖₂, u = sign(g)/‖sign(g)‖₂ detached; Moosavi-Dezfooli et al. 2019.
@@ -19,7 +19,7 @@ pub struct Cure {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "cure",
     summary: "penalty on the change of the input gradient along its own sign: curvature",
     formula: "weight · mean_n ‖∇ₓℓ(x + h·u) − ∇ₓℓ(x)‖₂,  u = sign(∇ₓℓ)/‖sign(∇ₓℓ)‖₂, detached",
@@ -27,26 +27,25 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     params: &[
         ParamDoc {
             name: "h",
-            kind: "list of float",
+            kind: ParamKind::Floats(Range::above(0.0)),
             default: "[0.02, 0.08, 0.16, 0.36, 0.6]",
             unit: "pixels",
             doc: "length of the step in each epoch, the last one from then on",
         },
-        ParamDoc { name: "weight", kind: "float", default: "", unit: "", doc: "weight of the penalty" },
+        ParamDoc { name: "weight", kind: ParamKind::WEIGHT, default: "", unit: "", doc: "weight of the penalty" },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let h: Option<Vec<f64>> =
-            args.value("h")?.as_array().and_then(|list| list.iter().map(serde_json::Value::as_f64).collect());
-        let h = h.filter(|h| !h.is_empty() && h.iter().all(|h| *h > 0.0 && h.is_finite())).ok_or_else(|| {
-            Error::value("cure.h", "must be a list of lengths above 0, such as [0.1], one for each epoch")
-        })?;
-        Ok(Arc::new(Cure { h, weight: args.f64_from("weight", 0.0)? }))
+        let h = args.f64s("h")?;
+        if h.is_empty() {
+            return Err(Error::value("cure.h", "must be a list of lengths, such as [0.1], one for each epoch"));
+        }
+        Ok(Arc::new(Cure { h, weight: args.f64("weight")? }))
     },
 };
 
-impl Penalty for Cure {
+impl Recipe for Cure {
     fn name(&self) -> &str {
         "cure"
     }

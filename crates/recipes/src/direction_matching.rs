@@ -5,8 +5,8 @@ use crate::alignment::Alignment;
 use crate::reading::{GRAPH, graph};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Memory, ParamDoc, Penalty, Result, Setup, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Memory, ParamDoc, ParamKind, Range, Recipe, Result, Setup, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ(x_n, t))): moving along the gradient of class t's
@@ -51,7 +51,7 @@ pub enum Measure {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "direction-matching",
     summary: "penalty on the angle between the input gradient and a target direction",
     formula: "weight · mean_n (1 − cos(∇ₓ log p_t(x_n), τ_n)),  τ ~ N(0, I), μ_t − x, nearest_t(x) − x or a teacher's",
@@ -59,7 +59,14 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     params: &[
         ParamDoc {
             name: "direction",
-            kind: "one of fixed, random-per-class, random, class-mean, nearest-neighbour, teacher",
+            kind: ParamKind::Choice(&[
+                "fixed",
+                "random-per-class",
+                "random",
+                "class-mean",
+                "nearest-neighbour",
+                "teacher",
+            ]),
             default: "\"class-mean\"",
             unit: "",
             doc: "fixed, random-per-class, random: N(0, I) from the training seed, one, one per class, one per example; \
@@ -68,34 +75,33 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
         },
         ParamDoc {
             name: "classes",
-            kind: "one of label, random, all",
+            kind: ParamKind::Choice(&["label", "random", "all"]),
             default: "\"label\"",
             unit: "",
             doc: "the class t: the label, another one drawn for every example and step, or the mean over all",
         },
         ParamDoc {
             name: "measure",
-            kind: "one of cosine, squared",
+            kind: ParamKind::Choice(&["cosine", "squared"]),
             default: "\"cosine\"",
             unit: "",
             doc: "1 − cos, or the squared distance ‖∇ − τ‖₂²",
         },
         ParamDoc {
             name: "references",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(2.0)),
             default: "1000",
             unit: "images",
             doc: "training images among which nearest neighbours are looked for",
         },
-        ParamDoc { name: "weight", kind: "float", default: "1.0", unit: "", doc: "weight of the penalty" },
+        ParamDoc { name: "weight", kind: ParamKind::WEIGHT, default: "1.0", unit: "", doc: "weight of the penalty" },
         GRAPH,
     ],
     numerics: 2,
     origin: "built-in",
     build: |args, _| {
-        let references = args.usize("references", 2)?;
-        let names = ["fixed", "random-per-class", "random", "class-mean", "nearest-neighbour", "teacher"];
-        let direction = match args.choice("direction", &names)? {
+        let references = args.usize("references")?;
+        let direction = match args.str("direction")? {
             "fixed" => Direction::Fixed,
             "random-per-class" => Direction::RandomPerClass,
             "random" => Direction::Random,
@@ -103,16 +109,16 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
             "teacher" => Direction::Teacher,
             _ => Direction::ClassMean,
         };
-        let towards = match args.choice("classes", &["label", "random", "all"])? {
+        let towards = match args.str("classes")? {
             "random" => Towards::Other,
             "all" => Towards::All,
             _ => Towards::Label,
         };
-        let measure = match args.choice("measure", &["cosine", "squared"])? {
+        let measure = match args.str("measure")? {
             "squared" => Measure::Squared,
             _ => Measure::Cosine,
         };
-        let weight = args.f64_from("weight", 0.0)?;
+        let weight = args.f64("weight")?;
         Ok(Arc::new(DirectionMatching { direction, towards, measure, weight, graph: graph(args)? }))
     },
 };
@@ -169,7 +175,7 @@ impl DirectionMatching {
     }
 }
 
-impl Penalty for DirectionMatching {
+impl Recipe for DirectionMatching {
     fn name(&self) -> &str {
         "direction-matching"
     }

@@ -5,7 +5,7 @@ use gauntlet_autograd::Graph;
 use gauntlet_autograd::kernels::argmax_rows;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -33,26 +33,29 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     formula: "α · mean ℓ(x) + (1−α) · mean ℓ(clip(x + ε · sign ∇ₓℓ))",
     paper: "Goodfellow, Shlens & Szegedy 2015",
     params: &[
-        ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the FGSM examples" },
-        ParamDoc { name: "alpha", kind: "float", default: "0.5", unit: "", doc: "weight of the clean loss, in [0, 1]" },
+        ParamDoc { name: "eps", kind: ParamKind::Eps, default: "", unit: "pixels", doc: "budget of the FGSM examples" },
+        ParamDoc { name: "alpha", kind: ParamKind::SHARE, default: "0.5", unit: "", doc: "weight of the clean loss" },
         ParamDoc {
             name: "label",
-            kind: "one of true, predicted",
+            kind: ParamKind::Choice(&["true", "predicted"]),
             default: "\"true\"",
             unit: "",
             doc: "whose loss the perturbation ascends; predicted: Ross & Doshi-Velez's advtrain",
         },
-        ParamDoc { name: "clip", kind: "bool", default: "true", unit: "", doc: "clamp the examples to [0, 1]" },
+        ParamDoc {
+            name: "clip",
+            kind: ParamKind::Bool,
+            default: "true",
+            unit: "",
+            doc: "clamp the examples to [0, 1]",
+        },
         GRAPH,
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let alpha = args.f64_from("alpha", 0.0)?;
-        if alpha > 1.0 {
-            return Err(Error::value("fgsm-aug.alpha", format!("must be at most 1, got {alpha}")));
-        }
-        let predicted = args.choice("label", &["true", "predicted"])? == "predicted";
+        let alpha = args.f64("alpha")?;
+        let predicted = args.str("label")? == "predicted";
         Ok(Arc::new(FgsmAug { eps: args.eps("eps")?, alpha, predicted, clip: args.bool("clip")?, graph: graph(args)? }))
     },
 };

@@ -4,7 +4,7 @@ use crate::inner::{EPS, MODE, RAMP, mode};
 use crate::slope::slope;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{AttackMode, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{AttackMode, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -27,8 +27,13 @@ pub struct FgsmRs {
 }
 
 /// α of both scripts.
-pub(crate) const ALPHA: ParamDoc =
-    ParamDoc { name: "alpha", kind: "float", default: "1.25", unit: "ε", doc: "step size as a multiple of ε" };
+pub(crate) const ALPHA: ParamDoc = ParamDoc {
+    name: "alpha",
+    kind: ParamKind::WEIGHT,
+    default: "1.25",
+    unit: "ε",
+    doc: "step size as a multiple of ε",
+};
 
 /// Registration.
 pub const SPEC: Spec<BuildRecipe> = Spec {
@@ -41,7 +46,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         ALPHA,
         ParamDoc {
             name: "clamp_start",
-            kind: "bool",
+            kind: ParamKind::Bool,
             default: "false",
             unit: "",
             doc: "clamp x + δ₀ to [0, 1] before the gradient, as the authors' CIFAR-10 script does",
@@ -54,10 +59,10 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, _| {
         Ok(Arc::new(FgsmRs {
             eps: args.eps("eps")?,
-            alpha: args.f64_from("alpha", 0.0)?,
+            alpha: args.f64("alpha")?,
             clamp_start: args.bool("clamp_start")?,
             mode: mode(args)?,
-            ramp: args.f64_from("ramp", 0.0)?,
+            ramp: args.f64("ramp")?,
         }))
     },
 };

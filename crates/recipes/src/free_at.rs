@@ -5,7 +5,7 @@ use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::zeros_like;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         EPS,
         ParamDoc {
             name: "replays",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "8",
             unit: "",
             doc: "replays m of every batch: optimiser steps",
@@ -44,7 +44,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| Ok(Arc::new(FreeAt { eps: args.eps("eps")?, replays: args.usize("replays", 1)? })),
+    build: |args, _| Ok(Arc::new(FreeAt { eps: args.eps("eps")?, replays: args.usize("replays")? })),
 };
 
 impl Recipe for FreeAt {

@@ -4,8 +4,8 @@ use crate::alignment::Alignment;
 use crate::inner::EPS;
 use gauntlet_autograd::Graph;
 use gauntlet_core::position::Position;
-use gauntlet_core::registry::{BuildPenalty, BuildRecipe};
-use gauntlet_core::{ParamDoc, Penalty, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ const PARAMS: &[ParamDoc] = &[
     EPS,
     ParamDoc {
         name: "weight",
-        kind: "float",
+        kind: ParamKind::WEIGHT,
         default: "0.2",
         unit: "",
         doc: "λ (the authors on CIFAR-10: 0.2 at 8/255, 2.0 at 16/255)",
     },
     ParamDoc {
         name: "two_sided",
-        kind: "bool",
+        kind: ParamKind::Bool,
         default: "false",
         unit: "",
         doc: "differentiate the gradient at x too, not only the one at x + η",
@@ -56,7 +56,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, _| {
         Ok(Arc::new(GradAlign {
             eps: args.eps("eps")?,
-            weight: args.f64_from("weight", 0.0)?,
+            weight: args.f64("weight")?,
             two_sided: args.bool("two_sided")?,
             adversarial: true,
         }))
@@ -64,7 +64,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
 };
 
 /// Registration as a penalty for any base.
-pub const PENALTY: Spec<BuildPenalty> = Spec {
+pub const PENALTY: Spec<BuildRecipe> = Spec {
     name: "grad-align",
     summary: "penalty on the angle between neighbouring input gradients, for any base",
     formula: "weight · mean_n (1 − cos(∇ₓℓ(x), ∇ₓℓ(x + η))),  η ~ U(−ε, ε)^d",
@@ -75,7 +75,7 @@ pub const PENALTY: Spec<BuildPenalty> = Spec {
     build: |args, _| {
         Ok(Arc::new(GradAlign {
             eps: args.eps("eps")?,
-            weight: args.f64_from("weight", 0.0)?,
+            weight: args.f64("weight")?,
             two_sided: args.bool("two_sided")?,
             adversarial: false,
         }))
@@ -120,17 +120,5 @@ impl Recipe for GradAlign {
         }
         terms.extend(self.penalty(step)?);
         Ok(terms)
-    }
-}
-
-impl Penalty for GradAlign {
-    fn name(&self) -> &str {
-        "grad-align"
-    }
-    fn held_constant(&self) -> Option<&'static str> {
-        (!self.two_sided).then_some("the gradient at x (two_sided = false)")
-    }
-    fn terms(&self, step: &mut Step<'_>) -> Result<Vec<Term>> {
-        self.penalty(step)
     }
 }

@@ -4,8 +4,8 @@ use crate::reading::{GRAPH, graph};
 use gauntlet_autograd::kernels::{argmax_rows, runner_up};
 use gauntlet_autograd::{Graph, Var};
 use gauntlet_core::position::Position;
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n q(∇ₓℓ_n), q a norm of the gradient in pixel units.
@@ -54,7 +54,7 @@ pub enum Of {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "grad-norm",
     summary: "penalty on the norm of the input gradient (double backpropagation); smooth activations (gelu, softplus) help it \
               far more than relu",
@@ -63,23 +63,29 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     params: &[
         ParamDoc {
             name: "norm",
-            kind: "one of l2sq, l2, l1, linf",
+            kind: ParamKind::Choice(&["l2sq", "l2", "l1", "linf"]),
             default: "\"l2sq\"",
             unit: "",
             doc: "the norm q of the gradient; l1 is the dual of an L∞ adversary",
         },
         ParamDoc {
             name: "of",
-            kind: "one of loss, uniform, true-logit, margin, logits",
+            kind: ParamKind::Choice(&["loss", "uniform", "true-logit", "margin", "logits"]),
             default: "\"loss\"",
             unit: "",
             doc: "whose gradient: the cross-entropy, that to the uniform distribution, z_y, z_y − max_{k≠y} z_k, or \
                   every logit (q summed over classes)",
         },
-        ParamDoc { name: "weight", kind: "float", default: "", unit: "", doc: "weight of the penalty, in pixel units" },
+        ParamDoc {
+            name: "weight",
+            kind: ParamKind::WEIGHT,
+            default: "",
+            unit: "",
+            doc: "weight of the penalty, in pixel units",
+        },
         ParamDoc {
             name: "ramp",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "0.0",
             unit: "epochs",
             doc: "the weight grows linearly from 0",
@@ -89,20 +95,20 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let norm = match args.choice("norm", &["l2sq", "l2", "l1", "linf"])? {
+        let norm = match args.str("norm")? {
             "l2" => GradientNorm::L2,
             "l1" => GradientNorm::L1,
             "linf" => GradientNorm::Linf,
             _ => GradientNorm::L2Squared,
         };
-        let of = match args.choice("of", &["loss", "uniform", "true-logit", "margin", "logits"])? {
+        let of = match args.str("of")? {
             "uniform" => Of::Uniform,
             "true-logit" => Of::TrueLogit,
             "margin" => Of::Margin,
             "logits" => Of::Logits,
             _ => Of::Loss,
         };
-        let (weight, ramp) = (args.f64_from("weight", 0.0)?, args.f64_from("ramp", 0.0)?);
+        let (weight, ramp) = (args.f64("weight")?, args.f64("ramp")?);
         Ok(Arc::new(GradNorm { norm, of, weight, ramp, graph: graph(args)? }))
     },
 };
@@ -141,7 +147,7 @@ impl Of {
     }
 }
 
-impl Penalty for GradNorm {
+impl Recipe for GradNorm {
     fn name(&self) -> &str {
         "grad-norm"
     }

@@ -2,8 +2,8 @@
 
 use gauntlet_autograd::kernels::{argmax_rows, one_hot};
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n [(ℓ(x + h v) − ℓ(x)) / h]², v the detached direction of the input gradient; Finlay & Oberman 2019.
@@ -34,7 +34,7 @@ pub enum FdDirection {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "grad-norm-fd",
     summary: "penalty on the input gradient's norm by a finite difference, without double backpropagation",
     formula: "weight · mean_n [(ℓ(x + h·v) − ℓ(x))/h]²,  v = g/‖g‖₂, sign(g)/√d or sign(gⱼ)·eⱼ, detached",
@@ -42,22 +42,28 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     params: &[
         ParamDoc {
             name: "norm",
-            kind: "one of l2, l1, linf",
+            kind: ParamKind::Choice(&["l2", "l1", "linf"]),
             default: "\"l2\"",
             unit: "",
             doc: "the norm of the gradient whose square is approached",
         },
-        ParamDoc { name: "h", kind: "float", default: "0.01", unit: "pixels", doc: "step of the difference" },
+        ParamDoc {
+            name: "h",
+            kind: ParamKind::POSITIVE,
+            default: "0.01",
+            unit: "pixels",
+            doc: "step of the difference",
+        },
         ParamDoc {
             name: "scheme",
-            kind: "one of forward, central",
+            kind: ParamKind::Choice(&["forward", "central"]),
             default: "\"forward\"",
             unit: "",
             doc: "central: (ℓ(x + hv) − ℓ(x − hv))/2h, one more forward",
         },
         ParamDoc {
             name: "weight",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "",
             unit: "",
             doc: "weight of the penalty (λ/2 of the paper)",
@@ -66,17 +72,13 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let direction = match args.choice("norm", &["l2", "l1", "linf"])? {
+        let direction = match args.str("norm")? {
             "l1" => FdDirection::L1,
             "linf" => FdDirection::Linf,
             _ => FdDirection::L2,
         };
-        let h = args.f64("h")?;
-        if h <= 0.0 {
-            return Err(Error::value("grad-norm-fd.h", format!("must be above 0, got {h}")));
-        }
-        let central = args.choice("scheme", &["forward", "central"])? == "central";
-        Ok(Arc::new(GradNormFd { direction, h, central, weight: args.f64_from("weight", 0.0)? }))
+        let central = args.str("scheme")? == "central";
+        Ok(Arc::new(GradNormFd { direction, h: args.f64("h")?, central, weight: args.f64("weight")? }))
     },
 };
 
@@ -100,7 +102,7 @@ impl GradNormFd {
     }
 }
 
-impl Penalty for GradNormFd {
+impl Recipe for GradNormFd {
     fn name(&self) -> &str {
         "grad-norm-fd"
     }

@@ -1,7 +1,7 @@
 //! How ε and κ of certified training grow: nothing, then up to their ends.
 
 use gauntlet_core::position::Position;
-use gauntlet_core::{Args, ParamDoc, Result};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Result};
 
 /// How a share grows from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Growth {
 /// The parameter `warm_up`.
 pub(crate) const WARM_UP: ParamDoc = ParamDoc {
     name: "warm_up",
-    kind: "float",
+    kind: ParamKind::WEIGHT,
     default: "1.0",
     unit: "epochs",
     doc: "epochs at ε = 0, which are those of ce, before ε and κ begin to move",
@@ -34,7 +34,7 @@ pub(crate) const WARM_UP: ParamDoc = ParamDoc {
 /// The parameter `ramp`.
 pub(crate) const RAMP: ParamDoc = ParamDoc {
     name: "ramp",
-    kind: "float",
+    kind: ParamKind::WEIGHT,
     default: "",
     unit: "epochs",
     doc: "epochs over which ε grows from 0 and κ falls from 1 (at full ε from the start, nets give one answer for ever)",
@@ -42,7 +42,7 @@ pub(crate) const RAMP: ParamDoc = ParamDoc {
 /// The parameter `schedule`.
 pub(crate) const SCHEDULE: ParamDoc = ParamDoc {
     name: "schedule",
-    kind: "one of linear, smooth",
+    kind: ParamKind::Choice(&["linear", "smooth"]),
     default: "\"linear\"",
     unit: "",
     doc: "how they move over the ramp; smooth: t⁴ over its first quarter, then along the tangent",
@@ -53,9 +53,8 @@ const QUARTER: f64 = 0.25;
 
 impl Growth {
     pub(crate) fn read(args: &Args) -> Result<Self> {
-        let shape =
-            if args.choice("schedule", &["linear", "smooth"])? == "smooth" { Shape::Smooth } else { Shape::Linear };
-        Ok(Growth { warm_up: args.f64_from("warm_up", 0.0)?, ramp: args.f64_from("ramp", 0.0)?, shape })
+        let shape = if args.str("schedule")? == "smooth" { Shape::Smooth } else { Shape::Linear };
+        Ok(Growth { warm_up: args.f64("warm_up")?, ramp: args.f64("ramp")?, shape })
     }
 
     /// The share that is reached, in `[0, 1]`.

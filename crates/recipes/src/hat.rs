@@ -6,7 +6,7 @@ use crate::trades::kl;
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x) + β · mean KL(p(x) ‖ p(x')) + γ · mean ℓ(x + h (x' − x), ŷ), ŷ the teacher's answer at x'; Rade & Moosavi 2022.
@@ -32,11 +32,13 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         EPS,
         NORM,
-        ParamDoc { name: "beta", kind: "float", default: "2.5", unit: "", doc: "β" },
-        ParamDoc { name: "gamma", kind: "float", default: "0.5", unit: "", doc: "γ, of the helper examples" },
+        ParamDoc { name: "beta", kind: ParamKind::WEIGHT, default: "2.5", unit: "", doc: "β" },
+        ParamDoc {
+            name: "gamma", kind: ParamKind::WEIGHT, default: "0.5", unit: "", doc: "γ, of the helper examples"
+        },
         ParamDoc {
             name: "beyond",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "3.5",
             unit: "",
             doc: "h: helper examples lie at h times the perturbation",
@@ -50,9 +52,9 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, registry| {
         Ok(Arc::new(Hat {
             inner: InnerAttack::read(args, registry)?,
-            beta: args.f64_from("beta", 0.0)?,
-            gamma: args.f64_from("gamma", 0.0)?,
-            beyond: args.f64_from("beyond", 0.0)?,
+            beta: args.f64("beta")?,
+            gamma: args.f64("gamma")?,
+            beyond: args.f64("beyond")?,
         }))
     },
 };

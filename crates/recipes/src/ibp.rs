@@ -6,7 +6,7 @@ use crate::intervals::{Bounded, boxes, worst_loss};
 use gauntlet_core::params::Init;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Args, Error, ParamDoc, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{Args, ParamDoc, ParamKind, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct Ibp {
 /// The parameter `kappa`.
 pub(crate) const KAPPA: ParamDoc = ParamDoc {
     name: "kappa",
-    kind: "float",
+    kind: ParamKind::SHARE,
     default: "0.5",
     unit: "",
     doc: "weight of the clean cross-entropy at the end of the ramp, from 1 at its beginning",
@@ -37,7 +37,7 @@ pub(crate) const KAPPA: ParamDoc = ParamDoc {
 /// The parameter `init`.
 pub(crate) const INIT: ParamDoc = ParamDoc {
     name: "init",
-    kind: "one of model, ibp",
+    kind: ParamKind::Choice(&["model", "ibp"]),
     default: "\"model\"",
     unit: "",
     doc: "how weights start; ibp: N(0, 2π/fan_in²) in all layers but the last (Shi et al. 2021), so that intervals do not explode",
@@ -55,25 +55,16 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, _| {
         Ok(Arc::new(Ibp {
             eps: args.eps("eps")?,
-            kappa: share(args, "kappa")?,
+            kappa: args.f64("kappa")?,
             growth: Growth::read(args)?,
             narrow: narrow(args)?,
         }))
     },
 };
 
-/// A number in `[0, 1]`.
-pub(crate) fn share(args: &Args, name: &str) -> Result<f64> {
-    let x = args.f64_from(name, 0.0)?;
-    if x > 1.0 {
-        return Err(Error::value(format!("{}.{name}", args.owner()), format!("must be at most 1, got {x}")));
-    }
-    Ok(x)
-}
-
 /// Whether `init` is `ibp`.
 pub(crate) fn narrow(args: &Args) -> Result<bool> {
-    Ok(args.choice("init", &["model", "ibp"])? == "ibp")
+    Ok(args.str("init")? == "ibp")
 }
 
 /// Shi et al.'s start: N(0, 2π/fan_in²) for every weight but the last layer's; biases and norms stay.

@@ -1,8 +1,8 @@
 //! Matching a teacher's input gradient.
 
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖∇ₓ p_y^S − ∇ₓ p_y^T‖₂², p_y the probability of the true class, S the student, T a frozen teacher;
@@ -16,15 +16,21 @@ pub struct Igam {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "igam",
     summary: "penalty on the distance to a robust teacher's input gradient (without the paper's discriminator)",
     formula: "weight · mean_n ‖∇ₓ p_y(student) − ∇ₓ p_y(teacher)‖₂²",
     paper: "Chan, Tay & Ong 2020",
-    params: &[ParamDoc { name: "weight", kind: "float", default: "", unit: "", doc: "weight of the penalty" }],
+    params: &[ParamDoc {
+        name: "weight",
+        kind: ParamKind::WEIGHT,
+        default: "",
+        unit: "",
+        doc: "weight of the penalty",
+    }],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| Ok(Arc::new(Igam { weight: args.f64_from("weight", 0.0)? })),
+    build: |args, _| Ok(Arc::new(Igam { weight: args.f64("weight")? })),
 };
 
 /// ∇ₓ p_y of a teacher, `(N, C, H, W)`.
@@ -36,7 +42,7 @@ pub(crate) fn of_teacher(step: &Step<'_>, x: &Var) -> Result<Var> {
     Ok(Var::constant(linear.pull(cotangent.tensor())?))
 }
 
-impl Penalty for Igam {
+impl Recipe for Igam {
     fn name(&self) -> &str {
         "igam"
     }

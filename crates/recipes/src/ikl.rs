@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use gauntlet_autograd::{Var, kernels};
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, Memory, ParamDoc, Recipe, Result, Setup, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{Memory, ParamDoc, ParamKind, Recipe, Result, Setup, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x) + β · mean ¼ Σⱼₖ wⱼ wₖ (Δⱼₖ(x) − Δⱼₖ(x'))² + α · mean −Σₖ p̄ₖ(x) log pₖ(x'), Δⱼₖ = zⱼ − zₖ, p̄ held constant;
@@ -33,14 +33,14 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         EPS,
         NORM,
-        ParamDoc { name: "alpha", kind: "float", default: "4.0", unit: "", doc: "α" },
-        ParamDoc { name: "beta", kind: "float", default: "20.0", unit: "", doc: "β" },
+        ParamDoc { name: "alpha", kind: ParamKind::WEIGHT, default: "4.0", unit: "", doc: "α" },
+        ParamDoc { name: "beta", kind: ParamKind::WEIGHT, default: "20.0", unit: "", doc: "β" },
         ParamDoc {
             name: "temperature",
-            kind: "float",
+            kind: ParamKind::POSITIVE,
             default: "4.0",
             unit: "",
-            doc: "T of the classes' weights, above 0",
+            doc: "T of the classes' weights",
         },
         KL_ATTACK,
         EVAL_MODE,
@@ -49,15 +49,11 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, registry| {
-        let temperature = args.f64_from("temperature", 0.0)?;
-        if temperature == 0.0 {
-            return Err(Error::value("ikl.temperature", "must be above 0, got 0"));
-        }
         Ok(Arc::new(Ikl {
             inner: InnerAttack::read(args, registry)?,
-            alpha: args.f64_from("alpha", 0.0)?,
-            beta: args.f64_from("beta", 0.0)?,
-            temperature,
+            alpha: args.f64("alpha")?,
+            beta: args.f64("beta")?,
+            temperature: args.f64("temperature")?,
         }))
     },
 };

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use gauntlet_core::position::Position;
-use gauntlet_core::{Args, Attack, AttackMode, ParamDoc, Registry, Result, Step, ThreatModel};
+use gauntlet_core::{Args, Attack, AttackMode, ParamDoc, ParamKind, Registry, Result, Step, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -19,15 +19,25 @@ pub struct InnerAttack {
 }
 
 /// The parameter `eps`.
-pub(crate) const EPS: ParamDoc =
-    ParamDoc { name: "eps", kind: "eps", default: "", unit: "pixels", doc: "budget of the adversarial examples" };
+pub(crate) const EPS: ParamDoc = ParamDoc {
+    name: "eps",
+    kind: ParamKind::Eps,
+    default: "",
+    unit: "pixels",
+    doc: "budget of the adversarial examples",
+};
 /// The parameter `norm`.
-pub(crate) const NORM: ParamDoc =
-    ParamDoc { name: "norm", kind: "one of linf, l2, l1", default: "\"linf\"", unit: "", doc: "norm of the budget" };
+pub(crate) const NORM: ParamDoc = ParamDoc {
+    name: "norm",
+    kind: ParamKind::Choice(&["linf", "l2", "l1"]),
+    default: "\"linf\"",
+    unit: "",
+    doc: "norm of the budget",
+};
 /// The parameter `attack_mode` with the default `train`.
 pub(crate) const MODE: ParamDoc = ParamDoc {
     name: "attack_mode",
-    kind: "one of train, train-moving, eval",
+    kind: ParamKind::Choice(&["train", "train-moving", "eval"]),
     default: "\"train\"",
     unit: "",
     doc: "batch norm and dropout in the attack's forwards; train-moving: they move the running statistics too",
@@ -37,7 +47,7 @@ pub(crate) const EVAL_MODE: ParamDoc = ParamDoc { default: "\"eval\"", ..MODE };
 /// The parameter `attack`: Madry's ten steps.
 pub(crate) const ATTACK: ParamDoc = ParamDoc {
     name: "attack",
-    kind: "attack",
+    kind: ParamKind::Attack,
     default: r#"{"name":"pgd","steps":10,"alpha":"eps/4"}"#,
     unit: "",
     doc: "the inner attack; every example takes every step",
@@ -50,7 +60,7 @@ pub(crate) const KL_ATTACK: ParamDoc = ParamDoc {
 /// The parameter `ramp` of a budget.
 pub(crate) const RAMP: ParamDoc = ParamDoc {
     name: "ramp",
-    kind: "float",
+    kind: ParamKind::WEIGHT,
     default: "0.0",
     unit: "epochs",
     doc: "ε grows from 0 over the first epochs (at a large ε some nets never leave the constant answer)",
@@ -58,7 +68,7 @@ pub(crate) const RAMP: ParamDoc = ParamDoc {
 
 /// Reads the parameter `attack_mode`.
 pub(crate) fn mode(args: &Args) -> Result<AttackMode> {
-    Ok(match args.choice("attack_mode", &["train", "train-moving", "eval"])? {
+    Ok(match args.str("attack_mode")? {
         "eval" => AttackMode::Eval,
         "train-moving" => AttackMode::TrainMoving,
         _ => AttackMode::Train,
@@ -72,7 +82,7 @@ impl InnerAttack {
         let norm: Norm = args.str("norm")?.parse()?;
         let (attack, _) = registry.attack(&args.table("attack")?)?;
         let threat = ThreatModel::new(norm, eps.value());
-        Ok(InnerAttack { threat, attack, mode: mode(args)?, ramp: args.f64_from("ramp", 0.0)? })
+        Ok(InnerAttack { threat, attack, mode: mode(args)?, ramp: args.f64("ramp")? })
     }
 
     /// Sign steps jump, all others move smoothly with the weights.

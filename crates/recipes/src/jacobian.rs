@@ -1,8 +1,8 @@
 //! The Frobenius norm of the input-output Jacobian.
 
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{Error, ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{Error, ParamDoc, ParamKind, Range, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// weight · mean_n ‖∂z/∂x‖_F², by n random projections or exactly; Hoffman, Roberts & Yaida 2019.
@@ -18,7 +18,7 @@ pub struct Jacobian {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "jacobian",
     summary: "penalty on the squared Frobenius norm of the logits' Jacobian",
     formula: "weight · mean_n (K/m) Σ_μ ‖∇ₓ(v_μ · z)‖₂²,  v_μ uniform on the sphere; exact: Σ_k ‖∇ₓ z_k‖₂²",
@@ -26,14 +26,14 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     params: &[
         ParamDoc {
             name: "projections",
-            kind: "int",
+            kind: ParamKind::Int(Range::at_least(0.0).at_most(1000.0)),
             default: "1",
             unit: "",
             doc: "random projections m; 0: exact, one backward per class",
         },
         ParamDoc {
             name: "weight",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "",
             unit: "",
             doc: "weight of the penalty (λ/2 of the paper)",
@@ -42,12 +42,9 @@ pub const SPEC: Spec<BuildPenalty> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let projections = args.usize("projections", 0)?;
-        if projections > 1000 {
-            return Err(Error::value("jacobian.projections", format!("must be at most 1000, got {projections}")));
-        }
+        let projections = args.usize("projections")?;
         let projections = (projections > 0).then_some(projections);
-        Ok(Arc::new(Jacobian { projections, weight: args.f64_from("weight", 0.0)? }))
+        Ok(Arc::new(Jacobian { projections, weight: args.f64("weight")? }))
     },
 };
 
@@ -65,7 +62,7 @@ pub(crate) fn exact(step: &mut Step<'_>, x: &Var, z: &Var, graph: Graph) -> Resu
     sum.ok_or_else(|| Error::Message("a model without classes has no Jacobian".into()))
 }
 
-impl Penalty for Jacobian {
+impl Recipe for Jacobian {
     fn name(&self) -> &str {
         "jacobian"
     }

@@ -4,8 +4,8 @@ use crate::inner::EPS;
 use crate::slope::slope;
 use candle_core::Tensor;
 use gauntlet_autograd::{Graph, Var};
-use gauntlet_core::registry::BuildPenalty;
-use gauntlet_core::{AttackMode, ParamDoc, Penalty, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::registry::BuildRecipe;
+use gauntlet_core::{AttackMode, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -28,25 +28,37 @@ pub struct Llr {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "llr",
     summary: "penalty on how far the loss is from linear around x, and on its linear rise",
     formula: "λ · mean γ + μ · mean |δ*·g|,  γ = max_{‖δ‖_∞ ≤ ε} |ℓ(x + δ) − ℓ(x) − δ·g(x)|",
     paper: "Qin et al. 2019",
     params: &[
         EPS,
-        ParamDoc { name: "steps", kind: "int", default: "2", unit: "", doc: "ascent steps of ε/steps for δ*" },
-        ParamDoc { name: "weight", kind: "float", default: "4.0", unit: "", doc: "λ of the nonlinearity" },
-        ParamDoc { name: "taylor_weight", kind: "float", default: "3.0", unit: "", doc: "μ of the linear rise" },
+        ParamDoc {
+            name: "steps",
+            kind: ParamKind::COUNT,
+            default: "2",
+            unit: "",
+            doc: "ascent steps of ε/steps for δ*",
+        },
+        ParamDoc { name: "weight", kind: ParamKind::WEIGHT, default: "4.0", unit: "", doc: "λ of the nonlinearity" },
+        ParamDoc {
+            name: "taylor_weight",
+            kind: ParamKind::WEIGHT,
+            default: "3.0",
+            unit: "",
+            doc: "μ of the linear rise",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
         Ok(Arc::new(Llr {
             eps: args.eps("eps")?,
-            steps: args.usize("steps", 1)?,
-            weight: args.f64_from("weight", 0.0)?,
-            taylor_weight: args.f64_from("taylor_weight", 0.0)?,
+            steps: args.usize("steps")?,
+            weight: args.f64("weight")?,
+            taylor_weight: args.f64("taylor_weight")?,
         }))
     },
 };
@@ -72,7 +84,7 @@ impl Llr {
     }
 }
 
-impl Penalty for Llr {
+impl Recipe for Llr {
     fn name(&self) -> &str {
         "llr"
     }

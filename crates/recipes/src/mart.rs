@@ -6,7 +6,7 @@ use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::runner_up;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean BCE(p', y) + β · mean KL(p ‖ p') · (1 − p_y), p at x, p' at the adversarial x'; Wang et al. 2020.
@@ -31,7 +31,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         NORM,
         ParamDoc {
             name: "beta",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "5.0",
             unit: "",
             doc: "β (the authors: 5, or 6 on wide nets)",
@@ -42,9 +42,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, registry| {
-        Ok(Arc::new(Mart { inner: InnerAttack::read(args, registry)?, beta: args.f64_from("beta", 0.0)? }))
-    },
+    build: |args, registry| Ok(Arc::new(Mart { inner: InnerAttack::read(args, registry)?, beta: args.f64("beta")? })),
 };
 
 impl Mart {

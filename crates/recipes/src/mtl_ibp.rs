@@ -1,13 +1,13 @@
 //! Training by a mean of an adversarial loss and its interval bound.
 
 use crate::growth::{Growth, RAMP, SCHEDULE, WARM_UP};
-use crate::ibp::{INIT, narrow, narrowed, share};
+use crate::ibp::{INIT, narrow, narrowed};
 use crate::inner::{ATTACK, EPS, InnerAttack, MODE, mode};
 use crate::intervals::{Bounded, boxes, worst_loss};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         EPS,
         ParamDoc {
             name: "alpha",
-            kind: "float",
+            kind: ParamKind::SHARE,
             default: "0.5",
             unit: "",
             doc: "weight of the bound, in [0, 1]; 1 is ibp with κ = 0",
@@ -54,7 +54,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         let (attack, _) = registry.attack(&args.table("attack")?)?;
         let threat = ThreatModel::new(Norm::Linf, eps.value());
         Ok(Arc::new(MtlIbp {
-            alpha: share(args, "alpha")?,
+            alpha: args.f64("alpha")?,
             inner: InnerAttack { threat, attack, mode: mode(args)?, ramp: 0.0 },
             growth: Growth::read(args)?,
             narrow: narrow(args)?,

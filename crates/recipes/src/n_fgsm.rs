@@ -4,7 +4,7 @@ use crate::inner::{EPS, MODE, RAMP, mode};
 use crate::slope::slope;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{AttackMode, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{AttackMode, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -34,7 +34,13 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         EPS,
         ParamDoc { default: "1.0", ..crate::fgsm_rs::ALPHA },
-        ParamDoc { name: "noise", kind: "float", default: "2.0", unit: "ε", doc: "half width k of the noise" },
+        ParamDoc {
+            name: "noise",
+            kind: ParamKind::WEIGHT,
+            default: "2.0",
+            unit: "ε",
+            doc: "half width k of the noise",
+        },
         MODE,
         RAMP,
     ],
@@ -43,10 +49,10 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     build: |args, _| {
         Ok(Arc::new(NFgsm {
             eps: args.eps("eps")?,
-            alpha: args.f64_from("alpha", 0.0)?,
-            noise: args.f64_from("noise", 0.0)?,
+            alpha: args.f64("alpha")?,
+            noise: args.f64("noise")?,
             mode: mode(args)?,
-            ramp: args.f64_from("ramp", 0.0)?,
+            ramp: args.f64("ramp")?,
         }))
     },
 };

@@ -1,7 +1,7 @@
 //! Training on noisy images: a control, not a defence.
 
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use gauntlet_records::Eps;
 use std::sync::Arc;
 
@@ -34,17 +34,17 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     params: &[
         ParamDoc {
             name: "kind",
-            kind: "one of gaussian, uniform, sign",
+            kind: ParamKind::Choice(&["gaussian", "uniform", "sign"]),
             default: "\"gaussian\"",
             unit: "",
             doc: "distribution of every pixel's noise",
         },
-        ParamDoc { name: "size", kind: "eps", default: "", unit: "pixels", doc: "σ of gaussian, else ε" },
+        ParamDoc { name: "size", kind: ParamKind::Eps, default: "", unit: "pixels", doc: "σ of gaussian, else ε" },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let kind = match args.choice("kind", &["gaussian", "uniform", "sign"])? {
+        let kind = match args.str("kind")? {
             "uniform" => NoiseKind::Uniform,
             "sign" => NoiseKind::Sign,
             _ => NoiseKind::Gaussian,

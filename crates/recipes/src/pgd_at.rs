@@ -4,7 +4,7 @@ use crate::inner::{ATTACK, EPS, InnerAttack, MODE, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x_adv), x_adv the last iterate of an attack on the current weights, Madry et al. 2018.
@@ -31,7 +31,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         RAMP,
         ParamDoc {
             name: "fraction",
-            kind: "float",
+            kind: ParamKind::SHARE,
             default: "null",
             unit: "",
             doc: "share of every batch that is attacked, rounded down; the others stay clean (Croce et al.'s ae_frac); \
@@ -41,10 +41,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, registry| {
-        let fraction = if args.has("fraction") { args.f64_from("fraction", 0.0)? } else { 1.0 };
-        if fraction > 1.0 {
-            return Err(Error::value("pgd-at.fraction", format!("must be at most 1, got {fraction}")));
-        }
+        let fraction = if args.has("fraction") { args.f64("fraction")? } else { 1.0 };
         Ok(Arc::new(PgdAt { inner: InnerAttack::read(args, registry)?, fraction }))
     },
 };

@@ -6,7 +6,7 @@ use crate::teacher::{distance, logits};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Error, ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = α · mean KL(t(x) ‖ p(x')) + (1 − α) · mean KL(t(x) ‖ p(x)), x' ascends KL(t(x) ‖ p(x')) from x + 0.001 · N(0, I), t the
@@ -31,10 +31,10 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         EPS,
         ParamDoc {
             name: "share",
-            kind: "float",
+            kind: ParamKind::SHARE,
             default: "0.8333333333333334",
             unit: "",
-            doc: "α, share of the adversarial examples, in [0, 1]",
+            doc: "α, share of the adversarial examples",
         },
         STEPS,
         ALPHA,
@@ -43,13 +43,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| {
-        let alpha = args.f64_from("share", 0.0)?;
-        if alpha > 1.0 {
-            return Err(Error::value("rslad.share", format!("must be at most 1, got {alpha}")));
-        }
-        Ok(Arc::new(Rslad { ascent: Ascent::read(args)?, alpha }))
-    },
+    build: |args, _| Ok(Arc::new(Rslad { ascent: Ascent::read(args)?, alpha: args.f64("share")? })),
 };
 
 impl Recipe for Rslad {

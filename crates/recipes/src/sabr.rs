@@ -1,12 +1,12 @@
 //! Training by interval bounds of small boxes around adversarial examples.
 
 use crate::growth::{Growth, RAMP, SCHEDULE, WARM_UP};
-use crate::ibp::{INIT, KAPPA, mixed, narrow, narrowed, share};
+use crate::ibp::{INIT, KAPPA, mixed, narrow, narrowed};
 use crate::inner::{ATTACK, EPS, InnerAttack, MODE, mode};
 use crate::intervals::{Bounded, boxes, worst_loss};
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, ParamSpec, Recipe, Result, Spec, Step, Term, ThreatModel};
 use gauntlet_records::{Eps, Norm};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         EPS,
         ParamDoc {
             name: "lambda",
-            kind: "float",
+            kind: ParamKind::SHARE,
             default: "0.4",
             unit: "ε",
             doc: "half width of the box, in [0, 1]; 1 is ibp",
@@ -56,9 +56,9 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         let (attack, _) = registry.attack(&args.table("attack")?)?;
         let threat = ThreatModel::new(Norm::Linf, eps.value());
         Ok(Arc::new(Sabr {
-            lambda: share(args, "lambda")?,
+            lambda: args.f64("lambda")?,
             inner: InnerAttack { threat, attack, mode: mode(args)?, ramp: 0.0 },
-            kappa: share(args, "kappa")?,
+            kappa: args.f64("kappa")?,
             growth: Growth::read(args)?,
             narrow: narrow(args)?,
             eps,

@@ -5,7 +5,7 @@ use crate::inner::{EPS, MODE, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ‖p(x) − t‖² + β · mean ‖p(x') − p(x)‖², x' ascends ‖p(x') − p(x)‖² from x + U(−ε, ε)^d; Pang et al. 2022.
@@ -27,7 +27,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     paper: "Pang et al. 2022",
     params: &[
         EPS,
-        ParamDoc { name: "beta", kind: "float", default: "3.0", unit: "", doc: "β" },
+        ParamDoc { name: "beta", kind: ParamKind::WEIGHT, default: "3.0", unit: "", doc: "β" },
         STEPS,
         ALPHA,
         MODE,
@@ -35,7 +35,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| Ok(Arc::new(Score { ascent: Ascent::read(args)?, beta: args.f64_from("beta", 0.0)? })),
+    build: |args, _| Ok(Arc::new(Score { ascent: Ascent::read(args)?, beta: args.f64("beta")? })),
 };
 
 impl Recipe for Score {

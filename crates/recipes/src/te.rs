@@ -7,7 +7,8 @@ use gauntlet_autograd::{Var, kernels};
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{
-    AttackMode, Error, Memory, ParamDoc, Recipe, Result, Setup, Spec, Step, Target, Targets, Term, ThreatModel,
+    AttackMode, Error, Memory, ParamDoc, ParamKind, Range, Recipe, Result, Setup, Spec, Step, Target, Targets, Term,
+    ThreatModel,
 };
 use std::sync::Arc;
 
@@ -36,18 +37,24 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     paper: "Dong et al. 2022",
     params: &[
         EPS,
-        ParamDoc { name: "weight", kind: "float", default: "30.0", unit: "", doc: "w once it has grown" },
-        ParamDoc { name: "momentum", kind: "float", default: "0.9", unit: "", doc: "m, in [0, 1)" },
+        ParamDoc { name: "weight", kind: ParamKind::WEIGHT, default: "30.0", unit: "", doc: "w once it has grown" },
+        ParamDoc {
+            name: "momentum",
+            kind: ParamKind::Float(Range::at_least(0.0).below(1.0)),
+            default: "0.9",
+            unit: "",
+            doc: "m",
+        },
         ParamDoc {
             name: "start",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "90",
             unit: "epochs",
             doc: "epoch, from 1, from which on predictions are averaged",
         },
         ParamDoc {
             name: "end",
-            kind: "int",
+            kind: ParamKind::COUNT,
             default: "150",
             unit: "epochs",
             doc: "epoch, from 1, from which on w is full",
@@ -60,15 +67,12 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let (momentum, start) = (args.f64_from("momentum", 0.0)?, args.usize("start", 1)?);
-        if momentum >= 1.0 {
-            return Err(Error::value("te.momentum", format!("must be below 1, got {momentum}")));
-        }
-        let end = args.usize("end", 1)?;
+        let (momentum, start) = (args.f64("momentum")?, args.usize("start")?);
+        let end = args.usize("end")?;
         if end < start {
             return Err(Error::value("te.end", format!("must be at least `start`, {start}, got {end}")));
         }
-        let weight = args.f64_from("weight", 0.0)?;
+        let weight = args.f64("weight")?;
         Ok(Arc::new(Te { ascent: Ascent::read(args)?, weight, momentum, start, end }))
     },
 };

@@ -4,7 +4,7 @@ use crate::inner::{EPS, EVAL_MODE, InnerAttack, KL_ATTACK, NORM, RAMP};
 use gauntlet_autograd::Var;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{ParamDoc, Recipe, Result, Spec, Step, Term, ThreatModel};
+use gauntlet_core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term, ThreatModel};
 use std::sync::Arc;
 
 /// L = mean ℓ(x) + β · mean KL(p(x) ‖ p(x')), x' the last iterate of PGD on that KL; Zhang et al. 2019.
@@ -31,7 +31,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
         NORM,
         ParamDoc {
             name: "beta",
-            kind: "float",
+            kind: ParamKind::WEIGHT,
             default: "6.0",
             unit: "",
             doc: "β (the authors: 6 on CIFAR-10, 1 on MNIST)",
@@ -42,9 +42,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, registry| {
-        Ok(Arc::new(Trades { inner: InnerAttack::read(args, registry)?, beta: args.f64_from("beta", 0.0)? }))
-    },
+    build: |args, registry| Ok(Arc::new(Trades { inner: InnerAttack::read(args, registry)?, beta: args.f64("beta")? })),
 };
 
 /// KL(p ‖ q) per example, `(N,)`, of logits `(N, K)`.

@@ -3,7 +3,6 @@
 mod bindings;
 mod complaint;
 mod explanation;
-mod kept;
 mod language;
 mod loan;
 mod nearest;
@@ -12,6 +11,7 @@ mod recipe;
 mod script;
 mod scripts;
 mod spelling;
+mod term_name;
 
 pub use bindings::Bound;
 pub use complaint::Complaint;

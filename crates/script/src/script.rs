@@ -3,6 +3,7 @@
 use crate::complaint::Complaint;
 use crate::explanation::of_parsing;
 use crate::{language, spelling};
+use gauntlet_core::{OwnedKind, ParamKind, Range};
 use gauntlet_records::Eps;
 use rhai::{AST, ASTFlags, Dynamic, Position, Scope, Stmt};
 use serde_json::Value;
@@ -111,37 +112,32 @@ impl Script {
 }
 
 impl Constant {
-    /// `float`, `int`, `bool`, `string`.
-    pub fn kind(&self) -> &'static str {
+    /// A number (or a length in pixels that stands for it), a whole number, true or false, a text: what its value is.
+    pub fn kind(&self) -> OwnedKind {
         match &self.value {
-            Value::Number(n) if n.is_f64() => "float",
-            Value::Number(_) => "int",
-            Value::Bool(_) => "bool",
-            _ => "string",
+            Value::Number(n) if n.is_f64() => ParamKind::FloatOrLength,
+            Value::Number(_) => ParamKind::Int(Range::ANY),
+            Value::Bool(_) => ParamKind::Bool,
+            _ => ParamKind::Text,
         }
     }
 
-    /// A value of this constant's kind; a `float` may be a length in pixels such as `"8/255"`.
+    /// A value of this constant's kind, as the script has it.
     fn read(&self, given: &Value) -> Result<Dynamic, String> {
-        let wrong = |want: &str| format!("`{}` must be {want}, got {given}", self.parameter);
+        self.kind().check(&self.parameter, given).map_err(|error| error.to_string())?;
+        let wrong = |want: &str| format!("{}: must be {want}, got {given}", self.parameter);
         Ok(match (self.kind(), given) {
-            ("float", Value::Number(n)) => {
-                n.as_f64().filter(|x| x.is_finite()).ok_or_else(|| wrong("a finite number"))?.into()
+            (ParamKind::FloatOrLength, Value::String(s)) => {
+                s.parse::<Eps>().map_err(|error| error.to_string())?.value().into()
             }
-            ("float", Value::String(s)) => {
-                let eps: Eps = s.parse().map_err(|_| wrong("a number, or a length in pixels such as \"8/255\""))?;
-                eps.value().into()
+            (ParamKind::FloatOrLength, _) => given.as_f64().ok_or_else(|| wrong("a number"))?.into(),
+            (ParamKind::Int(_), _) => given.as_i64().ok_or_else(|| wrong("a whole number below 2⁶³"))?.into(),
+            (_, Value::Bool(b)) => (*b).into(),
+            (_, Value::String(s)) if s.chars().any(char::is_control) => {
+                return Err(wrong("a text without control characters"));
             }
-            ("int", Value::Number(n)) => n.as_i64().ok_or_else(|| wrong("a whole number"))?.into(),
-            ("bool", Value::Bool(b)) => (*b).into(),
-            ("string", Value::String(s)) => match s.chars().find(|c| c.is_control()) {
-                Some(_) => return Err(wrong("a text without control characters")),
-                None => s.clone().into(),
-            },
-            ("float", _) => return Err(wrong("a number")),
-            ("int", _) => return Err(wrong("a whole number")),
-            ("bool", _) => return Err(wrong("true or false")),
-            _ => return Err(wrong("a text")),
+            (_, Value::String(s)) => s.clone().into(),
+            _ => return Err(wrong("a text, true or false")),
         })
     }
 }

@@ -1,16 +1,14 @@
 //! Where scripts are found: beside the suite, in the working directory, in `scripts/recipes`, in the binary.
 
-use crate::kept;
 use crate::recipe::ScriptRecipe;
 use crate::script::{MAX_BYTES, Script};
-use gauntlet_core::registry::{BuildRecipe, unknown};
-use gauntlet_core::{Args, Error, ParamDoc, Recipe, Registry, Result, Source, Spec};
+use gauntlet_core::{About, Entry, Error, Param, ParamKind, Recipe, Registry, Result, Source};
 use gauntlet_records::regular_file;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the names of scripts begin with.
 pub const PREFIX: &str = "script:";
@@ -28,7 +26,7 @@ const FOLDER: &str = "scripts/recipes";
 /// Raised when the numbers of bound functions change.
 const NUMERICS: u32 = 1;
 
-type Found = &'static Spec<BuildRecipe>;
+type Found = Arc<Entry<dyn Recipe, Registry>>;
 
 /// The registry's source of scripts.
 #[derive(Debug, Default)]
@@ -36,13 +34,6 @@ pub struct Scripts {
     folders: Mutex<Vec<PathBuf>>,
     /// What was read so far: a name means one text for the whole process.
     found: Mutex<BTreeMap<String, Found>>,
-}
-
-/// Every script that was read, by the sha256 of its text: a component's builder is a plain function, and its arguments
-/// hold the hash.
-fn texts() -> MutexGuard<'static, BTreeMap<String, Script>> {
-    static TEXTS: OnceLock<Mutex<BTreeMap<String, Script>>> = OnceLock::new();
-    locked(TEXTS.get_or_init(Mutex::default))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -65,7 +56,7 @@ impl Scripts {
             return Ok((name.to_string(), text.to_string()));
         }
         let shipped = || SHIPPED.iter().map(|(name, _)| *name);
-        let near = match unknown("script", file, shipped()) {
+        let near = match Error::unknown("script", file, shipped()) {
             Error::Unknown { hint: Some(near), .. } => format!("; did you mean \"{PREFIX}{near}\"?"),
             _ => String::new(),
         };
@@ -93,26 +84,24 @@ impl Scripts {
     }
 }
 
-impl Source<BuildRecipe> for Scripts {
+impl Source<dyn Recipe, Registry> for Scripts {
     fn prefix(&self) -> &'static str {
         PREFIX
     }
     fn find(&self, name: &str) -> Result<Found> {
         if let Some(found) = locked(&self.found).get(name) {
-            return Ok(found);
+            return Ok(found.clone());
         }
         let (path, text) = self.read(name.strip_prefix(PREFIX).unwrap_or(name))?;
-        let script = Script::parse(&path, &text)?;
-        let found = spec(name, &script);
-        texts().insert(script.sha256.clone(), script);
-        locked(&self.found).insert(name.to_string(), found);
+        let found = Arc::new(entry(name, Script::parse(&path, &text)?));
+        locked(&self.found).insert(name.to_string(), found.clone());
         Ok(found)
     }
     fn list(&self) -> Vec<Found> {
         let named = |file: String| {
             let name = format!("{PREFIX}{file}");
             // One broken script must not hide the others.
-            self.find(&name).unwrap_or_else(|error| broken(&name, &error))
+            self.find(&name).unwrap_or_else(|error| Arc::new(broken(&name, error)))
         };
         self.names().into_iter().map(named).collect()
     }
@@ -124,51 +113,49 @@ impl Source<BuildRecipe> for Scripts {
     }
 }
 
-fn spec(name: &str, script: &Script) -> Found {
-    let mut params: Vec<ParamDoc> = Vec::new();
+/// The recipe of a script.
+fn entry(name: &str, script: Script) -> Entry<dyn Recipe, Registry> {
+    let mut params: Vec<Param> = Vec::new();
     for constant in &script.constants {
-        params.push(ParamDoc {
-            name: kept::text(&constant.parameter),
+        params.push(Param {
+            name: constant.parameter.clone(),
             kind: constant.kind(),
-            default: kept::text(&constant.value.to_string()),
-            unit: "",
-            doc: kept::text(&constant.doc),
+            default: constant.value.to_string(),
+            unit: String::new(),
+            doc: constant.doc.clone(),
         });
     }
-    params.push(ParamDoc {
-        name: "sha256",
-        kind: "string",
-        default: kept::text(&Value::from(script.sha256.as_str()).to_string()),
-        unit: "",
-        doc: "of the script's text; written into a suite, it pins the text",
+    params.push(Param {
+        name: "sha256".into(),
+        kind: ParamKind::Text,
+        default: Value::from(script.sha256.as_str()).to_string(),
+        unit: String::new(),
+        doc: "of the script's text; written into a suite, it pins the text".into(),
     });
-    described(name, [&script.summary, &script.formula, &script.paper], Vec::leak(params))
+    let about = About {
+        params,
+        formula: script.formula.clone(),
+        paper: script.paper.clone(),
+        ..about(name, script.summary.clone())
+    };
+    Entry::new(about, move |args, _| {
+        let (name, own, given) = (args.owner(), &script.sha256, args.str("sha256")?);
+        if given != own {
+            let why = format!("the script's text has the sha256 {own}, not {given}: it was changed");
+            return Err(Error::value(format!("{name}.sha256"), why));
+        }
+        let values = script.constants.iter().map(|c| args.value(&c.parameter).cloned()).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ScriptRecipe::new(name, script.clone(), &values)?) as Arc<dyn Recipe>)
+    })
 }
 
 /// A script that cannot be read, as a line of a list.
-fn broken(name: &str, error: &Error) -> Found {
+fn broken(name: &str, error: Error) -> Entry<dyn Recipe, Registry> {
     let why = error.to_string();
     let summary = format!("cannot be used: {}", why.lines().next().unwrap_or_default());
-    described(name, [&summary, "", ""], &[])
+    Entry::new(about(name, summary), move |_, _| Err(Error::Message(why.clone())))
 }
 
-fn described(name: &str, [summary, formula, paper]: [&str; 3], params: &'static [ParamDoc]) -> Found {
-    let build: BuildRecipe = build;
-    let (name, summary, formula, paper) =
-        (kept::text(name), kept::text(summary), kept::text(formula), kept::text(paper));
-    Box::leak(Box::new(Spec { name, summary, formula, paper, params, numerics: NUMERICS, origin: "script", build }))
-}
-
-fn build(args: &Args, registry: &Registry) -> Result<Arc<dyn Recipe>> {
-    let name = args.owner();
-    let spec = registry.recipes.get(name)?;
-    let given = args.str("sha256")?;
-    let own = spec.params.iter().find(|p| p.name == "sha256").map_or("", |p| p.default.trim_matches('"'));
-    if given != own {
-        let why = format!("the script's text has the sha256 {own}, not {given}: it was changed");
-        return Err(Error::value(format!("{name}.sha256"), why));
-    }
-    let script = texts().get(own).cloned().ok_or_else(|| Error::Message(format!("{name} was not read")))?;
-    let values = script.constants.iter().map(|c| args.value(&c.parameter).cloned()).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(ScriptRecipe::new(name, script, &values)?))
+fn about(name: &str, summary: String) -> About {
+    About { name: name.into(), summary, numerics: NUMERICS, origin: "script".into(), ..About::default() }
 }

@@ -1,8 +1,8 @@
 //! A penalty on the saliency map "gradient × input", as a plug-in of gauntlet.
 
 use gauntlet::autograd::Graph;
-use gauntlet::core::registry::BuildPenalty;
-use gauntlet::core::{ParamDoc, Penalty, Result, Spec, Step, Term};
+use gauntlet::core::registry::BuildRecipe;
+use gauntlet::core::{ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
 use std::sync::Arc;
 
 /// L = … + weight · mean_n ‖x_n ⊙ ∇ₓℓ_n‖₂²: bright pixels shall not matter much, dark ones may.
@@ -14,24 +14,24 @@ pub struct GradientTimesInput {
 }
 
 /// Registration.
-pub const SPEC: Spec<BuildPenalty> = Spec {
+pub const SPEC: Spec<BuildRecipe> = Spec {
     name: "gradient-times-input",
     summary: "penalty on the saliency map gradient × input",
     formula: "weight · mean_n ‖x_n ⊙ ∇ₓℓ_n‖₂²",
     paper: "Shrikumar et al. 2016 (the map)",
     params: &[ParamDoc {
         name: "weight",
-        kind: "float",
+        kind: ParamKind::WEIGHT,
         default: "1.0",
         unit: "",
         doc: "weight of the penalty, in pixel units",
     }],
     numerics: 1,
     origin: "plug-in",
-    build: |args, _| Ok(Arc::new(GradientTimesInput { weight: args.f64_from("weight", 0.0)? })),
+    build: |args, _| Ok(Arc::new(GradientTimesInput { weight: args.f64("weight")? })),
 };
 
-impl Penalty for GradientTimesInput {
+impl Recipe for GradientTimesInput {
     fn name(&self) -> &str {
         SPEC.name
     }

@@ -7,7 +7,6 @@ use crate::arguments::Check;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, suites};
-use gauntlet::core::registry::unknown;
 
 /// A script by its file; a suite that exists; then a recipe or penalty, by name or as a table.
 pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failure> {
@@ -31,6 +30,6 @@ pub(crate) fn check(session: &Session, arguments: &Check) -> Result<Code, Failur
     }
     let recipes = r.recipes.iter().map(|s| s.name.to_string()).chain(r.penalties.iter().map(|s| s.name.to_string()));
     let known: Vec<String> = suites::names().into_iter().chain(recipes).collect();
-    let error = unknown("suite or recipe", given, known.iter().map(String::as_str));
+    let error = gauntlet::core::Error::unknown("suite or recipe", given, known.iter().map(String::as_str));
     Err(Failure::user(format!("{error}: gauntlet list suites, gauntlet list recipes")))
 }

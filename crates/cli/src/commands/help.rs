@@ -6,7 +6,6 @@ use crate::help::command;
 use crate::session::Session;
 use clap::ValueEnum;
 use clap::error::ErrorKind;
-use gauntlet::core::registry::unknown;
 use serde_json::json;
 
 /// `help attack` is `attack --help`, `help attacks pgd` is `list attacks pgd`.
@@ -24,7 +23,7 @@ pub(crate) fn help(session: &Session, arguments: &Help) -> Result<Code, Failure>
             let lists =
                 What::value_variants().iter().filter_map(|w| Some(w.to_possible_value()?.get_name().to_string()));
             let known: Vec<String> = shown.get_subcommands().map(|c| c.get_name().to_string()).chain(lists).collect();
-            let error = unknown("command", word, known.iter().map(String::as_str));
+            let error = gauntlet::core::Error::unknown("command", word, known.iter().map(String::as_str));
             return Err(Failure::user(error.to_string()));
         };
         shown = found;

@@ -8,9 +8,8 @@ use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::suites;
 use gauntlet::core::optimiser::Optimiser;
-use gauntlet::core::registry::{BuildAttack, BuildModel, unknown};
 use gauntlet::core::schedule::Schedule;
-use gauntlet::core::{ParamDoc, Registry, Spec};
+use gauntlet::core::{About, Error, Param, Registry, Spec};
 use gauntlet::data::Source;
 use gauntlet::engine::{Augmentation, Perturb};
 use gauntlet::graph::{Cost, Graph, Row};
@@ -30,7 +29,7 @@ struct Item {
     origin: String,
     /// Label and text, for `--verbose`.
     details: Vec<(&'static str, String)>,
-    params: &'static [ParamDoc],
+    params: Vec<Param>,
     /// Of a built-in model, with its defaults, on the images of its paper.
     graph: Option<Graph>,
 }
@@ -48,18 +47,18 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
     }
     let mut items: Vec<Item> = match arguments.what {
         What::Recipes => {
-            let penalties = r.penalties.iter().map(|s| component("penalty", s));
-            r.recipes.iter().map(|s| component("recipe", s)).chain(penalties).collect()
+            let penalties = r.penalties.iter().map(|s| component("penalty", &s));
+            r.recipes.iter().map(|s| component("recipe", &s)).chain(penalties).collect()
         }
-        What::Attacks => r.attacks.iter().map(|s| attack(r, s)).collect(),
-        What::Models => r.models.iter().map(model).collect(),
-        What::Optimisers => Optimiser::SPECS.iter().map(|s| component("optimiser", s)).collect(),
-        What::Schedules => Schedule::SPECS.iter().map(|s| component("schedule", s)).collect(),
+        What::Attacks => r.attacks.iter().map(|s| attack(r, &s)).collect(),
+        What::Models => r.models.iter().map(|s| model(&s)).collect(),
+        What::Optimisers => said("optimiser", &Optimiser::SPECS).collect(),
+        What::Schedules => said("schedule", &Schedule::SPECS).collect(),
         What::Augmentations => {
-            let more = r.augmentations.iter().map(|s| component("augmentation", s));
-            Augmentation::SPECS.iter().map(|s| component("augmentation", s)).chain(more).collect()
+            let more = r.augmentations.iter().map(|s| component("augmentation", &s));
+            said("augmentation", &Augmentation::SPECS).chain(more).collect()
         }
-        What::Perturbations => Perturb::SPECS.iter().map(|s| component("perturbation", s)).collect(),
+        What::Perturbations => said("perturbation", &Perturb::SPECS).collect(),
         What::Datasets => datasets(session)?,
         What::Suites => suites::all().into_iter().map(suite).collect(),
     };
@@ -67,7 +66,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
         if !items.iter().any(|i| i.name == *name) {
             let kind = items.first().map_or("name", |i| i.kind);
             let known: Vec<&str> = items.iter().map(|i| i.name.as_str()).collect();
-            return Err(Failure::user(unknown(kind, name, known.into_iter()).to_string()));
+            return Err(Failure::user(Error::unknown(kind, name, known.into_iter()).to_string()));
         }
     }
     let chosen = !arguments.names.is_empty();
@@ -76,7 +75,7 @@ pub(crate) fn list(session: &Session, arguments: &List) -> Result<Code, Failure>
     Ok(Code::Done)
 }
 
-fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
+fn component(kind: &'static str, spec: &About) -> Item {
     Item {
         name: spec.name.to_string(),
         kind,
@@ -85,20 +84,24 @@ fn component<B>(kind: &'static str, spec: &Spec<B>) -> Item {
         paper: spec.paper.to_string(),
         origin: spec.origin.to_string(),
         details: vec![("formula", spec.formula.to_string()), ("numerics", spec.numerics.to_string())],
-        params: spec.params,
+        params: spec.params.clone(),
         graph: None,
     }
 }
 
-fn attack(registry: &Registry, spec: &Spec<BuildAttack>) -> Item {
+fn said(kind: &'static str, specs: &[Spec<()>]) -> impl Iterator<Item = Item> {
+    specs.iter().map(move |s| component(kind, &About::from(s)))
+}
+
+fn attack(registry: &Registry, spec: &About) -> Item {
     Item { family: family::of(registry, spec), ..component("attack", spec) }
 }
 
 /// Classes of a model that is listed.
 const CLASSES: usize = 10;
 
-fn model(spec: &Spec<BuildModel>) -> Item {
-    let given = Map::from_iter([("name".to_string(), spec.name.into())]);
+fn model(spec: &About) -> Item {
+    let given = Map::from_iter([("name".to_string(), spec.name.as_str().into())]);
     // A plug-in's has no graph here.
     Item { graph: gauntlet::models::graph(&given, None, CLASSES).ok(), ..component("model", spec) }
 }
@@ -141,7 +144,7 @@ fn datasets(session: &Session) -> Result<Vec<Item>, Failure> {
             paper: String::new(),
             origin,
             details,
-            params: &[],
+            params: Vec::new(),
             graph: None,
         });
     }
@@ -157,7 +160,7 @@ fn suite((name, found): (String, suites::Found)) -> Item {
         paper: String::new(),
         origin: found.path,
         details: Vec::new(),
-        params: &[],
+        params: Vec::new(),
         graph: None,
     }
 }
@@ -167,9 +170,9 @@ fn object(item: &Item) -> Value {
         .params
         .iter()
         .map(|p| {
-            let default: Value = serde_json::from_str(p.default).unwrap_or(Value::Null);
+            let default: Value = serde_json::from_str(&p.default).unwrap_or(Value::Null);
             json!({
-                "name": p.name, "type": p.kind, "default": default, "required": p.default.is_empty(),
+                "name": p.name, "type": p.kind.name(), "range": p.kind.range().map(|r| r.to_string()), "default": default, "required": p.default.is_empty(),
                 "unit": p.unit, "doc": p.doc,
             })
         })
@@ -219,8 +222,8 @@ fn text(items: &[Item], verbose: bool) -> String {
                 let label = if *label == "numerics" { "version of its numbers" } else { label };
                 let _ = writeln!(out, "    {label}: {text}");
             }
-            for p in item.params {
-                let default = match p.default {
+            for p in &item.params {
+                let default = match p.default.as_str() {
                     "" => "(required)".to_string(),
                     "null" => "(none unless given)".to_string(),
                     json => {

@@ -204,7 +204,7 @@ pub(crate) fn only(suite: &Suite, given: &[String]) -> Result<Filters, Failure> 
                 only.rows.extend(chosen.map(|r| r.id.clone()));
                 if only.rows.len() == before {
                     let known: BTreeSet<String> = suite.rows.iter().flat_map(names).collect();
-                    let error = gauntlet::core::registry::unknown(key, value, known.iter().map(String::as_str));
+                    let error = gauntlet::core::Error::unknown(key, value, known.iter().map(String::as_str));
                     return Err(wrong(error.to_string()));
                 }
             }

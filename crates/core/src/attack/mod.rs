@@ -24,7 +24,6 @@ use crate::reach::Reach;
 use crate::{Result, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_records::{Family, Norm};
-use std::sync::Arc;
 
 /// How a job ended.
 #[derive(Debug, Clone)]
@@ -64,11 +63,10 @@ pub enum Backwards {
 pub trait Attack: Send + Sync {
     /// Registered name.
     fn name(&self) -> &str;
-    /// What it goes by, which decides what its results say beside those of others. Of an attack that says nothing: a transfer
-    /// where it has a surrogate, minimal where it is, scores where it asks for no gradient, else gradients.
+    /// What it goes by, which decides what its results say beside those of others. Of an attack that says nothing: minimal
+    /// where it is, scores where it asks for no gradient, else gradients.
     fn family(&self) -> Family {
         match self.backwards() {
-            _ if self.surrogate().is_some() => Family::Transfer,
             _ if self.minimal() => Family::Minimal,
             Backwards::None => Family::Scores,
             Backwards::One | Backwards::PerClass => Family::Gradient,
@@ -85,7 +83,8 @@ pub trait Attack: Send + Sync {
     fn fits(&self, _open: &Open) -> Result<()> {
         Ok(())
     }
-    /// Restart × target class, in order; the first success ends the example. One untargeted run where nothing else is said.
+    /// Restart × target class, in order, at least one; the first success ends the example. One untargeted run where nothing else is
+    /// said.
     fn jobs(&self, _clean: &Clean, _threat: &ThreatModel) -> Vec<Job> {
         Job::restarts(1)
     }
@@ -103,14 +102,6 @@ pub trait Attack: Send + Sync {
     }
     /// The only class whose prediction counts as broken in this job; `None`: any but the label's.
     fn aim(&self, _job: &Job) -> Option<u32> {
-        None
-    }
-    /// The attacks that an ensemble runs, in order, each on what the others left; empty: it is no ensemble.
-    fn stages(&self, _norm: Norm) -> Vec<Arc<dyn Attack>> {
-        Vec::new()
-    }
-    /// The other model that examples are crafted on: every walk takes every step there, the target judges the end.
-    fn surrogate(&self) -> Option<&str> {
         None
     }
     /// Whether a suite's `carry` may apply: an example that fell at a smaller ε is not attacked again.

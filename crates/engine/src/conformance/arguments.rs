@@ -1,8 +1,7 @@
 //! Arguments to try a recipe with, from what its `Spec` documents.
 
 use crate::Result;
-use gauntlet_core::registry::unknown;
-use gauntlet_core::{Error, ParamDoc, Registry};
+use gauntlet_core::{Error, Param, ParamKind, Registry};
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value, json};
 
@@ -17,15 +16,15 @@ pub fn short_kind(registry: &Registry, name: &str) -> Result<Kind> {
     if registry.penalties.contains(name) {
         return Ok(Kind::Penalty);
     }
-    let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
-    Err(unknown("recipe", name, known).into())
+    let known: Vec<String> = registry.recipes.names().into_iter().chain(registry.penalties.names()).collect();
+    Err(Error::unknown("recipe", name, known.iter().map(String::as_str)).into())
 }
 
 /// The documented parameters of a recipe or penalty.
-pub(super) fn params(registry: &Registry, kind: Kind, name: &str) -> Result<Vec<ParamDoc>> {
+pub(super) fn params(registry: &Registry, kind: Kind, name: &str) -> Result<Vec<Param>> {
     match kind {
-        Kind::Recipe => Ok(registry.recipes.get(name)?.params.to_vec()),
-        Kind::Penalty => Ok(registry.penalties.get(name)?.params.to_vec()),
+        Kind::Recipe => Ok(registry.recipes.get(name)?.params.clone()),
+        Kind::Penalty => Ok(registry.penalties.get(name)?.params.clone()),
         other => Err(crate::Error::message(format!("recipes and penalties have promises to keep, not {other:?}s"))),
     }
 }
@@ -44,35 +43,28 @@ pub fn completed(
     let mut given = given.clone();
     let mut probed = Vec::new();
     for p in params(registry, kind, &name)? {
-        if !p.default.is_empty() || given.contains_key(p.name) {
+        if !p.default.is_empty() || given.contains_key(&p.name) {
             continue;
         }
-        let value = match p.kind {
-            "eps" => json!("0.1"),
-            "float" => json!(1.0),
-            "int" => json!(1),
-            "bool" => json!(false),
-            _ => match choices(&p).first() {
-                Some(first) => json!(first),
-                None => {
-                    let why = format!("is required, and nothing can be guessed for a {}: {}", p.kind, p.doc);
-                    return Err(Error::value(format!("{name}.{}", p.name), why).into());
-                }
-            },
+        let value = match &p.kind {
+            ParamKind::Eps => json!("0.1"),
+            ParamKind::Float(range) => json!(range.some(1.0)),
+            ParamKind::Int(range) => json!(range.some(1.0).round() as i64),
+            ParamKind::Bool => json!(false),
+            ParamKind::Choice(texts) if !texts.is_empty() => json!(texts[0]),
+            kind => {
+                let why = format!("is required, and nothing can be guessed for a {kind}: {}", p.doc);
+                return Err(Error::value(format!("{name}.{}", p.name), why).into());
+            }
         };
         probed.push(format!("{} = {value}", p.name));
-        given.insert(p.name.to_string(), value);
+        given.insert(p.name, value);
     }
     Ok((given, probed))
 }
 
-/// The values that `one of a, b, c` lists.
-fn choices(p: &ParamDoc) -> Vec<&str> {
-    p.kind.strip_prefix("one of ").map(|list| list.split(", ").collect()).unwrap_or_default()
-}
-
-/// The recipe or penalty `name` with probe values, then once more for every other value of a documented choice (`one of
-/// a, b` and booleans), one changed at a time.
+/// The recipe or penalty `name` with probe values, then once more for every other value of a documented choice (texts
+/// and booleans), one changed at a time.
 ///
 /// # Errors
 /// As [`completed`].
@@ -80,14 +72,15 @@ pub fn documented_choices(registry: &Registry, kind: Kind, name: &str) -> Result
     let (plain, _) = completed(registry, kind, &Map::from_iter([("name".to_string(), name.into())]))?;
     let mut all = vec![plain.clone()];
     for p in params(registry, kind, name)? {
-        let values: Vec<Value> = match p.kind {
-            "bool" => vec![json!(false), json!(true)],
-            _ => choices(&p).into_iter().map(Value::from).collect(),
+        let values: Vec<Value> = match &p.kind {
+            ParamKind::Bool => vec![json!(false), json!(true)],
+            ParamKind::Choice(texts) => texts.iter().map(|t| json!(t)).collect(),
+            _ => continue,
         };
-        let usual = plain.get(p.name).cloned().or_else(|| serde_json::from_str(p.default).ok());
+        let usual = plain.get(&p.name).cloned().or_else(|| serde_json::from_str(&p.default).ok());
         for value in values.into_iter().filter(|v| Some(v) != usual.as_ref()) {
             let mut given = plain.clone();
-            given.insert(p.name.to_string(), value);
+            given.insert(p.name.clone(), value);
             all.push(given);
         }
     }

@@ -7,7 +7,7 @@ use crate::Result;
 use candle_core::{DType, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{ParamDoc, Params};
+use gauntlet_core::{Param, Params};
 use serde_json::{Value, json};
 
 /// The sign in an FGSM step jumps where a gradient crosses zero: a small step keeps the signs.
@@ -127,13 +127,13 @@ fn difference(
 }
 
 /// The parameter `graph` (constants of scripts are written large).
-fn graph<'s>(subject: &'s Subject<'_>) -> Option<&'s ParamDoc> {
+fn graph<'s>(subject: &'s Subject<'_>) -> Option<&'s Param> {
     subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("graph"))
 }
 
 fn is_cut(subject: &Subject<'_>) -> bool {
     let Some(p) = graph(subject) else { return false };
-    let given = subject.given.get(p.name).and_then(Value::as_str);
+    let given = subject.given.get(&p.name).and_then(Value::as_str);
     given == Some("cut") || (given.is_none() && p.default == "\"cut\"")
 }
 
@@ -141,14 +141,15 @@ fn is_cut(subject: &Subject<'_>) -> bool {
 fn cut(subject: &Subject<'_>) -> Result<Found> {
     let bits = |s: &Subject<'_>| -> Result<Vec<u64>> { Ok(s.here()?.gradient.iter().map(|g| g.to_bits()).collect()) };
     let ours = bits(subject)?;
-    let keep = graph(subject).map(|p| (p.name, json!("keep")));
+    let keep = graph(subject).map(|p| (p.name.clone(), json!("keep")));
     if ours == bits(&subject.with(keep.clone())?)? {
         return Ok(Found::Holds("the kept graph gives the same bits: nothing is there to be cut".into()));
     }
     if ours == bits(&subject.ce()?)? {
         return Ok(Found::Holds("cut, it trains what `ce` trains, bit for bit: the penalty is a constant".into()));
     }
-    let weight = subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("weight")).map(|p| (p.name, json!(0.0)));
+    let weight =
+        subject.params.iter().find(|p| p.name.eq_ignore_ascii_case("weight")).map(|p| (p.name.clone(), json!(0.0)));
     if weight.is_some() && ours == bits(&subject.with(keep.into_iter().chain(weight))?)? {
         return Ok(Found::Holds(
             "cut, it trains what weight = 0 trains, bit for bit: the penalty is a constant".into(),

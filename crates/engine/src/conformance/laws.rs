@@ -7,7 +7,7 @@ use crate::{Result, TrainingStep, Tricks};
 use candle_core::{DType, Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, Network, ParamDoc, Pass, Weights};
+use gauntlet_core::{Batch, Network, Param, ParamKind, Pass, Weights};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -130,9 +130,9 @@ pub(super) fn pixels(subject: &Subject<'_>) -> Result<Found> {
 pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
     let (budgets, weights): (Vec<_>, Vec<_>) = {
         // Constants of scripts are written large.
-        let named = |p: &ParamDoc, what: &str| p.name.eq_ignore_ascii_case(what);
-        let budget = |p: &&ParamDoc| named(p, "eps") || (p.kind == "eps" && p.default.is_empty());
-        let weight = |p: &&ParamDoc| named(p, "weight") || p.name.to_ascii_lowercase().ends_with("_weight");
+        let named = |p: &Param, what: &str| p.name.eq_ignore_ascii_case(what);
+        let budget = |p: &&Param| named(p, "eps") || (p.kind == ParamKind::Eps && p.default.is_empty());
+        let weight = |p: &&Param| named(p, "weight") || p.name.to_ascii_lowercase().ends_with("_weight");
         (subject.params.iter().filter(budget).collect(), subject.params.iter().filter(weight).collect())
     };
     let changed = if weights.is_empty() || !(subject.is_penalty() || budgets.is_empty()) { budgets } else { weights };
@@ -145,9 +145,10 @@ pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
         let names: Vec<&str> = here.terms.iter().map(|(name, ..)| name.as_str()).collect();
         return Ok(Found::Skipped(format!("no term `ce` or `adv_ce` to be left over, only {}", names.join(", "))));
     }
-    let names: Vec<&str> = changed.iter().map(|p| p.name).collect();
+    let names: Vec<&str> = changed.iter().map(|p| p.name.as_str()).collect();
     let names = names.join(" = ");
-    let nothing = changed.iter().map(|p| (p.name, if p.kind == "eps" { json!("0") } else { json!(0.0) }));
+    let nothing =
+        changed.iter().map(|p| (p.name.clone(), if p.kind == ParamKind::Eps { json!("0") } else { json!(0.0) }));
     let nothing = match subject.with(nothing) {
         Ok(nothing) => nothing.here()?,
         Err(error) => return Ok(Found::Skipped(format!("{names} = 0 is refused: {error}"))),

@@ -9,7 +9,7 @@ use gauntlet_core::Memory;
 use gauntlet_core::position::Position;
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
-    Batch, Frozen, Key, Network, ParamDoc, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
+    Batch, Frozen, Key, Network, Param, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value};
@@ -25,7 +25,7 @@ pub(super) struct Subject<'a> {
     registry: &'a Registry,
     kind: Kind,
     pub(super) given: Map<String, Value>,
-    pub(super) params: Vec<ParamDoc>,
+    pub(super) params: Vec<Param>,
     pub(super) recipe: Arc<dyn Recipe>,
     /// Divides pixels by nothing.
     pub(super) network: Arc<dyn Network>,
@@ -50,15 +50,16 @@ impl<'a> Subject<'a> {
         Ok(Subject { registry, kind, given: given.clone(), params, recipe, network: Arc::new(Smooth::new(1.0)) })
     }
 
-    /// The same recipe, built again.
+    /// The same recipe, built again: a registry hands out what it has built, a clone of one has built nothing.
     pub(super) fn again(&self) -> Result<Subject<'a>> {
-        Subject::new(self.registry, self.kind, &self.given)
+        let recipe = build(&self.registry.clone(), self.kind, &self.given)?;
+        Ok(Subject { recipe, ..Subject::new(self.registry, self.kind, &self.given)? })
     }
 
     /// The same recipe with some arguments replaced.
-    pub(super) fn with(&self, changes: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Subject<'a>> {
+    pub(super) fn with(&self, changes: impl IntoIterator<Item = (String, Value)>) -> Result<Subject<'a>> {
         let mut given = self.given.clone();
-        given.extend(changes.into_iter().map(|(k, v)| (k.to_string(), v)));
+        given.extend(changes);
         Subject::new(self.registry, self.kind, &given)
     }
 

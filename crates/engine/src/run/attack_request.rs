@@ -159,10 +159,10 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         ]),
     };
     let component = Component::resolve(Kind::Attack, context.registry, &given)?;
-    let (attack, _) = context.registry.attack(&component.given())?;
-    if !attack.norms().contains(&request.norm) {
-        let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
-        let why = format!("{} is not defined for {}; it knows {}", attack.name(), request.norm, known.join(", "));
+    let (plan, _) = context.registry.plan(&component.given())?;
+    if !plan.norms().contains(&request.norm) {
+        let known: Vec<String> = plan.norms().iter().map(Norm::to_string).collect();
+        let why = format!("{} is not defined for {}; it knows {}", plan.name(), request.norm, known.join(", "));
         return Err(gauntlet_core::Error::value("norm", why).into());
     }
     if request.draws == 0 {
@@ -174,7 +174,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let manifest = context.catalogue.get(&request.data)?;
     let (c, h, w) = manifest.shape;
     budget::all_sensible(&request.eps, request.norm, Some(c * h * w))?;
-    request.eps.iter().try_for_each(|eps| budget::reachable(&*attack, request.norm, eps))?;
+    request.eps.iter().try_for_each(|eps| budget::reachable(&plan, request.norm, eps))?;
     let open = |model: &Map<String, Value>, from: Option<&CheckpointSource>, names: Option<&[String]>| {
         let (network, _) = context.registry.model(model, manifest.shape, manifest.labels().len())?;
         context.affordable(network.as_ref(), ATTACKED, 0)?;
@@ -240,8 +240,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let mut adversarial = match keeper.kept {
         None => Vec::new(),
         Some(kept) => {
-            let smallest = attack.minimal() && attack.stages(request.norm).is_empty();
-            let of = |k: usize| if smallest { &kept[0] } else { &kept[k] };
+            let of = |k: usize| if plan.minimal() { &kept[0] } else { &kept[k] };
             attacked.iter().enumerate().map(|(k, cell)| adversarial(&examples, cell, of(k))).collect::<Result<_>>()?
         }
     };

@@ -41,8 +41,8 @@ impl<'a> EvaluationKeys<'a> {
 
     /// The row that an attack's examples are crafted on.
     pub(crate) fn surrogate(&self, attack: &AttackEntry) -> Result<Option<&'a Row>> {
-        let (built, _) = self.keys.context.registry.attack(&attack.attack.given())?;
-        let Some(id) = built.surrogate() else { return Ok(None) };
+        let (plan, _) = self.keys.context.registry.plan(&attack.attack.given())?;
+        let Some(id) = plan.surrogate() else { return Ok(None) };
         match self.suite.row(id) {
             Some(row) => Ok(Some(row)),
             None => Err(gauntlet_core::Error::value("transfer.surrogate", format!("no row is called {id:?}")).into()),

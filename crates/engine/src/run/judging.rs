@@ -303,7 +303,7 @@ impl<'a> Runner<'a> {
 
     fn cells(&self, entry: &AttackEntry, lists: Vec<Vec<Verdict>>) -> Vec<Attacked> {
         let (parameters, own) = (entry.attack.describe(), self.suite.own(entry));
-        let family = self.context.registry.attack(&entry.attack.given()).ok().map(|(attack, _)| attack.family());
+        let family = self.context.registry.plan(&entry.attack.given()).ok().map(|(plan, _)| plan.family());
         let cell = |(eps, verdicts): (&gauntlet_records::Eps, Vec<Verdict>)| Attacked {
             attack: entry.label.clone(),
             parameters: parameters.clone(),

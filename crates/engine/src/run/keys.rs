@@ -43,7 +43,7 @@ impl<'a> Keys<'a> {
     pub(crate) fn row(&self, id: &str) -> Result<&'a Row> {
         self.rows.iter().find(|r| r.id == id).ok_or_else(|| {
             let known = self.rows.iter().map(|r| r.id.as_str());
-            gauntlet_core::registry::unknown("row", id, known).into()
+            gauntlet_core::Error::unknown("row", id, known).into()
         })
     }
 

@@ -6,7 +6,7 @@ use crate::suite::reader::{Reader, Shape, selection};
 use crate::suite::section::{Section, json, text_of};
 use crate::{Diagnostic, Row};
 use gauntlet_core::attack::Open;
-use gauntlet_core::{Key, Purpose, ThreatModel, budget, registry};
+use gauntlet_core::{Key, Purpose, ThreatModel, budget};
 use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::{Eps, Norm};
 use serde_json::{Map, Value};
@@ -129,8 +129,8 @@ impl Reader<'_> {
         given: &Map<String, Value>,
     ) -> Option<AttackEntry> {
         let resolved = Component::resolve(Kind::Attack, self.registry, given)
-            .and_then(|component| Ok((self.registry.attack(&component.given())?.0, component)));
-        let (attack, component) = match resolved {
+            .and_then(|component| Ok((self.registry.plan(&component.given())?.0, component)));
+        let (plan, component) = match resolved {
             Ok(both) => both,
             Err(error) => {
                 let hint = "gauntlet list attacks";
@@ -138,18 +138,18 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if let Some(id) = attack.surrogate()
+        if let Some(id) = plan.surrogate()
             && !rows.iter().any(|r| r.id == id)
         {
             let place = if section.get("surrogate").is_some() { "surrogate" } else { "surrogates" };
-            let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+            let error = gauntlet_core::Error::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
             self.complaints.push(complaint(section.value_span(place), &error, ""));
             return None;
         }
-        if !attack.norms().contains(&norm) {
-            let known: Vec<String> = attack.norms().iter().map(Norm::to_string).collect();
+        if !plan.norms().contains(&norm) {
+            let known: Vec<String> = plan.norms().iter().map(Norm::to_string).collect();
             self.complaints.push(
-                Diagnostic::at(section.value_span("norm"), format!("{} is not defined for {norm}", attack.name()))
+                Diagnostic::at(section.value_span("norm"), format!("{} is not defined for {norm}", plan.name()))
                     .hint(format!("it knows {}", known.join(", "))),
             );
             return None;
@@ -159,13 +159,13 @@ impl Reader<'_> {
 
     /// Whether the attack can get to its budgets, and run on models of this data.
     fn possible(&mut self, section: &Section<'_>, entry: &AttackEntry, shape: Shape) {
-        let Ok((attack, _)) = self.registry.attack(&entry.attack.given()) else { return };
+        let Ok((plan, _)) = self.registry.plan(&entry.attack.given()) else { return };
         let fits = |eps: &Eps| -> gauntlet_core::Result<()> {
-            budget::reachable(&*attack, entry.norm, eps)?;
+            budget::reachable(&plan, entry.norm, eps)?;
             let Some((input, classes)) = shape else { return Ok(()) };
             let threat = ThreatModel::new(entry.norm, eps.value());
             let key = Key::new(0, Purpose::AttackStart);
-            attack.fits(&Open { input, classes, threat, key, lockstep: false, smallest: false, randomised: false })
+            plan.fits(&Open { input, classes, threat, key, lockstep: false, smallest: false, randomised: false })
         };
         if let Some(error) = entry.eps.iter().find_map(|eps| fits(eps).err()) {
             self.complaints.push(complaint(section.place_of(&error), &error, ""));

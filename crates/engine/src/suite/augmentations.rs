@@ -39,8 +39,9 @@ impl Reader<'_> {
                 continue;
             }
             if !self.registry.augmentations.contains(name) {
-                let known = Augmentation::NAMES.into_iter().chain(self.registry.augmentations.iter().map(|s| s.name));
-                let error = gauntlet_core::registry::unknown("augmentation", name, known);
+                let more = self.registry.augmentations.names();
+                let known = Augmentation::NAMES.into_iter().chain(more.iter().map(String::as_str));
+                let error = gauntlet_core::Error::unknown("augmentation", name, known);
                 self.complaints.blame(value, &error, "gauntlet list augmentations");
                 whole = false;
                 continue;

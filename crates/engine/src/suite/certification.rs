@@ -6,7 +6,6 @@ use crate::suite::keys::CERTIFY;
 use crate::suite::reader::{Reader, Shape};
 use crate::suite::section::{Complaints, Section};
 use gauntlet_certify::{Budget, Executed, Method, NUMERICS, Plan};
-use gauntlet_core::registry;
 use gauntlet_evaluate::{AttackEntry, Selection};
 use gauntlet_records::{Eps, Norm};
 use serde::{Deserialize, Serialize};
@@ -158,7 +157,7 @@ impl Reader<'_> {
                 }
                 Ok(method) => found.push(method),
                 Err(_) => {
-                    let error = registry::unknown("method", name, Method::NAMES.into_iter());
+                    let error = gauntlet_core::Error::unknown("method", name, Method::NAMES.into_iter());
                     c.push(complaint(value.span(), &error, ""));
                 }
             }

@@ -6,7 +6,6 @@ use crate::suite::keys::{EXPECT, MINUS, OR};
 use crate::suite::reader::Reader;
 use crate::suite::section::{Section, json};
 use crate::{Diagnostic, Row};
-use gauntlet_core::registry;
 use gauntlet_evaluate::AttackEntry;
 use gauntlet_records::{Alternative, Band, Expectation, Norm, Operand, Quantity, expectation::CURVE};
 use toml::Spanned;
@@ -102,7 +101,7 @@ impl Reader<'_> {
             _ => section.required_str("row", "the id of a row of this suite", &mut self.complaints)?,
         };
         if !known.rows.iter().any(|r| r.id == id) {
-            let error = registry::unknown("row", &id, known.rows.iter().map(|r| r.id.as_str()));
+            let error = gauntlet_core::Error::unknown("row", &id, known.rows.iter().map(|r| r.id.as_str()));
             self.complaints.push(complaint(section.value_span("row"), &error, ""));
             return None;
         }
@@ -178,7 +177,7 @@ impl Reader<'_> {
         let Some((norm, all)) = found else {
             let labels = known.attacks.iter().map(|a| a.label.as_str());
             let labels = labels.chain(known.certify.iter().map(|c| c.label.as_str())).chain([CLEAN, WORST]);
-            let error = registry::unknown("attack", &label, labels);
+            let error = gauntlet_core::Error::unknown("attack", &label, labels);
             self.complaints.push(complaint(
                 section.value_span("attack"),
                 &error,
@@ -215,7 +214,7 @@ impl Reader<'_> {
         // The terms of a recipe are known when it runs; a name close to a measure is a slip.
         if !CURVE.contains(&curve.as_str())
             && let gauntlet_core::Error::Unknown { hint: Some(near), .. } =
-                registry::unknown("measure", &curve, CURVE.into_iter())
+                gauntlet_core::Error::unknown("measure", &curve, CURVE.into_iter())
         {
             self.complaints.push(
                 Diagnostic::at(section.value_span("curve"), format!("unknown measure {curve:?}"))

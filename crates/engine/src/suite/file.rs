@@ -6,9 +6,9 @@ use crate::suite::keys::{SUITE, TRAIN};
 use crate::suite::reader::{Reader, Shape, selection};
 use crate::suite::section::{Complaints, Section, Table};
 use crate::{Diagnostic, Monitor, Row, Suite, TrainConfig, Tricks};
+use gauntlet_core::Registry;
 use gauntlet_core::optimiser::Optimiser;
 use gauntlet_core::schedule::Schedule;
-use gauntlet_core::{Registry, registry};
 use gauntlet_data::Catalogue;
 use gauntlet_evaluate::{AttackEntry, Component, Kind, Selection};
 use gauntlet_records::Norm;
@@ -292,7 +292,7 @@ impl Reader<'_> {
                 };
                 let mut diagnostic = Diagnostic::at(place.unwrap_or(span), format!("{key}: {said}"));
                 if unknown && quoted.len() > 1 {
-                    let near = registry::unknown(key, quoted[0], quoted[1..].iter().copied());
+                    let near = gauntlet_core::Error::unknown(key, quoted[0], quoted[1..].iter().copied());
                     if let gauntlet_core::Error::Unknown { hint: Some(hint), .. } = near {
                         diagnostic = diagnostic.hint(format!("did you mean {hint:?}?"));
                     }
@@ -318,7 +318,7 @@ impl Reader<'_> {
             Ok(manifest) => Some((manifest.shape, manifest.labels().len())),
             Err(_) if !self.catalogue.names().iter().any(|n| n == name) => {
                 let names = self.catalogue.names();
-                let error = registry::unknown("data set", name, names.iter().map(String::as_str));
+                let error = gauntlet_core::Error::unknown("data set", name, names.iter().map(String::as_str));
                 self.complaints.push(complaint(span, &error, "gauntlet list datasets"));
                 None
             }

@@ -38,7 +38,7 @@ pub(crate) fn check(rows: &[Row]) -> Result<()> {
         if let Some(Teacher::Row(id)) = &row.teacher
             && !rows.iter().any(|r| r.id == *id)
         {
-            return Err(gauntlet_core::registry::unknown("row", id, rows.iter().map(|r| r.id.as_str())).into());
+            return Err(gauntlet_core::Error::unknown("row", id, rows.iter().map(|r| r.id.as_str())).into());
         }
         let chain = lineage(rows, i);
         if is_circle(&chain) {

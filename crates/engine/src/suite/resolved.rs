@@ -153,8 +153,8 @@ impl Row {
             let base = Component::named(Kind::Recipe, registry, "ce")?;
             return Ok(row(base, vec![Component::resolve(Kind::Penalty, registry, given)?]));
         }
-        let known = registry.recipes.iter().map(|s| s.name).chain(registry.penalties.iter().map(|s| s.name));
-        Err(gauntlet_core::registry::unknown("recipe", name, known))
+        let known: Vec<String> = registry.recipes.names().into_iter().chain(registry.penalties.names()).collect();
+        Err(gauntlet_core::Error::unknown("recipe", name, known.iter().map(String::as_str)))
     }
 
     /// Its id and the names of base and penalties.
@@ -167,7 +167,7 @@ impl Row {
         self.base.iter().chain(&self.penalties)
     }
 
-    /// Builds the recipe.
+    /// Builds the recipe anew: a plug-in's may have state, which must not go from one training to another.
     ///
     /// # Errors
     /// An argument outside its domain; a checkpoint, which has no recipe.
@@ -175,6 +175,7 @@ impl Row {
         let Some(base) = &self.base else {
             return Err(gauntlet_core::Error::value("row", format!("{:?} has no recipe to train with", self.id)));
         };
+        let registry = registry.clone();
         let (base, _) = registry.recipe(&base.given())?;
         if self.penalties.is_empty() {
             return Ok(base);

@@ -6,7 +6,7 @@ use crate::suite::lineage;
 use crate::suite::reader::{Reader, Shape, plain_name};
 use crate::suite::section::Section;
 use crate::{CheckpointSource, Diagnostic, Row, Teacher};
-use gauntlet_core::{Answers, registry};
+use gauntlet_core::Answers;
 use gauntlet_evaluate::{Component, Kind};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -51,7 +51,7 @@ impl Reader<'_> {
     fn teacher(&mut self, rows: &[Row], i: usize, span: Range<usize>) {
         let Some(Teacher::Row(id)) = &rows[i].teacher else { return };
         if !rows.iter().any(|r| r.id == *id) {
-            let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+            let error = gauntlet_core::Error::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
             self.complaints.push(complaint(span, &error, &format!("or a checkpoint, {EXAMPLE}")));
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::Diagnostic;
 use crate::suite::complaint::complaint;
-use gauntlet_core::{Error, KeyDoc, key_doc, registry};
+use gauntlet_core::{Error, KeyDoc, key_doc};
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -86,7 +86,7 @@ impl<'a> Section<'a> {
         let known = key_doc::names(known);
         for (key, _) in self.table.iter().filter(|(k, _)| !known.contains(&k.get_ref().as_ref())) {
             let kind = format!("key of {}", self.what);
-            let error = registry::unknown(&kind, key.get_ref(), known.iter().copied());
+            let error = Error::unknown(&kind, key.get_ref(), known.iter().copied());
             c.push(complaint(key.span(), &error, &format!("known: {}", known.join(", "))));
         }
     }

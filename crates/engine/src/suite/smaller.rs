@@ -6,7 +6,6 @@ use crate::suite::keys::QUICK;
 use crate::suite::reader::Reader;
 use crate::suite::section::Section;
 use crate::{Diagnostic, Row, Suite, Teacher};
-use gauntlet_core::registry;
 use gauntlet_evaluate::Selection;
 use toml::de::DeValue;
 
@@ -81,7 +80,7 @@ impl Reader<'_> {
         }
         for id in kept.iter().flatten() {
             let Some(row) = rows.iter().find(|r| r.id == *id) else {
-                let error = registry::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
+                let error = gauntlet_core::Error::unknown("row", id, rows.iter().map(|r| r.id.as_str()));
                 self.complaints.push(complaint(section.value_span("rows"), &error, ""));
                 return None;
             };

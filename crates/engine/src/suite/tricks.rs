@@ -5,8 +5,8 @@ use crate::suite::keys::{EMA, EXTRA, SWA};
 use crate::suite::reader::Reader;
 use crate::suite::section::{Section, json};
 use crate::{Diagnostic, Evaluated, Extra, Perturb, Tricks};
+use gauntlet_core::KeyDoc;
 use gauntlet_core::optimiser::Decayed;
-use gauntlet_core::{KeyDoc, registry};
 use serde::de::DeserializeOwned;
 use toml::de::DeValue;
 
@@ -19,7 +19,7 @@ impl Reader<'_> {
             && self.catalogue.get(&extra.data).is_err()
         {
             let names = self.catalogue.names();
-            let error = registry::unknown("data set", &extra.data, names.iter().map(String::as_str));
+            let error = gauntlet_core::Error::unknown("data set", &extra.data, names.iter().map(String::as_str));
             self.complaints.push(complaint(section.value_span("extra"), &error, "gauntlet list datasets"));
             return None;
         }
@@ -100,7 +100,7 @@ impl Reader<'_> {
         match serde_json::from_value(text.as_str().into()) {
             Ok(read) => Some(read),
             Err(_) => {
-                let error = registry::unknown(key, &text, names.iter().copied());
+                let error = gauntlet_core::Error::unknown(key, &text, names.iter().copied());
                 self.complaints.push(complaint(section.value_span(key), &error, &names.join(", ")));
                 None
             }

@@ -111,7 +111,7 @@ fn own(evaluator: &Evaluator<'_>, registry: &Registry, threat: ThreatModel) -> R
     let eps: Eps = threat.eps.to_string().parse()?;
     let mut found = Vec::new();
     for given in [json!({ "name": "fgsm" }), json!({ "name": "pgd", "steps": 10, "alpha": "eps/4" })] {
-        let given = gauntlet_core::registry::given("monitor", &given)?;
+        let given = gauntlet_core::args::given("monitor", &given)?;
         let known = given.get("name").and_then(Value::as_str).is_some_and(|n| registry.attacks.contains(n));
         if !known || !registry.attack(&given)?.0.norms().contains(&threat.norm) {
             return Ok(None);

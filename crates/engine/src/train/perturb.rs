@@ -3,7 +3,7 @@
 use crate::Result;
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
-use gauntlet_core::{ParamDoc, Spec, Weights};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec, Weights};
 use serde::{Deserialize, Serialize};
 
 /// How the weights are moved before the gradient that is stepped with; g is the loss' gradient at the weights w.
@@ -57,14 +57,14 @@ impl Perturb {
             &[
                 ParamDoc {
                     name: "gamma",
-                    kind: "float",
+                    kind: ParamKind::POSITIVE,
                     default: "0.01",
                     unit: "",
                     doc: "γ (the authors: 0.01 for adversarial training, 0.005 for TRADES)",
                 },
                 ParamDoc {
                     name: "start",
-                    kind: "float",
+                    kind: ParamKind::WEIGHT,
                     default: "0.0",
                     unit: "epochs",
                     doc: "epochs before it begins (the authors: 0 for adversarial training, 10 for TRADES)",
@@ -76,7 +76,7 @@ impl Perturb {
             "sharpness-aware minimisation: the whole loss, inner attack and all, is taken again at the weights that raise it",
             "w + ρ g / ‖g‖",
             "Foret et al. 2021",
-            &[ParamDoc { name: "rho", kind: "float", default: "0.05", unit: "", doc: "ρ" }],
+            &[ParamDoc { name: "rho", kind: ParamKind::POSITIVE, default: "0.05", unit: "", doc: "ρ" }],
         ),
         Spec::described(
             "asam",
@@ -84,8 +84,8 @@ impl Perturb {
             "w + ρ T² g / ‖T g‖,  T = |w| + η for weights, 1 for biases",
             "Kwon et al. 2021",
             &[
-                ParamDoc { name: "rho", kind: "float", default: "0.5", unit: "", doc: "ρ" },
-                ParamDoc { name: "eta", kind: "float", default: "0.01", unit: "", doc: "η" },
+                ParamDoc { name: "rho", kind: ParamKind::POSITIVE, default: "0.5", unit: "", doc: "ρ" },
+                ParamDoc { name: "eta", kind: ParamKind::WEIGHT, default: "0.01", unit: "", doc: "η" },
             ],
         ),
     ];
@@ -95,18 +95,16 @@ impl Perturb {
     /// # Errors
     /// One outside its domain.
     pub fn validate(&self) -> Result<(), String> {
-        let positive = |what: &str, x: f64| {
-            if x > 0.0 && x.is_finite() { Ok(()) } else { Err(format!("{what} must be positive, got {x}")) }
-        };
         match *self {
-            Perturb::Awp { start, .. } if !(start >= 0.0 && start.is_finite()) => {
-                Err(format!("start must be at least 0, got {start}"))
+            Perturb::Awp { gamma, start } => {
+                Range::NOT_NEGATIVE.check_named("start", start)?;
+                Range::POSITIVE.check_named("gamma", gamma)
             }
-            Perturb::Asam { eta, .. } if !(eta >= 0.0 && eta.is_finite()) => {
-                Err(format!("eta must be at least 0, got {eta}"))
+            Perturb::Asam { rho, eta } => {
+                Range::NOT_NEGATIVE.check_named("eta", eta)?;
+                Range::POSITIVE.check_named("rho", rho)
             }
-            Perturb::Awp { gamma, .. } => positive("gamma", gamma),
-            Perturb::Sam { rho } | Perturb::Asam { rho, .. } => positive("rho", rho),
+            Perturb::Sam { rho } => Range::POSITIVE.check_named("rho", rho),
         }
     }
 
@@ -245,7 +243,7 @@ mod tests {
             assert_eq!(read.as_object().unwrap().len(), 1 + spec.params.len());
         }
         for (text, word) in [
-            (r#"{"name":"sam","rho":0.0}"#, "rho must be positive"),
+            (r#"{"name":"sam","rho":0.0}"#, "rho must be above 0"),
             (r#"{"name":"asam","eta":-1.0}"#, "eta must be at least 0"),
             (r#"{"name":"awp","start":-1.0}"#, "start must be at least 0"),
         ] {

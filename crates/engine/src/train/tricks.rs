@@ -1,6 +1,7 @@
 //! What a training may do beside its recipe: each is a key of its own, and none is on unless it is named.
 
 use crate::train::perturb::Perturb;
+use gauntlet_core::Range;
 use gauntlet_core::optimiser::Decayed;
 use gauntlet_evaluate::Component;
 use serde::{Deserialize, Serialize};
@@ -170,12 +171,8 @@ impl Tricks {
     /// See above.
     pub fn validate(&self, validation: Option<usize>, epochs: u32) -> Result<(), (&'static str, String)> {
         if let Some(Ema { decay, start, .. }) = self.ema {
-            if !(0.0..1.0).contains(&decay) {
-                return Err(("ema", format!("`decay` must lie in [0, 1), got {decay}")));
-            }
-            if !(start >= 0.0 && start.is_finite()) {
-                return Err(("ema", format!("`start` must be at least 0, got {start}")));
-            }
+            Range::FRACTION.check_named("`decay`", decay).map_err(|why| ("ema", why))?;
+            Range::NOT_NEGATIVE.check_named("`start`", start).map_err(|why| ("ema", why))?;
             if !self.evaluate.averages() {
                 let text = "the average would be measured by nobody; say evaluate = \"ema\" or \"best-robust-ema\"";
                 return Err(("ema", text.into()));
@@ -201,11 +198,11 @@ impl Tricks {
             let text = "the best epoch is chosen on held-out training images; `validation` must be above 0";
             return Err(("evaluate", text.into()));
         }
-        if let Some(s) = self.smoothing.filter(|s| !(0.0..1.0).contains(s)) {
-            return Err(("smoothing", format!("must lie in [0, 1), got {s}")));
+        if let Some(s) = self.smoothing {
+            Range::FRACTION.check(s).map_err(|why| ("smoothing", why))?;
         }
-        if let Some(Extra { fraction, .. }) = self.extra.as_ref().filter(|e| !(e.fraction > 0.0 && e.fraction < 1.0)) {
-            return Err(("extra", format!("`fraction` must lie between 0 and 1, got {fraction}")));
+        if let Some(Extra { fraction, .. }) = &self.extra {
+            Range::POSITIVE.below(1.0).check_named("`fraction`", *fraction).map_err(|why| ("extra", why))?;
         }
         if self.images == Some(0) {
             return Err(("images", "must be at least 1, got 0".into()));
@@ -259,7 +256,7 @@ mod tests {
             assert!(at == key && why.contains(word), "{text}: {at}: {why}");
         };
         says(r#"{"ema":{}}"#, None, "ema", "measured by nobody");
-        says(r#"{"ema":{"decay":1.0},"evaluate":"ema"}"#, None, "ema", "`decay` must lie in [0, 1), got 1");
+        says(r#"{"ema":{"decay":1.0},"evaluate":"ema"}"#, None, "ema", "`decay` must be below 1, got 1");
         says(r#"{"ema":{"start":-1.0},"evaluate":"ema"}"#, None, "ema", "`start` must be at least 0");
         says(r#"{"evaluate":"ema"}"#, None, "evaluate", "say ema = { decay = 0.995 }");
         says(r#"{"evaluate":"swa"}"#, None, "evaluate", "say swa = { start = 10 }");
@@ -267,11 +264,11 @@ mod tests {
         says(r#"{"swa":{"start":4},"evaluate":"swa"}"#, None, "swa", "below the 4 epochs");
         says(r#"{"swa":{"start":1,"every":0},"evaluate":"swa"}"#, None, "swa", "`every` must be at least 1");
         says(r#"{"evaluate":"best-robust"}"#, Some(0), "evaluate", "`validation` must be above 0");
-        says(r#"{"smoothing":1.0}"#, None, "smoothing", "must lie in [0, 1), got 1");
-        says(r#"{"extra":{"data":"d","fraction":1.0}}"#, None, "extra", "between 0 and 1, got 1");
+        says(r#"{"smoothing":1.0}"#, None, "smoothing", "must be below 1, got 1");
+        says(r#"{"extra":{"data":"d","fraction":1.0}}"#, None, "extra", "`fraction` must be below 1, got 1");
         says(r#"{"images":0}"#, None, "images", "at least 1");
         says(r#"{"accumulate":0}"#, None, "accumulate", "at least 1");
-        says(r#"{"perturb":{"name":"awp","gamma":0.0}}"#, None, "perturb", "gamma must be positive");
+        says(r#"{"perturb":{"name":"awp","gamma":0.0}}"#, None, "perturb", "gamma must be above 0");
         assert!(serde_json::from_str::<Tricks>(r#"{"evaluate":"best-robust"}"#).unwrap().validate(Some(9), 1).is_ok());
     }
 }

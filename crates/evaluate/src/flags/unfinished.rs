@@ -80,8 +80,8 @@ pub(super) fn out_of_reach(attacked: &[Attacked], registry: &Registry) -> Vec<Fl
     for cell in attacked {
         let mut given = Map::from_iter([("name".to_string(), cell.name().into())]);
         given.extend(cell.parameters["args"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
-        let Ok((attack, _)) = registry.attack(&given) else { continue };
-        let found = budget::out_of_reach(&*attack, &ThreatModel::new(cell.norm, cell.eps.value()));
+        let Ok((plan, _)) = registry.plan(&given) else { continue };
+        let found = budget::out_of_reach(&plan, &ThreatModel::new(cell.norm, cell.eps.value()));
         let Some((name, reach)) = found else { continue };
         let start = if reach.random_start { "its random start" } else { "the clean image" };
         let by = if name == cell.attack { String::new() } else { format!(" of {}", cell.attack) };

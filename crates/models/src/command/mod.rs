@@ -8,8 +8,8 @@ use gauntlet_autograd::Var;
 use gauntlet_core::params::Init;
 use gauntlet_core::registry::BuildModel;
 use gauntlet_core::{
-    Activation, Answers, Args, Error, Mode, ModelInfo, Network, ParamDoc, ParamSpec, Params, Pass, Result, Spec,
-    Weights,
+    Activation, Answers, Args, Error, Mode, ModelInfo, Network, ParamDoc, ParamKind, ParamSpec, Params, Pass, Range,
+    Result, Spec, Weights,
 };
 use process::Process;
 use sha2::{Digest, Sha256};
@@ -17,8 +17,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What the program's answer holds, and what it is called in a suite.
-const ANSWERS: [&str; 2] = ["labels", "logits"];
 /// What stands where the weights of a network would: the sum of the files that the command names.
 const PROGRAM: &str = "program.sha256";
 
@@ -31,22 +29,28 @@ pub const SPEC: Spec<BuildModel> = Spec {
     params: &[
         ParamDoc {
             name: "command",
-            kind: "list of strings",
+            kind: ParamKind::Texts,
             default: "",
             unit: "",
             doc: "the program and its arguments, started in the working directory, without a shell",
         },
         ParamDoc {
             name: "answers",
-            kind: "one of labels, logits",
+            kind: ParamKind::Choice(&["labels", "logits"]),
             default: "\"labels\"",
             unit: "",
             doc: "what it tells of an image: its class, which attacks by decisions need, or its logits",
         },
-        ParamDoc { name: "batch", kind: "int", default: "256", unit: "images", doc: "images of one line at most" },
+        ParamDoc {
+            name: "batch",
+            kind: ParamKind::COUNT,
+            default: "256",
+            unit: "images",
+            doc: "images of one line at most",
+        },
         ParamDoc {
             name: "timeout",
-            kind: "float",
+            kind: ParamKind::Float(Range::POSITIVE.at_most(1e6)),
             default: "60",
             unit: "s",
             doc: "how long an answer, the first with the program's start, may take",
@@ -54,7 +58,7 @@ pub const SPEC: Spec<BuildModel> = Spec {
     ],
     numerics: 1,
     origin: "built-in",
-    build: |args, input, classes| Ok(Arc::new(Command::new(args, input, classes)?)),
+    build: |args, task| Ok(Arc::new(Command::new(args, task.input, task.classes)?)),
 };
 
 /// A program that classifies images; it is started when it is asked first, and ended with this.
@@ -76,25 +80,19 @@ impl Command {
 
     fn new(args: &Args, input: (usize, usize, usize), classes: usize) -> Result<Self> {
         let wrong = |why: &str| Error::value("command.command", why.to_string());
-        let words: Option<Vec<String>> = args
-            .value("command")?
-            .as_array()
-            .and_then(|list| list.iter().map(|word| word.as_str().map(str::to_string)).collect());
-        let command = words.ok_or_else(|| wrong("must be a list of texts such as [\"python3\", \"model.py\"]"))?;
+        let command: Vec<String> = args.strs("command")?.into_iter().map(str::to_string).collect();
         if command.first().is_none_or(String::is_empty) {
             return Err(wrong("names no program"));
         }
         if command.iter().any(|word| word.contains('\0')) {
             return Err(wrong("holds a zero byte"));
         }
-        let answers = match args.choice("answers", &ANSWERS)? {
+        let answers = match args.str("answers")? {
             "logits" => Answers::Logits,
             _ => Answers::Labels,
         };
-        let timeout = Duration::try_from_secs_f64(args.f64_from("timeout", 0.0)?)
-            .ok()
-            .filter(|t| !t.is_zero())
-            .ok_or_else(|| Error::value("command.timeout", "must be a positive number of seconds"))?;
+        let timeout = Duration::try_from_secs_f64(args.f64("timeout")?)
+            .map_err(|why| Error::value("command.timeout", why.to_string()))?;
         let (own, files) = program(&command)?;
         let said = match files {
             0 => "none of its words is a file here, so nothing tells when the program changes: use another store then"
@@ -115,7 +113,7 @@ impl Command {
             answers,
             notes: vec![format!("command: `{}` is started and asked; {said}", command.join(" "))],
             command,
-            batch: args.usize("batch", 1)?,
+            batch: args.usize("batch")?,
             timeout,
             own,
             process: Mutex::new(None),
@@ -175,6 +173,9 @@ impl Network for Command {
     }
     fn answers(&self) -> Answers {
         self.answers
+    }
+    fn lasts(&self) -> bool {
+        false
     }
     fn forward(&self, _: &Params, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         if pass.mode == Mode::Train {

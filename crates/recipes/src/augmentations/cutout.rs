@@ -3,7 +3,7 @@
 use gauntlet_core::augment::{Augment, Picture};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAugmentation;
-use gauntlet_core::{ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use std::sync::Arc;
 
 /// A square of `size` pixels around a pixel of the image becomes 0, as far as it lies inside; DeVries & Taylor 2017.
@@ -21,14 +21,14 @@ pub const SPEC: Spec<BuildAugmentation> = Spec {
     paper: "DeVries & Taylor 2017",
     params: &[ParamDoc {
         name: "size",
-        kind: "int",
+        kind: ParamKind::COUNT,
         default: "",
         unit: "pixels",
         doc: "side of the square (the authors: 16 on CIFAR-10)",
     }],
     numerics: 1,
     origin: "built-in",
-    build: |args, _| Ok(Arc::new(Cutout { size: args.usize("size", 1)? })),
+    build: |args, _| Ok(Arc::new(Cutout { size: args.usize("size")? })),
 };
 
 impl Augment for Cutout {

@@ -4,7 +4,7 @@ use crate::augmentations::beta::beta;
 use gauntlet_core::augment::{Augment, Picture};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAugmentation;
-use gauntlet_core::{Args, Error, ParamDoc, Result, Spec};
+use gauntlet_core::{Args, ParamDoc, ParamKind, Result, Spec};
 use std::sync::Arc;
 
 /// λ x + (1 − λ) x', λ ~ Beta(α, α), the labels likewise; Zhang et al. 2018.
@@ -20,14 +20,14 @@ pub struct Mixup {
 
 /// The parameter `alpha`.
 pub(crate) const ALPHA: ParamDoc =
-    ParamDoc { name: "alpha", kind: "float", default: "1.0", unit: "", doc: "α of Beta(α, α), above 0" };
+    ParamDoc { name: "alpha", kind: ParamKind::POSITIVE, default: "1.0", unit: "", doc: "α of Beta(α, α), above 0" };
 /// The parameter `probability`.
 pub(crate) const PROBABILITY: ParamDoc = ParamDoc {
     name: "probability",
-    kind: "float",
+    kind: ParamKind::SHARE,
     default: "1.0",
     unit: "",
-    doc: "how likely an image is mixed, in [0, 1]",
+    doc: "how likely an image is mixed",
 };
 
 /// Registration.
@@ -47,15 +47,7 @@ pub const SPEC: Spec<BuildAugmentation> = Spec {
 
 /// Reads `alpha` and `probability`.
 pub(crate) fn shares(args: &Args) -> Result<(f64, f64)> {
-    let (alpha, probability) = (args.f64_from("alpha", 0.0)?, args.f64_from("probability", 0.0)?);
-    if alpha == 0.0 {
-        return Err(Error::value(format!("{}.alpha", args.owner()), "must be above 0, got 0"));
-    }
-    if probability > 1.0 {
-        let text = format!("must lie in [0, 1], got {probability}");
-        return Err(Error::value(format!("{}.probability", args.owner()), text));
-    }
-    Ok((alpha, probability))
+    Ok((args.f64("alpha")?, args.f64("probability")?))
 }
 
 impl Augment for Mixup {

@@ -114,7 +114,7 @@ mod tests {
         for (given, word) in [
             (json!({ "name": "cutout", "size": 0 }), "cutout.size: must be at least 1, got 0"),
             (json!({ "name": "mixup", "alpha": 0.0 }), "mixup.alpha: must be above 0"),
-            (json!({ "name": "cutmix", "probability": 1.5 }), "cutmix.probability: must lie in [0, 1], got 1.5"),
+            (json!({ "name": "cutmix", "probability": 1.5 }), "cutmix.probability: must be at most 1, got 1.5"),
             (json!({ "name": "rand-augment", "magnitude": 31 }), "rand-augment.magnitude: must be at most 30, got 31"),
             (json!({ "name": "cutuot", "size": 2 }), "cutout"),
         ] {

@@ -4,7 +4,7 @@ use crate::augmentations::operation::Operation;
 use gauntlet_core::augment::{Augment, Picture};
 use gauntlet_core::philox::Stream;
 use gauntlet_core::registry::BuildAugmentation;
-use gauntlet_core::{Error, ParamDoc, Spec};
+use gauntlet_core::{ParamDoc, ParamKind, Range, Spec};
 use std::sync::Arc;
 
 /// `operations` of the fourteen, drawn with replacement, one after the other at one strength; Cubuk et al. 2020.
@@ -23,18 +23,25 @@ pub const SPEC: Spec<BuildAugmentation> = Spec {
     formula: "operations uniform with replacement, strengths of torchvision's RandAugment",
     paper: "Cubuk et al. 2020",
     params: &[
-        ParamDoc { name: "operations", kind: "int", default: "2", unit: "", doc: "how many, one after the other" },
-        ParamDoc { name: "magnitude", kind: "int", default: "9", unit: "", doc: "step of strength, 0 to 30" },
+        ParamDoc {
+            name: "operations",
+            kind: ParamKind::COUNT,
+            default: "2",
+            unit: "",
+            doc: "how many, one after the other",
+        },
+        ParamDoc {
+            name: "magnitude",
+            kind: ParamKind::Int(Range::at_least(0.0).at_most(30.0)),
+            default: "9",
+            unit: "",
+            doc: "step of strength",
+        },
     ],
     numerics: 1,
     origin: "built-in",
     build: |args, _| {
-        let magnitude = args.usize("magnitude", 0)?;
-        if magnitude > 30 {
-            let text = format!("must be at most 30, got {magnitude}");
-            return Err(Error::value("rand-augment.magnitude", text));
-        }
-        Ok(Arc::new(RandAugment { operations: args.usize("operations", 1)?, magnitude }))
+        Ok(Arc::new(RandAugment { operations: args.usize("operations")?, magnitude: args.usize("magnitude")? }))
     },
 };
 

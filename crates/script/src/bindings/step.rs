@@ -2,9 +2,9 @@
 
 use super::binder::Binder;
 use super::values::{number, wholes};
-use crate::kept;
 use crate::loan::{differentiation, drawn, pass, step};
 use crate::ran::Ran;
+use crate::term_name;
 use candle_core::Tensor;
 use gauntlet_autograd::kernels::numbers_like;
 use gauntlet_autograd::{Error as GradError, Graph, Var};
@@ -172,5 +172,5 @@ fn term(name: &str, weight: Dynamic, values: Var) -> Ran<Term> {
             format!("term {name:?} has the shape {dims:?} instead of [{n}], a value per example: {way_out}").into()
         );
     }
-    Ok(Term::new(kept::name(name)?, weight, values))
+    Ok(Term::new(term_name::checked(name)?, weight, values))
 }

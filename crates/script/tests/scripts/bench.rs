@@ -113,7 +113,7 @@ impl Bench {
                 t.flatten_all().unwrap().to_vec1::<f64>().unwrap().iter().map(|v| v.to_bits()).collect()
             };
             Everything {
-                terms: loss.terms.iter().map(|(name, weight, t)| (*name, *weight, bits(t))).collect(),
+                terms: loss.terms.iter().map(|(name, weight, t)| (name.to_string(), *weight, bits(t))).collect(),
                 total: bits(loss.total.tensor()),
                 gradients: gradients.iter().map(|g| bits(g.tensor())).collect(),
             }
@@ -123,7 +123,7 @@ impl Bench {
 
 #[derive(Debug, PartialEq)]
 pub struct Everything {
-    pub terms: Vec<(&'static str, f64, Vec<u64>)>,
+    pub terms: Vec<(String, f64, Vec<u64>)>,
     pub total: Vec<u64>,
     pub gradients: Vec<Vec<u64>>,
 }

@@ -56,6 +56,6 @@ fn a_script_is_a_base_for_penalties() {
     let base = recipe(&registry, json!({ "name": "script:fgsm-aug.rhai" }));
     let penalty = registry.penalty(&crate::bench::table(json!({ "name": "grad-norm", "weight": 0.3 }))).unwrap().0;
     let both = gauntlet_core::recipe::Composed { base, penalties: vec![penalty], name: "both".into() };
-    let names: Vec<&str> = bench.everything(&both).terms.iter().map(|t| t.0).collect();
+    let names: Vec<String> = bench.everything(&both).terms.iter().map(|t| t.0.clone()).collect();
     assert_eq!(names, ["ce", "adv_ce", "grad_norm"]);
 }

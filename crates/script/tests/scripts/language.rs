@@ -26,7 +26,7 @@ fn the_examples_of_the_documentation_run() {
         for block in text.split("```rhai\n").skip(1) {
             let script = block.split("```").next().unwrap();
             let terms = Bench::new(2).terms(script).unwrap_or_else(|e| panic!("{file}: {e}"));
-            assert_eq!(terms.iter().map(|t| t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
+            assert_eq!(terms.iter().map(|t| &*t.name).collect::<Vec<_>>(), ["ce", "grad_norm"]);
             ran += 1;
         }
     }
@@ -163,7 +163,7 @@ fn loss(step) {
     let bench = Bench::new(4);
     let terms = bench.terms(text).unwrap();
     let mean = |i: usize| terms[i].values.tensor().mean_all().unwrap().to_scalar::<f64>().unwrap();
-    assert_eq!((terms[0].name, terms[1].name, terms[1].weight), ("adv_ce", "ce", 0.0));
+    assert_eq!((&*terms[0].name, &*terms[1].name, terms[1].weight), ("adv_ce", "ce", 0.0));
     assert!(mean(0) > mean(1), "{} is not above {}", mean(0), mean(1));
 }
 

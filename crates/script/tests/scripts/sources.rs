@@ -38,13 +38,21 @@ fn constants_are_parameters() {
     let registry = registry();
     registry.recipes.look_in(folder.path());
     let spec = registry.recipes.get("script:mine.rhai").unwrap();
-    assert_eq!((spec.summary, spec.formula, spec.paper, spec.origin), ("Ordinary training", "mean ℓ", "-", "script"));
-    let shown: Vec<_> = spec.params.iter().map(|p| (p.name, p.kind, p.default)).collect();
+    assert_eq!(
+        [&spec.summary, &spec.formula, &spec.paper, &spec.origin],
+        ["Ordinary training", "mean ℓ", "-", "script"]
+    );
+    let shown: Vec<_> = spec.params.iter().map(|p| [p.name.clone(), p.kind.to_string(), p.default.clone()]).collect();
     assert_eq!(
         shown[..4],
-        [("weight", "float", "1.0"), ("steps", "int", "-3"), ("on", "bool", "true"), ("term", "string", "\"ce\"")]
+        [
+            ["weight", "float or length", "1.0"],
+            ["steps", "int", "-3"],
+            ["on", "bool", "true"],
+            ["term", "string", "\"ce\""],
+        ]
     );
-    assert_eq!((shown[4].0, spec.params[0].doc), ("sha256", "of the only term"));
+    assert_eq!([&shown[4][0], &spec.params[0].doc], ["sha256", "of the only term"]);
     let with = |key: &str, value: serde_json::Value| {
         let mut given = table(json!({ "name": "script:mine.rhai" }));
         given.insert(key.to_string(), value);
@@ -61,11 +69,15 @@ fn constants_are_parameters() {
         assert_eq!(with(key, value.clone()), Ok(()), "{key} = {value}");
     }
     for (key, value, needle) in [
-        ("weight", json!("heavy"), "`weight` must be a number, or a length in pixels"),
-        ("weight", json!([1]), "`weight` must be a number, got [1]"),
-        ("steps", json!(1.5), "`steps` must be a whole number, got 1.5"),
-        ("on", json!(1), "`on` must be true or false, got 1"),
-        ("term", json!(1), "`term` must be a text, got 1"),
+        ("weight", json!("heavy"), "script:mine.rhai.weight: must be a number, or a length in pixels"),
+        (
+            "weight",
+            json!([1]),
+            "script:mine.rhai.weight: must be a number, or a length in pixels such as \"8/255\", got [1]",
+        ),
+        ("steps", json!(1.5), "script:mine.rhai.steps: must be a whole number, got 1.5"),
+        ("on", json!(1), "script:mine.rhai.on: must be true or false, got 1"),
+        ("term", json!(1), "script:mine.rhai.term: must be a text, got 1"),
         ("WEIGHT", json!(1), "unknown parameter of script:mine.rhai \"WEIGHT\" (did you mean \"weight\"?)"),
         ("wieght", json!(1), "did you mean \"weight\"?"),
         ("sha256", json!("0123"), "it was changed"),
@@ -85,7 +97,7 @@ fn the_texts_hash_is_among_the_arguments() {
         let registry = registry();
         registry.recipes.look_in(folder.path());
         let given = table(json!({ "name": "script:mine.rhai" }));
-        Args::new(registry.recipes.get("script:mine.rhai").unwrap(), &given).unwrap().canonical().clone()
+        Args::new(&registry.recipes.get("script:mine.rhai").unwrap(), &given).unwrap().canonical().clone()
     };
     let (first, changed) = (arguments(CE), arguments(&format!("{CE}// once more\n")));
     assert_eq!(first["sha256"], hash(CE));

@@ -2,7 +2,7 @@
 
 use crate::commands::list::family;
 use gauntlet::core::attack::Backwards;
-use gauntlet::core::{Attack, Registry, Result, Spec};
+use gauntlet::core::{About, Plan, Registry, Result};
 use gauntlet::engine::step_cost;
 use gauntlet::evaluate::Kind;
 use gauntlet::records::Family;
@@ -32,22 +32,22 @@ const EXAMPLES: usize = 16;
 /// A table of all built-in recipes and penalties, then each with its parameters.
 pub(super) fn recipes(registry: &Registry) -> Result<String> {
     let built_in = |origin: &str| origin == "built-in";
-    let recipes: Vec<_> = registry.recipes.iter().filter(|s| built_in(s.origin)).collect();
-    let penalties: Vec<_> = registry.penalties.iter().filter(|s| built_in(s.origin)).collect();
+    let recipes: Vec<_> = registry.recipes.iter().filter(|s| built_in(&s.origin)).collect();
+    let penalties: Vec<_> = registry.penalties.iter().filter(|s| built_in(&s.origin)).collect();
     let mut out = format!("{RECIPES}\n| name | kind | cost | what |\n| :-- | :-- | --: | :-- |\n");
     for s in &recipes {
-        let cost = cost(registry, Kind::Recipe, s.name)?;
-        let _ = writeln!(out, "| `{}` | recipe | {cost:.1} | {} |", s.name, cell(s.summary));
+        let cost = cost(registry, Kind::Recipe, &s.name)?;
+        let _ = writeln!(out, "| `{}` | recipe | {cost:.1} | {} |", s.name, cell(&s.summary));
     }
     for s in &penalties {
-        let cost = cost(registry, Kind::Penalty, s.name)?;
-        let _ = writeln!(out, "| `{}` | penalty | {cost:.1} | {} |", s.name, cell(s.summary));
+        let cost = cost(registry, Kind::Penalty, &s.name)?;
+        let _ = writeln!(out, "| `{}` | penalty | {cost:.1} | {} |", s.name, cell(&s.summary));
     }
     for s in recipes {
-        section(&mut out, "recipe", s);
+        section(&mut out, "recipe", &s);
     }
     for s in penalties {
-        section(&mut out, "penalty", s);
+        section(&mut out, "penalty", &s);
     }
     Ok(out)
 }
@@ -74,23 +74,27 @@ pub(super) fn attacks(registry: &Registry) -> String {
     let attacks: Vec<_> = registry.attacks.iter().filter(|s| s.origin == "built-in").collect();
     for s in &attacks {
         let family = family::of(registry, s).map_or("–".to_string(), |f| f.to_string());
-        let built = registry.attack(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
-        let of = |told: &dyn Fn(&dyn Attack) -> String| built.as_ref().map_or("–".into(), |(a, _)| told(a.as_ref()));
-        let norms = of(&|a| a.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
-        let sees = of(&|a| match a.backwards() {
-            Backwards::None if a.family() == Family::Decisions => "classes".into(),
-            Backwards::None => "logits".into(),
-            Backwards::One => "one gradient".into(),
-            Backwards::PerClass => "a gradient per class".into(),
+        let built = registry.plan(&Map::from_iter([("name".to_string(), json!(s.name))])).ok();
+        let of = |told: &dyn Fn(&Plan) -> String| built.as_ref().map_or("–".into(), |(plan, _)| told(plan));
+        let norms = of(&|plan| plan.norms().iter().map(|n| n.symbol()).collect::<Vec<_>>().join(", "));
+        let sees = of(&|plan| match plan {
+            Plan::Single(attack) => match attack.backwards() {
+                Backwards::None if attack.family() == Family::Decisions => "classes".into(),
+                Backwards::None => "logits".into(),
+                Backwards::One => "one gradient".into(),
+                Backwards::PerClass => "a gradient per class".into(),
+            },
+            Plan::Ensemble(_) => "as its attacks".into(),
+            Plan::Transfer { attack, .. } => format!("as {}, of the other model", attack.name()),
         });
-        let _ = writeln!(out, "| `{}` | {family} | {norms} | {sees} | {} |", s.name, cell(s.summary));
+        let _ = writeln!(out, "| `{}` | {family} | {norms} | {sees} | {} |", s.name, cell(&s.summary));
     }
     for s in attacks {
-        section(&mut out, "attack", s);
+        section(&mut out, "attack", &s);
     }
     out.push_str("\n# Objectives\n\nWhat an attack along the gradient ascends: `objective = \"dlr\"`, or a table with its parameters.\n");
     for s in registry.objectives.iter().filter(|s| s.origin == "built-in") {
-        section(&mut out, "objective", s);
+        section(&mut out, "objective", &s);
     }
     out.push_str(LEFT_OUT);
     for out_of in gauntlet::attacks::left_out::LEFT_OUT {
@@ -117,26 +121,26 @@ fn cost(registry: &Registry, kind: Kind, name: &str) -> Result<f64> {
     Ok(found.map_err(|e| gauntlet::core::Error::Message(e.to_string()))?.arithmetic)
 }
 
-fn section<B>(out: &mut String, kind: &str, spec: &Spec<B>) {
-    let _ = writeln!(out, "\n## {} ({kind})\n{}.\n", spec.name, sentence(spec.summary));
+fn section(out: &mut String, kind: &str, spec: &About) {
+    let _ = writeln!(out, "\n## {} ({kind})\n{}.\n", spec.name, sentence(&spec.summary));
     let _ = writeln!(out, "```text\n{}\n```", spec.formula);
-    if !["", "-"].contains(&spec.paper) {
+    if !["", "-"].contains(&spec.paper.as_str()) {
         let _ = writeln!(out, "Source: {}.", spec.paper);
     }
     if spec.params.is_empty() {
         return;
     }
     let _ = writeln!(out, "\n| parameter | type | default | unit | |\n| :-- | :-- | :-- | :-- | :-- |");
-    for p in spec.params {
+    for p in &spec.params {
         let default = if p.default.is_empty() { "required".into() } else { format!("`{}`", p.default) };
         let _ = writeln!(
             out,
             "| `{}` | {} | {} | {} | {} |",
             p.name,
-            cell(p.kind),
+            cell(&p.kind.to_string()),
             cell(&default),
-            cell(p.unit),
-            cell(p.doc)
+            cell(&p.unit),
+            cell(&p.doc)
         );
     }
 }
