@@ -36,7 +36,7 @@ fn a_suite_runs_to_a_table_and_the_second_time_from_the_store() {
     // Every record has pictures of its first examples, and the page shows them: those that its strongest attack found.
     let pictures = |folder: &str| {
         let file =
-            |what: &str| std::fs::read(sandbox.path(&format!("{folder}/records/ce-0.{what}.safetensors"))).unwrap();
+            |what: &str| std::fs::read(sandbox.path(&format!("{folder}/records/ce-0.{what}.safetensors.gz"))).unwrap();
         [file("pictures"), file("strongest-linf")]
     };
     let first_pictures = pictures("reports/small");

@@ -1,4 +1,4 @@
-//! Tables as gzip: the same bytes for the same table, and a bound on what one unpacks to.
+//! Tables and pictures as gzip: the same bytes for the same content, and a bound on what one unpacks to.
 
 use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
@@ -24,7 +24,7 @@ pub(crate) fn unpack(packed: &[u8], most: u64) -> Result<Vec<u8>, String> {
         Ok(_) => {}
     }
     if table.len() as u64 > most {
-        return Err(format!("it unpacks to more than {most} bytes, which no table of verdicts has"));
+        return Err(format!("it unpacks to more than {most} bytes, which no file of a record has"));
     }
     if !reader.into_inner().into_inner().is_empty() {
         return Err("it is damaged (something follows its end)".into());

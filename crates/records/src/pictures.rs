@@ -1,7 +1,7 @@
 //! A few examples to look at: image, perturbation, input gradient, predictions. What a report's gallery shows.
 
 use crate::file::write_atomically;
-use crate::{Attacked, Eps, Error, Norm, Result};
+use crate::{Attacked, Eps, Error, Norm, Result, packed};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -56,12 +56,20 @@ struct About {
 }
 
 /// Ending of the file beside a record: the quick attack of the training's monitor.
-pub const ENDING: &str = ".pictures.safetensors";
-/// Likewise: the strongest attacks of the evaluation, one file for each norm (`.strongest-linf.safetensors`), without gradients.
+pub const ENDING: &str = ".pictures.safetensors.gz";
+/// Likewise: the strongest attacks of the evaluation, one file for each norm (`.strongest-linf.safetensors.gz`), without gradients.
 pub const STRONGEST: [&str; 4] =
-    [".strongest-linf.safetensors", ".strongest-l2.safetensors", ".strongest-l1.safetensors", OF_ALL_NORMS];
+    [".strongest-linf.safetensors.gz", ".strongest-l2.safetensors.gz", ".strongest-l1.safetensors.gz", OF_ALL_NORMS];
 /// What the one file was called that stood for all norms until November 2026; it is still read.
-pub const OF_ALL_NORMS: &str = ".strongest.safetensors";
+pub const OF_ALL_NORMS: &str = ".strongest.safetensors.gz";
+
+/// The same file as it was written until December 2026, not packed; it is still read.
+pub fn plain(path: &Path) -> PathBuf {
+    path.with_extension("")
+}
+
+/// Bytes that pictures may unpack to: forty times what ten photographs take.
+const MOST: u64 = 1 << 28;
 
 /// Values in units of their largest size / 127, and that size.
 pub fn quantise(values: &[f32]) -> (Vec<i8>, f32) {
@@ -97,7 +105,7 @@ impl Pictures {
         (&self.attack, self.norm, &self.eps) == (&cell.attack, cell.norm, &cell.eps)
     }
 
-    /// Writes them as safetensors.
+    /// Writes them as safetensors, packed.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -140,7 +148,12 @@ impl Pictures {
                 Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(odd)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        write_atomically(path, &safetensors::serialize(views, Some(metadata)).map_err(odd)?)
+        let whole = safetensors::serialize(views, Some(metadata)).map_err(odd)?;
+        let packed = packed::pack(&whole).map_err(|e| Error::Message(format!("pictures: {e}")))?;
+        write_atomically(path, &packed)?;
+        // An older file of the same pictures.
+        let _ = std::fs::remove_file(plain(path));
+        Ok(())
     }
 
     /// Reads them; `None` where there is no such file.
@@ -148,6 +161,8 @@ impl Pictures {
     /// # Errors
     /// A file that is damaged or not of this kind.
     pub fn read(path: &Path) -> Result<Option<Pictures>> {
+        let old = plain(path);
+        let path = if !path.exists() && old.exists() { &old } else { path };
         let name = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -155,6 +170,7 @@ impl Pictures {
             Err(source) => return Err(Error::Io { action: "read", path: name, source }),
         };
         let wrong = |why: &str| Error::Pictures { path: name.clone(), why: format!("{why}; delete it and run again") };
+        let bytes = if *path == old { bytes } else { packed::unpack(&bytes, MOST).map_err(|why| wrong(&why))? };
         let odd = |e: safetensors::SafeTensorError| wrong(&format!("it is not a whole safetensors file ({e})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(odd)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(odd)?;
@@ -271,7 +287,23 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         let error = Pictures::read(&path).unwrap_err().to_string();
-        assert!(error.contains("ce-0.pictures.safetensors"), "{error}");
+        assert!(error.contains("ce-0.pictures.safetensors.gz: it is cut off"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_packed_is_read_until_it_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Pictures::path(folder.path(), "ce-0");
+        pictures().write(&path).unwrap();
+        let whole = packed::unpack(&std::fs::read(&path).unwrap(), MOST).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(plain(&path), &whole).unwrap();
+        assert_eq!(Pictures::read(&path).unwrap(), Some(pictures()));
+        std::fs::write(plain(&path), &whole[..whole.len() - 9]).unwrap();
+        let error = Pictures::read(&path).unwrap_err().to_string();
+        assert!(error.contains("ce-0.pictures.safetensors: it is not a whole"), "{error}");
+        pictures().write(&path).unwrap();
+        assert_eq!((plain(&path).exists(), Pictures::read(&path).unwrap()), (false, Some(pictures())));
     }
 
     #[test]

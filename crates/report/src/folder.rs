@@ -6,7 +6,7 @@ use gauntlet_records::Error as RecordError;
 use gauntlet_records::{
     Expectation, Pictures, Record,
     file::write_atomically,
-    pictures::{ENDING, OF_ALL_NORMS, STRONGEST},
+    pictures::{ENDING, OF_ALL_NORMS, STRONGEST, plain},
     record_file, regular_file,
 };
 use serde::{Deserialize, Serialize};
@@ -172,7 +172,10 @@ impl Folder {
             let stem = record_file::stem(&of.row, of.seed)?;
             pictures.write(&Pictures::path_of_strongest(path, &stem, pictures.norm))?;
             // The file that stood for all norms before.
-            let _ = std::fs::remove_file(path.join(stem + OF_ALL_NORMS));
+            let old = path.join(stem + OF_ALL_NORMS);
+            for file in [plain(&old), old] {
+                let _ = std::fs::remove_file(file);
+            }
         }
         let mut json =
             serde_json::to_vec_pretty(&self.manifest).map_err(|e| RecordError::Message(format!("{MANIFEST}: {e}")))?;
@@ -182,8 +185,9 @@ impl Folder {
             // Only what reads as a record of this suite is ours to remove.
             if record_file::read(&stale).is_ok_and(|r| r.suite == self.manifest.suite) {
                 let stem = stale.with_extension("").display().to_string();
-                let endings = [record_file::VERDICTS, record_file::PLAIN, ENDING].into_iter().chain(STRONGEST);
+                let endings = [record_file::VERDICTS, ENDING].into_iter().chain(STRONGEST);
                 let beside = endings.map(|ending| PathBuf::from(stem.clone() + ending));
+                let beside = beside.flat_map(|file| [plain(&file), file]);
                 for file in std::iter::once(stale).chain(beside) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}

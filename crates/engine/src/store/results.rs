@@ -202,7 +202,7 @@ impl Store {
         Error::stored(pictures.write(&self.pictures(key)))
     }
     fn pictures(&self, key: &str) -> PathBuf {
-        self.evaluation(key).join("pictures.safetensors")
+        self.evaluation(key).join("pictures.safetensors.gz")
     }
 
     /// Verdicts under an attack, one list per ε in the order of the description.
