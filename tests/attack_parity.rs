@@ -8,8 +8,8 @@
 use candle_core::{Device, Tensor};
 use gauntlet::attacks::objectives::{ce::Ce, dlr::Dlr};
 use gauntlet::attacks::{
-    Alma, Apgd, CwL2, CwLinf, Ddn, DeepFool, Ead, Fab, Fmn, Momentum, Options, Pdpgd, Square, StepSize, SuperDeepFool,
-    TrustRegion,
+    Alma, Apgd, CwL2, CwLinf, Ddn, DeepFool, Ead, Fab, Fmn, Jsma, Momentum, Options, Pdpgd, SigmaZero, Square,
+    StepSize, SuperDeepFool, TrustRegion,
 };
 use gauntlet::core::attack::{Backwards, Open, Outcome, Slots, margin, rows};
 use gauntlet::core::{
@@ -237,6 +237,7 @@ fn apgd() {
             draws: 1,
             objective: objective.clone(),
             targets: 1,
+            conjugate: false,
         };
         for lockstep in [true, false] {
             setup.open.lockstep = lockstep;
@@ -589,12 +590,43 @@ fn trust_region() {
     });
 }
 
-/// As with ALMA, the point after the last step is looked at too.
+#[test]
+fn sigma_zero() {
+    after_the_last_step("sigma-zero", |want| {
+        let steps = count(&want["steps"]) as u32;
+        Box::new(SigmaZero { steps, lr: 1.0, sigma: 1e-3, threshold: 0.3, factor: 0.01 })
+    });
+}
+
+#[test]
+fn fmn_in_l0() {
+    after_the_last_step("fmn-l0", |want| {
+        let (steps, alpha) = (count(&want["steps"]) as u32, Some(1.0));
+        Box::new(Fmn { steps, alpha, alpha_last: Some(0.01), gamma: 0.05, gamma_last: 0.001 })
+    });
+}
+
+/// The reference stops at its target, ours at any misclassified point.
+#[test]
+fn jsma() {
+    let mut steps = 0;
+    for want in list(&golden("attack-shelf.json")["jsma"]) {
+        let setup = Setup::new(want);
+        for (i, what, want) in setup.examples() {
+            let trace = setup.run(&Jsma { theta: 1.0, gamma: 1.0, targets: 1 }, i);
+            let points = list(&want["points"]);
+            steps += trace.points.len() - 1;
+            same_points(&trace.points, &points[..trace.points.len().min(points.len())], &what);
+            assert!(trace.end.broken, "{what}");
+        }
+    }
+    assert!(steps > 12, "{steps} steps show nothing");
+}
+
 #[test]
 fn pdpgd() {
-    for want in list(&golden("attack-shelf.json")["pdpgd"]) {
-        let setup = Setup::new(want);
-        let attack = Pdpgd {
+    after_the_last_step("pdpgd", |want| {
+        Box::new(Pdpgd {
             steps: count(&want["steps"]) as u32,
             lr: 0.1,
             lr_last: 0.01,
@@ -603,9 +635,16 @@ fn pdpgd() {
             dual_lr_last: 0.1,
             average: 0.9,
             proximal: 5,
-        };
+        })
+    });
+}
+
+/// Every step, and the point after the last one, at which ours looks too.
+fn after_the_last_step(key: &str, attack: impl Fn(&Value) -> Box<dyn Attack>) {
+    for want in list(&golden("attack-shelf.json")[key]) {
+        let (setup, attack) = (Setup::new(want), attack(want));
         for (i, what, want) in setup.examples() {
-            let trace = setup.run(&attack, i);
+            let trace = setup.run(&*attack, i);
             let points = list(&want["points"]);
             same_points(&trace.points[..points.len()], points, &what);
             assert_eq!(trace.points.len(), points.len() + 1, "{what}");

@@ -25,7 +25,7 @@ sys.modules.setdefault("visdom", types.ModuleType("visdom")).Visdom = object
 
 import foolbox
 import torchattacks
-from adv_lib.attacks import alma, carlini_wagner_l2, carlini_wagner_linf, ddn, fmn, pdpgd, sdf, tr
+from adv_lib.attacks import alma, carlini_wagner_l2, carlini_wagner_linf, ddn, fmn, pdpgd, sdf, sigma_zero, tr
 from pyautoattack import autopgd_base, fab_projections
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
@@ -514,6 +514,31 @@ def pdpgd_case(case, model, norm, steps, n=3, gain=4.0):
     return setup.header | {"norm": norm.lower(), "steps": steps, "examples": examples}
 
 
+def sigma_zero_case(case, model, steps, n=3, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    examples = steps_of(lambda m: sigma_zero(m, setup.x, setup.y, num_steps=steps), setup)
+    return setup.header | {"norm": "l0", "steps": steps, "examples": examples}
+
+
+def fmn_l0(case, model, steps, n=4, gain=4.0):
+    setup = Setup(case, model, n, gain)
+    examples = steps_of(lambda m: fmn(m, setup.x, setup.y, norm=0, steps=steps), setup)
+    return setup.header | {"norm": "l0", "steps": steps, "examples": examples}
+
+
+def jsma(case, model, n=3, gain=4.0):
+    """Towards the second strongest class."""
+    setup = Setup(case, model, n, gain)
+    examples, targets = [], setup.targets(2)
+    for i in range(n):
+        watch = Watch(setup.net)
+        attack = torchattacks.JSMA(watch.eval(), theta=1.0, gamma=1.0)
+        attack.set_mode_targeted_by_label(quiet=True)
+        attack.forward(setup.x[i : i + 1].clone(), targets[i : i + 1])
+        examples.append({"points": [dots(p) for p in without_repeats([a[0][0] for a in watch.asked])]})
+    return setup.header | {"norm": "l0", "targets": targets.tolist(), "examples": examples}
+
+
 def cw_linf(case, model, steps, c, lr, n=2, gain=4.0):
     """Batches of one: the reference gives a run up for the whole batch."""
     setup = Setup(case, model, n, gain)
@@ -619,6 +644,9 @@ def everything():
                 pdpgd_case("pdpgd/linf", norm="Linf", steps=40, **small),
                 pdpgd_case("pdpgd/l1", norm="L1", steps=40, **small),
             ],
+            "sigma-zero": [sigma_zero_case(f"sigma-zero/{k}", steps=60, **which) for k, which in zip("ab", (small, grey))],
+            "fmn-l0": [fmn_l0(f"fmn-l0/{k}", steps=40, **which) for k, which in zip("ab", (small, grey))],
+            "jsma": [jsma("jsma/a", n=4, **small), jsma("jsma/b", n=2, **grey)],
             "transfer": [
                 transfer("transfer/ni", name="NIFGSM", **grey),
                 transfer("transfer/si", name="SINIFGSM", m=3, **grey),

@@ -32,6 +32,9 @@ pub struct Apgd {
     pub objective: Arc<dyn Objective>,
     /// Target classes, if the objective is targeted.
     pub targets: usize,
+    /// Steps go along conjugate directions instead of with momentum (ACG, Yamamura et al. 2022): s ← ∇ + β s, β = ⟨−∇, y⟩/⟨s, y⟩,
+    /// y = ∇_before − ∇.
+    pub conjugate: bool,
 }
 
 const STEPS: ParamDoc =
@@ -92,6 +95,7 @@ impl Apgd {
             draws: args.u32("draws")?,
             targets: if objective.targeted() { args.usize("targets")? } else { arguments::MOST_TARGETS },
             objective,
+            conjugate: false,
         })
     }
 
@@ -102,7 +106,7 @@ impl Apgd {
             "apgd-dlr" => Arc::new(Dlr { targeted: false }),
             _ => Arc::new(Dlr { targeted: true }),
         };
-        Apgd { name, steps: 100, restarts, rho: 0.75, draws, objective, targets }
+        Apgd { name, steps: 100, restarts, rho: 0.75, draws, objective, targets, conjugate: false }
     }
 }
 
@@ -111,7 +115,8 @@ impl Attack for Apgd {
         self.name
     }
     fn norms(&self) -> &[Norm] {
-        &[Norm::Linf, Norm::L2, Norm::L1]
+        // The sparse schedule of L1 has no counterpart along conjugate directions.
+        if self.conjugate { &[Norm::Linf, Norm::L2] } else { &[Norm::Linf, Norm::L2, Norm::L1] }
     }
     fn fits(&self, open: &Open) -> Result<()> {
         arguments::fits(self.name, self.objective.as_ref(), open.classes)
@@ -120,7 +125,7 @@ impl Attack for Apgd {
         arguments::jobs(self.objective.as_ref(), clean, self.targets, self.restarts)
     }
     fn needs_clean(&self) -> bool {
-        self.objective.targeted()
+        self.objective.targeted() || self.objective.refers()
     }
     walks!();
 }
@@ -192,6 +197,7 @@ impl Apgd {
             best_at_check: 0.0,
             kappa: 0.0,
             density: 0.0,
+            conjugate: self.conjugate.then(Conjugate::default),
         };
         walk.enter(site.x);
         Box::new(walk)
@@ -233,6 +239,43 @@ struct ApgdWalk<T> {
     /// L1: share of the pixels that move in a step, and the pixels that differ at the last check.
     kappa: f64,
     density: f64,
+    conjugate: Option<Conjugate<T>>,
+}
+
+/// Directions of ACG: the last one with the gradient where it began, and those that led to the best point.
+#[derive(Debug, Clone)]
+struct Conjugate<T> {
+    gradient: Vec<T>,
+    direction: Vec<T>,
+    best: (Vec<T>, Vec<T>),
+}
+
+impl<T> Default for Conjugate<T> {
+    fn default() -> Self {
+        Conjugate { gradient: Vec::new(), direction: Vec::new(), best: Default::default() }
+    }
+}
+
+impl<T: Real> Conjugate<T> {
+    /// The next direction from a point with this gradient; the first one is the gradient.
+    fn next(&mut self, gradient: &[T]) -> Vec<T> {
+        let beta = if self.direction.is_empty() {
+            0.0
+        } else {
+            let dot = |a: &[T]| -> f64 {
+                a.iter().zip(&self.gradient).zip(gradient).map(|((a, old), g)| a.wide() * (old.wide() - g.wide())).sum()
+            };
+            -dot(gradient) / dot(&self.direction)
+        };
+        let mut next = gradient.to_vec();
+        // Two equal gradients say nothing of the curvature.
+        if beta != 0.0 && beta.is_finite() {
+            next.iter_mut().zip(&self.direction).for_each(|(s, old)| *s = T::of(s.wide() + beta * old.wide()));
+        }
+        self.gradient = gradient.to_vec();
+        self.direction = next.clone();
+        next
+    }
 }
 
 impl<T: Real> ApgdWalk<T> {
@@ -306,6 +349,10 @@ impl<T: Real> ApgdWalk<T> {
             }
             return ball.project_both_row(&self.x0, x);
         }
+        if let Some(conjugate) = &mut self.conjugate {
+            let direction = conjugate.next(gradient);
+            return ball.step_row(&self.x0, x, &direction, self.eta);
+        }
         let a = if self.iteration > 0 { 0.75 } else { 1.0 };
         let here = x.to_vec();
         ball.step_row(&self.x0, x, gradient, self.eta);
@@ -359,6 +406,9 @@ impl<T: Real> Walk<T> for ApgdWalk<T> {
             self.best.copy_from_slice(x);
             self.best_gradient.copy_from_slice(&gradient);
             self.best_value = self.value;
+            if let Some(c) = &mut self.conjugate {
+                c.best = (c.gradient.clone(), c.direction.clone());
+            }
         }
         let mut back = false;
         if start {
@@ -381,6 +431,9 @@ impl<T: Real> Walk<T> for ApgdWalk<T> {
         if back {
             let (best, gradient) = (self.best.clone(), self.best_gradient.clone());
             x.copy_from_slice(&best);
+            if let Some(c) = &mut self.conjugate {
+                (c.gradient, c.direction) = c.best.clone();
+            }
             self.move_on(x, &gradient);
         } else {
             self.move_on(x, &gradient);
@@ -391,5 +444,24 @@ impl<T: Real> Walk<T> for ApgdWalk<T> {
             (true, true) => Turn::withstood(self.before + steps),
             (true, false) => Turn::Peek,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// On f = −½ Σ aᵢ xᵢ² with exact steps, conjugate directions reach the summit in as many steps as there are values.
+    #[test]
+    fn directions_are_conjugate() {
+        let a = [1.0, 4.0, 9.0];
+        let mut x = [1.0, -2.0, 0.5];
+        let mut directions = super::Conjugate::<f64>::default();
+        for _ in 0..3 {
+            let gradient: Vec<f64> = a.iter().zip(&x).map(|(a, x)| -a * x).collect();
+            let d = directions.next(&gradient);
+            let along: f64 = gradient.iter().zip(&d).map(|(g, d)| g * d).sum();
+            let bent: f64 = a.iter().zip(&d).map(|(a, d)| a * d * d).sum();
+            x.iter_mut().zip(&d).for_each(|(x, d)| *x += along / bent * d);
+        }
+        assert!(x.iter().all(|x| x.abs() < 1e-12), "{x:?}");
     }
 }

@@ -148,7 +148,7 @@ impl Fab {
             let usual = match threat.norm {
                 Norm::Linf => 0.3,
                 Norm::L2 => 1.0,
-                Norm::L1 => 5.0,
+                Norm::L1 | Norm::L0 => 5.0,
             };
             let radius = self.radius.unwrap_or(if threat.eps.is_finite() { threat.eps } else { usual });
             let scale = 0.5 * radius / threat.norm.of(draw.iter().copied()).max(f64::MIN_POSITIVE);

@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// α: adversarial-library's is 1.0 everywhere. In L2, where the boundary is that near (networks that are not robust), the
 /// box cuts most of such a step off and runs end short of it, so that accuracies are failures of the attack. The default
 /// there is 0.05 · |L|/‖∇L‖₂ at the image; docs/decisions/2026-11-audit.md says how the factor was chosen.
+///
+/// In L0 ε counts changed values, begins at 1 and moves by whole ones; Π keeps the largest changes, then clips.
 #[derive(Debug, Clone)]
 pub struct Fmn {
     /// Steps.
@@ -86,7 +88,7 @@ impl Attack for Fmn {
         "fmn"
     }
     fn norms(&self) -> &[Norm] {
-        &[Norm::Linf, Norm::L2, Norm::L1]
+        &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0]
     }
     fn fits(&self, open: &Open) -> Result<()> {
         smallest::fits("fmn", open)
@@ -117,7 +119,7 @@ impl Fmn {
             fmn: self.clone(),
             threat: site.open.threat,
             most: farthest(site.open.threat.norm, &site.x0),
-            radius: f64::INFINITY,
+            radius: if site.open.threat.norm == Norm::L0 { 1.0 } else { f64::INFINITY },
             alphas: self.alphas(site.open.threat.norm),
             label: site.clean.label,
             loss: 0.0,
@@ -175,6 +177,15 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
         let gamma = cosine(self.fmn.gamma, self.fmn.gamma_last, i, n);
         self.taken += 1;
         self.radius = match self.smallest.size() {
+            // Counts change by 1 at least; less than one changed value is none.
+            best if self.threat.norm == Norm::L0 => {
+                let (fewer, more) = ((self.radius * (1.0 - gamma)).floor(), (self.radius * (1.0 + gamma)).floor());
+                if self.fell {
+                    (self.radius - 1.0).min(fewer).min(best.unwrap_or(self.most)).max(1.0)
+                } else {
+                    (self.radius + 1.0).max(more)
+                }
+            }
             Some(best) if self.fell => (self.radius * (1.0 - gamma)).min(best),
             Some(_) => self.radius * (1.0 + gamma),
             None => self.smallest.distance(x) + linearised,
@@ -189,6 +200,11 @@ impl<T: Real> Walk<T> for FmnWalk<T> {
             if size > 0.0 && size.is_finite() {
                 vectorised(Stretch { x, x0: &self.smallest.x0, by: self.radius / size });
             }
+            self.threat.clamp_row(x);
+        } else if self.threat.norm == Norm::L0 {
+            // The largest changes before the box cuts them, as in the reference.
+            let free = ThreatModel { eps: self.radius, bounds: (f64::NEG_INFINITY, f64::INFINITY), ..self.threat };
+            free.keep_largest(&self.smallest.x0, x, 1);
             self.threat.clamp_row(x);
         } else {
             ThreatModel { eps: self.radius, ..self.threat }.project_row(&self.smallest.x0, x);

@@ -63,7 +63,7 @@ impl<T: Real> Vectorised for Level<'_, T> {
                     let moves = reached < room;
                     (size * if moves { reached } else { room }, if moves { size * size } else { 0.0 })
                 }),
-                Norm::L1 => return Some(0.0),
+                Norm::L1 | Norm::L0 => return Some(0.0),
             };
             let next = level + (self.need - value) / slope;
             // Also ends where nothing is left that can move (the quotient is no number) and at rounding.

@@ -38,11 +38,6 @@ pub const LEFT_OUT: &[LeftOut] = &[
         "Foolbox, AdverTorch",
         "a genetic search by scores; `square`, `nes` and `bandits` are those here that go by scores",
     ),
-    of(
-        "JSMA",
-        "torchattacks, ART, AdverTorch, CleverHans 3",
-        "greedy, two values at a time over all pairs, a gradient per class at each step",
-    ),
     of("L-BFGS", "AdverTorch, CleverHans 3, DeepRobust", "historic; `cw-l2` minimises the same with another optimiser"),
     of("LGV", "torchattacks, TransferAttack", "trains the surrogate on; train it here, then `transfer`"),
     of("NewtonFool", "Foolbox, ART", "steps on the label's probability alone; `deepfool` is the one of its kind here"),

@@ -1,5 +1,6 @@
 //! Attacks, one file each: walks of single examples, written with the norm's verbs of `gauntlet-core`.
 
+mod acg;
 mod alma;
 mod apgd;
 mod arguments;
@@ -21,6 +22,7 @@ mod geoda;
 mod hopskipjump;
 mod hyperplane;
 mod input_diversity;
+mod jsma;
 pub mod left_out;
 mod malt;
 mod md;
@@ -32,11 +34,14 @@ mod noise;
 pub mod objectives;
 mod pdpgd;
 mod pgd;
+mod pgd_l0;
 pub mod query;
 mod rays;
+mod sigma_zero;
 mod sign_opt;
 mod simba;
 mod smallest;
+mod sparse_rs;
 mod spectrum;
 mod spsa;
 mod square;
@@ -64,6 +69,7 @@ pub use fab::Fab;
 pub use fmn::Fmn;
 pub use geoda::GeoDa;
 pub use hopskipjump::HopSkipJump;
+pub use jsma::Jsma;
 pub use malt::Malt;
 pub use md::MarginDecomposition;
 pub use momentum::{Momentum, Options};
@@ -73,9 +79,12 @@ pub use nes::Nes;
 pub use noise::{Noise, Shape};
 pub use pdpgd::Pdpgd;
 pub use pgd::{Pgd, Start};
+pub use pgd_l0::PgdL0;
 pub use rays::RayS;
+pub use sigma_zero::SigmaZero;
 pub use sign_opt::SignOpt;
 pub use simba::SimBa;
+pub use sparse_rs::SparseRs;
 pub use spsa::Spsa;
 pub use square::Square;
 pub use step_size::StepSize;
@@ -112,12 +121,16 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         apgd::CE,
         apgd::DLR,
         apgd::T,
+        acg::SPEC,
         multi_targeted::SPEC,
         malt::SPEC,
+        pgd_l0::SPEC,
+        jsma::SPEC,
         md::SPEC,
         fab::SPEC,
         fab::T,
         square::SPEC,
+        sparse_rs::SPEC,
         simba::SPEC,
         spsa::SPEC,
         nes::SPEC,
@@ -130,6 +143,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         cw_linf::SPEC,
         alma::SPEC,
         pdpgd::SPEC,
+        sigma_zero::SPEC,
         ead::SPEC,
         ddn::SPEC,
         fmn::SPEC,

@@ -44,7 +44,7 @@ pub const SPEC: Spec<BuildPlan> = Spec {
             return Err(Error::value("worst-case.attacks", "needs at least one attack"));
         }
         let known = |norm: &Norm| attacks.iter().all(|a| a.norms().contains(norm));
-        let norms = [Norm::Linf, Norm::L2, Norm::L1].into_iter().filter(known);
+        let norms = [Norm::Linf, Norm::L2, Norm::L1, Norm::L0].into_iter().filter(known);
         let stages = norms.map(|norm| (norm, attacks.clone())).collect();
         Ok(Arc::new(Plan::Ensemble(Ensemble { name: "worst-case".into(), stages, carries: true })))
     },

@@ -349,6 +349,13 @@ fn what_does_not_fit_a_step_is_said() {
         (json!({ "name": "mi-fgsm", "rotation": 3 }), "mi-fgsm.rotation: is for blocks; give that too"),
         (json!({ "name": "md", "steps": 5, "change": 5 }), "md.change: must be below steps = 5, got 5"),
         (json!({ "name": "pdpgd", "average": 1.0 }), "pdpgd.average: must be below 1, got 1"),
+        (json!({ "name": "jsma", "theta": 0.0 }), "jsma.theta: must not be 0"),
+        (json!({ "name": "jsma", "gamma": 1.5 }), "jsma.gamma: must be at most 1, got 1.5"),
+        (json!({ "name": "sparse-rs", "p_init": 2.0 }), "sparse-rs.p_init: must be at most 1, got 2"),
+        (
+            json!({ "name": "pgd-l0", "objective": "ce-t" }),
+            "pgd-l0.objective: ce-t needs a target, which this attack has not",
+        ),
         (json!({ "name": "fmn", "alpha": -1.0 }), "fmn.alpha: must be at least 0, got -1"),
     ] {
         let error = refused(given.clone());
@@ -387,6 +394,7 @@ fn budgeted(norm: Norm) -> Vec<Value> {
     if norm != Norm::L1 {
         all.extend([
             json!({ "name": "multi-targeted", "steps": 4, "restarts": 2, "targets": 2 }),
+            json!({ "name": "acg", "steps": 12 }),
             json!({ "name": "hopskipjump", "steps": 1, "evaluations": 20, "queries": 80 }),
             json!({ "name": "geoda", "queries": 80, "frequencies": 3 }),
             json!({ "name": "simba", "queries": 30 }),
@@ -426,6 +434,7 @@ fn budgeted(norm: Norm) -> Vec<Value> {
             json!({ "name": "malt", "steps": 8, "targets": 2, "candidates": 2 }),
             json!({ "name": "alma", "steps": 20 }),
         ]),
+        Norm::L0 => unreachable!("attacks in L0 have laws of their own, `sparse`"),
     }
     all
 }
@@ -550,6 +559,117 @@ proptest! {
     }
 }
 
+/// Everything in L0, short.
+fn sparse() -> Vec<Value> {
+    vec![
+        json!({ "name": "fmn", "steps": 60 }),
+        json!({ "name": "sigma-zero", "steps": 60 }),
+        json!({ "name": "jsma", "gamma": 1.0, "targets": 3 }),
+        json!({ "name": "pgd-l0", "steps": 10, "restarts": 3 }),
+        json!({ "name": "pgd-l0", "steps": 10, "restarts": 2, "pixels": true, "objective": "margin" }),
+        json!({ "name": "sparse-rs", "queries": 60 }),
+        json!({ "name": "sparse-rs", "queries": 60, "restarts": 2, "pixels": true }),
+    ]
+}
+
+/// The fewest values that turn a linear model of two classes round: those with the largest slope × room, one after the other.
+#[test]
+fn in_l0_no_attack_changes_fewer_values_than_a_linear_model_needs_and_all_get_near() {
+    let (mut found, mut near, mut budgets) = ([0; 3], [0; 3], [0; 3]);
+    for seed in 0..8 {
+        let (target, x) = (Affine::random(seed, 2), images(10, seed));
+        let labels = clean_labels(&target, &x);
+        let (pixels, w): (Vec<Vec<f64>>, Vec<Vec<f64>>) =
+            (x.flatten_from(1).unwrap().to_vec2().unwrap(), target.w.to_vec2().unwrap());
+        let logits = rows(&target.logits(&x).unwrap()).unwrap();
+        let least = |i: usize| {
+            let y = labels[i] as usize;
+            let fall = |k: usize| {
+                let slope = w[1 - y][k] - w[y][k];
+                slope.abs() * if slope > 0.0 { 1.0 - pixels[i][k] } else { pixels[i][k] }
+            };
+            let mut falls: Vec<f64> = (0..D).map(fall).collect();
+            falls.sort_by(|a, b| b.total_cmp(a));
+            let mut left = logits[i][y] - logits[i][1 - y];
+            falls.iter().position(|fall| {
+                left -= fall;
+                left < 0.0
+            })
+        };
+        let size = |o: &Outcome| {
+            let clean = x.get(o.index).unwrap();
+            Norm::L0.of((&o.x_adv - clean).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter())
+        };
+        let all = ThreatModel::new(Norm::L0, f64::INFINITY);
+        let minimal = [
+            json!({ "name": "sigma-zero" }),
+            json!({ "name": "fmn", "steps": 300 }),
+            json!({ "name": "jsma", "gamma": 1.0 }),
+        ];
+        for (k, given) in minimal.iter().enumerate() {
+            for outcome in run(&*attack(given.clone()), &target, &x, &labels, all, 6, (true, false)) {
+                let Some(fewest) = least(outcome.index).map(|k| k as f64 + 1.0) else {
+                    assert!(!outcome.broken, "{given}");
+                    continue;
+                };
+                assert!(!outcome.broken || size(&outcome) >= fewest, "{given}: {} below {fewest}", size(&outcome));
+                found[k] += usize::from(outcome.broken);
+                // JSMA moves values in pairs, and only upwards.
+                near[k] += usize::from(outcome.broken && size(&outcome) <= fewest + if k == 2 { 6.0 } else { 1.0 });
+            }
+        }
+        let given = [
+            json!({ "name": "pgd-l0", "steps": 30 }),
+            json!({ "name": "pgd-l0", "steps": 30, "alpha": 5.0, "objective": "margin" }),
+            json!({ "name": "sparse-rs", "queries": 2000 }),
+        ];
+        for (k, given) in given.iter().enumerate() {
+            let threat = ThreatModel::new(Norm::L0, 4.0);
+            for outcome in drive(&*attack(given.clone()), &target, &x, &labels, threat, 6) {
+                let possible = least(outcome.index).is_some_and(|k| k < 4);
+                assert!(size(&outcome) <= 4.0 && (possible || !outcome.broken), "{given}");
+                budgets[k] += usize::from(possible) - usize::from(outcome.broken);
+            }
+        }
+    }
+    assert!(found[0] >= 70 && found[1] >= 70 && found[2] >= 30, "{found:?}");
+    assert!(
+        near[0] * 10 >= found[0] * 9 && near[1] * 10 >= found[1] * 9 && near[2] * 2 >= found[2],
+        "{near:?} of {found:?}"
+    );
+    assert!(budgets.iter().all(|missed| *missed <= 8), "{budgets:?} missed");
+}
+
+#[test]
+fn attacks_in_l0_keep_within_ball_and_box_whatever_the_slots() {
+    let x = images(12, 3).affine(3.0, -1.0).unwrap().clamp(0.0, 1.0).unwrap();
+    for (seed, eps) in [(3, 0.0), (4, 1.0), (5, 3.0), (6, 9.0)] {
+        let target = Affine::random(seed, 4);
+        let (labels, threat) = (clean_labels(&target, &x), ThreatModel::new(Norm::L0, eps));
+        for given in sparse() {
+            let attack = attack(given.clone());
+            let run = |width| drive(&*attack, &target, &x, &labels, threat, width);
+            let (one, wide) = (run(1), run(7));
+            for (a, b) in one.iter().zip(&wide) {
+                assert!(
+                    bits(&a.x_adv) == bits(&b.x_adv) && (a.broken, a.forwards) == (b.broken, b.forwards),
+                    "{given}"
+                );
+                let verdict = threat.check(&a.x_adv, &x.get(a.index).unwrap()).unwrap();
+                assert!(verdict.is_ok() && !(eps == 0.0 && a.broken), "{given} {eps}: {verdict:?}");
+                let wrong = clean_labels(&target, &a.x_adv.unsqueeze(0).unwrap())[0] != labels[a.index];
+                assert!(wrong || !a.broken, "{given} claims what is not so");
+            }
+        }
+    }
+    // A model that answers NaN is never broken.
+    let broken = Affine::new(&[f64::NAN; 2 * D], &[0.0, 0.0]);
+    for given in sparse() {
+        let ends = drive_unchecked(&*attack(given.clone()), &broken, &x, ThreatModel::new(Norm::L0, 3.0));
+        assert!(ends.iter().all(|o| !o.broken), "{given}");
+    }
+}
+
 #[test]
 fn outcomes_do_not_depend_on_the_number_of_slots() {
     let (target, x) = (Affine::random(4, 6), images(50, 5));
@@ -573,6 +693,7 @@ fn outcomes_do_not_depend_on_the_number_of_slots() {
         json!({ "name": "fmn", "steps": 20 }),
         json!({ "name": "multi-targeted", "steps": 6, "restarts": 2, "targets": 3 }),
         json!({ "name": "malt", "steps": 10, "targets": 3 }),
+        json!({ "name": "acg", "steps": 20, "restarts": 2, "objective": "ce" }),
         json!({ "name": "md", "steps": 10, "restarts": 2 }),
         json!({ "name": "trust-region", "steps": 30 }),
         json!({ "name": "pdpgd", "steps": 20 }),
@@ -647,6 +768,7 @@ fn a_model_that_answers_nan_is_never_broken() {
         "multi-targeted",
         "malt",
         "md",
+        "acg",
         "trust-region",
         "pdpgd",
     ];

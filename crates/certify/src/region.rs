@@ -32,10 +32,14 @@ impl Region {
     /// The ball of radius `eps` around x, within `bounds` where they are given: `(0, 1)` for images.
     ///
     /// # Errors
-    /// A radius or pixels that are not finite; a pixel outside the bounds.
+    /// A radius or pixels that are not finite; a pixel outside the bounds; L0.
     pub fn ball(x: &[f64], norm: Norm, eps: f64, bounds: Option<(f64, f64)>) -> Result<Self> {
         if !eps.is_finite() || eps < 0.0 {
             return Err(Error::value("eps", format!("must be a finite number of at least 0, got {eps}")));
+        }
+        if norm == Norm::L0 {
+            let why = "no certificate covers every set of changed values; certify in linf, l2 or l1";
+            return Err(Error::value("norm", why.to_string()));
         }
         let (floor, ceiling) = bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         if let Some(bad) = x.iter().find(|v| !v.is_finite() || **v < floor || **v > ceiling) {
@@ -248,6 +252,8 @@ mod tests {
         let a = [3.0, 4.0, 0.0];
         let at: f64 = 0.6 + 2.0;
         let of = |norm, eps, bounds| Region::ball(&x, norm, eps, bounds).unwrap();
+        let refused = Region::ball(&x, Norm::L0, 1.0, None).unwrap_err().to_string();
+        assert!(refused.contains("certify in linf, l2 or l1"), "{refused}");
         // No box: ε times the dual norm.
         assert!((least(&of(Norm::Linf, 0.1, None), &a) - (at - 0.7)).abs() < 1e-12);
         assert!((least(&of(Norm::L2, 0.1, None), &a) - (at - 0.5)).abs() < 1e-12);

@@ -155,6 +155,7 @@ fn steepest(a: &[f64], x: &[f64], norm: Norm, eps: f64, boxed: bool) -> f64 {
             }
             fall
         }
+        Norm::L0 => unreachable!("nothing is certified in L0"),
         Norm::L2 => {
             // Coordinates that hit their ends, largest ratio first, are taken out one by one.
             let mut free: Vec<usize> = (0..a.len()).collect();

@@ -13,7 +13,7 @@ pub const LEAST: f64 = 1e-6;
 
 /// Whether a budget can be meant, beside those before it: at least [`LEAST`], not one of `earlier`, and at most the diameter
 /// of the box, where every image is within reach of every other: 1 in L∞, √d in L2, d in L1, with d numbers in an image
-/// (unknown: L2 and L1 have no upper end). The diameter itself is the unbounded attack that papers check with.
+/// (unknown: L2, L1 and L0 have no upper end). In L0 budgets are whole: d of them. The diameter itself is the unbounded attack that papers check with.
 ///
 /// # Errors
 /// What is wrong with it, and what to write instead.
@@ -30,11 +30,17 @@ pub fn sensible(eps: &Eps, earlier: &[Eps], norm: Norm, numbers: Option<usize>) 
             "must be at least {LEAST}, the referee's tolerance, got {text:?}; write pixels of images in [0,1] such as \"8/255\""
         ));
     }
+    if norm == Norm::L0 && (value < 1.0 || value.fract() != 0.0) {
+        return bad(format!(
+            "must be a whole number from 1 in L0, got {text:?}: it is how many values may change, each channel of a pixel counting for \
+             itself; three for a pixel in colour"
+        ));
+    }
     let numbers = numbers.map(|d| d as f64);
     let (diameter, name) = match norm {
         Norm::Linf => (Some(1.0), "1".to_string()),
         Norm::L2 => (numbers.map(f64::sqrt), numbers.map(|d| format!("√{d} = {:.2}", d.sqrt())).unwrap_or_default()),
-        Norm::L1 => (numbers, numbers.map(|d| d.to_string()).unwrap_or_default()),
+        Norm::L1 | Norm::L0 => (numbers, numbers.map(|d| d.to_string()).unwrap_or_default()),
     };
     if diameter.is_some_and(|most| value > most) {
         let instead = match (norm, text.contains('/')) {
@@ -148,12 +154,17 @@ mod tests {
             ("300", Norm::Linf, ["at most 1 in", "a length such as"]),
             ("28.1", Norm::L2, ["at most √784 = 28.00", "\"28.1\""]),
             ("785", Norm::L1, ["at most 784 in", "\"785\""]),
+            ("785", Norm::L0, ["at most 784 in", "\"785\""]),
+            ("0.3", Norm::L0, ["a whole number from 1 in L0", "\"0.3\""]),
+            ("2.5", Norm::L0, ["a whole number from 1 in L0", "\"2.5\""]),
         ] {
             let said = sensible(&eps(text), &[], norm, Some(784)).unwrap_err().to_string();
             assert!(needles.iter().all(|n| said.contains(n)), "{said}");
         }
         // The whole box is the unbounded attack; without an image's size there is no upper end but L∞'s.
-        for (text, norm) in [("1", Norm::Linf), ("28", Norm::L2), ("784", Norm::L1), ("1e-6", Norm::Linf)] {
+        for (text, norm) in
+            [("1", Norm::Linf), ("28", Norm::L2), ("784", Norm::L1), ("784", Norm::L0), ("1e-6", Norm::Linf)]
+        {
             sensible(&eps(text), &[], norm, Some(784)).unwrap();
         }
         sensible(&eps("1000"), &[], Norm::L2, None).unwrap();

@@ -43,7 +43,7 @@ impl ThreatModel {
                 Norm::L2 => {
                     return for_pixels!(x, T => Ok(gauntlet_autograd::cuda::step_l2::<T>(points, sizes, self.bounds)?));
                 }
-                Norm::L1 => {}
+                Norm::L1 | Norm::L0 => {}
             }
         }
         self.on_the_cpu(x, x0, Some(gradient), |x, x0, g| match g {

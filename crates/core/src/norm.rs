@@ -131,7 +131,7 @@ impl ThreatModel {
     /// A random point of the ball around each row of `x0 (N, ..)`, clamped to the box; row n draws from `streams[n]`.
     ///
     /// L∞: uniform in the cube. L2: normal direction, radius U(0,1)·ε. L1: uniform in the ball (exponential spacings
-    /// with random signs).
+    /// with random signs). L0: ε values, each uniform in the box.
     pub fn random_start(&self, x0: &Tensor, streams: &mut [Stream]) -> Result<Tensor> {
         if streams.len() != x0.dim(0)? {
             return Err(Error::value("streams", format!("{} streams for {} rows", streams.len(), x0.dim(0)?)));
@@ -205,6 +205,32 @@ impl ThreatModel {
         }
     }
 
+    /// The nearest point of the box that differs from the clean image in at most ⌊ε/group⌋ groups: of channels (`group` = C) that share a
+    /// place, or of single values (1).
+    ///
+    /// Groups by falling Σ δᵢ² − (δᵢ − clip δᵢ)², what keeping them saves: the first are clipped to the box, the others as in the image. Of
+    /// equal ones the first.
+    pub fn keep_largest<T: Real>(&self, clean: &[T], row: &mut [T], group: usize) {
+        let (low, high) = self.bounds;
+        let places = row.len() / group.max(1);
+        let keep = (self.eps / group.max(1) as f64).min(places as f64) as usize;
+        let saved = |i: usize| {
+            let (v, c) = (row[i].wide(), clean[i].wide());
+            (v - c).powi(2) - (v - v.clamp(low, high)).powi(2)
+        };
+        // What is no number stays: the referee sees it.
+        let gain: Vec<f64> = (0..places)
+            .map(|p| (0..group).map(|k| saved(k * places + p)).sum::<f64>())
+            .map(|gain| if gain.is_nan() { f64::INFINITY } else { gain })
+            .collect();
+        let mut order: Vec<usize> = (0..places).collect();
+        order.sort_by(|a, b| gain[*b].total_cmp(&gain[*a]).then(a.cmp(b)));
+        for p in order.split_off(keep) {
+            (0..group).for_each(|k| row[k * places + p] = clean[k * places + p]);
+        }
+        self.clamp_row(row);
+    }
+
     fn sample(&self, n: usize, stream: &mut Stream) -> Vec<f64> {
         match self.norm {
             Norm::Linf => (0..n).map(|_| (2.0 * stream.uniform() - 1.0) * self.eps).collect(),
@@ -223,10 +249,20 @@ impl ThreatModel {
                     .map(|v| if stream.next_u32() & 1 == 0 { v / total * self.eps } else { -v / total * self.eps })
                     .collect()
             }
+            Norm::L0 => {
+                let (low, high) = self.bounds;
+                let mut order: Vec<usize> = (0..n).collect();
+                stream.shuffle(&mut order);
+                let mut delta = vec![0.0; n];
+                for at in order.into_iter().take(self.eps.min(n as f64) as usize) {
+                    delta[at] = (high - low) * (2.0 * stream.uniform() - 1.0);
+                }
+                delta
+            }
         }
     }
 
-    /// x ← x + α · s(g), without projection; L∞ and L2.
+    /// x ← x + α · s(g), without projection; L∞ and L2, in L0 as in L2.
     fn ascend_row<T: Real>(&self, g: &[T], alpha: f64, row: &mut [T]) {
         let step = T::of(alpha);
         match self.norm {
@@ -291,6 +327,7 @@ impl ThreatModel {
                     }
                 }
             }
+            Norm::L0 => return self.keep_largest(clean, row, 1),
         }
         self.clamp_row(row);
     }
@@ -398,13 +435,13 @@ mod tests {
         t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
     }
     fn norms() -> impl Strategy<Value = Norm> {
-        prop_oneof![Just(Norm::Linf), Just(Norm::L2), Just(Norm::L1)]
+        prop_oneof![Just(Norm::Linf), Just(Norm::L2), Just(Norm::L1), Just(Norm::L0)]
     }
 
     #[test]
     fn a_ball_of_radius_zero_is_its_centre() {
         let (x, x0) = (tensor(&[0.4, 0.1, 0.7, 0.5, 0.5, 0.2], 2), tensor(&[0.5, 0.1, 0.6, 0.5, 0.4, 0.9], 2));
-        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
             let projected = ThreatModel::new(norm, 0.0).project(&x, &x0).unwrap();
             assert_eq!(flat(&projected), flat(&x0), "{norm}");
         }

@@ -1,7 +1,7 @@
 //! The norm of one row, or of the difference of two, in vectors.
 
 use gauntlet_autograd::kernels::{Real, Vectorised};
-use gauntlet_records::Norm;
+use gauntlet_records::{Norm, norm::changed};
 
 /// A norm in sixteen interleaved accumulators: the same value whatever the vectors.
 pub(crate) struct RowSize<'a, T> {
@@ -55,6 +55,7 @@ impl<T: Real> Vectorised for RowSize<'_, T> {
             Norm::Linf => self.lanes(|m, v| larger(m, v.abs())).into_iter().fold(0.0, larger),
             Norm::L2 => self.lanes(|sum, v| sum + v * v).iter().sum::<f64>().sqrt(),
             Norm::L1 => self.lanes(|sum, v| sum + v.abs()).iter().sum(),
+            Norm::L0 => self.lanes(|sum, v| sum + changed(v)).iter().sum(),
         }
     }
 }
@@ -72,14 +73,14 @@ mod tests {
         for n in [0, 1, 15, 16, 50, 784] {
             let draw = |stream: &mut Stream| (0..n).map(|_| stream.normal()).collect::<Vec<f64>>();
             let (a, b) = (draw(&mut stream), draw(&mut stream));
-            for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+            for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
                 let want = [norm.of(a.iter().copied()), norm.of(a.iter().zip(&b).map(|(a, b)| a - b))];
                 for (got, want) in [norm.row(&a), norm.between(&a, &b)].into_iter().zip(want) {
                     assert!((got - want).abs() <= 1e-12 * want.max(1.0), "{norm} {n}: {got} {want}");
                 }
             }
         }
-        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
             for at in 0..40 {
                 let mut v = vec![1.0f32; 40];
                 v[at] = f32::NAN;

@@ -21,8 +21,11 @@ impl ThreatModel {
         ThreatModel { norm, eps, bounds: (0.0, 1.0) }
     }
 
-    /// The largest ‖δ‖ that counts as inside the budget around the clean image `x`: ε + 10⁻⁶ · max(1, ‖x‖).
+    /// The largest ‖δ‖ that counts as inside the budget around the clean image `x`: ε + 10⁻⁶ · max(1, ‖x‖); in L0, a count, ε.
     pub fn allowed(&self, x: &Tensor) -> Result<f64> {
+        if self.norm == Norm::L0 {
+            return Ok(self.eps);
+        }
         let x: Vec<f64> = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
         Ok(self.eps + 1e-6 * self.norm.of(x.into_iter()).max(1.0))
     }
@@ -67,5 +70,10 @@ mod tests {
             let why = threat.check(&t(bad), &x).unwrap().unwrap_err();
             assert!(why.contains(needle), "{why}");
         }
+        // In L0 every value that differs counts, however little.
+        let one = ThreatModel::new(Norm::L0, 1.0);
+        assert_eq!(one.check(&t(&[0.9, 0.0]), &x).unwrap(), Ok(1.0));
+        let why = one.check(&t(&[0.9, 1e-9]), &x).unwrap().unwrap_err();
+        assert!(why.contains("‖δ‖ = 2 exceeds 1"), "{why}");
     }
 }

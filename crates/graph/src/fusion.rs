@@ -31,6 +31,11 @@ impl Plan {
     /// * a rectifier between a convolution and a max-pool is applied to what the pool leaves: the two commute, value and
     ///   subgradient.
     pub fn of(graph: &Graph) -> Self {
+        Plan::apart(graph, &[])
+    }
+
+    /// The same, where some nodes' values are wanted by themselves: they are computed by a call of their own, behind the value that they read.
+    pub fn apart(graph: &Graph, apart: &[NodeId]) -> Self {
         let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
         for (i, node) in graph.nodes().iter().enumerate() {
             node.inputs.iter().for_each(|input| readers[input.0].push(NodeId(i)));
@@ -55,7 +60,8 @@ impl Plan {
             }
             let id = NodeId(i);
             let rectifies = matches!(node.op, Layer::Conv2d { .. } | Layer::Linear | Layer::BatchNorm { .. });
-            let rectifier = only_reader(id).filter(|(_, op)| rectifies && **op == Layer::Act(Activation::Relu));
+            let rectifier = only_reader(id)
+                .filter(|(reader, op)| rectifies && **op == Layer::Act(Activation::Relu) && !apart.contains(reader));
             let Some((rectifier, _)) = rectifier else {
                 calls.push(call(id, &node.inputs, false, id));
                 continue;

@@ -1,6 +1,6 @@
 //! A graph as a network that computes.
 
-use crate::{Call, Graph, Layer, NodeId, Plan, movement, product, reduction, windows};
+use crate::{Backward, Call, Graph, Layer, NodeId, Plan, movement, product, reduction, windows};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::constant_like;
 use gauntlet_core::{BatchStats, Error, Key, Mode, ModelInfo, Network, ParamSpec, Params, Pass, Result};
@@ -11,6 +11,8 @@ use std::any::Any;
 pub struct Interpreter {
     graph: Graph,
     plan: Plan,
+    /// Nodes with the derivatives of something else.
+    replaced: Vec<(NodeId, Backward)>,
 }
 
 /// The graph that a network computes; `None`: it is none whose layers are known.
@@ -22,7 +24,34 @@ impl Interpreter {
     /// The network that computes `graph`.
     pub fn new(graph: Graph) -> Self {
         let plan = Plan::of(&graph);
-        Interpreter { graph, plan }
+        Interpreter { graph, plan, replaced: Vec::new() }
+    }
+    /// The same network, its values to the bit, but for what gradients meet at `node`: there they go through `backward` instead of the
+    /// layer (BPDA, Athalye, Carlini & Wagner 2018). For layers whose own derivative is zero or none: steps, thresholds, quantisers.
+    ///
+    /// # Errors
+    /// A node that is not elementwise.
+    ///
+    /// ```
+    /// use gauntlet_core::{Activation, ModelInfo};
+    /// use gauntlet_graph::{Backward, Builder, Function, Interpreter, Layer};
+    /// # let info = ModelInfo { name: "tiny".into(), input: (1, 8, 8), classes: 10, activation: Activation::Relu, mean: vec![], std: vec![], numerics: 1 };
+    /// let mut g = Builder::new(info);
+    /// let x = g.input();
+    /// let black_or_white = g.layer(Layer::Map(Function::Step), &[x])?;
+    /// let y = g.flatten(black_or_white)?;
+    /// let z = g.linear("fc", 10).of(y)?;
+    /// let network = Interpreter::new(g.finish(z)?).with_backward(black_or_white, Backward::Identity)?;
+    /// assert!(Interpreter::new(network.graph().clone()).with_backward(z, Backward::Identity).is_err());
+    /// # Ok::<(), gauntlet_core::Error>(())
+    /// ```
+    pub fn with_backward(mut self, node: NodeId, backward: Backward) -> Result<Self> {
+        Backward::fits(&self.graph, node)?;
+        self.replaced.retain(|(other, _)| *other != node);
+        self.replaced.push((node, backward));
+        let apart: Vec<NodeId> = self.replaced.iter().map(|(node, _)| *node).collect();
+        self.plan = Plan::apart(&self.graph, &apart);
+        Ok(self)
     }
     /// What is computed.
     pub fn graph(&self) -> &Graph {
@@ -187,7 +216,10 @@ impl Network for Interpreter {
         let mut values = vec![None; self.graph.nodes().len()];
         values[0] = Some(x.clone());
         for call in self.plan.calls() {
-            let found = self.call(call, &values, params, pass)?;
+            let mut found = self.call(call, &values, params, pass)?;
+            if let Some((_, backward)) = self.replaced.iter().find(|(node, _)| *node == call.node) {
+                found = backward.through(value(&values, call.inputs[0])?, &found)?;
+            }
             call.last.iter().for_each(|id| values[id.index()] = None);
             values[call.output.index()] = Some(found);
         }

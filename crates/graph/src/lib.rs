@@ -31,6 +31,7 @@
 //! # Ok::<(), gauntlet_core::Error>(())
 //! ```
 
+mod backward;
 mod binary;
 mod builder;
 mod conv;
@@ -49,6 +50,7 @@ mod start;
 mod summary;
 mod windows;
 
+pub use backward::Backward;
 pub use binary::Binary;
 pub use builder::Builder;
 pub use conv::Conv;

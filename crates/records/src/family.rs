@@ -42,8 +42,8 @@ impl Family {
         match name {
             "fgsm" | "r-fgsm" => Family::OneStep,
             "deepfool" | "superdeepfool" | "trust-region" | "cw-l2" | "cw-linf" | "alma" | "pdpgd" | "ead" | "ddn"
-            | "fmn" | "fab" | "fab-t" => Family::Minimal,
-            "square" | "simba" | "spsa" | "nes" | "nattack" | "bandits" => Family::Scores,
+            | "fmn" | "fab" | "fab-t" | "sigma-zero" | "jsma" => Family::Minimal,
+            "square" | "sparse-rs" | "simba" | "spsa" | "nes" | "nattack" | "bandits" => Family::Scores,
             "hopskipjump" | "rays" | "boundary" | "geoda" | "sign-opt" | "surfree" => Family::Decisions,
             "noise" => Family::Noise,
             "transfer" => Family::Transfer,

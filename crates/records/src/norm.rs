@@ -16,6 +16,8 @@ pub enum Norm {
     L2,
     /// Σ |δᵢ|.
     L1,
+    /// How many values are changed, δᵢ ≠ 0: every channel of a pixel counts for itself.
+    L0,
 }
 
 impl fmt::Display for Norm {
@@ -24,6 +26,7 @@ impl fmt::Display for Norm {
             Norm::Linf => "linf",
             Norm::L2 => "l2",
             Norm::L1 => "l1",
+            Norm::L0 => "l0",
         })
     }
 }
@@ -44,23 +47,25 @@ impl FromStr for Norm {
             "linf" => Ok(Norm::Linf),
             "l2" => Ok(Norm::L2),
             "l1" => Ok(Norm::L1),
+            "l0" => Ok(Norm::L0),
             other => Err(Error::Unknown {
                 kind: "norm".into(),
                 name: other.into(),
-                hint: nearest(other, ["linf", "l2", "l1"].into_iter()),
-                known: ["linf", "l2", "l1"].map(String::from).to_vec(),
+                hint: nearest(other, ["linf", "l2", "l1", "l0"].into_iter()),
+                known: ["linf", "l2", "l1", "l0"].map(String::from).to_vec(),
             }),
         }
     }
 }
 
 impl Norm {
-    /// What people read: L∞, L2, L1. Files and arguments say `linf`, `l2`, `l1`.
+    /// What people read: L∞, L2, L1, L0. Files and arguments say `linf`, `l2`, `l1`, `l0`.
     pub fn symbol(self) -> &'static str {
         match self {
             Norm::Linf => "L∞",
             Norm::L2 => "L2",
             Norm::L1 => "L1",
+            Norm::L0 => "L0",
         }
     }
 
@@ -75,15 +80,22 @@ impl Norm {
             Norm::Linf => values.fold(0.0, |m, v| if v.abs() > m || v.is_nan() { v.abs() } else { m }),
             Norm::L2 => values.map(|v| v * v).sum::<f64>().sqrt(),
             Norm::L1 => values.map(f64::abs).sum(),
+            Norm::L0 => values.map(changed).sum(),
         }
     }
 
-    /// The norm q with 1/p + 1/q = 1: how far a linear function falls per unit of this one is its gradient's.
+    /// The norm q with 1/p + 1/q = 1: how far a linear function falls per unit of this one is its gradient's. L0, which is none, has that
+    /// of single values: a linear function falls by at most this for each that is changed by 1.
     pub fn dual(self) -> Norm {
         match self {
             Norm::Linf => Norm::L1,
             Norm::L2 => Norm::L2,
-            Norm::L1 => Norm::Linf,
+            Norm::L1 | Norm::L0 => Norm::Linf,
         }
     }
+}
+
+/// What a change counts in L0.
+pub fn changed(v: f64) -> f64 {
+    if v.is_nan() { v } else { f64::from(u8::from(v != 0.0)) }
 }

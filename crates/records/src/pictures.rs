@@ -58,8 +58,13 @@ struct About {
 /// Ending of the file beside a record: the quick attack of the training's monitor.
 pub const ENDING: &str = ".pictures.safetensors.gz";
 /// Likewise: the strongest attacks of the evaluation, one file for each norm (`.strongest-linf.safetensors.gz`), without gradients.
-pub const STRONGEST: [&str; 4] =
-    [".strongest-linf.safetensors.gz", ".strongest-l2.safetensors.gz", ".strongest-l1.safetensors.gz", OF_ALL_NORMS];
+pub const STRONGEST: [&str; 5] = [
+    ".strongest-linf.safetensors.gz",
+    ".strongest-l2.safetensors.gz",
+    ".strongest-l1.safetensors.gz",
+    ".strongest-l0.safetensors.gz",
+    OF_ALL_NORMS,
+];
 /// What the one file was called that stood for all norms until November 2026; it is still read.
 pub const OF_ALL_NORMS: &str = ".strongest.safetensors.gz";
 
@@ -86,17 +91,18 @@ impl Pictures {
 
     /// The other file: what the strongest attack of a norm does.
     pub fn path_of_strongest(folder: &Path, stem: &str, norm: Norm) -> PathBuf {
-        let [linf, l2, l1, _] = STRONGEST;
+        let [linf, l2, l1, l0, _] = STRONGEST;
         let ending = match norm {
             Norm::Linf => linf,
             Norm::L2 => l2,
             Norm::L1 => l1,
+            Norm::L0 => l0,
         };
         folder.join(format!("{stem}{ending}"))
     }
 
     /// All such files that may be there.
-    pub fn paths_of_strongest(folder: &Path, stem: &str) -> [PathBuf; 4] {
+    pub fn paths_of_strongest(folder: &Path, stem: &str) -> [PathBuf; 5] {
         STRONGEST.map(|ending| folder.join(format!("{stem}{ending}")))
     }
 

@@ -5,7 +5,7 @@ from numbers import Real
 
 from .errors import InputError
 
-_NORMS = {"linf": "linf", "l2": "l2", "l1": "l1", "inf": "linf", "2": "l2", "1": "l1"}
+_NORMS = {"linf": "linf", "l2": "l2", "l1": "l1", "l0": "l0", "inf": "linf", "2": "l2", "1": "l1", "0": "l0"}
 
 
 def norm_of(norm):

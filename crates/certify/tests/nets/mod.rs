@@ -220,6 +220,7 @@ impl Net {
                             * match norm {
                                 Norm::Linf => g.signum(),
                                 Norm::L2 => g / length,
+                                Norm::L0 => unreachable!("nothing is certified in L0"),
                                 Norm::L1 => {
                                     if g.abs() == largest {
                                         g.signum()

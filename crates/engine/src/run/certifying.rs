@@ -36,7 +36,8 @@ pub(crate) fn inside((norm, eps): (Norm, &Eps), verdict: &Verdict, (other, large
     let narrower = match other {
         Norm::Linf => true,
         Norm::L2 => norm == Norm::L1,
-        Norm::L1 => false,
+        // Nothing is certified in L0.
+        Norm::L1 | Norm::L0 => false,
     };
     let fell = matches!(verdict.fate, Fate::Broken | Fate::Carried);
     fell && if norm == other { eps <= larger } else { narrower && verdict.size <= larger.value() }

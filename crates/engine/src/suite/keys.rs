@@ -356,7 +356,7 @@ pub const ATTACK: &[KeyDoc] = &[
         "\"pgd-l2\"",
         "heads the columns; two attacks of one name need labels",
     ),
-    key("norm", OneOf(&["linf", "l2", "l1"]), Is("\"linf\""), "", "\"l2\"", "norm of the budget"),
+    key("norm", OneOf(&["linf", "l2", "l1", "l0"]), Is("\"linf\""), "", "\"l2\"", "norm of the budget"),
     key("eps", OneOrMany(&Length), Refused, "pixels", "[\"4/255\", \"8/255\"]", "budgets, of images in [0, 1]"),
     key("take", Whole(1), Means("the suite's"), "images", "1000", "this attack on the first n test images"),
     key(
@@ -431,7 +431,7 @@ pub const EXPECT: &[KeyDoc] = &[
         "\"fgsm\"",
         "the label of an attack or a certification, `clean`, or `worst case`",
     ),
-    key("norm", OneOf(&["linf", "l2", "l1"]), Is("\"linf\""), "", "\"linf\"", "of a worst case"),
+    key("norm", OneOf(&["linf", "l2", "l1", "l0"]), Is("\"linf\""), "", "\"linf\"", "of a worst case"),
     key("eps", Length, Means("it must be given with an attack"), "pixels", "\"0.1\"", "one of the attack's budgets"),
     key(
         "curve",
@@ -501,7 +501,7 @@ pub const MINUS: &[KeyDoc] = &[
         "\"clean\"",
         "the label of an attack, `clean`, or `worst case`",
     ),
-    key("norm", OneOf(&["linf", "l2", "l1"]), Means("the expectation's"), "", "\"linf\"", "of a worst case"),
+    key("norm", OneOf(&["linf", "l2", "l1", "l0"]), Means("the expectation's"), "", "\"linf\"", "of a worst case"),
     key("eps", Length, Means("the expectation's"), "pixels", "\"0.1\"", "one of the attack's budgets"),
     key("curve", Text, Means("the expectation's"), "", "\"alignment\"", "a measure of the training's curve"),
     key("epoch", Whole(1), Means("the expectation's"), "epochs", "1", "epochs done at that point of the curve"),

@@ -252,6 +252,7 @@ impl Outcome {
             Norm::Linf => "moves no pixel by more than",
             Norm::L2 => "has an L2 norm of at most",
             Norm::L1 => "has an L1 norm of at most",
+            Norm::L0 => "changes no more values than",
         };
         let about = match self.plan.executed {
             Executed::Exactly => "the network of real numbers with these weights",

@@ -65,6 +65,9 @@ perturbation (one run answers every ε), `scores` sees logits alone, `decisions`
 perturbation), `noise` nothing, `transfer` crafts on another model, `ensemble` runs several in a row, each on what the others left. *Sees*
 counts the pull-backs through one forward.
 
+In L0 a budget is a whole number of *values*: every channel of a pixel counts for itself. Attacks whose published code counts pixels say
+so, and take whole pixels with `pixels = true`.
+
 Common to all: `norm`, `eps` (a list), `carry`, `take`, `sample` and `all` in `[[attack]]` ([suites.md](suites.md)).
 ";
 

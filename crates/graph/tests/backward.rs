@@ -1,0 +1,94 @@
+//! BPDA: values to the bit, another layer's derivatives.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::{DType, Device, Tensor};
+use gauntlet_autograd::{Graph as Keeping, Var, grad};
+use gauntlet_core::{Activation, Key, ModelInfo, Network, Pass, Purpose, Weights};
+use gauntlet_graph::{Backward, Builder, Function, Interpreter, Layer, NodeId};
+
+/// A convolution, a middle layer, a linear layer; and which the middle is.
+fn network(middle: Option<Layer>) -> (Interpreter, Option<NodeId>) {
+    let info = ModelInfo {
+        name: "tiny".into(),
+        input: (1, 6, 6),
+        classes: 3,
+        activation: Activation::Relu,
+        mean: Vec::new(),
+        std: Vec::new(),
+        numerics: 1,
+    };
+    let mut g = Builder::new(info);
+    let x = g.input();
+    let y = g.conv("conv", 4, 3).of(x).unwrap();
+    let middle = middle.map(|layer| g.layer(layer, &[y]).unwrap());
+    let y = g.flatten(middle.unwrap_or(y)).unwrap();
+    let z = g.linear("fc", 3).of(y).unwrap();
+    (Interpreter::new(g.finish(z).unwrap()), middle)
+}
+
+/// Logits, and the gradient of Σ z² by the image.
+fn run(network: &Interpreter) -> (Vec<f64>, Vec<f64>) {
+    let mut stream = Key::new(3, Purpose::Init).stream(0, 0, 0);
+    let mut draw = |dims: &[usize]| {
+        let values: Vec<f64> = (0..dims.iter().product()).map(|_| stream.normal()).collect();
+        Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+    };
+    let entries: Vec<(String, Tensor, bool)> =
+        network.specs().into_iter().map(|s| (s.name, draw(&s.shape), s.trainable)).collect();
+    let params = Weights::from_entries(entries.into_iter()).constants();
+    let x = Var::leaf(draw(&[2, 1, 6, 6]));
+    let z = network.forward(&params, &x, &mut Pass::eval(&[0, 1])).unwrap();
+    let slope = grad(&z.sqr().unwrap().sum_all().unwrap(), &[&x], Keeping::Free).unwrap().remove(0);
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap();
+    (flat(z.tensor()), flat(slope.tensor()))
+}
+
+#[test]
+fn values_stay_and_derivatives_are_the_others() {
+    let step = Some(Layer::Map(Function::Step));
+    let (own, id) = network(step.clone());
+    let (values, nothing) = run(&own);
+    assert!(nothing.iter().all(|g| *g == 0.0), "a step has no slope");
+    let (through, straight) = run(&network(step.clone()).0.with_backward(id.unwrap(), Backward::Identity).unwrap());
+    assert_eq!(through, values);
+    assert!(straight.iter().any(|g| *g != 0.0));
+    // Replaced again, the last one counts; a function that is its own replacement changes nothing.
+    let sigmoid = Function::HardSigmoid { alpha: 0.25, beta: 0.5 };
+    let (exact, id) = network(Some(Layer::Map(sigmoid)));
+    let same = network(Some(Layer::Map(sigmoid))).0.with_backward(id.unwrap(), Backward::Identity).unwrap();
+    let same = same.with_backward(id.unwrap(), Backward::Map(sigmoid)).unwrap();
+    assert_eq!(run(&same), run(&exact));
+}
+
+/// A rectifier comes along with the convolution before it, unless its backward is another's.
+#[test]
+fn fused_layers_are_taken_apart() {
+    let (rectified, id) = network(Some(Layer::Act(Activation::Relu)));
+    let (values, slope) = run(&rectified);
+    let through = |backward| {
+        let (network, id) = network(Some(Layer::Act(Activation::Relu)));
+        run(&network.with_backward(id.unwrap(), backward).unwrap())
+    };
+    let (own, soft, straight) = (
+        through(Backward::Act(Activation::Relu)),
+        through(Backward::Act(Activation::Softplus)),
+        through(Backward::Identity),
+    );
+    for (got, _) in [&own, &soft, &straight] {
+        assert!(got.iter().zip(&values).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+    assert!(own.1.iter().zip(&slope).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(soft.1 != slope && straight.1 != soft.1);
+    assert!(
+        rectified.plan().calls().len()
+            < rectified.with_backward(id.unwrap(), Backward::Identity).unwrap().plan().calls().len()
+    );
+}
+
+#[test]
+fn what_is_not_elementwise_is_refused_by_name() {
+    let (network, _) = network(None);
+    let last = network.graph().output();
+    let refused = network.with_backward(last, Backward::Identity).unwrap_err().to_string();
+    assert!(refused.contains("it is a linear, and only layers of one input whose shape they keep"), "{refused}");
+}
