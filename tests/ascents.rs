@@ -1,6 +1,7 @@
 //! Attacks that are nothing but gradient steps, taken by tensor operations on a whole batch: the points of the walks.
 
 use candle_core::{DType, Device, Tensor};
+use gauntlet::Precision;
 use gauntlet::core::attack::lockstep;
 use gauntlet::core::{Frozen, Key, Purpose, ThreatModel, Weights};
 use gauntlet::records::Norm;
@@ -17,7 +18,7 @@ fn a_batch_of_tensor_operations_ends_where_the_walks_end() {
     let given = table(json!({ "name": "lenet-small", "activation": "softplus" }));
     let (network, _) = registry.model(&given, (1, 12, 12), 5).unwrap();
     let weights =
-        Weights::init(&network.specs(), Key::new(3, Purpose::Init), DType::F64, &Device::Cpu).unwrap().constants();
+        Weights::init(&network.specs(), Key::new(3, Purpose::Init), Precision::F64, &Device::Cpu).unwrap().constants();
     let target = Frozen::new(network, weights);
     let ids: Vec<u64> = vec![7, 2, 1 << 40, 5];
     let x = Key::new(1, Purpose::Sample)

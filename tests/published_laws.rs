@@ -3,7 +3,8 @@
 //!
 //! Two models are trained on the embedded glyphs: `ce` and adversarial training.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
+use gauntlet::Precision;
 use gauntlet::core::attack::{lockstep, predicted, rows};
 use gauntlet::core::{Frozen, Key, Purpose, Registry, Target, ThreatModel, checkpoint};
 use gauntlet::data::{Catalogue, LoadOptions};
@@ -59,7 +60,7 @@ fn scene() -> &'static Scene {
             let trained = train(&request, &context, &()).unwrap();
             let (network, _) = registry.model(&request.model, (1, 28, 28), 10).unwrap();
             let (weights, _) =
-                checkpoint::load(&trained.checkpoint, &network.specs(), network.info(), DType::F32).unwrap();
+                checkpoint::load(&trained.checkpoint, &network.specs(), network.info(), Precision::F32).unwrap();
             Frozen::new(network, weights.constants())
         };
         let plain = frozen(json!({ "name": "ce" }));
@@ -67,7 +68,7 @@ fn scene() -> &'static Scene {
         let robust = frozen(json!({ "name": "pgd-at", "eps": "0.1", "attack": inner, "ramp": 1.0 }));
         let data = gauntlet::data::load(&catalogue.get("glyphs").unwrap(), &LoadOptions::default()).unwrap();
         let chosen: Vec<usize> = (0..N).collect();
-        let examples = examples_of(&data.test, &chosen, DType::F32).unwrap();
+        let examples = examples_of(&data.test, &chosen, Precision::F32).unwrap();
         Scene { registry, examples, plain, robust }
     })
 }

@@ -3,6 +3,7 @@
 
 use super::{golden, labels, matches, network, tensor, weights};
 use candle_core::{DType, Tensor};
+use gauntlet::Precision;
 use gauntlet::autograd::{Graph, Var, grad};
 use gauntlet::core::position::Position;
 use gauntlet::core::recipe::Composed;
@@ -67,7 +68,7 @@ fn recipes_are_those_of_their_papers() {
             train: &mut each,
             model: net.info(),
             seed: SEED,
-            dtype: DType::F64,
+            precision: Precision::F64,
             teacher: Some(teacher.clone()),
         };
         let mut memory: Memory = recipe.prepare(&mut setup).unwrap();

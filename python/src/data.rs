@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::network::array;
-use gauntlet::candle::DType;
+use gauntlet::Precision;
 use gauntlet::data::{Catalogue, Half, LoadOptions};
 use gauntlet::engine::examples_of;
 use gauntlet::evaluate::Selection;
@@ -44,7 +44,7 @@ pub(crate) fn examples<'py>(
     let found = py.detach(|| -> Result<_, Failure> {
         let split = gauntlet::data::load_half(&manifest, &options, half)?;
         let rows = selection.indices(split.labels(), seed);
-        Ok(examples_of(&split, &rows, DType::F32)?)
+        Ok(examples_of(&split, &rows, Precision::F32)?)
     })?;
     let classes = manifest.labels().iter().map(ToString::to_string).collect();
     Ok((array(py, found.pixels())?, found.labels().to_vec(), found.ids().to_vec(), classes))

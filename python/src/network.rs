@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::process::own_threads;
 use crate::registry;
-use gauntlet::candle::{DType, Tensor};
+use gauntlet::Precision;
+use gauntlet::candle::Tensor;
 use gauntlet::core::{Answers, Compute, Frozen, Linear, ModelInfo, Result as CoreResult};
 use gauntlet::graph::Interpreter;
 use gauntlet::onnx::{Options, open};
@@ -51,7 +52,7 @@ impl Network {
         let given: Map<String, Value> = serde_json::from_str(model).map_err(Failure::from)?;
         let (network, _) = registry()?.model(&given, input, classes).map_err(Failure::from)?;
         let origin = checkpoint.as_deref().map_or(Origin::Initial, Origin::file);
-        let subject = Subject::open(network, origin, DType::F32).map_err(Failure::from)?;
+        let subject = Subject::open(network, origin, Precision::F32).map_err(Failure::from)?;
         Ok(Self::opened(subject, Vec::new())?)
     }
     /// The network of an ONNX file.
@@ -60,7 +61,7 @@ impl Network {
         let made = py.detach(|| -> Result<Self, Failure> {
             let net = open(&path, &Options::default())?;
             let network = Arc::new(Interpreter::new(net.graph));
-            let subject = Subject::open(network, Origin::Given(net.weights), DType::F32)?;
+            let subject = Subject::open(network, Origin::Given(net.weights), Precision::F32)?;
             Self::opened(subject, net.notes)
         });
         Ok(made?)

@@ -4,6 +4,7 @@
 //! `verify FOLDER [--nodes N] [--undecided N] [--only TEXT]` prints a table of the instances in FOLDER/instances.csv and fails where one is contradicted.
 
 use gauntlet_certify::{Budget, Network, Verdict, verify};
+use gauntlet_core::Precision;
 use gauntlet_core::Target;
 use gauntlet_graph::Interpreter;
 use gauntlet_onnx::{Layout, Options, open};
@@ -25,8 +26,7 @@ fn opened(path: &Path) -> Result<Opened, Box<dyn Error>> {
     let options = Options { layout: Layout::ChannelsFirst, ..Options::default() };
     let net = open(path, &options).map_err(gauntlet_core::Error::from)?;
     let network = Arc::new(Interpreter::new(net.graph.clone()));
-    let double =
-        gauntlet_core::Frozen::new(network.clone(), net.weights.to_dtype(candle_core::DType::F64)?.constants());
+    let double = gauntlet_core::Frozen::new(network.clone(), net.weights.to_precision(Precision::F64)?.constants());
     Ok(Opened { layers: Network::new(&net.graph, &net.weights)?, subject: Subject::of(network, &net.weights)?, double })
 }
 

@@ -5,8 +5,8 @@ use crate::bounds::{Between, Bounds, Rows, Settings};
 use crate::lines::Slope;
 use crate::network::{Network, Op};
 use crate::region::Region;
-use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Activation, Key, ModelInfo, Purpose, Weights};
+use candle_core::{Device, Tensor};
+use gauntlet_core::{Activation, Key, ModelInfo, Precision, Purpose, Weights};
 use gauntlet_graph::Builder;
 use gauntlet_records::Norm;
 
@@ -23,7 +23,7 @@ fn network(seed: u64) -> Network {
     let x = g.flatten(x).unwrap();
     let z = g.linear("c", 2).of(x).unwrap();
     let graph = g.finish(z).unwrap();
-    let weights = Weights::init(graph.params(), Key::new(seed, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+    let weights = Weights::init(graph.params(), Key::new(seed, Purpose::Init), Precision::F64, &Device::Cpu).unwrap();
     Network::new(&graph, &weights).unwrap()
 }
 

@@ -3,11 +3,11 @@
 
 mod nets;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_certify::{
     Between, Bounds, Budget, Ending, Executed, Fate, Method, Network, Plan, Region, Rows, Settings, Slope, certify,
 };
-use gauntlet_core::{Activation, Target, Weights};
+use gauntlet_core::{Activation, Precision, Target, Weights};
 use gauntlet_graph::{Builder, Function, Layer, Windows};
 use gauntlet_records::Norm;
 use nets::{Net, info, layers, net, stream, zoo};
@@ -374,8 +374,8 @@ fn what_f32_computes_is_within_its_account() {
     for seed in 0..3 {
         for (name, net) in zoo(seed + 40) {
             // The network of the weights that f32 has.
-            let single = net.weights.to_dtype(DType::F32).unwrap();
-            let net = nets::given(net.graph, single.to_dtype(DType::F64).unwrap());
+            let single = net.weights.to_precision(Precision::F32).unwrap();
+            let net = nets::given(net.graph, single.to_precision(Precision::F64).unwrap());
             let x: Vec<f64> = net.image(seed).iter().map(|v| f64::from(*v as f32)).collect();
             let region = region(&x, Norm::Linf, 0.01, true);
             let bounds = Bounds::new(&net.bounds, region, Settings::default()).unwrap();
@@ -476,7 +476,7 @@ fn a_layer_without_a_bound_is_named() {
     let z = g.layer(Layer::Map(Function::Softsign), &[x]).unwrap();
     let graph = g.finish(z).unwrap();
     let key = gauntlet_core::Key::new(0, gauntlet_core::Purpose::Init);
-    let weights = Weights::init(graph.params(), key, DType::F64, &Device::Cpu).unwrap();
+    let weights = Weights::init(graph.params(), key, Precision::F64, &Device::Cpu).unwrap();
     let e = Network::new(&graph, &weights).unwrap_err().to_string();
     assert!(e.contains("net, layer softsign (node 3)") && e.contains("has no bound"), "{e}");
 }

@@ -2,8 +2,9 @@
 //! `GAUNTLET_WONG_KOLTER=mnist.pth GAUNTLET_MNIST=FOLDER cargo test --release -p gauntlet-certify --test wong_kolter -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use gauntlet_certify::{Between, Bounds, Network, Region, Rows, Settings, Slope};
+use gauntlet_core::Precision;
 use gauntlet_core::checkpoint;
 use gauntlet_data::{Catalogue, Half, LoadOptions, Split, load_half};
 use gauntlet_records::Norm;
@@ -19,7 +20,7 @@ fn network() -> Network {
     let given = json!({ "name": "lenet-small" });
     let graph = gauntlet_models::graph(given.as_object().unwrap(), None, 10).unwrap();
     let path = named("GAUNTLET_WONG_KOLTER");
-    let (weights, _) = checkpoint::load_named(&path, None, graph.params(), graph.interface(), DType::F64).unwrap();
+    let (weights, _) = checkpoint::load_named(&path, None, graph.params(), graph.interface(), Precision::F64).unwrap();
     Network::new(&graph, &weights).unwrap()
 }
 
@@ -30,7 +31,7 @@ fn images() -> Split {
 }
 
 fn image(split: &Split, i: usize) -> Vec<f64> {
-    split.batch(&[i], DType::F64, &Device::Cpu).unwrap().x.flatten_all().unwrap().to_vec1().unwrap()
+    split.batch(&[i], Precision::F64, &Device::Cpu).unwrap().x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 fn margins(network: &Network, x: &[f64], label: u32, boxed: bool, between: Between, slope: Slope) -> Vec<f64> {

@@ -47,9 +47,9 @@ impl Key {
                 Draw::Normal => cuda::Draw::Normal,
             };
             let streams = (self.bits(), ids, epoch, 0);
-            return Ok(match like.dtype() {
-                candle_core::DType::F64 => cuda::draw::<f64>(device, what, streams, dims)?,
-                _ => cuda::draw::<f32>(device, what, streams, dims)?,
+            return Ok(match crate::Precision::of(like)? {
+                crate::Precision::F64 => cuda::draw::<f64>(device, what, streams, dims)?,
+                crate::Precision::F32 => cuda::draw::<f32>(device, what, streams, dims)?,
             });
         }
         let draw = |stream: &mut Stream| match what {

@@ -1,7 +1,7 @@
 //! A differentiable network, as recipes see it.
 
-use crate::{Answers, Key, Params, Result, Weights};
-use candle_core::{DType, Device, Tensor};
+use crate::{Answers, Key, Params, Precision, Result, Weights};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::Var;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -187,10 +187,10 @@ impl dyn Network + '_ {
     ///
     /// # Errors
     /// Those of the device.
-    pub fn start(&self, key: Key, dtype: DType, device: &Device) -> Result<Weights> {
+    pub fn start(&self, key: Key, precision: Precision, device: &Device) -> Result<Weights> {
         match self.own_weights() {
-            Some(own) => own.to_dtype(dtype)?.to_device(device),
-            None => Weights::init(&self.specs(), key, dtype, device),
+            Some(own) => own.to_precision(precision)?.to_device(device),
+            None => Weights::init(&self.specs(), key, precision, device),
         }
     }
 }

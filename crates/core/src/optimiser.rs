@@ -1,8 +1,8 @@
 //! Optimisers with PyTorch's arithmetic, one pass over each parameter.
 
 use crate::range::Range;
-use crate::{Error, Result, Weights};
-use candle_core::{DType, Device, Tensor};
+use crate::{Error, Precision, Result, Weights};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::{self, Real};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -196,9 +196,9 @@ impl OptimiserState {
                 _ => &["m", "v"],
             };
             let old: Vec<Option<&Tensor>> = slots.iter().map(|s| self.moments.get(&format!("{s}.{name}"))).collect();
-            let (p, new) = match p.dtype() {
-                DType::F64 => update::<f64>(how, name, p, gradient, &old, lr, t)?,
-                _ => update::<f32>(how, name, p, gradient, &old, lr, t)?,
+            let (p, new) = match Precision::of(p)? {
+                Precision::F64 => update::<f64>(how, name, p, gradient, &old, lr, t)?,
+                Precision::F32 => update::<f32>(how, name, p, gradient, &old, lr, t)?,
             };
             updated.push((name, p));
             moments.extend(slots.iter().zip(new).map(|(s, m)| (format!("{s}.{name}"), m)));
@@ -340,6 +340,7 @@ fn watch<T: Real>(g: &[T], bad: &AtomicBool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::DType;
 
     fn weights(v: &[f64]) -> Weights {
         let t = Tensor::new(v, &Device::Cpu).unwrap();

@@ -59,9 +59,9 @@ impl OptimiserState {
         };
         let (some, rest) = from.split_at(decaying);
         let parts = [(arithmetic(how), some), (arithmetic(&how.without_decay()), rest)];
-        let moved = match first.parameter.dtype() {
-            DType::F64 => update::<f64>(&parts, t, alarm)?,
-            _ => update::<f32>(&parts, t, alarm)?,
+        let moved = match Precision::of(&first.parameter)? {
+            Precision::F64 => update::<f64>(&parts, t, alarm)?,
+            Precision::F32 => update::<f32>(&parts, t, alarm)?,
         };
         for (name, (parameter, moments)) in names.into_iter().zip(moved) {
             weights.set(&name, parameter)?;

@@ -1,7 +1,7 @@
 //! Named parameters: as tensors between steps, as variables within one.
 
-use crate::{Error, Key, Result};
-use candle_core::{DType, Device, Tensor};
+use crate::{Error, Key, Precision, Result};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::Var;
 use indexmap::IndexMap;
 
@@ -57,7 +57,7 @@ pub struct Weights {
 
 impl Weights {
     /// Initial weights: every entry has a stream of its own, keyed by (key, parameter name).
-    pub fn init(specs: &[ParamSpec], key: Key, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn init(specs: &[ParamSpec], key: Key, precision: Precision, device: &Device) -> Result<Self> {
         let mut entries = IndexMap::new();
         for spec in specs {
             let count: usize = spec.shape.iter().product();
@@ -78,7 +78,7 @@ impl Weights {
                     Init::Constant(c) => c,
                 })
                 .collect();
-            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?.to_dtype(dtype)?;
+            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?.to_dtype(precision.dtype())?;
             let tensor = tensor.to_device(device)?;
             entries.insert(spec.name.clone(), (tensor, spec.trainable));
         }
@@ -111,12 +111,12 @@ impl Weights {
         }
     }
 
-    /// All entries in another dtype.
-    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
+    /// All entries in another precision.
+    pub fn to_precision(&self, precision: Precision) -> Result<Self> {
         let entries = self
             .entries
             .iter()
-            .map(|(name, (t, trainable))| Ok((name.clone(), (t.to_dtype(dtype)?, *trainable))))
+            .map(|(name, (t, trainable))| Ok((name.clone(), (t.to_dtype(precision.dtype())?, *trainable))))
             .collect::<Result<_>>()?;
         Ok(Weights { entries })
     }

@@ -1,7 +1,7 @@
 //! Training objectives: recipes, and how penalties are added to them.
 
 use crate::position::Position;
-use crate::{Batch, Error, Memory, ModelInfo, ParamSpec, Result, Step, Target, ThreatModel};
+use crate::{Batch, Error, Memory, ModelInfo, ParamSpec, Precision, Result, Step, Target, ThreatModel};
 use candle_core::Tensor;
 use gauntlet_autograd::Var;
 use std::borrow::Cow;
@@ -18,8 +18,8 @@ pub struct Setup<'a> {
     pub model: &'a ModelInfo,
     /// The training's seed.
     pub seed: u64,
-    /// dtype of inputs.
-    pub dtype: candle_core::DType,
+    /// Of inputs and weights.
+    pub precision: Precision,
     /// The trained model that the suite's row names as its teacher.
     pub teacher: Option<Arc<dyn Target>>,
 }

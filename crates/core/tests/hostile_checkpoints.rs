@@ -1,9 +1,9 @@
 //! Checkpoints that somebody made to do harm: endless and special files, sizes that lie, bytes at random.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint::{load, read_metadata, to_bytes};
-use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Weights};
+use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Precision, Weights};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,7 +27,7 @@ fn read(path: &Path) -> gauntlet_core::Result<(Weights, Vec<String>)> {
         init: Init::Constant(0.0),
         trainable: true,
     };
-    load(path, &[spec("1.weight", &[3, 4]), spec("1.bias", &[3])], &info, DType::F32)
+    load(path, &[spec("1.weight", &[3, 4]), spec("1.bias", &[3])], &info, Precision::F32)
 }
 
 /// A refusal with these words, within a second.

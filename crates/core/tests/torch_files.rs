@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Tensor};
 use gauntlet_core::checkpoint::{Loaded, Normalisation, load, load_published, to_bytes};
-use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Weights};
+use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Precision, Weights};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ fn specs() -> Vec<ParamSpec> {
 }
 
 fn read(path: &Path) -> gauntlet_core::Result<(Weights, Vec<String>)> {
-    load(path, &specs(), &info(), DType::F32)
+    load(path, &specs(), &info(), Precision::F32)
 }
 
 fn values(weights: &Weights, name: &str) -> Vec<f32> {
@@ -74,7 +74,7 @@ fn what_pytorch_saves_loads_and_what_was_adapted_is_noted() {
 
 #[test]
 fn what_a_robust_network_is_published_with_is_understood() {
-    let published = |info: &ModelInfo| load_published(&golden("published.pth"), None, &specs(), info, DType::F32);
+    let published = |info: &ModelInfo| load_published(&golden("published.pth"), None, &specs(), info, Precision::F32);
     let Loaded { weights, notes, normalisation } = published(&info()).unwrap();
     check("published.pth", &weights);
     assert_eq!(normalisation, Some(Normalisation { mean: vec![0.25], std: vec![0.3] }));
@@ -84,7 +84,7 @@ fn what_a_robust_network_is_published_with_is_understood() {
     assert!(notes.iter().zip(wanted).all(|(note, wanted)| note.contains(wanted)), "{notes:?}");
     let same = ModelInfo { mean: vec![0.25], std: vec![0.3], ..info() };
     assert_eq!(published(&same).unwrap().normalisation, None);
-    check("published.pth", &load(&golden("published.pth"), &specs(), &same, DType::F32).unwrap().0);
+    check("published.pth", &load(&golden("published.pth"), &specs(), &same, Precision::F32).unwrap().0);
     let other = ModelInfo { mean: vec![0.25], std: vec![0.5], ..info() };
     let said = published(&other).unwrap_err().to_string();
     assert!(
@@ -108,7 +108,7 @@ fn a_file_is_known_by_its_content_and_not_by_its_name() {
 fn batch_norm_loads_without_its_counter() {
     let mut with_norm = specs();
     with_norm.extend(["weight", "bias", "running_mean", "running_var"].map(|n| spec(&format!("2.{n}"), &[3])));
-    let (weights, notes) = load(&golden("batch_norm.pt"), &with_norm, &info(), DType::F64).unwrap();
+    let (weights, notes) = load(&golden("batch_norm.pt"), &with_norm, &info(), Precision::F64).unwrap();
     assert!(notes.is_empty(), "{notes:?}");
     assert_eq!(weights.get("2.running_var").unwrap().to_vec1::<f64>().unwrap(), [1.0; 3]);
 }

@@ -1,9 +1,8 @@
 //! Pickles in a row, as PyTorch wrote them before 1.6: written here byte by byte, whole, damaged and hostile.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use candle_core::DType;
 use gauntlet_core::checkpoint::load;
-use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Weights};
+use gauntlet_core::{Activation, Init, ModelInfo, ParamSpec, Precision, Weights};
 use proptest::prelude::*;
 use std::io::Write;
 use std::path::Path;
@@ -109,7 +108,7 @@ fn read_as(bytes: &[u8], names: &[(&str, &[usize])]) -> Result<(Weights, Vec<Str
         std: vec![],
         numerics: 1,
     };
-    load(&path, &specs, &info, DType::F32).map_err(|e| e.to_string())
+    load(&path, &specs, &info, Precision::F32).map_err(|e| e.to_string())
 }
 
 fn read(bytes: &[u8]) -> Result<(Weights, Vec<String>), String> {

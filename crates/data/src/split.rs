@@ -1,8 +1,9 @@
 //! Decoded data: pixels as u8, labels, and batches of them.
 
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::Batch;
+use gauntlet_core::Precision;
 use sha2::{Digest, Sha256};
 
 /// A whole data set in memory.
@@ -93,7 +94,7 @@ impl Split {
     ///
     /// # Errors
     /// A row outside the split.
-    pub fn batch(&self, rows: &[usize], dtype: DType, device: &Device) -> Result<Batch> {
+    pub fn batch(&self, rows: &[usize], precision: Precision, device: &Device) -> Result<Batch> {
         let mut pixels = Vec::with_capacity(rows.len() * self.area());
         let mut labels = Vec::with_capacity(rows.len());
         for row in rows {
@@ -105,11 +106,13 @@ impl Split {
         }
         let (c, h, w) = self.shape;
         let dims = (rows.len(), c, h, w);
-        let x = match dtype {
-            DType::F64 => {
+        let x = match precision {
+            Precision::F64 => {
                 Tensor::from_vec(pixels.iter().map(|p| f64::from(*p) / 255.0).collect::<Vec<f64>>(), dims, device)?
             }
-            _ => Tensor::from_vec(pixels.iter().map(|p| f32::from(*p) / 255.0).collect::<Vec<f32>>(), dims, device)?,
+            Precision::F32 => {
+                Tensor::from_vec(pixels.iter().map(|p| f32::from(*p) / 255.0).collect::<Vec<f32>>(), dims, device)?
+            }
         };
         let y = Tensor::from_vec(labels, rows.len(), device)?;
         Ok(Batch { x, y, ids: rows.iter().map(|r| *r as u64).collect() })
@@ -135,10 +138,10 @@ mod tests {
     #[test]
     fn batches_are_pixels_over_255_with_their_row_numbers() {
         let split = Split::new((1, 1, 2), vec![0, 255, 51, 102], vec![3, 1]).unwrap();
-        let batch = split.batch(&[1, 0], DType::F32, &Device::Cpu).unwrap();
+        let batch = split.batch(&[1, 0], Precision::F32, &Device::Cpu).unwrap();
         assert_eq!(batch.x.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.2, 0.4, 0.0, 1.0]);
         assert_eq!((batch.y.to_vec1::<u32>().unwrap(), batch.ids), (vec![1, 3], vec![1, 0]));
-        assert!(split.batch(&[2], DType::F32, &Device::Cpu).unwrap_err().to_string().contains("row 2 is outside"));
+        assert!(split.batch(&[2], Precision::F32, &Device::Cpu).unwrap_err().to_string().contains("row 2 is outside"));
         assert!(Split::new((1, 1, 2), vec![0], vec![0]).is_err());
         let three = Split::new((1, 1, 1), vec![10, 20, 30, 40], vec![7, 3, 5, 7]).unwrap();
         let kept = three.only(&[3, 7]);

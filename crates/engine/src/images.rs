@@ -1,7 +1,7 @@
 //! Labelled images: to train on, and to be judged.
 
-use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Error, Result};
+use candle_core::{Device, Tensor};
+use gauntlet_core::{Error, Precision, Result};
 use gauntlet_data::Split;
 use gauntlet_evaluate::Examples;
 
@@ -22,11 +22,11 @@ pub struct Images {
 ///
 /// # Errors
 /// An empty list; a row that the split does not have.
-pub fn examples_of(split: &Split, rows: &[usize], dtype: DType) -> Result<Examples> {
+pub fn examples_of(split: &Split, rows: &[usize], precision: Precision) -> Result<Examples> {
     let mut images = Vec::new();
     let (mut labels, mut ids) = (Vec::new(), Vec::new());
     for chunk in rows.chunks(1024) {
-        let batch = split.batch(chunk, dtype, &Device::Cpu).map_err(|e| Error::Message(e.to_string()))?;
+        let batch = split.batch(chunk, precision, &Device::Cpu).map_err(|e| Error::Message(e.to_string()))?;
         images.push(batch.x);
         labels.extend(batch.y.to_vec1::<u32>()?);
         ids.extend(batch.ids);

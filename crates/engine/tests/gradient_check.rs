@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear};
-use gauntlet_core::{Frozen, Key, Purpose, Registry, Target, Weights, checkpoint};
+use gauntlet_core::{Frozen, Key, Precision, Purpose, Registry, Target, Weights, checkpoint};
 use gauntlet_data::{Catalogue, load};
 use gauntlet_engine::examples_of;
 use gauntlet_engine::{Augmentation, Context, Monitor, Store, TrainConfig, TrainRequest, Tricks, train};
@@ -136,8 +136,8 @@ fn a_trained_network_passes() {
     let trained = train(&request, &context, &()).unwrap();
     assert!(trained.curve[0].clean_accuracy > 0.5, "{:?}", trained.curve);
     let (network, _) = registry.model(&model, glyphs.shape, glyphs.classes.len()).unwrap();
-    let (weights, _) = checkpoint::load(&trained.checkpoint, &network.specs(), network.info(), DType::F32).unwrap();
-    let examples = examples_of(&glyphs.test, &[0, 1, 2, 3, 4, 5, 6, 7], DType::F32).unwrap();
+    let (weights, _) = checkpoint::load(&trained.checkpoint, &network.specs(), network.info(), Precision::F32).unwrap();
+    let examples = examples_of(&glyphs.test, &[0, 1, 2, 3, 4, 5, 6, 7], Precision::F32).unwrap();
     assert_eq!(gradient_check(&Frozen::new(network, weights.constants()), &examples).unwrap(), None);
 }
 
@@ -158,7 +158,7 @@ fn our_own_networks_pass() {
             let given = json!({ "name": model, "activation": activation, "init": init });
             let (network, _) = registry.model(given.as_object().unwrap(), (1, side, side), 10).unwrap();
             let weights =
-                Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+                Weights::init(&network.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
             let target = Frozen::new(network, weights.constants());
             assert!(target.info().name == model);
             assert_eq!(gradient_check(&target, &examples(8, side)).unwrap(), None, "{model}, {init}");

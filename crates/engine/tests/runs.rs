@@ -3,9 +3,9 @@
 
 mod halves;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Key, Memory, Purpose, Recipe, Registry, Setup, Spec, Step, Term, Weights};
+use gauntlet_core::{Key, Memory, Precision, Purpose, Recipe, Registry, Setup, Spec, Step, Term, Weights};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{
     AttackRequest, CONTRADICTED, Context, Error, Event, Events, Images, Part, ROUNDING, State, Store, Suite,
@@ -393,14 +393,14 @@ fn clipped_gradients_move_the_weights_no_further_than_they_may() {
             extra: None,
             config: &suite.train,
             seed: 5,
-            dtype: DType::F32,
+            precision: Precision::F32,
             registry: &registry,
             width: 16,
             interrupt: &stop,
             part: Part { row: "ce", seed: 5, attack: None },
         };
         let end = job.run(None, &()).unwrap().weights;
-        let start = Weights::init(&network.specs(), Key::new(5, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+        let start = Weights::init(&network.specs(), Key::new(5, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
         let squares = start.iter().map(|(name, t, _)| {
             let d: Vec<f32> = t.sub(end.get(name).unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
             d.iter().map(|v| f64::from(v * v)).sum::<f64>()

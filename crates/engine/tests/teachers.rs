@@ -4,7 +4,7 @@
 mod halves;
 
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Key, Purpose, Recipe, Registry, Spec, Step, Term};
+use gauntlet_core::{Key, Precision, Purpose, Recipe, Registry, Spec, Step, Term};
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Context, Event, Events, Images, State, Store, Suite, plan, run_on};
 use gauntlet_records::{Fate, Record, record_file};
@@ -280,7 +280,7 @@ fn a_plan_knows_what_waits_for_a_teacher_and_what_needs_no_training() {
     let weights = gauntlet_core::Weights::init(
         &network.specs(),
         Key::new(0, Purpose::Init),
-        candle_core::DType::F32,
+        Precision::F32,
         &candle_core::Device::Cpu,
     );
     gauntlet_core::checkpoint::save(&net, &weights.unwrap(), network.info()).unwrap();

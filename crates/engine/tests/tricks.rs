@@ -3,6 +3,7 @@
 
 mod halves;
 
+use gauntlet_core::Precision;
 use gauntlet_core::Registry;
 use gauntlet_data::Catalogue;
 use gauntlet_engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
@@ -298,7 +299,7 @@ fn extra_images_take_their_share_of_every_batch() {
         extra: Some(extra),
         config: &config,
         seed: 5,
-        dtype: candle_core::DType::F32,
+        precision: Precision::F32,
         registry: &registry,
         width: 16,
         interrupt: &stop,

@@ -3,10 +3,10 @@
 
 use crate::referee::{self, Judgement};
 use crate::{Cost, Error, Examples, Result};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use gauntlet_autograd::kernels::{self, awake};
 use gauntlet_core::attack::{Backwards, Open, Outcome, Slots, Walks, rows};
-use gauntlet_core::{Attack, Clean, Job, Key, Target, ThreatModel};
+use gauntlet_core::{Attack, Clean, Job, Key, Precision, Target, ThreatModel};
 use gauntlet_records::{Fate, Verdict};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -86,9 +86,9 @@ impl Drive<'_> {
                 }
             }
         }
-        let mut attend = || match self.examples.pixels().dtype() {
-            DType::F64 => self.attend::<f64>(pending, cost, found),
-            _ => self.attend::<f32>(pending, cost, found),
+        let mut attend = || match Precision::of(self.examples.pixels())? {
+            Precision::F64 => self.attend::<f64>(pending, cost, found),
+            Precision::F32 => self.attend::<f32>(pending, cost, found),
         };
         if self.target.computes_here() { awake(attend) } else { attend() }
     }

@@ -2,7 +2,7 @@
 
 use crate::{Examples, Result};
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Key, Purpose, Target};
+use gauntlet_core::{Error, Key, Purpose, Target};
 use gauntlet_records::Flag;
 
 /// Examples that are looked at.
@@ -41,7 +41,8 @@ pub fn gradient_check(target: &dyn Target, examples: &Examples) -> Result<Option
         DType::F64 => f64::EPSILON,
         DType::F16 => 2f64.powi(-10),
         DType::BF16 => 2f64.powi(-7),
-        _ => f64::from(f32::EPSILON),
+        DType::F32 => f64::from(f32::EPSILON),
+        other => return Err(Error::value("logits", format!("must be floats, got {}", other.as_str())).into()),
     };
     // Per example and direction: what the pull-back says, and what the differences say at every step.
     let mut said: Vec<Vec<f64>> = vec![Vec::new(); n];

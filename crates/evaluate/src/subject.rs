@@ -2,9 +2,9 @@
 
 use crate::Result;
 use crate::normalised::Normalised;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::checkpoint::Loaded;
-use gauntlet_core::{Compute, Frozen, Key, Network, Purpose, Weights, checkpoint};
+use gauntlet_core::{Compute, Frozen, Key, Network, Precision, Purpose, Weights, checkpoint};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,9 +53,9 @@ impl Subject {
     ///
     /// # Errors
     /// See [`Subject::open`]; a normalisation that is none, or another one than the network's.
-    pub fn open_published(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
-        let Origin::File { path, names } = origin else { return Self::open(network, origin, dtype) };
-        let loaded = checkpoint::load_published(path, names, &network.specs(), network.info(), dtype)?;
+    pub fn open_published(network: Arc<dyn Network>, origin: Origin<'_>, precision: Precision) -> Result<Self> {
+        let Origin::File { path, names } = origin else { return Self::open(network, origin, precision) };
+        let loaded = checkpoint::load_published(path, names, &network.specs(), network.info(), precision)?;
         let Loaded { weights, notes: adapted, normalisation } = loaded;
         let mut notes: Vec<String> = network.notes().iter().cloned().chain(adapted).collect();
         let Some(own) = normalisation else {
@@ -76,19 +76,19 @@ impl Subject {
     /// # Errors
     /// No weights where there should be some; a file that is not there, is no checkpoint, whose tensors are not the network's, by name or
     /// by shape, or that normalises images as the network does not.
-    pub fn open(network: Arc<dyn Network>, origin: Origin<'_>, dtype: DType) -> Result<Self> {
+    pub fn open(network: Arc<dyn Network>, origin: Origin<'_>, precision: Precision) -> Result<Self> {
         let (weights, adapted) = match origin {
             Origin::Own if network.own_weights().is_none() => {
                 let why = "brings no weights along (only an ONNX network does, unless it is to start anew): give a checkpoint";
                 return Err(gauntlet_core::Error::Message(format!("{} {why}", network.info().name)).into());
             }
             Origin::Initial | Origin::Own => {
-                let weights = network.start(Key::new(0, Purpose::Init), dtype, &Device::Cpu)?;
+                let weights = network.start(Key::new(0, Purpose::Init), precision, &Device::Cpu)?;
                 let untrained = network.own_weights().is_none().then(|| "the weights are untrained".into());
                 (weights, untrained.into_iter().collect())
             }
             Origin::File { path, names } => {
-                checkpoint::load_named(path, names, &network.specs(), network.info(), dtype)?
+                checkpoint::load_named(path, names, &network.specs(), network.info(), precision)?
             }
             Origin::Given(weights) => (weights, Vec::new()),
         };

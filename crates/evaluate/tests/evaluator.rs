@@ -4,11 +4,12 @@
 mod built_in;
 
 use built_in::registry;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, lockstep, predicted, rows};
 use gauntlet_core::target::Linear;
 use gauntlet_core::{
-    Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Plan, Purpose, Result, Target, ThreatModel, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, ModelInfo, Plan, Precision, Purpose, Result, Target, ThreatModel,
+    Weights,
 };
 use gauntlet_evaluate::{AttackEntry, CleanPass, Component, Cost, Error, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Family, Fate, Norm, Verdict};
@@ -23,7 +24,7 @@ fn scene(model: &str, n: usize) -> (Frozen, Examples) {
     let registry = registry();
     let given = json!({ "name": model, "init": "he" }).as_object().unwrap().clone();
     let (network, _) = registry.model(&given, (1, 8, 8), 5).unwrap();
-    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
     let target = Frozen::new(network, weights.constants());
     let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
     let pixels: Vec<f32> = (0..n * 64).map(|_| stream.uniform() as f32).collect();
@@ -202,7 +203,7 @@ fn examples_are_transferred_from_the_surrogate_and_judged_by_the_target() {
     assert!(error.contains("needs its surrogate \"it\""), "{error}");
     let given = json!({ "name": "lenet-small" }).as_object().unwrap().clone();
     let (network, _) = registry().model(&given, (1, 12, 12), 5).unwrap();
-    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
     let larger = Frozen::new(network, weights.constants());
     let error = run(Some(&larger), &attack(json!("pgd"))).unwrap_err().to_string();
     assert!(error.contains("takes images (1, 12, 12) of 5 classes"), "{error}");

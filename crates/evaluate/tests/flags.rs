@@ -4,9 +4,9 @@
 mod built_in;
 
 use built_in::registry;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::target::Linear;
-use gauntlet_core::{Frozen, Key, ModelInfo, Purpose, Result, Target, Weights};
+use gauntlet_core::{Frozen, Key, ModelInfo, Precision, Purpose, Result, Target, Weights};
 use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_models::CandleModule;
 use gauntlet_records::{Family, Norm, verdict::robust_accuracy_over_draws};
@@ -20,7 +20,7 @@ static GO_ON: AtomicBool = AtomicBool::new(false);
 fn scene(model: &str, n: usize) -> (Frozen, Examples) {
     let given = json!({ "name": model, "init": "he" }).as_object().unwrap().clone();
     let (network, _) = registry().model(&given, (1, 8, 8), 4).unwrap();
-    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
     let target = Frozen::new(network, weights.constants());
     let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
     let pixels: Vec<f32> = (0..n * 64).map(|_| stream.below(256) as f32 / 255.0).collect();

@@ -4,10 +4,11 @@
 mod built_in;
 
 use built_in::registry;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::attack::{Backwards, Pulls, Site, Turn, Walk, predicted, rows};
 use gauntlet_core::{
-    Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Plan, Purpose, Result, Target, ThreatModel, Weights,
+    Activation, Attack, Clean, Frozen, Job, Key, Linear, ModelInfo, Plan, Precision, Purpose, Result, Target,
+    ThreatModel, Weights,
 };
 use gauntlet_evaluate::{AttackEntry, Component, Cost, Evaluator, Examples, Kind, evaluate};
 use gauntlet_records::{Attacked, Fate, Norm, Verdict, verdict::robust_accuracy_over_draws};
@@ -56,7 +57,7 @@ impl Target for Noisy {
 fn scene(n: usize) -> (Frozen, Examples) {
     let given = json!({ "name": "linear", "init": "he" });
     let (network, _) = registry().model(given.as_object().unwrap(), (1, 8, 8), 4).unwrap();
-    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
     let target = Frozen::new(network, weights.constants());
     let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
     let pixels: Vec<f32> = (0..n * 64).map(|_| stream.uniform() as f32).collect();

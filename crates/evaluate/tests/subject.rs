@@ -4,8 +4,8 @@
 mod built_in;
 
 use built_in::registry;
-use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Compute, Key, Network, Purpose, Target, Weights, checkpoint};
+use candle_core::{Device, Tensor};
+use gauntlet_core::{Compute, Key, Network, Precision, Purpose, Target, Weights, checkpoint};
 use gauntlet_evaluate::{AttackEntry, Evaluator, Examples, Origin, Subject, evaluate};
 use gauntlet_records::Norm;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn network(name: &str) -> Arc<dyn Network> {
 }
 
 fn weights(of: &Arc<dyn Network>, seed: u64) -> Weights {
-    Weights::init(&of.specs(), Key::new(seed, Purpose::Init), DType::F32, &Device::Cpu).unwrap()
+    Weights::init(&of.specs(), Key::new(seed, Purpose::Init), Precision::F32, &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn weights_from_memory_a_file_or_the_network_itself_are_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     checkpoint::save(&path, &given, linear.info()).unwrap();
-    let open = |origin: Origin<'_>| Subject::open(linear.clone(), origin, DType::F32).unwrap();
+    let open = |origin: Origin<'_>| Subject::open(linear.clone(), origin, Precision::F32).unwrap();
     let (initial, file, memory) = (open(Origin::Initial), open(Origin::file(&path)), open(Origin::Given(given)));
     assert_eq!(initial.notes, ["the weights are untrained"]);
     assert!(file.notes.is_empty() && memory.notes.is_empty(), "{:?}, {:?}", file.notes, memory.notes);
@@ -63,8 +63,9 @@ fn a_normalisation_in_the_file_is_the_models() {
     };
     let x = Tensor::full(0.3f32, (2, 1, 8, 8), &Device::Cpu).unwrap();
     let logits = |s: &Subject| s.target(&Compute::default()).unwrap().logits(&x).unwrap().to_vec2::<f32>().unwrap();
-    let open = |path: &std::path::Path| Subject::open_published(plain.clone(), Origin::file(path), DType::F32).unwrap();
-    let wanted = Subject::open(built.clone(), Origin::Given(own.clone()), DType::F32).unwrap();
+    let open =
+        |path: &std::path::Path| Subject::open_published(plain.clone(), Origin::file(path), Precision::F32).unwrap();
+    let wanted = Subject::open(built.clone(), Origin::Given(own.clone()), Precision::F32).unwrap();
 
     let path = file("published.safetensors", &[0.25], &[0.5]);
     let found = open(&path);
@@ -79,10 +80,10 @@ fn a_normalisation_in_the_file_is_the_models() {
     let again = open(&again);
     assert_eq!((again.sha256.as_str(), logits(&again)), (found.sha256.as_str(), logits(&found)));
     // A network that is built with these numbers, or with others.
-    let same = Subject::open_published(built, Origin::file(&path), DType::F32).unwrap();
+    let same = Subject::open_published(built, Origin::file(&path), Precision::F32).unwrap();
     assert_eq!((same.sha256.as_str(), logits(&same)), (wanted.sha256.as_str(), logits(&wanted)));
     let said = |network: Arc<dyn Network>, path: &std::path::Path| {
-        Subject::open_published(network, Origin::file(path), DType::F32).err().unwrap().to_string()
+        Subject::open_published(network, Origin::file(path), Precision::F32).err().unwrap().to_string()
     };
     let why = said(given(0.5, 0.5), &path);
     assert!(why.contains("it says mean = [0.25], std = [0.5], the model is built with mean = [0.5]"), "{why}");
@@ -91,7 +92,7 @@ fn a_normalisation_in_the_file_is_the_models() {
     let why = said(plain.clone(), &file("zero.safetensors", &[0.1], &[0.0]));
     assert!(why.contains("the deviation of its images is 0, which is not positive"), "{why}");
     // Whoever builds by hand is told what to build.
-    let why = Subject::open(plain, Origin::file(&path), DType::F32).err().unwrap().to_string();
+    let why = Subject::open(plain, Origin::file(&path), Precision::F32).err().unwrap().to_string();
     assert!(why.contains("build the model with mean = [0.25], std = [0.5]"), "{why}");
 }
 
@@ -102,7 +103,7 @@ fn a_file_of_another_network_is_refused_by_its_tensors() {
     let linear = network("linear");
     checkpoint::save(&path, &weights(&linear, 0), linear.info()).unwrap();
     let said = |path: &std::path::Path| {
-        Subject::open(network("mlp"), Origin::file(path), DType::F32).err().unwrap().to_string()
+        Subject::open(network("mlp"), Origin::file(path), Precision::F32).err().unwrap().to_string()
     };
     assert!(said(&path).contains("model.safetensors"), "{}", said(&path));
     let absent = folder.path().join("absent.safetensors");
@@ -113,7 +114,7 @@ fn a_file_of_another_network_is_refused_by_its_tensors() {
 fn what_knows_its_clean_pass_is_the_same_without_probes_and_flags() {
     let registry = registry();
     let target =
-        Subject::open(network("mlp"), Origin::Initial, DType::F32).unwrap().target(&Compute::default()).unwrap();
+        Subject::open(network("mlp"), Origin::Initial, Precision::F32).unwrap().target(&Compute::default()).unwrap();
     let mut stream = Key::new(2, Purpose::Sample).stream(0, 0, 0);
     let pixels: Vec<f32> = (0..30 * 64).map(|_| stream.uniform() as f32).collect();
     let x = Tensor::from_vec(pixels, (30, 1, 8, 8), &Device::Cpu).unwrap();

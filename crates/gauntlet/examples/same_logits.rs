@@ -9,7 +9,7 @@
 
 use gauntlet::candle::{DType, Device, Tensor, safetensors};
 use gauntlet::core::Compute;
-use gauntlet::{Origin, Subject, Target, registry};
+use gauntlet::{Origin, Precision, Subject, Target, registry};
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (x, z) = (tensor("x")?, tensor("z")?);
     let ((_, c, h, w), (_, classes)) = (x.dims4()?, z.dims2()?);
     let (network, _) = registry()?.model(&model, (c, h, w), classes)?;
-    let subject = Subject::open_published(network, Origin::file(Path::new(weights)), DType::F32)?;
+    let subject = Subject::open_published(network, Origin::file(Path::new(weights)), Precision::F32)?;
     let found = subject.target(&Compute::default())?.logits(x)?;
     let error =
         largest(&(found.to_dtype(DType::F64)? - z.to_dtype(DType::F64)?)?)? / largest(z)?.max(f64::MIN_POSITIVE);

@@ -64,6 +64,7 @@ pub use gauntlet_report as report;
 pub use gauntlet_script as script;
 pub use gauntlet_vnnlib as vnnlib;
 
+pub use gauntlet_core::Precision;
 pub use gauntlet_core::{Network, Registry, Target};
 pub use gauntlet_engine::{attack, run, train};
 pub use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin, Subject, evaluate};

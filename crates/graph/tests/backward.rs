@@ -35,7 +35,7 @@ fn run(network: &Interpreter) -> (Vec<f64>, Option<Vec<f64>>) {
     };
     let entries: Vec<(String, Tensor, bool)> =
         network.specs().into_iter().map(|s| (s.name, draw(&s.shape), s.trainable)).collect();
-    let params = Weights::from_entries(entries.into_iter()).constants();
+    let params = Weights::from_entries(entries).constants();
     let x = Var::leaf(draw(&[2, 1, 6, 6]));
     let z = network.forward(&params, &x, &mut Pass::eval(&[0, 1])).unwrap();
     let slope = grad(&z.sqr().unwrap().sum_all().unwrap(), &[&x], Keeping::Free).ok().map(|mut all| all.remove(0));

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
-use gauntlet_core::{Activation, Init, Key, ModelInfo, Network, ParamSpec, Pass, Purpose, Result, Weights};
+use gauntlet_core::{Activation, Init, Key, ModelInfo, Network, ParamSpec, Pass, Precision, Purpose, Result, Weights};
 use gauntlet_graph::{Binary, Builder, Cost, Fans, Graph, Interpreter, Layer, NodeId, Plan, Windows};
 
 fn info(input: (usize, usize, usize), activation: Activation) -> ModelInfo {
@@ -338,7 +338,7 @@ fn the_interpreter_computes_what_the_layers_say() {
     for activation in [Activation::Relu, Activation::Softplus, Activation::Gelu] {
         let graph = everything(activation).unwrap();
         let net = Interpreter::new(graph.clone());
-        let weights = Weights::init(&net.specs(), Key::new(1, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+        let weights = Weights::init(&net.specs(), Key::new(1, Purpose::Init), Precision::F64, &Device::Cpu).unwrap();
         let mut s = Key::new(2, Purpose::Sample).stream(0, 0, 0);
         let pixels: Vec<f64> = (0..3 * 2 * 64).map(|_| s.uniform()).collect();
         let x = Var::constant(Tensor::from_vec(pixels, (3, 2, 8, 8), &Device::Cpu).unwrap());
@@ -371,7 +371,7 @@ fn every_dropout_draws_its_own_mask() {
     let y = g.dropout(y, 0.5).unwrap();
     let z = g.flatten(y).unwrap();
     let net = Interpreter::new(g.finish(z).unwrap());
-    let weights = Weights::init(&net.specs(), Key::new(0, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+    let weights = Weights::init(&net.specs(), Key::new(0, Purpose::Init), Precision::F64, &Device::Cpu).unwrap();
     let x = Var::constant(Tensor::ones((1, 3, 20, 20), DType::F64, &Device::Cpu).unwrap());
     let mut pass = Pass::train(&[0], Key::new(1, Purpose::Dropout));
     let z = net.forward(&weights.constants(), &x, &mut pass).unwrap();

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
-use gauntlet_core::{Activation, Key, ModelInfo, Network, Pass, Purpose, Weights};
+use gauntlet_core::{Activation, Key, ModelInfo, Network, Pass, Precision, Purpose, Weights};
 use gauntlet_graph::{Builder, Interpreter};
 
 /// Operations that a training pass records.
@@ -24,7 +24,8 @@ fn recorded(activation: Activation) -> u64 {
     let y = g.act(y).unwrap();
     let z = g.linear("fc2", 10).of(y).unwrap();
     let net = Interpreter::new(g.finish(z).unwrap());
-    let params = Weights::init(&net.specs(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap().leaves();
+    let params =
+        Weights::init(&net.specs(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap().leaves();
     let x = Var::constant(Tensor::ones((2, 1, 8, 8), DType::F32, &Device::Cpu).unwrap());
     let next = || Var::leaf(Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap()).id().unwrap();
     let before = next();

@@ -13,7 +13,7 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Activation, Init, Module, VarBuilder};
 use candle_transformers::models::{efficientnet, vit};
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::{Key, Purpose, Registry, Target};
+use gauntlet_core::{Key, Precision, Purpose, Registry, Target};
 use gauntlet_data::{Catalogue, LoadOptions, load};
 use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Examples, Kind, evaluate};
 use gauntlet_models::CandleModule;
@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut registry = Registry::default();
     gauntlet_attacks::register(&mut registry)?;
     let glyphs = load(&Catalogue::default().get("glyphs")?, &LoadOptions::default())?;
-    let images = glyphs.test.batch(&(0..16).collect::<Vec<_>>(), DType::F32, &Device::Cpu)?;
+    let images = glyphs.test.batch(&(0..16).collect::<Vec<_>>(), Precision::F32, &Device::Cpu)?;
     let weights = || VarBuilder::from_backend(Box::new(Drawn), DType::F32, Device::Cpu);
     for target in [transformer(weights())?, convolutional(weights())?] {
         // Random weights know no glyphs: the labels are the model's own answers.

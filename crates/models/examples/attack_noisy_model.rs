@@ -8,9 +8,9 @@
 //! attack (0), `noise_seed` (0), and `width`, examples in flight (256; the noise of an example depends on it). An attack
 //! `{ "name": "transfer", "surrogate": "itself", "attack": ... }` is crafted on the model itself, every step taken.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::attack::{predicted, rows};
-use gauntlet_core::{Compute, Frozen, Key, Linear, ModelInfo, Purpose, Registry, Target};
+use gauntlet_core::{Compute, Frozen, Key, Linear, ModelInfo, Precision, Purpose, Registry, Target};
 use gauntlet_data::{Catalogue, LoadOptions, load};
 use gauntlet_engine::examples_of;
 use gauntlet_evaluate::{AttackEntry, Component, Evaluator, Kind, Origin, Subject, evaluate};
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gauntlet_models::register(&mut registry)?;
     let manifest = Catalogue::default().get(&request.data)?;
     let (network, _) = registry.model(&request.model, manifest.shape, manifest.labels().len())?;
-    let subject = Subject::open(network, Origin::file(&request.weights), DType::F32)?;
+    let subject = Subject::open(network, Origin::file(&request.weights), Precision::F32)?;
     let target = Noisy {
         inner: subject.target(&Compute::default())?,
         sd: request.sd,
@@ -115,7 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let data = load(&manifest, &LoadOptions { data_dir: request.data_dir, ..LoadOptions::default() })?;
     let first: Vec<usize> = (0..request.take.min(data.test.len())).collect();
-    let examples = examples_of(&data.test, &first, DType::F32)?;
+    let examples = examples_of(&data.test, &first, Precision::F32)?;
     // What noise alone does: the mean over draws of the accuracy on the clean images.
     let mut correct = 0;
     for _ in 0..request.draws {

@@ -8,7 +8,7 @@
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::kernels::values;
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Key, Mode, Network, Params, Pass, Purpose, Registry, Weights};
+use gauntlet_core::{Key, Mode, Network, Params, Pass, Precision, Purpose, Registry, Weights};
 use gauntlet_engine::mathematics;
 use gauntlet_records::file::hex;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ fn digest<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> String {
 
 /// Weights off the initialisers' zeros, so that every layer lets gradients through, and running statistics that are not 0 and 1.
 fn weights(network: &dyn Network) -> Weights {
-    let start = Weights::init(&network.specs(), Key::new(7, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+    let start = Weights::init(&network.specs(), Key::new(7, Purpose::Init), Precision::F64, &Device::Cpu).unwrap();
     let entries = start.iter().map(|(name, t, trainable)| {
         let mut s = Key::new(3, Purpose::Init).named(name).stream(0, 0, 0);
         let jitter: Vec<f64> = (0..t.elem_count()).map(|_| 0.02 * s.normal()).collect();
@@ -114,11 +114,11 @@ fn uniform(dims: &[usize], low: f64, high: f64, dtype: DType) -> Tensor {
 
 /// Logits z and batch statistics, ∂⟨c, z⟩/∂x, ∂⟨c, z⟩/∂w with and without x as a leaf, and ∂(⟨c, z⟩ + ‖∂⟨c, z⟩/∂x‖²)/∂w. No
 /// cross-entropy: a network of rectifiers then takes nothing from the platform's C library.
-fn derivatives(network: &dyn Network, weights: &Weights, mode: Mode, dtype: DType) -> BTreeMap<String, String> {
+fn derivatives(network: &dyn Network, weights: &Weights, mode: Mode, precision: Precision) -> BTreeMap<String, String> {
     let (n, (c, h, w)) = (3, network.info().input);
-    let weights = weights.to_dtype(dtype).unwrap();
-    let cotangent = Var::constant(uniform(&[n, 10], -1.0, 1.0, dtype));
-    let image = uniform(&[n, c, h, w], 0.0, 1.0, dtype);
+    let weights = weights.to_precision(precision).unwrap();
+    let cotangent = Var::constant(uniform(&[n, 10], -1.0, 1.0, precision.dtype()));
+    let image = uniform(&[n, c, h, w], 0.0, 1.0, precision.dtype());
     let ids = [5, 0, 17];
     let forward = |params: &Params, x: &Var| {
         let mut pass = Pass { mode, ids: &ids, key: Key::new(5, Purpose::Dropout), stats: Vec::new() };
@@ -196,7 +196,8 @@ fn bits_are_those_of_the_networks_as_code() {
             let said = BTreeMap::from([("specs".to_string(), hex(&Sha256::digest(said.join("\n").as_bytes())))]);
             found.insert(name(&given, input), said);
         }
-        let start = Weights::init(&model(&given, input).specs(), Key::new(9, Purpose::Init), DType::F32, &Device::Cpu);
+        let start =
+            Weights::init(&model(&given, input).specs(), Key::new(9, Purpose::Init), Precision::F32, &Device::Cpu);
         let start = digest(start.unwrap().iter().map(|(_, t, _)| t));
         found.insert(format!("{} at the start", name(&given, input)), BTreeMap::from([("weights".to_string(), start)]));
     }
@@ -210,9 +211,11 @@ fn bits_are_those_of_the_networks_as_code() {
             continue;
         }
         let weights = weights(&*network);
-        for (mode, dtype) in [Mode::Train, Mode::Eval].into_iter().flat_map(|m| [(m, DType::F32), (m, DType::F64)]) {
-            let case = format!("{}, {mode:?}, {}", name(&given, input), dtype.as_str());
-            found.insert(case, derivatives(&*network, &weights, mode, dtype));
+        for (mode, precision) in
+            [Mode::Train, Mode::Eval].into_iter().flat_map(|m| [(m, Precision::F32), (m, Precision::F64)])
+        {
+            let case = format!("{}, {mode:?}, {}", name(&given, input), precision.name());
+            found.insert(case, derivatives(&*network, &weights, mode, precision));
         }
     }
     compare(found, |case| here || !smooth(case));

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::{Device, Tensor};
-use gauntlet_core::{Answers, Compute, Frozen, Key, Mode, Pass, Purpose, Registry, Target};
+use gauntlet_core::{Answers, Compute, Frozen, Key, Mode, Pass, Precision, Purpose, Registry, Target};
 use gauntlet_evaluate::{AttackEntry, Evaluated, Evaluator, Examples, Origin, Subject, evaluate};
 use gauntlet_records::{Fate, Norm};
 use serde_json::{Map, Value, json};
@@ -81,7 +81,7 @@ fn given(mode: &str, more: &[(&str, Value)]) -> Map<String, Value> {
 
 fn subject(mode: &str, more: &[(&str, Value)]) -> Subject {
     let (network, _) = registry().model(&given(mode, more), (1, 4, 4), 2).unwrap();
-    Subject::open(network, Origin::Own, candle_core::DType::F32).unwrap()
+    Subject::open(network, Origin::Own, Precision::F32).unwrap()
 }
 
 fn target(mode: &str, more: &[(&str, Value)]) -> Frozen {
@@ -263,7 +263,7 @@ fn a_file_that_changes_is_another_model() {
     let registry = registry();
     let named = |given: &Map<String, Value>| registry.model(given, (1, 4, 4), 2).unwrap().0;
     let given = given("labels", &[("command", json!(["python3", file.to_str().unwrap()]))]);
-    let opened = |given| Subject::open(named(given), Origin::Own, candle_core::DType::F32).unwrap().sha256;
+    let opened = |given| Subject::open(named(given), Origin::Own, Precision::F32).unwrap().sha256;
     let one = opened(&given);
     std::fs::write(&file, "print(2)").unwrap();
     assert_ne!(one, opened(&given));

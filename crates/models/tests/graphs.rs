@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::Var;
 use gauntlet_autograd::kernels::work::multiplications;
-use gauntlet_core::{Key, Pass, Purpose, Registry, Weights};
+use gauntlet_core::{Key, Pass, Precision, Purpose, Registry, Weights};
 use gauntlet_graph::{Graph, Interpreter, Plan};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn the_kernels_do_the_multiplications_that_the_graph_counts() {
     let small = all().into_iter().filter(|g| !large.iter().any(|l| l.interface().name == g.interface().name));
     for graph in small.chain(large.clone()) {
         let (name, (c, h, w)) = (graph.interface().name.clone(), graph.interface().input);
-        let weights = Weights::init(graph.params(), Key::new(1, Purpose::Init), DType::F32, &Device::Cpu).unwrap();
+        let weights = Weights::init(graph.params(), Key::new(1, Purpose::Init), Precision::F32, &Device::Cpu).unwrap();
         let x = Var::constant(Tensor::zeros((2, c, h, w), DType::F32, &Device::Cpu).unwrap());
         let cost = graph.cost().multiply_adds;
         let network: std::sync::Arc<dyn gauntlet_core::Network> = std::sync::Arc::new(Interpreter::new(graph));

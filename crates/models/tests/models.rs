@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Activation, Frozen, Key, Mode, Network, Pass, Purpose, Registry, Target, Weights};
+use gauntlet_core::{Activation, Frozen, Key, Mode, Network, Pass, Precision, Purpose, Registry, Target, Weights};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ fn model(given: Value, input: Input) -> Arc<dyn Network> {
     registry.model(&given, input, 10).unwrap().0
 }
 
-fn weights(network: &dyn Network, dtype: DType) -> Weights {
-    Weights::init(&network.specs(), Key::new(7, Purpose::Init), dtype, &Device::Cpu).unwrap()
+fn weights(network: &dyn Network, precision: Precision) -> Weights {
+    Weights::init(&network.specs(), Key::new(7, Purpose::Init), precision, &Device::Cpu).unwrap()
 }
 
 fn images(n: usize, (c, h, w): Input, dtype: DType) -> Tensor {
@@ -84,7 +84,7 @@ fn an_example_does_not_depend_on_its_batch() {
         ("preactresnet18", (3, 16, 16), vec![65, 1, 7, 26, 64]),
     ] {
         let network = model(json!({ "name": name }), input);
-        let target = Frozen::new(network.clone(), weights(&*network, DType::F32).constants());
+        let target = Frozen::new(network.clone(), weights(&*network, Precision::F32).constants());
         let answer = |x: &Tensor| {
             let linear = target.linearise(x).unwrap();
             let n = x.dim(0).unwrap();
@@ -109,7 +109,7 @@ fn an_example_does_not_depend_on_its_batch() {
 /// mean CE + ‖∇ₓℓ‖² of a whole model as a function of its parameters and the image, along random directions.
 fn checked(given: Value, input: Input, mode: Mode, directions: usize) {
     let network = model(given.clone(), input);
-    let start = weights(&*network, DType::F64);
+    let start = weights(&*network, Precision::F64);
     // Off the initialisers' zeros, so that no bias sits on a kink and the last layer lets gradients through.
     let entries: Vec<(String, Tensor, bool)> = start
         .iter()
@@ -185,7 +185,7 @@ fn the_residual_network_agrees_with_central_differences() {
 fn a_shortcut_reads_the_input_unless_told_otherwise() {
     let answer = |given: Value| -> Vec<f64> {
         let network = model(given, (3, 8, 8));
-        let params = weights(&*network, DType::F64).constants();
+        let params = weights(&*network, Precision::F64).constants();
         let x = Var::constant(images(2, (3, 8, 8), DType::F64));
         let z = network.forward(&params, &x, &mut Pass::eval(&[0, 1])).unwrap();
         z.tensor().flatten_all().unwrap().to_vec1().unwrap()
@@ -198,7 +198,7 @@ fn a_shortcut_reads_the_input_unless_told_otherwise() {
 /// kaiming_normal_ and zero biases for convolutions, PyTorch's default for two linear layers, zeros in the last.
 #[test]
 fn trades_smallcnn_starts_as_published() {
-    let w = weights(&*model(json!({ "name": "trades-smallcnn" }), (1, 28, 28)), DType::F64);
+    let w = weights(&*model(json!({ "name": "trades-smallcnn" }), (1, 28, 28)), Precision::F64);
     let flat = |name: &str| w.get(name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let deviation = |v: &[f64]| (v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64).sqrt();
     for (layer, fan_in, tolerance) in
@@ -221,7 +221,7 @@ fn trades_smallcnn_starts_as_published() {
 #[test]
 fn batch_norm_returns_its_statistics_and_moves_nothing() {
     let network = model(json!({ "name": "preactresnet18" }), (3, 16, 16));
-    let params = weights(&*network, DType::F32).leaves();
+    let params = weights(&*network, Precision::F32).leaves();
     let x = Var::leaf(images(4, (3, 16, 16), DType::F32));
     let ids = [0, 1, 2, 3];
     let mut pass = Pass::train(&ids, Key::new(0, Purpose::Dropout));
@@ -236,7 +236,7 @@ fn batch_norm_returns_its_statistics_and_moves_nothing() {
 #[test]
 fn dropout_is_keyed_by_the_example() {
     let network = model(json!({ "name": "trades-smallcnn", "init": "torch" }), (1, 28, 28));
-    let params = weights(&*network, DType::F64).constants();
+    let params = weights(&*network, Precision::F64).constants();
     let x = images(3, (1, 28, 28), DType::F64);
     let run = |rows: &[usize], key: u64| -> Vec<Vec<f64>> {
         let index = Tensor::from_vec(rows.iter().map(|i| *i as u32).collect(), rows.len(), &Device::Cpu).unwrap();
@@ -310,7 +310,7 @@ fn bad_settings_are_named() {
     let empty = registry.model(&Map::new(), (1, 28, 28), 10).err().unwrap().to_string();
     assert!(empty.contains("needs a `name`"), "{empty}");
     let network = model(json!({ "name": "linear" }), (1, 28, 28));
-    let params = weights(&*network, DType::F32).constants();
+    let params = weights(&*network, Precision::F32).constants();
     let wrong = network.forward(&params, &Var::constant(images(1, (3, 32, 32), DType::F32)), &mut Pass::eval(&[0]));
     assert!(wrong.unwrap_err().to_string().contains("expects images (N, 1, 28, 28)"));
 }
@@ -319,7 +319,7 @@ fn bad_settings_are_named() {
 #[test]
 fn a_maxout_unit_is_the_largest_of_its_pieces() {
     let network = model(json!({ "name": "maxout", "hidden": [3], "pieces": 4 }), (1, 2, 2));
-    let w = weights(&*network, DType::F64);
+    let w = weights(&*network, Precision::F64);
     let x = images(5, (1, 2, 2), DType::F64);
     let mut pass = Pass::eval(&[0, 1, 2, 3, 4]);
     let z = network.forward(&w.constants(), &Var::constant(x.clone()), &mut pass).unwrap();
@@ -345,7 +345,7 @@ fn a_maxout_unit_is_the_largest_of_its_pieces() {
 fn initialisers_have_the_spread_and_the_bounds_of_their_papers() {
     let start = |init: &str| {
         let network = model(json!({ "name": "mlp", "hidden": [200, 200], "init": init }), (1, 28, 28));
-        let w = weights(&*network, DType::F64);
+        let w = weights(&*network, Precision::F64);
         let flat = |name: &str| w.get(name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
         (flat("3.weight"), flat("3.bias"))
     };

@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Network, Pass};
+use gauntlet_core::{Network, Pass, Precision};
 use gauntlet_graph::Interpreter;
 use gauntlet_onnx::{Options, open};
 use std::error::Error;
@@ -22,13 +22,13 @@ fn answer() -> Result<(), Box<dyn Error>> {
     let [file, pixels, rest @ ..] = &arguments[..] else {
         return Err("usage: onnx_logits NET.onnx X.f32 [f32|f64]".into());
     };
-    let dtype = if rest.first().is_some_and(|d| d == "f64") { DType::F64 } else { DType::F32 };
+    let precision = if rest.first().is_some_and(|d| d == "f64") { Precision::F64 } else { Precision::F32 };
     let net = open(file.as_ref(), &Options::default())?;
     let (c, h, w) = net.graph.interface().input;
     let pixels: Vec<f32> = std::fs::read(pixels)?.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     let n = pixels.len() / (c * h * w);
-    let x = Var::leaf(Tensor::from_vec(pixels, (n, c, h, w), &Device::Cpu)?.to_dtype(dtype)?);
-    let params = net.weights.to_dtype(dtype)?.constants();
+    let x = Var::leaf(Tensor::from_vec(pixels, (n, c, h, w), &Device::Cpu)?.to_dtype(precision.dtype())?);
+    let params = net.weights.to_precision(precision)?.constants();
     let ids: Vec<u64> = (0..n as u64).collect();
     let network = Interpreter::new(net.graph.clone());
     let start = std::time::Instant::now();
@@ -36,7 +36,7 @@ fn answer() -> Result<(), Box<dyn Error>> {
     let forward = start.elapsed().as_secs_f64();
     let k = net.graph.interface().classes;
     let ramp: Vec<f64> = (0..n * k).map(|i| (i % k + 1) as f64).collect();
-    let ramp = Var::constant(Tensor::from_vec(ramp, (n, k), &Device::Cpu)?.to_dtype(dtype)?);
+    let ramp = Var::constant(Tensor::from_vec(ramp, (n, k), &Device::Cpu)?.to_dtype(precision.dtype())?);
     let total = z.mul(&ramp)?.sum_all()?;
     let gradient = grad(&total, &[&x], Graph::Free)?.swap_remove(0);
     let list =

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use candle_core::{DType, Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Error, Var};
-use gauntlet_core::{Network, Params, Pass};
+use gauntlet_core::{Network, Params, Pass, Precision};
 use gauntlet_graph::Interpreter;
 use gauntlet_onnx::{Imported, Options, import};
 
@@ -42,7 +42,7 @@ fn images(case: &Case, net: &Imported, dtype: DType) -> Tensor {
 }
 
 fn logits(net: &Imported, x: &Tensor) -> Vec<Vec<f64>> {
-    let weights = net.weights.to_dtype(x.dtype()).unwrap();
+    let weights = net.weights.to_precision(Precision::of(x).unwrap()).unwrap();
     let ids: Vec<u64> = (0..x.dim(0).unwrap() as u64).collect();
     let network = Interpreter::new(net.graph.clone());
     let z = network.forward(&weights.constants(), &Var::constant(x.clone()), &mut Pass::eval(&ids)).unwrap();
@@ -86,7 +86,7 @@ fn operators_have_the_derivatives_of_what_they_compute() {
     for case in cases() {
         // What cannot be imported is told by the other test.
         let Ok(net) = imported(&case) else { continue };
-        let weights = net.weights.to_dtype(DType::F64).unwrap();
+        let weights = net.weights.to_precision(Precision::F64).unwrap();
         // Apart from one another: no ties, nothing on a kink.
         let x = images(&case, &net, DType::F64);
         let count = x.elem_count();

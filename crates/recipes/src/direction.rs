@@ -38,7 +38,7 @@ impl Direction {
         let drawn = |name: &str, n: usize| -> Result<Memory> {
             let mut stream = Key::new(setup.seed, Purpose::Recipe).named(name).stream(0, 0, 0);
             let values: Vec<f64> = (0..n * c * h * w).map(|_| stream.normal()).collect();
-            let tau = Tensor::from_vec(values, (n, c, h, w), &Device::Cpu)?.to_dtype(setup.dtype)?;
+            let tau = Tensor::from_vec(values, (n, c, h, w), &Device::Cpu)?.to_dtype(setup.precision.dtype())?;
             Ok(Memory::from([(name.to_string(), tau)]))
         };
         match self {
@@ -87,7 +87,7 @@ fn class_means(setup: &mut Setup<'_>) -> Result<Tensor> {
     for (sum, n) in sums.chunks_exact_mut(area).zip(&counts) {
         sum.iter_mut().for_each(|s| *s /= *n as f64);
     }
-    Ok(Tensor::from_vec(sums, (k, c, h, w), &Device::Cpu)?.to_dtype(setup.dtype)?)
+    Ok(Tensor::from_vec(sums, (k, c, h, w), &Device::Cpu)?.to_dtype(setup.precision.dtype())?)
 }
 
 /// The first n training images of a keyed shuffle, in the order of the data set, with labels and rows.

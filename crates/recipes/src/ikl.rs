@@ -97,7 +97,7 @@ impl Recipe for Ikl {
     }
     fn prepare(&self, setup: &mut Setup<'_>) -> Result<Memory> {
         let k = setup.model.classes;
-        let zeros = Tensor::zeros((k, k), setup.dtype, &Device::Cpu)?;
+        let zeros = Tensor::zeros((k, k), setup.precision.dtype(), &Device::Cpu)?;
         let uniform = kernels::numbers_like(&vec![1.0 / k as f64; k * k], &[k, k], &zeros)?;
         let epoch = kernels::numbers_like(&[0.0], &[1], &zeros)?;
         Ok(Memory::from([(WEIGHTS.to_string(), uniform), (SUMS.to_string(), zeros), (EPOCH.to_string(), epoch)]))

@@ -124,7 +124,7 @@ impl Recipe for Te {
             rows = batch.ids.iter().fold(rows, |rows, id| rows.max(*id as usize + 1));
             Ok(())
         })?;
-        let averages = Tensor::zeros((rows, setup.model.classes), setup.dtype, &Device::Cpu)?;
+        let averages = Tensor::zeros((rows, setup.model.classes), setup.precision.dtype(), &Device::Cpu)?;
         Ok(Memory::from([(AVERAGES.to_string(), averages)]))
     }
     fn threat(&self, position: &Position) -> Option<ThreatModel> {

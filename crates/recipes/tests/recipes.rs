@@ -6,13 +6,13 @@ mod certified;
 #[path = "recipes/closed_forms.rs"]
 mod closed_forms;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
 use gauntlet_core::position::Position;
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
-    Batch, Frozen, Key, Memory, Network, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
+    Batch, Frozen, Key, Memory, Network, Params, Precision, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -69,19 +69,20 @@ fn part(b: &Batch, start: usize, len: usize) -> Batch {
 }
 
 fn weights(network: &dyn Network) -> Weights {
-    Weights::init(&network.specs(), Key::new(2, Purpose::Init), DType::F64, &Device::Cpu).unwrap()
+    Weights::init(&network.specs(), Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu).unwrap()
 }
 
 /// Another network, whatever is trained.
 fn teacher() -> Arc<dyn Target> {
     let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
-    let weights = Weights::init(&network.specs(), Key::new(77, Purpose::Init), DType::F64, &Device::Cpu).unwrap();
+    let weights = Weights::init(&network.specs(), Key::new(77, Purpose::Init), Precision::F64, &Device::Cpu).unwrap();
     Arc::new(Frozen::new(network, weights.constants()))
 }
 
 fn memory(recipe: &dyn Recipe, network: &dyn Network, train: &Batch) -> Memory {
     let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| f(train);
-    let mut setup = Setup { train: &mut each, model: network.info(), seed: 5, dtype: DType::F64, teacher: None };
+    let mut setup =
+        Setup { train: &mut each, model: network.info(), seed: 5, precision: Precision::F64, teacher: None };
     recipe.prepare(&mut setup).unwrap()
 }
 

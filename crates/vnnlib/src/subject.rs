@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::property::Property;
 use candle_core::{DType, Device, Tensor};
-use gauntlet_core::{Error, Frozen, Linear, Network, Target, Weights};
+use gauntlet_core::{Error, Frozen, Linear, Network, Precision, Target, Weights};
 use std::sync::Arc;
 
 /// A network that computes in float32, for the search, and in float64, which decides.
@@ -33,10 +33,10 @@ impl Subject {
     /// # Errors
     /// The weights cannot be converted.
     pub fn of(network: Arc<dyn Network>, weights: &Weights) -> Result<Self> {
-        let target = |dtype| -> Result<Arc<dyn Target>> {
-            Ok(Arc::new(Frozen::new(network.clone(), weights.to_dtype(dtype)?.constants())))
+        let target = |precision: Precision| -> Result<Arc<dyn Target>> {
+            Ok(Arc::new(Frozen::new(network.clone(), weights.to_precision(precision)?.constants())))
         };
-        Subject::new(target(DType::F32)?, target(DType::F64)?)
+        Subject::new(target(Precision::F32)?, target(Precision::F64)?)
     }
 
     /// # Errors

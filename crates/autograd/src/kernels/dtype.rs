@@ -1,12 +1,5 @@
 //! The element types that have kernels.
 
-use candle_core::DType;
-
-/// The names of the dtypes that have kernels.
-pub fn by_dtype_names() -> [&'static str; 2] {
-    [DType::F32.as_str(), DType::F64.as_str()]
-}
-
 /// Runs a body with `$T` bound to the tensor's element type.
 macro_rules! by_dtype {
     ($op:expr, $tensor:expr, $T:ident => $body:expr) => {

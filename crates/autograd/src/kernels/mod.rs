@@ -25,7 +25,6 @@ pub mod work;
 
 pub use awake::awake;
 pub(crate) use dtype::by_dtype;
-pub use dtype::by_dtype_names;
 pub use map::pass;
 pub use map::{blend, blend_each};
 pub use select::{argmax_rows, one_hot, runner_up, select_rows};

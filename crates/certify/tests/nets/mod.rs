@@ -1,9 +1,9 @@
 //! Small networks and where they can be broken: what the tests of bounds have in common.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_certify::Network;
-use gauntlet_core::{Activation, Frozen, Key, ModelInfo, Purpose, Target, Weights};
+use gauntlet_core::{Activation, Frozen, Key, ModelInfo, Precision, Purpose, Target, Weights};
 use gauntlet_graph::{Binary, Builder, Function, Graph, Interpreter, Layer, NodeId, Windows};
 use gauntlet_records::Norm;
 use std::sync::Arc;
@@ -185,7 +185,7 @@ impl Net {
     }
     /// The same weights in f32.
     pub fn in_single(&self) -> Frozen {
-        let weights = self.weights.to_dtype(DType::F32).unwrap();
+        let weights = self.weights.to_precision(Precision::F32).unwrap();
         Frozen::new(Arc::new(Interpreter::new(self.graph.clone())), weights.constants())
     }
 

@@ -9,7 +9,8 @@ use crate::arguments;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
 use crate::{component, interrupt};
-use gauntlet::candle::{DType, Tensor};
+use gauntlet::Precision;
+use gauntlet::candle::Tensor;
 use gauntlet::certify::{Budget, Certificate, Executed, Method, Plan};
 use gauntlet::core::{Error, ThreatModel};
 use gauntlet::engine::{AttackReport, AttackRequest, Prover, Store};
@@ -115,7 +116,7 @@ fn open(
     let Some(checkpoint) = &request.checkpoint else { return Err(Failure::user("--checkpoint is needed")) };
     let (file, _) = checkpoint.resolve(&context.data)?;
     let origin = file.as_deref().map_or(Origin::Own, Origin::file);
-    let subject = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
+    let subject = Subject::open(network, origin, Precision::F32).map_err(gauntlet::engine::Error::from)?;
     Ok(Prover::open(&subject, &context.compute)?)
 }
 

@@ -5,7 +5,7 @@ use crate::commands::attack::{brings_weights, source};
 use crate::component;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use candle_core::DType;
+use gauntlet::Precision;
 use gauntlet::evaluate::{Origin, Subject};
 use gauntlet::onnx::OPSET;
 use gauntlet::records::file::write_atomically;
@@ -39,7 +39,7 @@ pub(crate) fn export(session: &Session, arguments: &Export) -> Result<Code, Fail
         None => (None, Vec::new()),
     };
     let origin = file.as_deref().map_or(Origin::Initial, Origin::file);
-    let mut subject = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
+    let mut subject = Subject::open(network, origin, Precision::F32).map_err(gauntlet::engine::Error::from)?;
     notes.append(&mut subject.notes);
     let bytes = gauntlet::onnx::export(&graph, &subject.weights)?;
     write_atomically(&arguments.out, &bytes).map_err(gauntlet::engine::Error::from)?;

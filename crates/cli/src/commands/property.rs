@@ -5,7 +5,7 @@ use crate::commands::attack::{brings_weights, weights};
 use crate::component;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use candle_core::DType;
+use gauntlet::Precision;
 use gauntlet::evaluate::{Origin, Subject};
 use gauntlet::records::file::write_atomically;
 use gauntlet::vnnlib::{self, Answer, Limits, Outcome, Property, Verdict};
@@ -74,7 +74,7 @@ fn subject(session: &Session, arguments: &Attack, model: &str) -> Result<(vnnlib
         weights(model, arguments.checkpoint.as_deref())?.resolve(&session.data(&arguments.source))?;
     let names = arguments.names.as_deref().map(super::attack::names).transpose()?;
     let origin = file.as_deref().map_or(Origin::Own, |path| Origin::File { path, names: names.as_deref() });
-    let mut found = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
+    let mut found = Subject::open(network, origin, Precision::F32).map_err(gauntlet::engine::Error::from)?;
     notes.append(&mut found.notes);
     Ok((vnnlib::Subject::of(found.network, &found.weights).map_err(failure)?, notes))
 }

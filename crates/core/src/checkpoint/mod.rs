@@ -15,7 +15,7 @@ pub use names::names;
 pub use normalisation::Normalisation;
 pub use safetensors_file::{Tensors, from_bytes, to_bytes};
 
-use crate::{Error, ModelInfo, ParamSpec, Result, Weights};
+use crate::{Error, ModelInfo, ParamSpec, Precision, Result, Weights};
 use candle_core::DType;
 use contents::Contents;
 use gauntlet_records::file::{hex, write_atomically};
@@ -111,8 +111,13 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// # Errors
 /// [`Error::Checkpoint`]: no regular file; not a whole one, or larger than the model allows; no state dict; another architecture (which names and shapes differ, and what
 /// the file says it is); a conflict of activation or normalisation; a weight that is no float or not finite.
-pub fn load(path: &Path, specs: &[ParamSpec], info: &ModelInfo, dtype: DType) -> Result<(Weights, Vec<String>)> {
-    load_named(path, None, specs, info, dtype)
+pub fn load(
+    path: &Path,
+    specs: &[ParamSpec],
+    info: &ModelInfo,
+    precision: Precision,
+) -> Result<(Weights, Vec<String>)> {
+    load_named(path, None, specs, info, precision)
 }
 
 /// [`load`], with the names of the file's tensors in the order of `specs`, where somebody gives them.
@@ -124,9 +129,9 @@ pub fn load_named(
     names: Option<&[String]>,
     specs: &[ParamSpec],
     info: &ModelInfo,
-    dtype: DType,
+    precision: Precision,
 ) -> Result<(Weights, Vec<String>)> {
-    let Loaded { weights, notes, normalisation } = read(path, names, (specs, info), dtype, false)?;
+    let Loaded { weights, notes, normalisation } = read(path, names, (specs, info), precision, false)?;
     match normalisation {
         None => Ok((weights, notes)),
         Some(own) => {
@@ -158,9 +163,9 @@ pub fn load_published(
     names: Option<&[String]>,
     specs: &[ParamSpec],
     info: &ModelInfo,
-    dtype: DType,
+    precision: Precision,
 ) -> Result<Loaded> {
-    read(path, names, (specs, info), dtype, true)
+    read(path, names, (specs, info), precision, true)
 }
 
 /// `adopting`: a normalisation that the metadata tell is taken, where the model has none.
@@ -168,7 +173,7 @@ fn read(
     path: &Path,
     names: Option<&[String]>,
     (specs, info): (&[ParamSpec], &ModelInfo),
-    dtype: DType,
+    precision: Precision,
     adopting: bool,
 ) -> Result<Loaded> {
     let shown = path.display().to_string();
@@ -228,7 +233,7 @@ fn read(
     if !halves.is_empty() {
         notes.push(format!("weights are stored as {} and were widened", halves.join(" and ")));
     }
-    Ok(Loaded { weights: Weights::from_entries(entries).to_dtype(dtype)?, notes, normalisation })
+    Ok(Loaded { weights: Weights::from_entries(entries).to_precision(precision)?, notes, normalisation })
 }
 
 /// sha256 over names, shapes and little-endian f32 values, in order, as `sha256:<hex>`.
@@ -275,7 +280,7 @@ mod tests {
         vec![spec("weight", &[classes, 4]), spec("bias", &[classes])]
     }
     fn weights(prefix: &str, classes: usize) -> Weights {
-        Weights::init(&specs(prefix, classes), Key::new(0, Purpose::Init), DType::F32, &Device::Cpu).unwrap()
+        Weights::init(&specs(prefix, classes), Key::new(0, Purpose::Init), Precision::F32, &Device::Cpu).unwrap()
     }
 
     #[test]
@@ -283,11 +288,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b.safetensors");
         save(&path, &weights("1.", 3), &info()).unwrap();
-        let (back, notes) = load(&path, &specs("1.", 3), &info(), DType::F32).unwrap();
+        let (back, notes) = load(&path, &specs("1.", 3), &info(), Precision::F32).unwrap();
         assert_eq!(sha256(&back).unwrap(), sha256(&weights("1.", 3)).unwrap());
         assert!(notes.is_empty());
         assert_eq!(read_metadata(&path).unwrap()["model"], "linear");
-        let (_, notes) = load(&path, &specs("fc.", 3), &info(), DType::F32).unwrap();
+        let (_, notes) = load(&path, &specs("fc.", 3), &info(), Precision::F32).unwrap();
         assert!(notes[0].contains("order and shape"));
     }
 
@@ -296,26 +301,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.safetensors");
         save(&path, &weights("1.", 3), &info()).unwrap();
-        let error = load(&path, &specs("1.", 5), &info(), DType::F32).unwrap_err().to_string();
+        let error = load(&path, &specs("1.", 5), &info(), Precision::F32).unwrap_err().to_string();
         assert!(
             error.contains("1.weight is [3, 4], the model's is [5, 4]") && error.contains("says it is a linear"),
             "{error}"
         );
         let mut three = specs("x.", 3);
         three.push(three[0].clone());
-        let error = load(&path, &three, &info(), DType::F32).unwrap_err().to_string();
+        let error = load(&path, &three, &info(), Precision::F32).unwrap_err().to_string();
         assert!(error.contains("no tensor named x.weight"), "{error}");
         let gelu = ModelInfo { activation: Activation::Gelu, ..info() };
-        let error = load(&path, &specs("1.", 3), &gelu, DType::F32).unwrap_err().to_string();
+        let error = load(&path, &specs("1.", 3), &gelu, Precision::F32).unwrap_err().to_string();
         assert!(error.contains("activation = \"relu\""), "{error}");
         let mut nan = weights("1.", 3);
         nan.set("1.bias", Tensor::new(&[0.0f32, f32::NAN, 0.0], &Device::Cpu).unwrap()).unwrap();
         save(&path, &nan, &info()).unwrap();
-        let error = load(&path, &specs("1.", 3), &info(), DType::F32).unwrap_err().to_string();
+        let error = load(&path, &specs("1.", 3), &info(), Precision::F32).unwrap_err().to_string();
         assert!(error.contains("1.bias contains NaN"), "{error}");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
-        let error = load(&path, &specs("1.", 3), &info(), DType::F32).unwrap_err().to_string();
+        let error = load(&path, &specs("1.", 3), &info(), Precision::F32).unwrap_err().to_string();
         assert!(error.contains("not a whole safetensors file"), "{error}");
     }
 

@@ -3,12 +3,12 @@
 use super::arguments::completed;
 use super::subject::{SEED, batch, build, prepare, teacher};
 use crate::{Result, TrainingStep, Tricks};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::Memory;
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, Key, Network, Purpose, Recipe, Registry, Target, Weights};
+use gauntlet_core::{Batch, Key, Network, Precision, Purpose, Recipe, Registry, Target, Weights};
 use gauntlet_evaluate::Kind;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -55,8 +55,8 @@ pub fn step_cost(
     let ce = build(registry, Kind::Recipe, &Map::from_iter([("name".to_string(), "ce".into())]))?;
     let ours = build(registry, kind, &given)?;
     let info = network.info();
-    let images = batch(examples, info.input, info.classes, DType::F32)?;
-    let teacher = teacher(network, DType::F32)?;
+    let images = batch(examples, info.input, info.classes, Precision::F32)?;
+    let teacher = teacher(network, Precision::F32)?;
     let (mut plain, mut ours) =
         (Run::new(ce, network, &images, &teacher)?, Run::new(ours, network, &images, &teacher)?);
     let replays = ours.recipe.replays().max(1) as f64;
@@ -106,7 +106,7 @@ impl Run {
         images: &Batch,
         teacher: &Arc<dyn Target>,
     ) -> Result<Self> {
-        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), DType::F32, &Device::Cpu)?;
+        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), Precision::F32, &Device::Cpu)?;
         let memory = prepare(&*recipe, &**network, images, teacher.clone())?;
         Ok(Run { recipe, weights, memory, state: OptimiserState::default(), teacher: teacher.clone() })
     }

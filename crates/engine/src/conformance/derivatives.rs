@@ -4,10 +4,10 @@ use super::found::Found;
 use super::network::{CLASSES, INPUT};
 use super::subject::{Subject, batch};
 use crate::Result;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use gauntlet_autograd::check::{Order, Probe, along};
 use gauntlet_autograd::{Graph, Var, grad};
-use gauntlet_core::{Param, Params};
+use gauntlet_core::{Param, Params, Precision};
 use serde_json::{Value, json};
 
 /// The sign in an FGSM step jumps where a gradient crosses zero: a small step keeps the signs.
@@ -17,8 +17,8 @@ const IMAGES: usize = 4;
 
 /// The total reaches every trained parameter, every weighted term reaches one.
 pub(super) fn reach(subject: &Subject<'_>) -> Result<Found> {
-    let images = batch(IMAGES, INPUT, CLASSES, DType::F64)?;
-    let (weights, mut memory) = (subject.weights()?, subject.memory(&*subject.network, DType::F64)?);
+    let images = batch(IMAGES, INPUT, CLASSES, Precision::F64)?;
+    let (weights, mut memory) = (subject.weights()?, subject.memory(&*subject.network, Precision::F64)?);
     let params = weights.leaves();
     let (names, leaves): (Vec<&str>, Vec<&Var>) = params.trained().unzip();
     let (total, terms) = subject.loss(&subject.network, &params, &images, &mut memory.clone())?;
@@ -112,8 +112,8 @@ fn difference(
     let said = |e: crate::Error| gauntlet_autograd::Error::Check(e.to_string());
     let start = subject.weights().map_err(said)?;
     let at: Vec<Tensor> = start.iter().map(|(_, t, _)| t.clone()).collect();
-    let images = batch(IMAGES, INPUT, CLASSES, DType::F64).map_err(said)?;
-    let memory = subject.memory(&*subject.network, DType::F64).map_err(said)?;
+    let images = batch(IMAGES, INPUT, CLASSES, Precision::F64).map_err(said)?;
+    let memory = subject.memory(&*subject.network, Precision::F64).map_err(said)?;
     let f = |vars: &[Var]| -> gauntlet_autograd::Result<Var> {
         let entries = start.iter().zip(vars).map(|((name, _, trained), v)| (name.to_string(), v.clone(), trained));
         let (params, mut memory) = (Params::from_entries(entries), memory.clone());

@@ -4,10 +4,10 @@ use super::found::Found;
 use super::network::{CLASSES, FIRST, INPUT, LAST, Smooth};
 use super::subject::{SEED, Subject, batch, teacher};
 use crate::{Result, TrainingStep, Tricks};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_core::optimiser::{Optimiser, OptimiserState};
 use gauntlet_core::position::Position;
-use gauntlet_core::{Batch, Network, Param, ParamKind, Pass, Weights};
+use gauntlet_core::{Batch, Network, Param, ParamKind, Pass, Precision, Weights};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ fn bits(values: &[f64]) -> Vec<u64> {
 
 /// One finite value per example and term; the total is the weighted sum of the means.
 pub(super) fn terms(subject: &Subject<'_>) -> Result<Found> {
-    let images = batch(8, INPUT, CLASSES, DType::F64)?;
-    let mut memory = subject.memory(&*subject.network, DType::F64)?;
+    let images = batch(8, INPUT, CLASSES, Precision::F64)?;
+    let mut memory = subject.memory(&*subject.network, Precision::F64)?;
     let (total, terms) = subject.loss(&subject.network, &subject.weights()?.leaves(), &images, &mut memory)?;
     let total: f64 = total.tensor().sum_all()?.to_scalar()?;
     let mut sum = 0.0;
@@ -73,7 +73,7 @@ pub(super) fn repeats(subject: &Subject<'_>) -> Result<Found> {
 /// Two halves, averaged, are the whole.
 pub(super) fn halves(subject: &Subject<'_>) -> Result<Found> {
     let weights = subject.weights()?;
-    let whole = batch(8, INPUT, CLASSES, DType::F64)?;
+    let whole = batch(8, INPUT, CLASSES, Precision::F64)?;
     let half = |start: usize| -> Result<Batch> {
         Ok(Batch {
             x: whole.x.narrow(0, start, 4)?.contiguous()?,
@@ -104,7 +104,7 @@ pub(super) fn halves(subject: &Subject<'_>) -> Result<Found> {
 /// Pixel units: what the model divides by is the model's business.
 pub(super) fn pixels(subject: &Subject<'_>) -> Result<Found> {
     const STD: f64 = 0.3;
-    let images = batch(8, INPUT, CLASSES, DType::F64)?;
+    let images = batch(8, INPUT, CLASSES, Precision::F64)?;
     let weights = subject.weights()?;
     let mut absorbed = weights.clone();
     absorbed.set(FIRST, weights.get(FIRST)?.affine(1.0 / STD, 0.0)?)?;
@@ -168,15 +168,15 @@ pub(super) fn zero(subject: &Subject<'_>) -> Result<Found> {
 pub(super) fn saturation(subject: &Subject<'_>) -> Result<Found> {
     let start = subject.weights()?;
     let mut cases = 0;
-    for dtype in [DType::F64, DType::F32] {
+    for precision in [Precision::F64, Precision::F32] {
         for scale in [0.0, 30.0, 100.0, 1e4] {
             for right in [true, false] {
                 let mut weights = start.clone();
                 for name in LAST {
                     weights.set(name, start.get(name)?.affine(scale, 0.0)?)?;
                 }
-                let weights = weights.to_dtype(dtype)?;
-                let images = labelled(batch(6, INPUT, CLASSES, dtype)?, subject, &weights, right)?;
+                let weights = weights.to_precision(precision)?;
+                let images = labelled(batch(6, INPUT, CLASSES, precision)?, subject, &weights, right)?;
                 let seen = subject.step(&subject.network, &weights, &images)?;
                 let odd = seen.terms.iter().find(|(_, _, values)| values.iter().any(|v| !v.is_finite()));
                 let what = match odd {
@@ -190,8 +190,9 @@ pub(super) fn saturation(subject: &Subject<'_>) -> Result<Found> {
                 };
                 let side = if right { "right" } else { "wrong" };
                 return Ok(Found::Broken(format!(
-                    "{what} not finite in {dtype:?} when logits are scaled by {scale} and all answers {side}: norms and \
-                     cosines need their guarded forms where a gradient vanishes"
+                    "{what} not finite in {} when logits are scaled by {scale} and all answers {side}: norms and \
+                     cosines need their guarded forms where a gradient vanishes",
+                    precision.name()
                 )));
             }
         }
@@ -217,8 +218,8 @@ fn labelled(images: Batch, subject: &Subject<'_>, weights: &Weights, right: bool
 /// A few steps of the trainer.
 pub(super) fn training(subject: &Subject<'_>) -> Result<Found> {
     const STEPS: u32 = 3;
-    let images = batch(8, INPUT, CLASSES, DType::F64)?;
-    let (start, mut memory) = (subject.weights()?, subject.memory(&*subject.network, DType::F64)?);
+    let images = batch(8, INPUT, CLASSES, Precision::F64)?;
+    let (start, mut memory) = (subject.weights()?, subject.memory(&*subject.network, Precision::F64)?);
     let mut weights = start.clone();
     let optimiser = Optimiser::Sgd { lr: 1e-3, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let step = TrainingStep {
@@ -226,7 +227,7 @@ pub(super) fn training(subject: &Subject<'_>) -> Result<Found> {
         recipe: &*subject.recipe,
         optimiser: &optimiser,
         clip: None,
-        teacher: Some(teacher(&subject.network, DType::F64)?),
+        teacher: Some(teacher(&subject.network, Precision::F64)?),
         graphs: None,
         tricks: &Tricks::NONE,
         mixed: None,

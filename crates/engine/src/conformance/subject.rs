@@ -9,7 +9,7 @@ use gauntlet_core::Memory;
 use gauntlet_core::position::Position;
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
-    Batch, Frozen, Key, Network, Param, Params, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
+    Batch, Frozen, Key, Network, Param, Params, Precision, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
 };
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value};
@@ -78,13 +78,13 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn weights(&self) -> Result<Weights> {
-        Ok(Weights::init(&self.network.specs(), Key::new(2, Purpose::Init), DType::F64, &Device::Cpu)?)
+        Ok(Weights::init(&self.network.specs(), Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu)?)
     }
 
     /// What the recipe remembers of a training set of twelve images.
-    pub(super) fn memory(&self, network: &dyn Network, dtype: DType) -> Result<Memory> {
-        let images = batch(12, INPUT, CLASSES, dtype)?;
-        prepare(&*self.recipe, network, &images, teacher(&self.network, dtype)?)
+    pub(super) fn memory(&self, network: &dyn Network, precision: Precision) -> Result<Memory> {
+        let images = batch(12, INPUT, CLASSES, precision)?;
+        prepare(&*self.recipe, network, &images, teacher(&self.network, precision)?)
     }
 
     /// The loss at these parameters: its total, and its terms.
@@ -96,7 +96,7 @@ impl<'a> Subject<'a> {
         memory: &mut Memory,
     ) -> Result<(Var, Vec<Values>)> {
         let mut step = Step::new(network.clone(), params, batch, SEED, HERE, memory)?
-            .taught_by(Some(teacher(&self.network, batch.x.dtype())?));
+            .taught_by(Some(teacher(&self.network, Precision::of(&batch.x)?)?));
         let loss = self.recipe.loss(&mut step)?;
         let mut terms = Vec::new();
         for (name, weight, values) in &loss.terms {
@@ -109,7 +109,7 @@ impl<'a> Subject<'a> {
     /// The mean of one term at these parameters, unweighted.
     pub(super) fn term(&self, which: &str, params: &Params, batch: &Batch, memory: &mut Memory) -> Result<Var> {
         let mut step = Step::new(self.network.clone(), params, batch, SEED, HERE, memory)?
-            .taught_by(Some(teacher(&self.network, batch.x.dtype())?));
+            .taught_by(Some(teacher(&self.network, Precision::of(&batch.x)?)?));
         let terms = self.recipe.terms(&mut step)?;
         let term = terms.into_iter().find(|t| t.name == which);
         let term = term.ok_or_else(|| Error::message(format!("the loss has a term {which:?}, `terms` has none")))?;
@@ -119,7 +119,7 @@ impl<'a> Subject<'a> {
     /// One step from a fresh memory.
     pub(super) fn step(&self, network: &Arc<dyn Network>, weights: &Weights, batch: &Batch) -> Result<Seen> {
         let params = weights.leaves();
-        let mut memory = self.memory(&**network, batch.x.dtype())?;
+        let mut memory = self.memory(&**network, Precision::of(&batch.x)?)?;
         let (total, terms) = self.loss(network, &params, batch, &mut memory)?;
         let leaves: Vec<&Var> = params.trained().map(|(_, v)| v).collect();
         let mut gradient = Vec::new();
@@ -132,7 +132,7 @@ impl<'a> Subject<'a> {
 
     /// One step of the whole batch at the initial weights.
     pub(super) fn here(&self) -> Result<Seen> {
-        self.step(&self.network, &self.weights()?, &batch(8, INPUT, CLASSES, DType::F64)?)
+        self.step(&self.network, &self.weights()?, &batch(8, INPUT, CLASSES, Precision::F64)?)
     }
 }
 
@@ -165,8 +165,8 @@ fn gradients(total: &Var, leaves: &[&Var]) -> Result<Vec<Tensor>> {
 }
 
 /// A teacher: the same architecture, frozen at other random weights.
-pub(super) fn teacher(network: &Arc<dyn Network>, dtype: DType) -> Result<Arc<dyn Target>> {
-    let weights = Weights::init(&network.specs(), Key::new(3, Purpose::Init), dtype, &Device::Cpu)?;
+pub(super) fn teacher(network: &Arc<dyn Network>, precision: Precision) -> Result<Arc<dyn Target>> {
+    let weights = Weights::init(&network.specs(), Key::new(3, Purpose::Init), precision, &Device::Cpu)?;
     Ok(Arc::new(Frozen::new(network.clone(), weights.constants())))
 }
 
@@ -178,8 +178,8 @@ pub(super) fn prepare(
     teacher: Arc<dyn Target>,
 ) -> Result<Memory> {
     let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| visit(images);
-    let dtype = images.x.dtype();
-    let mut setup = Setup { train: &mut train, model: network.info(), seed: SEED, dtype, teacher: Some(teacher) };
+    let precision = Precision::of(&images.x)?;
+    let mut setup = Setup { train: &mut train, model: network.info(), seed: SEED, precision, teacher: Some(teacher) };
     Ok(recipe.prepare(&mut setup)?)
 }
 
@@ -188,7 +188,7 @@ pub(super) fn batch(
     n: usize,
     (channels, height, width): (usize, usize, usize),
     classes: usize,
-    dtype: DType,
+    precision: Precision,
 ) -> Result<Batch> {
     let pixels = (0..n as u64).flat_map(|id| {
         let mut stream = Key::new(11, Purpose::Sample).stream(id, 0, 0);
@@ -197,7 +197,7 @@ pub(super) fn batch(
     let pixels: Vec<f64> = pixels.collect();
     let labels: Vec<u32> = (0..n).map(|i| (i % classes) as u32).collect();
     Ok(Batch {
-        x: Tensor::from_vec(pixels, (n, channels, height, width), &Device::Cpu)?.to_dtype(dtype)?,
+        x: Tensor::from_vec(pixels, (n, channels, height, width), &Device::Cpu)?.to_dtype(precision.dtype())?,
         y: Tensor::from_vec(labels, n, &Device::Cpu)?,
         ids: (0..n as u64).collect(),
     })

@@ -184,7 +184,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
         };
         let without = if from.is_some() { Origin::Own } else { Origin::Initial };
         let origin = file.as_deref().map_or(without, |path| Origin::File { path, names });
-        let mut subject = Subject::open_published(network, origin, context.dtype)?;
+        let mut subject = Subject::open_published(network, origin, context.precision)?;
         notes.append(&mut subject.notes);
         Ok::<_, crate::Error>((subject.target(&context.compute)?, Subject { notes, ..subject }))
     };
@@ -201,7 +201,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
     let test = gauntlet_data::load_half(&manifest, &context.data, Half::Test)?;
     events.event(&Event::DataReady { data: &request.data, train: 0, test: test.len(), held_out: None });
     let rows = request.examples.indices(test.labels(), request.seed);
-    let examples = examples_of(&test, &rows, context.dtype)?;
+    let examples = examples_of(&test, &rows, context.precision)?;
     let evaluator = Evaluator {
         width: context.width,
         attack_seed: request.seed,
@@ -222,7 +222,7 @@ pub fn attack(request: &AttackRequest, context: &Context<'_>, events: &dyn Event
                 carry: false,
                 draws: request.draws,
                 compute: &context.compute,
-                dtype: context.dtype,
+                precision: context.precision,
             };
             let mut attack = description::attack(&entry);
             if let Some((_, sha256)) = &other {

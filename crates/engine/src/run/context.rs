@@ -2,14 +2,13 @@
 
 use crate::provenance;
 use crate::{Shard, Store};
-use candle_core::DType;
-use gauntlet_core::{Compute, Error, Network, Registry, Result, memory};
+use gauntlet_core::{Compute, Error, Network, Precision, Registry, Result, memory};
 use gauntlet_data::{Catalogue, LoadOptions};
 use gauntlet_records::Provenance;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Components, data, store and the switches of one process. Nothing here changes a number but `dtype` and `compute`, which
+/// Components, data, store and the switches of one process. Nothing here changes a number but `precision` and `compute`, which
 /// are in every key.
 pub struct Context<'a> {
     /// Recipes, attacks, models.
@@ -23,7 +22,7 @@ pub struct Context<'a> {
     /// Folders with committed records that may be imported, e.g. `reports/mnist-recipes/records`.
     pub records: Vec<PathBuf>,
     /// f32, or f64 for checks.
-    pub dtype: DType,
+    pub precision: Precision,
     /// Where tensors are computed with.
     pub compute: Compute,
     /// Threads, for the provenance only.
@@ -57,7 +56,7 @@ impl<'a> Context<'a> {
             store,
             data: LoadOptions::default(),
             records: Vec::new(),
-            dtype: DType::F32,
+            precision: Precision::F32,
             compute: Compute::default(),
             threads: rayon::current_num_threads(),
             width: 256,
@@ -82,7 +81,7 @@ impl<'a> Context<'a> {
         let parameters = network.specs().iter().fold(0u64, |n, s| n.saturating_add(count(&s.shape)));
         let outputs = network.activations().saturating_mul(batch as u64);
         let numbers = parameters.saturating_mul(copies).saturating_add(outputs);
-        let bytes = numbers.saturating_mul(self.dtype.size_in_bytes() as u64);
+        let bytes = numbers.saturating_mul(self.precision.dtype().size_in_bytes() as u64);
         let name = &network.info().name;
         let mut what = format!("{name} has {parameters} parameters: {copies} copies (weights, gradients, optimiser)");
         if outputs > 0 {

@@ -27,7 +27,7 @@ impl<'a> EvaluationKeys<'a> {
             carry: suite.carry,
             draws: suite.draws,
             compute: &context.compute,
-            dtype: context.dtype,
+            precision: context.precision,
         };
         EvaluationKeys { suite, keys: keys.clone(), conditions: conditions.describe() }
     }

@@ -79,7 +79,7 @@ impl<'a> Inputs<'a> {
             return Ok(examples);
         }
         let rows = Selection::all_indices(&suite.covered(), self.images.test.labels(), suite.attack_seed);
-        let examples = examples_of(&self.images.test, &rows, self.context.dtype)?;
+        let examples = examples_of(&self.images.test, &rows, self.context.precision)?;
         Ok(self.examples.get_or_init(|| examples))
     }
 

@@ -73,7 +73,7 @@ impl<'a> Keys<'a> {
             let given = self.given(source, model, row)?;
             return Ok(Some((given.key, given.description)));
         }
-        let numbers = (&self.context.compute, self.context.dtype);
+        let numbers = (&self.context.compute, self.context.precision);
         let mut description =
             description::training(&self.inputs.train_sha256, model, row, self.config(row), seed, numbers);
         if let Some(extra) = &self.config(row).tricks.extra {
@@ -132,9 +132,9 @@ impl<'a> Keys<'a> {
         let (file, mut notes) = source.resolve(&self.context.data)?;
         let names = names(source, row).map(|path| checkpoint::names(path)).transpose()?;
         let origin = file.as_deref().map_or(Origin::Own, |path| Origin::File { path, names: names.as_deref() });
-        let subject = Subject::open_published(self.inputs.network(model, 0)?, origin, self.context.dtype)?;
+        let subject = Subject::open_published(self.inputs.network(model, 0)?, origin, self.context.precision)?;
         notes.extend(subject.notes.iter().cloned());
-        let description = description::checkpoint(&subject.sha256, model, self.context.dtype);
+        let description = description::checkpoint(&subject.sha256, model, self.context.precision);
         let given = Given { key: fingerprint(&description), description, sha256: subject.sha256.clone() };
         if self.given.borrow_mut().insert(place(source, model, row), given.clone()).is_none() {
             notes.iter().for_each(|note| self.teller.note(&row.id, 0, &format!("{source}: {note}")));

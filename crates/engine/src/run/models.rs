@@ -141,7 +141,7 @@ impl<'a> Models<'a> {
             },
             config: self.keys.config(row),
             seed,
-            dtype: self.context.dtype,
+            precision: self.context.precision,
             compute: &self.context.compute,
             registry: self.context.registry,
             width: self.context.width,
@@ -201,7 +201,7 @@ impl<'a> Models<'a> {
     /// A checkpoint that cannot be read, or whose weights are not those of its training.
     pub(crate) fn open(&self, row: &'a Row, key: &str, entry: &TrainingEntry) -> Result<Subject> {
         let path = self.context.store.checkpoint(key);
-        let subject = Subject::open_published(self.keys.network(row)?, Origin::file(&path), self.context.dtype)?;
+        let subject = Subject::open_published(self.keys.network(row)?, Origin::file(&path), self.context.precision)?;
         if subject.sha256 != entry.checkpoint_sha256 {
             return Err(Error::Damaged {
                 path: path.display().to_string(),

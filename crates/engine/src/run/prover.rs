@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use gauntlet_certify::{Certificate, Network, Plan, Region, Rows, certify};
 use gauntlet_core::attack::misclassified;
-use gauntlet_core::{Compute, Frozen, Target, ThreatModel};
+use gauntlet_core::{Compute, Frozen, Precision, Target, ThreatModel};
 use gauntlet_evaluate::Subject;
 use gauntlet_graph::graph_of;
 
@@ -33,7 +33,7 @@ impl Prover {
         Ok(Prover {
             layers: Network::new(graph, &subject.weights)?,
             single: subject.target(compute)?,
-            double: Frozen::new(subject.network.clone(), subject.weights.to_dtype(DType::F64)?.constants()),
+            double: Frozen::new(subject.network.clone(), subject.weights.to_precision(Precision::F64)?.constants()),
         })
     }
 

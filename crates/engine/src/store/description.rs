@@ -2,21 +2,14 @@
 
 use crate::fingerprint;
 use crate::{Row, TRAINER_NUMERICS, TrainConfig};
-use candle_core::DType;
 use gauntlet_core::Compute;
+use gauntlet_core::Precision;
 use gauntlet_evaluate::{AttackEntry, Component, EVALUATOR_NUMERICS, Selection};
 use gauntlet_records::{Attacked, Record};
 use serde_json::{Value, json};
 
 /// Version of how the referee judges over several draws; 2: what some draw refutes goes on, the best proposal is judged anew.
 const DRAWS_NUMERICS: u32 = 2;
-
-fn dtype_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F64 => "f64",
-        _ => "f32",
-    }
-}
 
 /// A training: decoded data, model, recipe, optimiser, schedule, batch, seed, device kind, dtype, numerics.
 pub(crate) fn training(
@@ -25,7 +18,7 @@ pub(crate) fn training(
     row: &Row,
     config: &TrainConfig,
     seed: u64,
-    (compute, dtype): (&Compute, DType),
+    (compute, precision): (&Compute, Precision),
 ) -> Value {
     json!({
         "data_sha256": data_sha256,
@@ -34,14 +27,14 @@ pub(crate) fn training(
         "train": config,
         "seed": seed,
         "device": compute.kind(),
-        "dtype": dtype_name(dtype),
+        "dtype": precision.name(),
         "numerics": TRAINER_NUMERICS,
     })
 }
 
 /// A checkpoint that is there already: its weights and model, wherever they came from.
-pub(crate) fn checkpoint(sha256: &str, model: &Component, dtype: DType) -> Value {
-    json!({ "checkpoint_sha256": sha256, "model": model.describe(), "dtype": dtype_name(dtype) })
+pub(crate) fn checkpoint(sha256: &str, model: &Component, precision: Precision) -> Value {
+    json!({ "checkpoint_sha256": sha256, "model": model.describe(), "dtype": precision.name() })
 }
 
 /// What all evaluations of one suite share.
@@ -54,7 +47,7 @@ pub(crate) struct Conditions<'a> {
     pub(crate) carry: bool,
     pub(crate) draws: u32,
     pub(crate) compute: &'a Compute,
-    pub(crate) dtype: DType,
+    pub(crate) precision: Precision,
 }
 
 impl Conditions<'_> {
@@ -66,7 +59,7 @@ impl Conditions<'_> {
             "attack_seed": self.attack_seed,
             "carry": self.carry,
             "device": self.compute.kind(),
-            "dtype": dtype_name(self.dtype),
+            "dtype": self.precision.name(),
             "numerics": EVALUATOR_NUMERICS,
         });
         if self.draws > 1 {

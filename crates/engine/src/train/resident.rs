@@ -1,10 +1,10 @@
 //! A training split that lies on the device where it is trained on: no image is copied there again.
 
 use crate::train::augmentation::{Augmentation, PADDING, crop};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::border::Border;
 use gauntlet_autograd::kernels::images::{crop_flip, pixels};
-use gauntlet_core::{Batch, Result};
+use gauntlet_core::{Batch, Precision, Result};
 use gauntlet_data::Split;
 
 /// The images of a split as bytes on a device.
@@ -51,8 +51,8 @@ impl Resident {
     }
 
     /// `n` of them from place `first` on: no copy from the host.
-    pub(crate) fn batch(&self, shown: &Shown, first: usize, n: usize, dtype: DType) -> Result<Batch> {
-        let x = pixels(&self.images, &shown.rows.narrow(0, first, n)?, dtype)?;
+    pub(crate) fn batch(&self, shown: &Shown, first: usize, n: usize, precision: Precision) -> Result<Batch> {
+        let x = pixels(&self.images, &shown.rows.narrow(0, first, n)?, precision.dtype())?;
         let x = match &shown.crops {
             None => x,
             Some((crops, border)) => crop_flip(&x, &crops.narrow(0, first, n)?, PADDING, *border)?,
@@ -74,12 +74,13 @@ mod tests {
         let order = [3usize, 1, 4, 0];
         for how in [Augmentation::None, Augmentation::CropFlip, Augmentation::CropFlipReflect] {
             let shown = resident.shown(&order, how, 7, 2).unwrap();
-            for dtype in [DType::F32, DType::F64] {
-                let got = resident.batch(&shown, 1, 3, dtype).unwrap();
-                let want = how.apply(split.batch(&order[1..], dtype, &Device::Cpu).unwrap(), 7, 2).unwrap();
-                let flat =
-                    |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-                assert_eq!(flat(&got.x), flat(&want.x), "{how:?} {dtype:?}");
+            for precision in [Precision::F32, Precision::F64] {
+                let got = resident.batch(&shown, 1, 3, precision).unwrap();
+                let want = how.apply(split.batch(&order[1..], precision, &Device::Cpu).unwrap(), 7, 2).unwrap();
+                let flat = |t: &Tensor| {
+                    t.flatten_all().unwrap().to_dtype(candle_core::DType::F64).unwrap().to_vec1::<f64>().unwrap()
+                };
+                assert_eq!(flat(&got.x), flat(&want.x), "{how:?} {precision:?}");
                 assert_eq!((got.y.to_vec1::<u32>().unwrap(), got.ids), (want.y.to_vec1::<u32>().unwrap(), want.ids));
             }
         }

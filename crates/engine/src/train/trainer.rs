@@ -8,12 +8,12 @@ use crate::train::resident::Resident;
 use crate::train::state::{Progress, TrainingState};
 use crate::train::step::{Taken, TrainingStep};
 use crate::{Error, Result, TrainConfig, Tricks};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::kernels::{awake, work};
 use gauntlet_core::optimiser::OptimiserState;
 use gauntlet_core::position::Position;
 use gauntlet_core::{
-    Answers, Batch, Compute, Frozen, Key, Mixed, Network, Purpose, Recipe, Registry, Setup, Target, Weights,
+    Answers, Batch, Compute, Frozen, Key, Mixed, Network, Precision, Purpose, Recipe, Registry, Setup, Target, Weights,
 };
 use gauntlet_data::Split;
 use gauntlet_evaluate::Examples;
@@ -58,7 +58,7 @@ pub struct TrainingJob<'a> {
     /// Seed of initial weights, order, augmentation and the recipe's draws.
     pub seed: u64,
     /// f32 or f64.
-    pub dtype: DType,
+    pub precision: Precision,
     /// Where it is trained.
     pub compute: &'a Compute,
     /// Where the monitor's attack comes from.
@@ -161,7 +161,9 @@ impl TrainingJob<'_> {
                     }
                 };
                 let (batch, mixed) = match (&resident, &shown_now) {
-                    (Some(resident), Some(shown)) => (resident.batch(shown, first, chosen.len(), self.dtype)?, None),
+                    (Some(resident), Some(shown)) => {
+                        (resident.batch(shown, first, chosen.len(), self.precision)?, None)
+                    }
                     _ => self.shown(chosen, epoch)?,
                 };
                 let of = (&batch, mixed.as_ref());
@@ -246,7 +248,7 @@ impl TrainingJob<'_> {
             0 => (0..rows.min(MONITORED_TRAIN_ROWS)).collect(),
             held_out => (self.train.len() - held_out..self.train.len()).collect(),
         };
-        Ok(examples_of(self.train, &chosen, self.dtype)?)
+        Ok(examples_of(self.train, &chosen, self.precision)?)
     }
 
     /// The state of a fresh training, or the saved one.
@@ -267,8 +269,8 @@ impl TrainingJob<'_> {
         }
         let key = Key::new(self.seed, Purpose::Init);
         let weights = match self.network.own_weights() {
-            Some(_) => self.network.start(key, self.dtype, &Device::Cpu)?,
-            None => Weights::init(&self.recipe.starting(self.network.specs()), key, self.dtype, &Device::Cpu)?,
+            Some(_) => self.network.start(key, self.precision, &Device::Cpu)?,
+            None => Weights::init(&self.recipe.starting(self.network.specs()), key, self.precision, &Device::Cpu)?,
         };
         let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| {
             for first in (0..rows).step_by(SETUP_CHUNK) {
@@ -281,7 +283,7 @@ impl TrainingJob<'_> {
             train: &mut train,
             model: self.network.info(),
             seed: self.seed,
-            dtype: self.dtype,
+            precision: self.precision,
             teacher: self.teacher.clone(),
         };
         let memory = self.recipe.prepare(&mut setup)?;
@@ -317,10 +319,10 @@ impl TrainingJob<'_> {
             |e: gauntlet_data::Error| gauntlet_core::Error::Message(format!("training rows cannot be read: {e}"));
         let all = self.train.len();
         let mine = rows.iter().take_while(|row| **row < all).count();
-        let batch = self.train.batch(&rows[..mine], self.dtype, &Device::Cpu).map_err(wrong)?;
+        let batch = self.train.batch(&rows[..mine], self.precision, &Device::Cpu).map_err(wrong)?;
         let Some(extra) = self.extra.as_ref().filter(|_| mine < rows.len()) else { return Ok(batch) };
         let others: Vec<usize> = rows[mine..].iter().map(|row| row.saturating_sub(all)).collect();
-        let others = extra.batch(&others, self.dtype, &Device::Cpu).map_err(wrong)?;
+        let others = extra.batch(&others, self.precision, &Device::Cpu).map_err(wrong)?;
         Ok(Batch {
             x: Tensor::cat(&[&batch.x, &others.x], 0)?,
             y: Tensor::cat(&[&batch.y, &others.y], 0)?,

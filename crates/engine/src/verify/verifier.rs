@@ -135,7 +135,7 @@ impl Verifier<'_> {
         let chosen = self.chosen(record, clean_ids.len())?;
         let read = |ids: &[u64], chosen: &[usize]| {
             let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
-            examples_of(&runner.inputs.images.test, &rows, self.context.dtype)
+            examples_of(&runner.inputs.images.test, &rows, self.context.precision)
         };
         let examples = read(&clean_ids, &chosen)?;
         let evaluator = runner.evaluator(&target, &examples);
@@ -198,7 +198,7 @@ impl Verifier<'_> {
             let prover = Prover::open(subject, &self.context.compute)?;
             let chosen = self.chosen(record, ids.len())?;
             let rows: Vec<usize> = chosen.iter().map(|i| ids[*i] as usize).collect();
-            let examples = examples_of(test, &rows, self.context.dtype)?;
+            let examples = examples_of(test, &rows, self.context.precision)?;
             let plan = entry.plan()?;
             // As they were made: what is proved at a larger budget is proved at the smaller ones.
             own.sort_by(|a, b| b.eps.cmp(&a.eps));
@@ -250,7 +250,11 @@ impl Verifier<'_> {
         let key = fingerprint(described);
         let path = runner.context.store.checkpoint(&key);
         if path.exists() {
-            return Ok(Subject::open_published(runner.keys.network(row)?, Origin::file(&path), runner.context.dtype)?);
+            return Ok(Subject::open_published(
+                runner.keys.network(row)?,
+                Origin::file(&path),
+                runner.context.precision,
+            )?);
         }
         if !self.retrain && row.checkpoint.is_none() {
             let root = runner.context.store.root().display();

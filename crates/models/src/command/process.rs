@@ -1,7 +1,7 @@
 //! A program that runs beside us: a line in, a line out, within a time.
 
-use candle_core::{DType, Tensor};
-use gauntlet_core::{Answers, Error, Result};
+use candle_core::Tensor;
+use gauntlet_core::{Answers, Error, Precision, Result};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -199,9 +199,9 @@ fn question(id: u64, images: &Tensor) -> Result<String> {
     for n in 0..images.dim(0)? {
         line.push_str(if n > 0 { ", [" } else { "[" });
         let row = rows.get(n)?;
-        match row.dtype() {
-            DType::F64 => numbers(&mut line, &row.to_vec1::<f64>()?),
-            _ => numbers(&mut line, &row.to_dtype(DType::F32)?.to_vec1::<f32>()?),
+        match Precision::of(&row)? {
+            Precision::F64 => numbers(&mut line, &row.to_vec1::<f64>()?),
+            Precision::F32 => numbers(&mut line, &row.to_vec1::<f32>()?),
         }
         line.push(']');
     }

@@ -1,10 +1,12 @@
 //! A small network, a batch in f64, and what a recipe makes of them.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use gauntlet_autograd::{Graph, Var, grad};
 use gauntlet_core::position::Position;
 use gauntlet_core::recipe::Composed;
-use gauntlet_core::{Batch, Key, Memory, Network, Params, Purpose, Recipe, Registry, Setup, Step, Term, Weights};
+use gauntlet_core::{
+    Batch, Key, Memory, Network, Params, Precision, Purpose, Recipe, Registry, Setup, Step, Term, Weights,
+};
 use gauntlet_script::{Script, ScriptRecipe};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -54,7 +56,7 @@ impl Bench {
         let given = table(serde_json::json!({ "name": "lenet-small", "activation": "softplus" }));
         let (network, _) = registry().model(&given, (1, 8, 8), 4).unwrap();
         let key = Key::new(2, Purpose::Init);
-        let params = Weights::init(&network.specs(), key, DType::F64, &Device::Cpu).unwrap().leaves();
+        let params = Weights::init(&network.specs(), key, Precision::F64, &Device::Cpu).unwrap().leaves();
         let pixels: Vec<f64> = (0..n as u64)
             .flat_map(|i| {
                 let mut stream = Key::new(11, Purpose::Sample).stream(i, 0, 0);
@@ -81,7 +83,9 @@ impl Bench {
     pub fn prepared(&self, recipe: &dyn Recipe) -> Memory {
         let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| f(&self.batch);
         let model = self.network.info();
-        recipe.prepare(&mut Setup { train: &mut each, model, seed: 5, dtype: DType::F64, teacher: None }).unwrap()
+        recipe
+            .prepare(&mut Setup { train: &mut each, model, seed: 5, precision: Precision::F64, teacher: None })
+            .unwrap()
     }
 
     /// Terms of a script, or what is said about it.

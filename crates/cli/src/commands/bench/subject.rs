@@ -5,7 +5,8 @@ use crate::commands::attack::brings_weights;
 use crate::component;
 use crate::exit::Failure;
 use crate::session::Session;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use gauntlet::Precision;
 use gauntlet::core::Memory;
 use gauntlet::core::optimiser::{Optimiser, OptimiserState};
 use gauntlet::core::position::Position;
@@ -53,11 +54,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(session: &Session, arguments: &BenchStep) -> Result<Self, Failure> {
-        let dtype = match arguments.dtype.as_str() {
-            "f32" => DType::F32,
-            "f64" => DType::F64,
-            other => return Err(Failure::user(format!("--dtype must be f32 or f64, got {other:?}"))),
-        };
+        let precision: Precision = arguments.dtype.parse()?;
         let given = component::parse("model", &arguments.model)?;
         let (channels, side) = match given.get("name").and_then(Value::as_str) {
             Some("preactresnet18" | "wideresnet") => (3, 32),
@@ -72,14 +69,16 @@ impl Bench {
         }
         let (network, _) = session.registry.model(&given, input, classes)?;
         let device = session.compute.device();
-        let weights = network.start(Key::new(0, Purpose::Init), dtype, device)?;
+        let weights = network.start(Key::new(0, Purpose::Init), precision, device)?;
         let n = arguments.batch.get();
         let make = || -> Result<Batch, gauntlet::core::Error> {
             let mut stream = Key::new(0, Purpose::Sample).stream(0, 0, 0);
             let (c, h, w) = input;
             let pixels: Vec<f64> = (0..n * c * h * w).map(|_| stream.uniform()).collect();
             Ok(Batch {
-                x: Tensor::from_vec(pixels, (n, c, h, w), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?,
+                x: Tensor::from_vec(pixels, (n, c, h, w), &Device::Cpu)?
+                    .to_dtype(precision.dtype())?
+                    .to_device(device)?,
                 y: Tensor::from_vec((0..n as u32).map(|i| i % classes as u32).collect(), n, device)?,
                 ids: (0..n as u64).collect(),
             })
@@ -146,8 +145,13 @@ impl Bench {
             let cpu = |t: &Tensor| t.to_device(&Device::Cpu).map_err(gauntlet::core::Error::from);
             let here = Batch { x: cpu(&batch.x)?, y: cpu(&batch.y)?, ids: batch.ids.clone() };
             let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| visit(&here);
-            let mut setup =
-                Setup { train: &mut train, model: network.info(), seed: 0, dtype: batch.x.dtype(), teacher: None };
+            let mut setup = Setup {
+                train: &mut train,
+                model: network.info(),
+                seed: 0,
+                precision: Precision::of(&batch.x)?,
+                teacher: None,
+            };
             let memory = recipe.prepare(&mut setup)?;
             let there = |(name, t): (String, Tensor)| Ok((name, t.to_device(compute.device())?));
             memory.into_iter().map(there).collect::<Result<Memory, gauntlet::core::Error>>()?

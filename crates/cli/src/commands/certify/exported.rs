@@ -2,6 +2,7 @@
 
 use crate::exit::{Code, Failure};
 use crate::session::Session;
+use gauntlet::Precision;
 use gauntlet::candle::DType;
 use gauntlet::core::{Error, ThreatModel};
 use gauntlet::engine::{AttackRequest, Context};
@@ -33,7 +34,7 @@ pub(super) fn write(
     let Some(checkpoint) = &request.checkpoint else { return Err(Failure::user("--checkpoint is needed")) };
     let (file, _) = checkpoint.resolve(&context.data)?;
     let origin = file.as_deref().map_or(Origin::Own, Origin::file);
-    let subject = Subject::open(network, origin, DType::F32).map_err(gauntlet::engine::Error::from)?;
+    let subject = Subject::open(network, origin, Precision::F32).map_err(gauntlet::engine::Error::from)?;
     let Some(graph) = graph_of(subject.network.as_ref()) else {
         return Err(Failure::user("--export-open: only networks whose layers are known can be written as ONNX"));
     };

@@ -5,7 +5,8 @@ use crate::commands::attack::brings_weights;
 use crate::component;
 use crate::exit::{Code, Failure};
 use crate::session::Session;
-use gauntlet::candle::{DType, Device, Tensor};
+use gauntlet::Precision;
+use gauntlet::candle::{Device, Tensor};
 use gauntlet::certify::{Budget, Network, Verdict, verify};
 use gauntlet::core::{Error, Frozen, Target};
 use gauntlet::vnnlib::{self, Limits, Property, Subject, Witness};
@@ -37,7 +38,7 @@ pub(super) fn property(session: &Session, arguments: &Certify, path: &Path) -> R
     let (network, _) = session.registry.model(&given, input, classes)?;
     network.notes().iter().for_each(|note| session.say(format!("note: {note}")));
     let layers = Network::new(&net.graph, &net.weights)?;
-    let double = Frozen::new(network.clone(), net.weights.to_dtype(DType::F64)?.constants());
+    let double = Frozen::new(network.clone(), net.weights.to_precision(Precision::F64)?.constants());
     let outputs = |x: &[f64]| -> Result<Vec<f64>, Error> {
         let image = Tensor::from_slice(x, (1, input.0, input.1, input.2), &Device::Cpu)?;
         Ok(double.logits(&image)?.flatten_all()?.to_vec1()?)
