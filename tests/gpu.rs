@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use candle_core::DType;
+use gauntlet::Precision;
 use gauntlet::core::{Compute, Processor, Registry, checkpoint};
 use gauntlet::data::{Catalogue, Split};
 use gauntlet::engine::{Context, Error, Event, Events, Images, Store, Suite, run_on};
@@ -48,7 +49,7 @@ fn run(text: &str, shape: (usize, usize), (train, test): (usize, usize), process
         order: None,
     };
     let context = Context {
-        dtype: DType::F64,
+        precision: Precision::F64,
         // The emulated driver takes its time with 256 images.
         compute: Compute::open(processor, false).unwrap().in_blocks_of(4),
         ..Context::new(&registry, &catalogue, Store::new(folder.path()), &stop)
@@ -343,10 +344,11 @@ fn recorded_steps_train_the_same_bits() {
         let (network, _) = registry.model(&object(model), (1, 12, 12), 3).unwrap();
         let recipe = Row::short("row", &registry, &object(recipe)).unwrap().build(&registry).unwrap();
         let run = |graphs: Option<&Graphs>| {
-            let mut weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), DType::F32, device).unwrap();
+            let mut weights =
+                Weights::init(&network.specs(), Key::new(0, Purpose::Init), Precision::F32, device).unwrap();
             let mut none = |_: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| Ok(());
             let mut setup =
-                Setup { train: &mut none, model: network.info(), seed: 0, dtype: DType::F32, teacher: None };
+                Setup { train: &mut none, model: network.info(), seed: 0, precision: Precision::F32, teacher: None };
             let mut memory: Memory = recipe.prepare(&mut setup).unwrap();
             let mut state = OptimiserState::default();
             let step = TrainingStep {
@@ -363,7 +365,7 @@ fn recorded_steps_train_the_same_bits() {
             for number in 0..steps {
                 let first = number as usize * 5;
                 let rows: Vec<usize> = (first..first + if number == 6 { 3 } else { 5 }).collect();
-                let batch = images.batch(&rows, DType::F32, device).unwrap();
+                let batch = images.batch(&rows, Precision::F32, device).unwrap();
                 let at = Position { epoch: 0, epochs: 1, step: number, steps, replay: 0 };
                 let taken = step.take(&mut weights, &mut state, &mut memory, &batch, (0, at, 1e-3)).unwrap();
                 losses.push(taken);

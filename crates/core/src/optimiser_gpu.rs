@@ -1,8 +1,8 @@
 //! The optimisers on a GPU: all parameters in a few launches, and no look at the gradients from here.
 
 use crate::optimiser::{Decayed, Optimiser, OptimiserState};
-use crate::{Error, Result, Weights};
-use candle_core::{DType, Tensor};
+use crate::{Error, Precision, Result, Weights};
+use candle_core::Tensor;
 use gauntlet_autograd::cuda::{Alarm, Moments, Update, update};
 use gauntlet_autograd::kernels::zeros_like;
 

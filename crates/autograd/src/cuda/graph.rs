@@ -89,7 +89,8 @@ pub fn overwrite_each(pairs: &[(&Tensor, &Tensor)]) -> Result<()> {
             let (place, source, bytes) = match to.dtype() {
                 DType::F64 => (place_of::<f64>(&device, to)?, place_of::<f64>(&device, &from)?, 8),
                 DType::U32 => (place_of::<u32>(&device, to)?, place_of::<u32>(&device, &from)?, 4),
-                _ => (place_of::<f32>(&device, to)?, place_of::<f32>(&device, &from)?, 4),
+                DType::F32 => (place_of::<f32>(&device, to)?, place_of::<f32>(&device, &from)?, 4),
+                other => return Err(crate::Error::Dtype { op: "overwrite", dtype: other.as_str() }),
             };
             (group.new_parameter[i], group.parameter[i]) = (place, source);
             group.start[i + 1] = group.start[i] + (to.elem_count() * bytes / 4) as u32;
