@@ -54,7 +54,10 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(session: &Session, arguments: &BenchStep) -> Result<Self, Failure> {
-        let precision: Precision = arguments.dtype.parse()?;
+        let precision: Precision = arguments
+            .dtype
+            .parse()
+            .map_err(|_| Failure::user(format!("--dtype must be f32 or f64, got {:?}", arguments.dtype)))?;
         let given = component::parse("model", &arguments.model)?;
         let (channels, side) = match given.get("name").and_then(Value::as_str) {
             Some("preactresnet18" | "wideresnet") => (3, 32),
