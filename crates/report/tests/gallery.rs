@@ -140,7 +140,7 @@ fn what_the_strongest_attack_found_stands_before_what_the_quick_one_does() {
     folder.write(place.path()).unwrap();
     assert_eq!(Folder::read(place.path()).unwrap(), folder);
     let file = Pictures::path_of_strongest(place.path(), "ce-0", Norm::Linf);
-    let one_for_all = place.path().join("ce-0.strongest.safetensors");
+    let one_for_all = place.path().join("ce-0.strongest.safetensors.gz");
     std::fs::rename(&file, &one_for_all).unwrap();
     assert_eq!(Folder::read(place.path()).unwrap(), folder);
     folder.write(place.path()).unwrap();
