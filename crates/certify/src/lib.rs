@@ -29,7 +29,7 @@
 //! let z = g.linear("2", 2).of(y)?;
 //! let graph = g.finish(z)?;
 //! let key = Key::new(0, Purpose::Init);
-//! let weights = Weights::init(graph.params(), key, candle_core::DType::F64, &candle_core::Device::Cpu)?;
+//! let weights = Weights::init(graph.params(), key, gauntlet_core::Precision::F64, &candle_core::Device::Cpu)?;
 //!
 //! let network = Network::new(&graph, &weights)?;
 //! let x = [0.1, 0.5, 0.9, 0.3];
