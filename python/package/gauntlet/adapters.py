@@ -1,35 +1,39 @@
 """From what is handed over to what attacks see."""
 
 import sys
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _native
 from .errors import InputError
 from .models import Labels, Model
 
 
-def _of_probabilities(estimator):
+def _of_probabilities(estimator: Any) -> Model:
     """Scores of a classifier of scikit-learn's kind: the logarithms of its probabilities, of flattened images."""
 
-    def forward(x):
+    def forward(x: NDArray[np.float32]) -> NDArray[np.float32]:
         p = np.asarray(estimator.predict_proba(x.reshape(len(x), -1)), dtype=np.float64)
-        return np.log(np.maximum(p, 1e-30)).astype(np.float32)
+        scores: NDArray[np.float32] = np.log(np.maximum(p, 1e-30)).astype(np.float32)
+        return scores
 
     return Model(forward, name=type(estimator).__name__)
 
 
-def _of_classes(estimator):
+def _of_classes(estimator: Any) -> Labels:
     """A classifier of scikit-learn's kind that has no probabilities: the places of its answers among its classes, of flattened images."""
     known = np.asarray(estimator.classes_)
 
-    def predict(x):
-        return np.searchsorted(known, estimator.predict(x.reshape(len(x), -1)))
+    def predict(x: NDArray[np.float32]) -> NDArray[np.intp]:
+        told: NDArray[np.intp] = np.searchsorted(known, estimator.predict(x.reshape(len(x), -1)))
+        return told
 
     return Labels(predict, len(known), name=type(estimator).__name__)
 
 
-def adapt(model, x, **options):
+def adapt(model: Any, x: Any, **options: Any) -> "Model | _native.Network":
     """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, anything with `forward`
     (and `vjp`), anything with `predict_proba`, anything with `predict` and `classes_`.
 

@@ -2,17 +2,18 @@
 
 import functools
 import json
+from typing import Any
 
 from . import _native
 
 
 @functools.lru_cache(maxsize=None)
-def components(kind):
+def components(kind: str) -> dict[str, dict[str, Any]]:
     """All components of a kind by name."""
     return {item["name"]: item for item in json.loads(_native.components(kind))}
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     """A value as suite files write it."""
     if isinstance(value, dict):
         inner = ", ".join(f"{k} = {_shown(v)}" for k, v in value.items())
@@ -22,7 +23,7 @@ def _shown(value):
     return json.dumps(value)
 
 
-def told(item):
+def told(item: dict[str, Any]) -> str:
     """The lines of `gauntlet list NAME` about a component."""
     source = "; ".join(s for s in (item["paper"], item["origin"]) if s and s != "-")
     lines = [f"{item['summary']} ({source})", "", f"formula: {item['formula']}"]
@@ -37,27 +38,27 @@ def told(item):
     return "\n".join(lines)
 
 
-def list_attacks():
+def list_attacks() -> list[str]:
     """Names of all attacks."""
     return list(components("attacks"))
 
 
-def list_recipes():
+def list_recipes() -> list[str]:
     """Names of all recipes and penalties."""
     return list(components("recipes")) + list(components("penalties"))
 
 
-def list_models():
+def list_models() -> list[str]:
     """Names of all built-in architectures."""
     return list(components("models"))
 
 
-def list_datasets():
+def list_datasets() -> list[str]:
     """Names of all data sets."""
     return [item["name"] for item in json.loads(_native.datasets())]
 
 
-def describe(name):
+def describe(name: str) -> str:
     """What `gauntlet list` says of an attack, recipe, penalty, model or objective."""
     kinds = ("attacks", "recipes", "penalties", "models", "objectives")
     found = [components(kind)[name] for kind in kinds if name in components(kind)]

@@ -1,13 +1,19 @@
 """Data sets as arrays."""
 
+import os
+
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _native
 from .keywords import strict
 
 
 @strict
-def load_examples(name, split="test", *, take=None, sample=None, seed=0, data_dir=None):
+def load_examples(
+    name: str, split: str = "test", *, take: int | None = None, sample: int | None = None, seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images `(N, C, H, W)` of float32 in [0, 1] and labels `(N,)` of int64.
 
     Args:

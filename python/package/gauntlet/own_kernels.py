@@ -5,12 +5,15 @@ import io
 import os
 import tempfile
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from . import _native
 from .errors import InputError
+from .torch_model import TorchModel
 
 #: Logits and gradients of the two may differ by this, relative to the largest of the batch.
 ALIKE = 1e-3
@@ -18,15 +21,15 @@ ALIKE = 1e-3
 COMPARED = 64
 
 
-def _export(adapter, x, path, dynamo):
+def _export(adapter: TorchModel, x: NDArray[np.float32], path: str, dynamo: bool) -> None:
     """Writes the module, with the normalisation before it, as ONNX."""
 
     class Whole(torch.nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.module = adapter.module
 
-        def forward(self, images):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
             return adapter._answer(images)
 
     whole = Whole()
@@ -43,13 +46,14 @@ def _export(adapter, x, path, dynamo):
             torch.onnx.export(whole, (images,), path, dynamo=False, **names)
 
 
-def _gap(a, b):
+def _gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.abs(a - b).max()) / max(float(np.abs(b).max()), 1e-12)
 
 
-def _compare(network, adapter, x):
+def _compare(network: _native.Network, adapter: TorchModel, x: NDArray[np.float32]) -> str | None:
     """Why the two are not the same function on the first images; None where they are."""
     few = np.ascontiguousarray(x[:COMPARED])
+    assert adapter.linearise is not None
     z, pull = adapter.linearise(few.copy())
     cotangent = np.random.default_rng(0).normal(size=z.shape).astype(np.float32)
     own, gradient = network.vjp(few, cotangent)
@@ -61,7 +65,7 @@ def _compare(network, adapter, x):
     return None
 
 
-def network_of(adapter, x):
+def network_of(adapter: TorchModel, x: NDArray[np.float32]) -> tuple[_native.Network | None, list[str]]:
     """The network that computes what the module computes.
 
     Returns:
@@ -85,14 +89,19 @@ def network_of(adapter, x):
     return None, reasons
 
 
-def disputed(found, adapter, x, labels, width):
+def disputed(
+    found: _native.Evaluation, adapter: TorchModel, x: NDArray[np.float32], labels: list[int], width: int
+) -> list[int]:
     """Places of the examples on which the module does not say what the network said: clean, or of a proposal that broke it."""
-    said = lambda images: np.concatenate([adapter.forward(images[i : i + width].copy()).argmax(1) for i in range(0, len(images), width)])
-    labels = np.asarray(labels)
+
+    def said(images: NDArray[np.float32]) -> NDArray[np.intp]:
+        return np.concatenate([adapter.forward(images[i : i + width].copy()).argmax(1) for i in range(0, len(images), width)])
+
+    right = np.asarray(labels)
     places = np.asarray(found.clean()["predicted"]) != said(x)
     for cell in range(len(found.cells())):
         broken = np.asarray([fate in ("broken", "carried") for fate in found.verdicts(cell)["fate"]])
         if broken.any():
             at = np.flatnonzero(broken)
-            places[at] |= said(np.ascontiguousarray(found.adversarial(cell)[at])) == labels[at]
-    return np.flatnonzero(places).tolist()
+            places[at] |= said(np.ascontiguousarray(found.adversarial(cell)[at])) == right[at]
+    return [int(place) for place in np.flatnonzero(places)]

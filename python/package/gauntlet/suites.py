@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from . import _native
 from .errors import EvaluationFailed, InputError
@@ -9,18 +11,23 @@ from .evaluation import _joined, frame
 from .keywords import strict
 
 
-def _teller(progress):
+def _teller(progress: Any) -> Callable[[str], object] | None:
     if progress is None or progress is False:
         return None
     if progress is True:
         return print
     if not callable(progress):
         raise InputError(f"progress must be True, False, None or a function of a line, got {type(progress).__name__}")
-    return progress
+    told: Callable[[str], object] = progress
+    return told
 
 
 @strict
-def run(suite, *, out=None, runs="runs", data_dir=None, take=None, quick=False, progress=None):
+def run(
+    suite: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, runs: str | os.PathLike[str] = "runs",
+    data_dir: str | os.PathLike[str] | None = None, take: int | None = None, quick: bool = False,
+    progress: bool | Callable[[str], object] | None = None,
+) -> "Records":
     """Trains and attacks every row of a suite file; writes records and report, and gives the records.
 
     What the store `runs` holds is not computed again: after Ctrl-C the same call goes on where it stopped.
@@ -47,7 +54,7 @@ def run(suite, *, out=None, runs="runs", data_dir=None, take=None, quick=False, 
     return found
 
 
-def report(folder, out):
+def report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
     """Writes tables, pictures and page of a folder of records into `out`; the paths."""
     paths, problems = _native.report(folder, out)
     if problems:
@@ -55,17 +62,17 @@ def report(folder, out):
     return [os.fspath(path) for path in paths]
 
 
-class Records(list):
+class Records(list[dict[str, Any]]):
     """Records of a folder as dictionaries, each with `row`, `seed`, `failed`, `flags`, `clean` ... as docs/records.schema.json has them.
 
     `problems` says what could not be read.
     """
 
-    def __init__(self, read, problems):
+    def __init__(self, read: list[dict[str, Any]], problems: list[str]) -> None:
         self._read, self.problems = read, problems
         super().__init__({**json.loads(one["record"]), "failed": one["failed"]} for one in read)
 
-    def columns(self):
+    def columns(self) -> dict[str, Any]:
         """One row per record, attack, budget and example, as a dictionary of columns."""
         parts = []
         for one in self._read:
@@ -77,11 +84,11 @@ class Records(list):
         return {key: _joined([part.get(key, [-1] * len(part["id"])) for part in parts]) for key in keys}
 
     @property
-    def verdicts(self):
+    def verdicts(self) -> Any:
         """`columns()` as a frame of polars or pandas where one is installed."""
         return frame(self.columns())
 
 
-def records(folder):
+def records(folder: str | os.PathLike[str]) -> Records:
     """The records of a folder that `gauntlet run`, `gauntlet.run` or `Result.save` wrote."""
     return Records(*_native.read_records(folder))
