@@ -22,9 +22,10 @@ from .models import Labels, Model
 from .networks import network
 from .robustbench import benchmark
 from .suites import Records, records, report, run
+from .training import train
 
 __all__ = [
     "Attack", "AutoAttack", "Cell", "EnvironmentFailure", "Error", "EvaluationFailed", "Flag", "InputError", "Labels", "Model", "Network",
     "Progress", "Records", "Result", "__version__", "attack", "attacks", "benchmark", "describe", "evaluate", "list_attacks",
-    "list_datasets", "list_models", "list_recipes", "load_examples", "network", "records", "report", "run",
+    "list_datasets", "list_models", "list_recipes", "load_examples", "network", "records", "report", "run", "train",
 ]

@@ -77,6 +77,19 @@ def examples(
 ) -> tuple[NDArray[np.float32], list[int], list[int], list[str]]: ...
 def read_records(folder: str | PathLike[str]) -> tuple[list[dict[str, Any]], list[str]]: ...
 def report(folder: str | PathLike[str], out: str | PathLike[str]) -> tuple[list[str], list[str]]: ...
+def onnx_weights(path: str | PathLike[str]) -> tuple[list[tuple[str, list[int], NDArray[np.float32], bool]], list[str]]: ...
+def train(
+    model: str,
+    data: str,
+    recipe: str,
+    train: str,
+    *,
+    seed: int = 0,
+    runs: str | PathLike[str],
+    datasets: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> str: ...
 def run_suite(
     path: str | PathLike[str],
     out: str | PathLike[str],

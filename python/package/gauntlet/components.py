@@ -13,13 +13,13 @@ def components(kind: str) -> dict[str, dict[str, Any]]:
     return {item["name"]: item for item in json.loads(_native.components(kind))}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as suite files write it."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{k} = {_shown(v)}" for k, v in value.items())
+        inner = ", ".join(f"{k} = {shown(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(shown, value))}]"
     return json.dumps(value)
 
 
@@ -32,7 +32,7 @@ def told(item: dict[str, Any]) -> str:
     if item["parameters"]:
         lines += ["", "Args:"]
     for p in item["parameters"]:
-        default = "(required)" if p["required"] else "(none unless given)" if p["unset"] else f"= {_shown(p['default'])}"
+        default = "(required)" if p["required"] else "(none unless given)" if p["unset"] else f"= {shown(p['default'])}"
         unit = f", {p['unit']}" if p["unit"] else ""
         lines.append(f"    {p['name']} {default} ({p['type']}{unit}): {p['doc']}")
     return "\n".join(lines)

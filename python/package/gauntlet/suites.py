@@ -11,7 +11,8 @@ from .evaluation import _joined, frame
 from .keywords import strict
 
 
-def _teller(progress: Any) -> Callable[[str], object] | None:
+def teller(progress: Any) -> Callable[[str], object] | None:
+    """What is called with a line."""
     if progress is None or progress is False:
         return None
     if progress is True:
@@ -46,7 +47,7 @@ def run(
     """
     stem = os.path.splitext(os.path.basename(os.fspath(suite)))[0]
     out = os.path.join("reports", stem) if out is None else out
-    failed = _native.run_suite(suite, out, runs, data_dir=data_dir, take=take, quick=quick, progress=_teller(progress))
+    failed = _native.run_suite(suite, out, runs, data_dir=data_dir, take=take, quick=quick, progress=teller(progress))
     found = records(out)
     if failed:
         reasons = "; ".join(f"{r['row']}, seed {r['seed']}: {r['failed']}" for r in found if r["failed"])

@@ -159,6 +159,12 @@ class TorchModel(Model):
             raise InputError(f"{self.name} answers {z.dtype}; logits are floats")
         return z
 
+    def normalised(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images as the module itself is given them."""
+        if self.normalisation is None:
+            return x
+        return _array([((self._tensor(x) - self.normalisation[0]) / self.normalisation[1]).float().cpu()])
+
     def _pieces(self, x: NDArray[np.float32], call: Callable[[NDArray[np.float32]], Any]) -> list[Any]:
         """Calls in pieces that fit into memory: where one does not, halves are tried, and so from then on."""
         done, at = [], 0
