@@ -1,6 +1,6 @@
 """Adversarial robustness of models that live in Python.
 
-    from gauntlet import AutoAttack
+    from gauntlet import AutoAttack            # was: from autoattack import AutoAttack
     x_adv = AutoAttack(model, norm="Linf", eps=8/255, version="standard").run_standard_evaluation(x, y, bs=250)
 
     import gauntlet

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
+from .arrays import images, is_jax
 from .errors import InputError
-from .models import Labels, Model
+from .models import Labels, Model, logits_in
 
 
 def _of_probabilities(estimator: Any) -> Model:
@@ -33,9 +34,24 @@ def _of_classes(estimator: Any) -> Labels:
     return Labels(predict, len(known), name=type(estimator).__name__)
 
 
+def _answers_with_jax(model: Any, x: Any) -> bool:
+    """Whether it is a function of JAX: a jitted one, one that is asked about arrays of JAX, or one that answers with them."""
+    if "jax" not in sys.modules or not callable(model) or isinstance(model, (Model, _native.Network)) or hasattr(model, "vjp"):
+        return False
+    if type(model).__module__.partition(".")[0] in ("jax", "jaxlib") or is_jax(x):
+        return True
+    if not isinstance(x, np.ndarray):
+        return False
+    try:
+        return is_jax(logits_in(model(images(x[:1]))))
+    except Exception:
+        # Whatever is wrong is told when it is asked in earnest.
+        return False
+
+
 def adapt(model: Any, x: Any, **options: Any) -> "Model | _native.Network":
-    """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, anything with `forward`
-    (and `vjp`), anything with `predict_proba`, anything with `predict` and `classes_`.
+    """The adapter of a model: a `Network` or `Model` itself, a module or function of PyTorch, a function of JAX, anything with
+    `forward` (and `vjp`), anything with `predict_proba`, anything with `predict` and `classes_`.
 
     `x` decides what a plain function is given: tensors if they are tensors, arrays otherwise.
     """
@@ -45,7 +61,8 @@ def adapt(model: Any, x: Any, **options: Any) -> "Model | _native.Network":
         from .torch_model import TorchModel
 
         return TorchModel(model, like=x, **options)
-    if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not isinstance(model, (Model, _native.Network)):
+    jax = _answers_with_jax(model, x)
+    if not jax and torch is not None and isinstance(x, torch.Tensor) and callable(model) and not isinstance(model, (Model, _native.Network)):
         if not hasattr(model, "vjp"):
             from .torch_model import TorchModel
 
@@ -55,6 +72,10 @@ def adapt(model: Any, x: Any, **options: Any) -> "Model | _native.Network":
             raise InputError(f"{key} is for models of PyTorch; {type(model).__name__} does it by itself")
     if isinstance(model, (Model, _native.Network)):
         return model
+    if jax:
+        from .jax_model import JaxModel
+
+        return JaxModel(model)
     if callable(getattr(model, "forward", None)):
         return Model(model.forward, getattr(model, "vjp", None), name=getattr(model, "name", type(model).__name__))
     if hasattr(model, "predict_proba"):

@@ -13,6 +13,11 @@ def is_torch(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
 
 
+def is_jax(value: Any) -> bool:
+    """Whether it is an array of JAX, without importing JAX."""
+    return type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "dtype")
+
+
 def as_array(value: Any) -> NDArray[Any]:
     """An array of the same numbers, a view of them where that can be."""
     if is_torch(value):
@@ -63,7 +68,11 @@ def labels(y: Any, n: int) -> list[int]:
 
 
 def back(array: NDArray[np.float32], like: Any) -> Any:
-    """The array as what `like` is: a tensor on its device and of its dtype, or an array."""
+    """The array as what `like` is: a tensor on its device and of its dtype, an array of JAX, or an array."""
+    if is_jax(like):
+        import jax
+
+        return jax.device_put(array.astype(like.dtype) if np.issubdtype(like.dtype, np.floating) else array, like.device)
     if not is_torch(like):
         return array
     import torch

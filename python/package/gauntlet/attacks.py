@@ -17,7 +17,17 @@ _THREAT = ("norm", "eps")
 
 
 class Attack:
-    """An attack with its parameters, and perhaps its norm and budget. Called with a model it gives adversarial images."""
+    """An attack with its parameters, and perhaps its norm and budget. Called with a model it gives adversarial images.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> x[..., :4] += np.float32([0.02, 0.5])[:, None, None, None]
+        >>> side = gauntlet.Labels(lambda x: (x[..., 4:].mean((1, 2, 3)) > x[..., :4].mean((1, 2, 3))).astype(int), 2)
+        >>> x_adv = gauntlet.attack("rays", eps=0.1)(side, x, [0, 0])
+        >>> [bool((a != b).any()) for a, b in zip(x_adv, x)]
+        [True, False]
+    """
 
     def __init__(self, name: str, parameters: dict[str, Any], norm: Any = None, eps: Any = None) -> None:
         self.name, self.parameters, self.norm, self.eps = name, dict(parameters), norm, eps
@@ -91,6 +101,13 @@ def attack(name: str, /, **parameters: Any) -> Attack:
     """An attack by its registered name, with its parameters and, if they are known, `norm` and `eps`.
 
     `help(gauntlet.attacks.pgd)` tells parameters and defaults of one; `gauntlet.list_attacks()` has all names.
+
+    Example:
+        >>> import gauntlet
+        >>> gauntlet.attack("pgd", steps=10, eps="8/255")
+        gauntlet.attack('pgd', eps='8/255', steps=10)
+        >>> gauntlet.attacks.pgd(steps=10).parameters
+        {'steps': 10}
     """
     return maker(name)(**parameters)
 

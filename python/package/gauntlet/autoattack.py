@@ -55,6 +55,19 @@ class AutoAttack:
 
     `apgd`, `apgd_targeted`, `fab` and `square` hold the parameters that scripts set (`adversary.apgd.n_restarts = 1`); after a run
     `result` is the whole `gauntlet.Result`, flags and verdicts included.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> x, _ = map(torch.from_numpy, gauntlet.load_examples("glyphs", take=20))
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> y = model(x).argmax(1)
+        >>> adversary = gauntlet.AutoAttack(model, norm="Linf", eps=8/255, version="rand", verbose=False)
+        >>> x_adv = adversary.run_standard_evaluation(x, y, bs=250)
+        >>> float((x_adv - x).abs().max()) <= 8/255 + 1e-6
+        True
+        >>> adversary.result.robust_accuracy == float((model(x_adv).argmax(1) == y).float().mean())
+        True
     """
 
     @strict

@@ -39,27 +39,57 @@ def told(item: dict[str, Any]) -> str:
 
 
 def list_attacks() -> list[str]:
-    """Names of all attacks."""
+    """Names of all attacks.
+
+    Example:
+        >>> import gauntlet
+        >>> "pgd" in gauntlet.list_attacks()
+        True
+    """
     return list(components("attacks"))
 
 
 def list_recipes() -> list[str]:
-    """Names of all recipes and penalties."""
+    """Names of all recipes and penalties.
+
+    Example:
+        >>> import gauntlet
+        >>> {"ce", "pgd-at", "grad-norm"} <= set(gauntlet.list_recipes())
+        True
+    """
     return list(components("recipes")) + list(components("penalties"))
 
 
 def list_models() -> list[str]:
-    """Names of all built-in architectures."""
+    """Names of all built-in architectures.
+
+    Example:
+        >>> import gauntlet
+        >>> "lenet-small" in gauntlet.list_models()
+        True
+    """
     return list(components("models"))
 
 
 def list_datasets() -> list[str]:
-    """Names of all data sets."""
+    """Names of all data sets.
+
+    Example:
+        >>> import gauntlet
+        >>> {"glyphs", "mnist", "cifar10"} <= set(gauntlet.list_datasets())
+        True
+    """
     return [item["name"] for item in json.loads(_native.datasets())]
 
 
 def describe(name: str) -> str:
-    """What `gauntlet list` says of an attack, recipe, penalty, model or objective."""
+    """What `gauntlet list` says of an attack, recipe, penalty, model or objective.
+
+    Example:
+        >>> import gauntlet
+        >>> print(gauntlet.describe("fgsm").splitlines()[0].partition(":")[0])
+        fgsm
+    """
     kinds = ("attacks", "recipes", "penalties", "models", "objectives")
     found = [components(kind)[name] for kind in kinds if name in components(kind)]
     if not found:

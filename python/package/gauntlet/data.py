@@ -22,6 +22,12 @@ def load_examples(
         take: the first so many.
         sample: so many drawn with `seed`, of every class its share.
         data_dir: where the files lie; None: drawn, or from the Hugging Face hub.
+
+    Example:
+        >>> import gauntlet
+        >>> x, y = gauntlet.load_examples("glyphs", sample=20)
+        >>> x.shape, sorted(set(y.tolist()))
+        ((20, 1, 28, 28), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     x, y, _, _ = _native.examples(name, split, take, sample, seed, data_dir)
     return x, np.asarray(y, dtype=np.int64)

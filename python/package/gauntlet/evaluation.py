@@ -271,8 +271,8 @@ def evaluate(
     """Attacks a model and judges every proposal; flags say where the numbers are not to be believed.
 
     Args:
-        model: a torch.nn.Module (or, with tensors, any function from images to logits), a `gauntlet.Model`, anything with
-            `forward(x)` and perhaps `vjp(x)`, anything with `predict_proba(x)`, or a `gauntlet.Network`.
+        model: a torch.nn.Module (or, with tensors, any function from images to logits), a function of JAX, a `gauntlet.Model`, anything
+            with `forward(x)` and perhaps `vjp(x)`, anything with `predict_proba(x)`, or a `gauntlet.Network`.
         x: images `(N, C, H, W)` in [0, 1], an array or tensor; uint8 is divided by 255.
         y: labels `(N,)`, whole numbers from 0.
         attacks: a name, a dictionary with a name and parameters, `gauntlet.attack(...)`, or a list of them; an entry's own
@@ -300,6 +300,17 @@ def evaluate(
     Raises:
         InputError: a model in training mode, images outside of [0, 1], logits that are not finite, an unknown attack, ...:
             before anything is attacked, with the way out.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> x, _ = map(torch.from_numpy, gauntlet.load_examples("glyphs", take=50))
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> result = gauntlet.evaluate(model, x, model(x).argmax(1), attacks=["fgsm", "pgd"], eps=["1/255", "64/255"])
+        >>> result.clean_accuracy, result.worst_case(eps="64/255")[0]
+        (1.0, 0.0)
+        >>> [(cell.attack, cell.eps) for cell in result.cells]
+        [('fgsm', '1/255'), ('fgsm', '64/255'), ('pgd', '1/255'), ('pgd', '64/255')]
     """
     adapter = adapt(model, x, mean=mean, std=std, device=device, train_mode=train_mode)
     pixels = images(x, normalised=mean is not None)

@@ -54,6 +54,16 @@ class Model:
             `jax.vjp` does. Without it only attacks that need no gradient can be run.
         name: what it is called in messages and reports.
         fingerprint: a text that names its weights, such as their sha256; what a store keeps verdicts under.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> weight = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+        >>> forward = lambda x: x.reshape(len(x), -1) @ weight
+        >>> linear = gauntlet.Model(forward, lambda x: (forward(x), lambda c: (c @ weight.T).reshape(x.shape)))
+        >>> x = np.random.default_rng(1).uniform(size=(20, 1, 8, 8)).astype(np.float32)
+        >>> y = forward(x).argmax(axis=1)
+        >>> gauntlet.evaluate(linear, x, y, attacks="fgsm", eps=0.5).robust_accuracy
+        0.0
     """
 
     #: Whether calls have a constant number of images.
@@ -160,6 +170,13 @@ class Labels(Model):
         classes: how many classes there are.
         name: what it is called in messages and reports.
         fingerprint: a text that names its weights; what a store keeps verdicts under.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2)
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="rays", eps=[0.05, 0.15]).worst_case(eps=0.15)[0]
+        0.0
     """
 
     @strict

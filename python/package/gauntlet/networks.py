@@ -22,6 +22,13 @@ def network(
         checkpoint: weights of a built-in architecture: safetensors or a file of `torch.save`. Without, the initial ones.
         input: (C, H, W) of a built-in architecture's images.
         classes: of a built-in architecture.
+
+    Example:
+        >>> import gauntlet
+        >>> network = gauntlet.network("lenet-small", input=(1, 28, 28))
+        >>> x, _ = gauntlet.load_examples("glyphs", take=3)
+        >>> network.logits(x).shape
+        (3, 10)
     """
     if not isinstance(model, dict) and os.fspath(model).endswith(".onnx"):
         if checkpoint is not None:

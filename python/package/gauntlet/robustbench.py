@@ -56,6 +56,15 @@ def benchmark(
         eps: the budget in pixels.
         log_path: a file that what is told is appended to.
         aa_state_path: a folder that verdicts are kept in, from which the same call goes on after an interruption.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> clean, robust = gauntlet.benchmark(model, n_examples=10, dataset="glyphs", eps=8/255)   # doctest: +ELLIPSIS
+        using standard version including apgd-ce, apgd-t, fab-t, square
+        ...
+        >>> 0 <= robust <= clean <= 1
+        True
     """
     several = model if isinstance(model, dict) else dict(enumerate(model)) if isinstance(model, (list, tuple)) else None
     if several is not None:

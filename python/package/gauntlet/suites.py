@@ -44,6 +44,27 @@ def run(
 
     Raises:
         EvaluationFailed: parts of the suite failed; the others are written.
+
+    Example:
+        >>> import gauntlet
+        >>> from pathlib import Path
+        >>> _ = Path("short.toml").write_text('''
+        ... format = 1
+        ... data = "glyphs"
+        ... model = "linear"
+        ... take = 40
+        ... [train]
+        ... epochs = 1
+        ... [[row]]
+        ... id = "plain"
+        ... recipe = "ce"
+        ... [[attack]]
+        ... name = "fgsm"
+        ... eps = ["0.1"]
+        ... ''')
+        >>> records = gauntlet.run("short.toml", out="out", runs="store")
+        >>> [record["row"] for record in records], Path("out/index.html").exists()
+        (['plain'], True)
     """
     stem = os.path.splitext(os.path.basename(os.fspath(suite)))[0]
     out = os.path.join("reports", stem) if out is None else out
@@ -56,7 +77,17 @@ def run(
 
 
 def report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
-    """Writes tables, pictures and page of a folder of records into `out`; the paths."""
+    """Writes tables, pictures and page of a folder of records into `out`; the paths.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2, name="bright")
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="noise", eps=0.05).save("records/bright")
+        >>> paths = gauntlet.report("records/bright", "report")
+        >>> any(path.endswith("index.html") for path in paths)
+        True
+    """
     paths, problems = _native.report(folder, out)
     if problems:
         raise EvaluationFailed(f"the report is written, and lacks something: {'; '.join(problems)}")
@@ -91,5 +122,15 @@ class Records(list[dict[str, Any]]):
 
 
 def records(folder: str | os.PathLike[str]) -> Records:
-    """The records of a folder that `gauntlet run`, `gauntlet.run` or `Result.save` wrote."""
+    """The records of a folder that `gauntlet run`, `gauntlet.run` or `Result.save` wrote.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2, name="bright")
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="noise", eps=0.05).save("saved")
+        >>> records = gauntlet.records("saved")
+        >>> records[0]["row"], records.columns()["fate"]
+        ('bright', ['robust', 'robust'])
+    """
     return Records(*_native.read_records(folder))
