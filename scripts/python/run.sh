@@ -49,7 +49,7 @@ printf '%s\n' "$("$checkers/bin/python" -c "$purelib")" "$("$torch" -c "$purelib
 "$venv/bin/pip" install --quiet --no-deps "$wheel"
 
 # From another folder: what is tested is the wheel and not this checkout.
-cp python/tests/*.py python/examples/*.py python/pyproject.toml "$work"
+cp python/tests/*.py python/examples/*.py python/notebooks/*.ipynb scripts/python/notebooks.py python/pyproject.toml "$work"
 cd "$work"
 python="$venv/bin/python"
 export OMP_NUM_THREADS=1
@@ -61,6 +61,12 @@ step "types"
 
 step "tests"
 "$python" -m pytest --quiet -p no:cacheprovider .
+
+step "examples of docstrings"
+(mkdir docstrings && cd docstrings && "$python" -m pytest --quiet -p no:cacheprovider --doctest-modules --pyargs gauntlet)
+
+step "notebooks"
+"$python" notebooks.py ./*.ipynb
 
 step "an example"
 "$python" two_lines.py
