@@ -1,11 +1,17 @@
 from os import PathLike
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Evaluation", "Network", "__version__", "check_attacks", "components", "datasets", "evaluate", "examples", "interval", "nearest",
+    "onnx_weights", "pixels", "read_records", "report", "run_suite", "train",
+]
 __version__: str
 
+@final
 class Network:
     @staticmethod
     def built_in(model: str, checkpoint: str | PathLike[str] | None, input: tuple[int, int, int], classes: int) -> Network: ...
@@ -26,6 +32,7 @@ class Network:
         self, x: NDArray[np.float32], cotangent: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 
+@final
 class Evaluation:
     @property
     def clean_accuracy(self) -> float: ...
