@@ -165,7 +165,12 @@ class Result:
         return record
 
     def save(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
-        """Writes the record into a folder: `gauntlet report FOLDER`, `gauntlet.records(FOLDER)` and leaderboards read it."""
+        """Writes the record into a folder: `gauntlet report FOLDER`, `gauntlet.records(FOLDER)` and leaderboards read it.
+
+        Args:
+            folder: where; it is made.
+            name: what the table is called; default: the model's name. Models that were saved there under the same name stay beside it.
+        """
         self._native.save(folder, name or self.name)
 
     def to_html(self, path: str | os.PathLike[str] | None = None, name: str | None = None) -> str:
