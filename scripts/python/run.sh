@@ -35,11 +35,14 @@ else
         python3 -m venv "$home/build"
         "$home/build/bin/pip" install --quiet maturin==1.16.0
     fi
-    "$home/build/bin/maturin" build --release --locked --quiet --manifest-path python/Cargo.toml --out "$work"
+    # Functions that are alike are kept once: the linker of the toolchain does that, another one might not know how.
+    "$home/build/bin/maturin" build --release --locked --quiet --compression-level 9 --manifest-path python/Cargo.toml --out "$work" \
+        -- -C link-arg=-Wl,--icf=all
     wheel="$(echo "$work"/*.whl)"
 fi
-# Half of what PyPI takes.
-test "$(stat -c %s "$wheel")" -lt 50000000
+size="$(stat -c %s "$wheel")"
+echo "$(basename "$wheel"): $size bytes"
+test "$size" -le 20000000 || { echo "a wheel has 20,000,000 bytes at most: python/Cargo.toml says what is built for size" >&2; exit 1; }
 
 rm -rf "$venv"
 "$torch" -m venv "$venv"
