@@ -10,7 +10,7 @@ use crate::target::PyTarget;
 use crate::{columns, registry};
 use gauntlet::candle::Tensor;
 use gauntlet::records::{Fate, Record, statistics::wilson};
-use gauntlet::report::{Folder, Plot, Report};
+use gauntlet::report::{Folder, Manifest, Plot, Report};
 use gauntlet::{AttackEntry, Evaluated, Evaluator, Examples, Target};
 use numpy::{PyArray4, PyReadonlyArray4};
 use pyo3::prelude::*;
@@ -276,10 +276,23 @@ impl Evaluation {
         let (examples, entries) = (self.examples.clone(), self.entries.clone());
         Ok(Evaluation { found, examples, entries, kept, record })
     }
-    /// Writes the record into a folder that `gauntlet report` reads; `name` stands for the suite's.
+    /// Writes the record into a folder that `gauntlet report` reads; `name` stands for the suite's. Other rows of the same name stay.
     fn save(&self, py: Python<'_>, folder: PathBuf, name: &str) -> PyResult<()> {
-        let made = self.folder(name);
-        Ok(py.detach(|| made.write(&folder)).map_err(Failure::from)?)
+        let own = self.folder(name);
+        let written = py.detach(|| -> gauntlet::report::Result<()> {
+            let mut rows = match Manifest::of(&folder).filter(|m| m.suite == name) {
+                Some(_) => Folder::read(&folder)?.records,
+                None => Vec::new(),
+            };
+            for record in own.records {
+                match rows.iter_mut().find(|r| (&r.row, r.seed) == (&record.row, record.seed)) {
+                    Some(before) => *before = record,
+                    None => rows.push(record),
+                }
+            }
+            Folder::of(name, &own.manifest.command, rows).write(&folder)
+        });
+        Ok(written.map_err(Failure::from)?)
     }
     /// The report's page.
     fn html(&self, py: Python<'_>, name: &str) -> PyResult<String> {

@@ -16,6 +16,7 @@ mod progress;
 mod storage;
 mod suite;
 mod target;
+mod training;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,8 @@ mod _native {
     use super::numbers::{interval, pixels};
     #[pymodule_export]
     use super::suite::run_suite;
+    #[pymodule_export]
+    use super::training::{onnx_weights, train};
 
     /// Version of the package and of gauntlet.
     #[pymodule_export]

@@ -1,24 +1,27 @@
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import gauntlet
 
 
 @pytest.fixture(autouse=True, scope="session")
-def interruptible():
+def interruptible() -> None:
     """Ctrl-C is heard: a shell that starts this in the background has it ignored, and Python leaves it so."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def halves(x):
+def halves(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """One logit for each half of an image: how bright it is."""
     return np.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], axis=1)
 
 
-def halves_vjp(x):
-    def pull(c):
+def halves_vjp(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
+    def pull(c: NDArray[np.float32]) -> NDArray[np.float32]:
         g = np.empty_like(x)
         g[..., :4] = (c[:, 0] / g[0, ..., :4].size)[:, None, None, None]
         g[..., 4:] = (c[:, 1] / g[0, ..., 4:].size)[:, None, None, None]
@@ -28,7 +31,7 @@ def halves_vjp(x):
 
 
 @pytest.fixture
-def bright():
+def bright() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Twenty images whose left half is brighter than the right one by 0.01, 0.02, ..., 0.2: ε turns round what is below 2 ε."""
     x = np.full((20, 1, 8, 8), 0.4, dtype=np.float32)
     x[..., :4] += 0.01 * np.arange(1, 21, dtype=np.float32)[:, None, None, None]
@@ -36,12 +39,12 @@ def bright():
 
 
 @pytest.fixture(scope="session")
-def glyphs():
+def glyphs() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return gauntlet.load_examples("glyphs", take=100)
 
 
 @pytest.fixture(scope="session")
-def trained(glyphs):
+def trained(glyphs: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Any:
     """A small network of PyTorch, trained on glyphs."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
@@ -60,6 +63,6 @@ def trained(glyphs):
 
 
 @pytest.fixture
-def tensors(glyphs):
+def tensors(glyphs: tuple[NDArray[np.float32], NDArray[np.int64]]) -> tuple[Any, ...]:
     torch = pytest.importorskip("torch")
     return tuple(torch.from_numpy(a) for a in glyphs)

@@ -318,3 +318,18 @@ def test_a_result_prints_saves_and_draws_itself(bright, tmp_path):
     assert any(p.endswith("index.html") for p in paths) and (tmp_path / "report" / "table.csv").exists()
     with pytest.raises(gauntlet.InputError, match="no records in"):
         gauntlet.records(tmp_path / "report" / "plots")
+
+
+def test_models_that_are_saved_under_one_name_make_one_table(bright, tmp_path):
+    folder = tmp_path / "records"
+    for name in ("one", "two"):
+        attacked(gauntlet.Model(halves, halves_vjp, name=name), bright).save(folder, "both")
+    attacked(gauntlet.Model(halves, halves_vjp, name="one"), bright, attacks="fgsm").save(folder, "both")
+    records = gauntlet.records(folder)
+    assert [(r["row"], r["suite"]) for r in records] == [("one", "both"), ("two", "both")] and records.problems == []
+    assert set(records.columns()["attack"]) == {"fgsm", "pgd"}
+    gauntlet.report(folder, tmp_path / "report")
+    lines = (tmp_path / "report/table.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[1] for line in lines} == {"one", "two"}
+    attacked(gauntlet.Model(halves, halves_vjp, name="three"), bright).save(folder, "another")
+    assert [r["row"] for r in gauntlet.records(folder)] == ["three"]

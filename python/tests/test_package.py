@@ -94,3 +94,9 @@ def test_budgets_of_other_libraries():
     for bad in (None, True, [1], "x"):
         with pytest.raises(gauntlet.InputError):
             gauntlet.evaluate(lambda x: x, np.zeros((1, 1, 2, 2)), [0], eps=bad if bad != "x" else "x", attacks="noise")
+
+
+def test_every_public_function_and_model_has_an_example():
+    shown = [v for v in vars(gauntlet).values() if inspect.isfunction(v) or v in (gauntlet.AutoAttack, gauntlet.Attack, gauntlet.Labels, gauntlet.Model)]
+    assert len(shown) >= 16
+    assert [one.__name__ for one in shown if ">>> " not in (one.__doc__ or "")] == []

@@ -1,6 +1,6 @@
 """Adversarial robustness of models that live in Python.
 
-    from gauntlet import AutoAttack
+    from gauntlet import AutoAttack            # was: from autoattack import AutoAttack
     x_adv = AutoAttack(model, norm="Linf", eps=8/255, version="standard").run_standard_evaluation(x, y, bs=250)
 
     import gauntlet
@@ -22,9 +22,10 @@ from .models import Labels, Model
 from .networks import network
 from .robustbench import benchmark
 from .suites import Records, records, report, run
+from .training import train
 
 __all__ = [
     "Attack", "AutoAttack", "Cell", "EnvironmentFailure", "Error", "EvaluationFailed", "Flag", "InputError", "Labels", "Model", "Network",
     "Progress", "Records", "Result", "__version__", "attack", "attacks", "benchmark", "describe", "evaluate", "list_attacks",
-    "list_datasets", "list_models", "list_recipes", "load_examples", "network", "records", "report", "run",
+    "list_datasets", "list_models", "list_recipes", "load_examples", "network", "records", "report", "run", "train",
 ]

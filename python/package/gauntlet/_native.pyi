@@ -1,11 +1,17 @@
 from os import PathLike
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Evaluation", "Network", "__version__", "check_attacks", "components", "datasets", "evaluate", "examples", "interval", "nearest",
+    "onnx_weights", "pixels", "read_records", "report", "run_suite", "train",
+]
 __version__: str
 
+@final
 class Network:
     @staticmethod
     def built_in(model: str, checkpoint: str | PathLike[str] | None, input: tuple[int, int, int], classes: int) -> Network: ...
@@ -26,6 +32,7 @@ class Network:
         self, x: NDArray[np.float32], cotangent: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 
+@final
 class Evaluation:
     @property
     def clean_accuracy(self) -> float: ...
@@ -77,6 +84,19 @@ def examples(
 ) -> tuple[NDArray[np.float32], list[int], list[int], list[str]]: ...
 def read_records(folder: str | PathLike[str]) -> tuple[list[dict[str, Any]], list[str]]: ...
 def report(folder: str | PathLike[str], out: str | PathLike[str]) -> tuple[list[str], list[str]]: ...
+def onnx_weights(path: str | PathLike[str]) -> tuple[list[tuple[str, list[int], NDArray[np.float32], bool]], list[str]]: ...
+def train(
+    model: str,
+    data: str,
+    recipe: str,
+    train: str,
+    *,
+    seed: int = 0,
+    runs: str | PathLike[str],
+    datasets: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> str: ...
 def run_suite(
     path: str | PathLike[str],
     out: str | PathLike[str],

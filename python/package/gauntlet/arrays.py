@@ -1,28 +1,37 @@
 """Images and labels of whatever library as arrays, and back."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import InputError
 
 
-def is_torch(value):
+def is_torch(value: Any) -> bool:
     """Whether it is a tensor of PyTorch, without importing PyTorch."""
     return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
 
 
-def as_array(value):
+def is_jax(value: Any) -> bool:
+    """Whether it is an array of JAX, without importing JAX."""
+    return type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "dtype")
+
+
+def as_array(value: Any) -> NDArray[Any]:
     """An array of the same numbers, a view of them where that can be."""
     if is_torch(value):
         value = value.detach()
         if value.dtype.is_floating_point and value.element_size() == 2:
             value = value.float()
-        return value.cpu().numpy()
+        array: NDArray[Any] = value.cpu().numpy()
+        return array
     if hasattr(value, "__array__") or not hasattr(value, "__dlpack__"):
         return np.asarray(value)
     return np.from_dlpack(value)
 
 
-def images(x, normalised=False):
+def images(x: Any, normalised: bool = False) -> NDArray[np.float32]:
     """`(N, C, H, W)` of float32 in [0, 1]; bytes are divided by 255."""
     array = as_array(x)
     if array.ndim != 4:
@@ -44,7 +53,7 @@ def images(x, normalised=False):
     return array
 
 
-def labels(y, n):
+def labels(y: Any, n: int) -> list[int]:
     """A list of n labels."""
     array = as_array(y)
     if array.shape != (n,):
@@ -58,8 +67,12 @@ def labels(y, n):
     return [int(label) for label in array]
 
 
-def back(array, like):
-    """The array as what `like` is: a tensor on its device and of its dtype, or an array."""
+def back(array: NDArray[np.float32], like: Any) -> Any:
+    """The array as what `like` is: a tensor on its device and of its dtype, an array of JAX, or an array."""
+    if is_jax(like):
+        import jax
+
+        return jax.device_put(array.astype(like.dtype) if np.issubdtype(like.dtype, np.floating) else array, like.device)
     if not is_torch(like):
         return array
     import torch

@@ -1,16 +1,23 @@
 """AutoAttack as its users know it: the same constructor, the same methods, the same returned values."""
 
+import os
 import time
 from types import SimpleNamespace
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ._native import Network
 from .arrays import as_array, back, images, is_torch, labels
 from .budgets import eps_text, norm_of
 from .errors import InputError
-from .evaluation import evaluate
+from .evaluation import Result, evaluate
 from .keywords import strict
 from .adapters import adapt
+
+#: What images are given as: tensors or arrays.
+Images = TypeVar("Images")
 
 #: The published ensembles, each attack on what those before it left.
 VERSIONS = {
@@ -21,7 +28,7 @@ VERSIONS = {
 _KNOWN = ["apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"]
 
 
-def _settings():
+def _settings() -> dict[str, SimpleNamespace]:
     """Parameters of the attacks before a version sets them, under the names that the published code has for them."""
     return {
         "apgd": SimpleNamespace(n_restarts=5, n_iter=100, eot_iter=1),
@@ -48,23 +55,36 @@ class AutoAttack:
 
     `apgd`, `apgd_targeted`, `fab` and `square` hold the parameters that scripts set (`adversary.apgd.n_restarts = 1`); after a run
     `result` is the whole `gauntlet.Result`, flags and verdicts included.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> x, _ = map(torch.from_numpy, gauntlet.load_examples("glyphs", take=20))
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> y = model(x).argmax(1)
+        >>> adversary = gauntlet.AutoAttack(model, norm="Linf", eps=8/255, version="rand", verbose=False)
+        >>> x_adv = adversary.run_standard_evaluation(x, y, bs=250)
+        >>> float((x_adv - x).abs().max()) <= 8/255 + 1e-6
+        True
+        >>> adversary.result.robust_accuracy == float((model(x_adv).argmax(1) == y).float().mean())
+        True
     """
 
     @strict
     def __init__(
         self,
-        model,
-        norm="Linf",
-        eps=0.3,
-        seed=None,
-        verbose=True,
-        attacks_to_run=[],
-        version="standard",
-        is_tf_model=False,
-        device=None,
-        log_path=None,
-        native=False,
-    ):
+        model: Any,
+        norm: Any = "Linf",
+        eps: Any = 0.3,
+        seed: int | None = None,
+        verbose: bool = True,
+        attacks_to_run: list[str] = [],
+        version: str = "standard",
+        is_tf_model: bool = False,
+        device: Any = None,
+        log_path: str | os.PathLike[str] | None = None,
+        native: bool = False,
+    ) -> None:
         if is_tf_model:
             raise InputError("is_tf_model: TensorFlow's models are handed over as gauntlet.Model(forward, vjp) to gauntlet.evaluate")
         if version not in (*VERSIONS, "custom"):
@@ -76,13 +96,16 @@ class AutoAttack:
         self.seed, self.verbose, self.version, self.device, self.log_path = seed, verbose, version, device, log_path
         self.native = native
         self.attacks_to_run = list(attacks_to_run)
-        for name, settings in _settings().items():
-            setattr(self, name, settings)
-        self.result = None
+        self._set(_settings())
+        self.result: Result | None = None
         if version != "custom":
             self.set_version(version)
 
-    def set_version(self, version="standard"):
+    def _set(self, settings: dict[str, SimpleNamespace]) -> None:
+        self.apgd, self.apgd_targeted = settings["apgd"], settings["apgd_targeted"]
+        self.fab, self.square = settings["fab"], settings["square"]
+
+    def set_version(self, version: str = "standard") -> None:
         """Takes the attacks and parameters of a published version."""
         if version not in VERSIONS:
             raise InputError(f"version must be standard, plus or rand, got {version!r}")
@@ -95,14 +118,14 @@ class AutoAttack:
         self.apgd_targeted.n_restarts = 1
         self.apgd_targeted.n_target_classes = 5 if sparse else 9
 
-    def cheap(self):
+    def cheap(self) -> None:
         """Fewer steps of everything."""
         self.apgd.n_restarts, self.apgd.n_iter = 1, 50
         self.fab.n_restarts, self.fab.n_iter = 1, 50
         self.square.n_queries, self.square.n_restarts = 1000, 1
         self.apgd_targeted.n_restarts, self.apgd_targeted.n_iter = 1, 50
 
-    def _one(self, name):
+    def _one(self, name: str) -> dict[str, Any]:
         """An attack with its parameters, under gauntlet's names."""
         if name not in _KNOWN:
             from .keywords import unknown
@@ -123,11 +146,10 @@ class AutoAttack:
         s = self.square
         return {"name": name, "restarts": s.n_restarts, "queries": s.n_queries, "p_init": s.p_init}
 
-    def _attack(self):
+    def _attack(self) -> dict[str, Any]:
         published = AutoAttack.__new__(AutoAttack)
         published.norm = self.norm
-        for name, settings in _settings().items():
-            setattr(published, name, settings)
+        published._set(_settings())
         if self.version in VERSIONS:
             published.set_version(self.version)
             same = all(vars(getattr(self, part)) == vars(getattr(published, part)) for part in _settings())
@@ -137,21 +159,35 @@ class AutoAttack:
             raise InputError("attacks_to_run is empty: version=\"custom\" needs a list of attacks")
         return {"name": "worst-case", "attacks": [self._one(name) for name in self.attacks_to_run]}
 
-    def _say(self, text):
+    def _say(self, text: str) -> None:
         if self.verbose:
             print(text)
         if self.log_path:
             with open(self.log_path, "a", encoding="utf-8") as log:
                 log.write(f"{text}\n")
 
-    def _evaluate(self, attack, x, y, bs, store=None):
+    def _evaluate(self, attack: Any, x: Any, y: Any, bs: int, store: Any = None) -> Result:
         return evaluate(
             self.model, x, y, attacks=attack, norm=self.norm, eps=self.epsilon, bs=bs, seed=self.seed or 0, device=self.device,
             store=store, native=self.native, progress=None if self.verbose else False,
         )
 
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Images, y_orig: Any, bs: int = ..., return_labels: Literal[False] = ..., state_path: Any = ...
+    ) -> Images: ...
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Images, y_orig: Any, bs: int = ..., *, return_labels: Literal[True], state_path: Any = ...
+    ) -> tuple[Images, Images]: ...
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Images, y_orig: Any, bs: int, return_labels: Literal[True], state_path: Any = ...
+    ) -> tuple[Images, Images]: ...
     @strict
-    def run_standard_evaluation(self, x_orig, y_orig, bs=250, return_labels=False, state_path=None):
+    def run_standard_evaluation(
+        self, x_orig: Any, y_orig: Any, bs: int = 250, return_labels: bool = False, state_path: str | os.PathLike[str] | None = None
+    ) -> Any:
         """Adversarial images `(N, C, H, W)`: what was found where something was, the clean image elsewhere.
 
         Args:
@@ -169,9 +205,11 @@ class AutoAttack:
         return (x_adv, self._labels(x_adv, bs)) if return_labels else x_adv
 
     @strict
-    def run_standard_evaluation_individual(self, x_orig, y_orig, bs=250, return_labels=False):
+    def run_standard_evaluation_individual(
+        self, x_orig: Any, y_orig: Any, bs: int = 250, return_labels: bool = False
+    ) -> dict[str, Any]:
         """What each attack finds by itself, by its name: images, or with `return_labels` images and the model's answers."""
-        found = {}
+        found: dict[str, Any] = {}
         attacks = [self._one(name) for name in self.attacks_to_run]
         if not attacks:
             raise InputError("attacks_to_run is empty: version=\"custom\" needs a list of attacks")
@@ -184,7 +222,7 @@ class AutoAttack:
             found[name] = (x_adv, self._labels(x_adv, bs)) if return_labels else x_adv
         return found
 
-    def _labels(self, x, bs):
+    def _labels(self, x: Any, bs: int) -> Any:
         predicted = self._logits(x, bs).argmax(axis=1)
         if not is_torch(x):
             return predicted
@@ -192,17 +230,18 @@ class AutoAttack:
 
         return torch.from_numpy(predicted).to(x.device)
 
-    def _logits(self, x, bs):
+    def _logits(self, x: Any, bs: int) -> NDArray[np.float32]:
         adapter = adapt(self.model, x, device=self.device)
         pixels = images(x)
-        return np.concatenate([adapter.forward(pixels[i : i + bs].copy()) for i in range(0, len(pixels), bs)])
+        answer = adapter.logits if isinstance(adapter, Network) else adapter.forward
+        return np.concatenate([answer(pixels[i : i + bs].copy()) for i in range(0, len(pixels), bs)])
 
-    def clean_accuracy(self, x_orig, y_orig, bs=250):
+    def clean_accuracy(self, x_orig: Any, y_orig: Any, bs: int = 250) -> float:
         """Share of the images that are right without any attack."""
         predicted = self._logits(x_orig, bs).argmax(axis=1)
         return float((predicted == np.asarray(labels(y_orig, len(predicted)))).mean())
 
-    def _tell(self, result, x, begun):
+    def _tell(self, result: Result, x: Any, begun: float) -> None:
         self._say(f"initial accuracy: {result.clean_accuracy:.2%}")
         verdicts = result._native.verdicts(0)
         left = sum(fate != "wrong" for fate in verdicts["fate"])
@@ -211,8 +250,8 @@ class AutoAttack:
             self._say(f"robust accuracy after {name.upper()}: {left / result.n:.2%}")
         before, after = images(x), as_array(result.x_adv)
         gaps = np.abs(after - before).reshape(len(before), -1)
-        largest = {"linf": lambda: gaps.max(axis=1), "l2": lambda: np.sqrt((gaps**2).sum(axis=1)), "l1": lambda: gaps.sum(axis=1)}
-        size = float(largest[norm_of(self.norm)]().max())
+        order = {"linf": np.inf, "l2": 2, "l1": 1}[norm_of(self.norm)]
+        size = float(np.linalg.norm(gaps, ord=order, axis=1).max())
         self._say(f"max {self.norm} perturbation: {size:.5f} of {eps_text(self.epsilon)}, max: {after.max():.5f}, min: {after.min():.5f}")
         self._say(f"robust accuracy: {result.robust_accuracy:.2%} (total time {time.monotonic() - begun:.1f} s)")
         for note in result.notes:

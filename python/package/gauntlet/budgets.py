@@ -2,13 +2,14 @@
 
 from fractions import Fraction
 from numbers import Real
+from typing import Any
 
 from .errors import InputError
 
 _NORMS = {"linf": "linf", "l2": "l2", "l1": "l1", "l0": "l0", "inf": "linf", "2": "l2", "1": "l1", "0": "l0"}
 
 
-def norm_of(norm):
+def norm_of(norm: Any) -> str:
     """`Linf`, `linf`, `L2`, ... (or an enum with such a value) as gauntlet writes it."""
     text = str(getattr(norm, "value", norm))
     known = _NORMS.get(text.lower())
@@ -17,7 +18,7 @@ def norm_of(norm):
     return known
 
 
-def eps_text(eps):
+def eps_text(eps: Any) -> str:
     """A budget as text: `8/255` for the number that is 8/255, the shortest decimal otherwise."""
     if isinstance(eps, str):
         return eps
@@ -36,7 +37,7 @@ def eps_text(eps):
     return repr(eps)
 
 
-def eps_list(eps):
+def eps_list(eps: Any) -> list[str]:
     """One budget or several, as a list of texts."""
     if eps is None:
         raise InputError("eps is required: the budget, such as \"8/255\" or 0.3, or a list of them")

@@ -1,17 +1,18 @@
 """Attacks as the compiled part takes them."""
 
 import json
+from typing import Any
 
 from .budgets import eps_list, norm_of
 from .errors import InputError
 
 
-def _is_attack(value):
+def _is_attack(value: Any) -> bool:
     """Whether it is one of `gauntlet.attack(...)`: it says what is given, and perhaps a norm and a budget."""
     return callable(getattr(value, "given", None))
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A parameter as JSON has it: nested attacks by their names and parameters."""
     if _is_attack(value):
         return value.given()
@@ -23,7 +24,7 @@ def plain(value):
     return item() if item is not None and not isinstance(value, (str, bytes)) else value
 
 
-def entries_of(attacks, norm, eps):
+def entries_of(attacks: Any, norm: Any, eps: Any) -> str:
     """Attacks as the compiled part takes them: `{"label", "attack", "norm", "eps"}`."""
     several = attacks if isinstance(attacks, (list, tuple)) else [attacks]
     entries = []

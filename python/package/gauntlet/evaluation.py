@@ -3,11 +3,14 @@
 import html
 import json
 import re
+import os
 import sys
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _native
 from .arrays import back, images, labels
@@ -16,6 +19,7 @@ from .entries import entries_of
 from .errors import InputError
 from .keywords import strict
 from .adapters import adapt
+from .models import Model
 
 
 class Flag(NamedTuple):
@@ -33,10 +37,10 @@ class Cell(NamedTuple):
     eps: str
     robust_accuracy: float
     #: Wilson's interval of 95 %.
-    interval: tuple
+    interval: tuple[float, float]
     n: int
     family: str
-    parameters: dict
+    parameters: dict[str, Any]
 
 
 class Progress(NamedTuple):
@@ -51,7 +55,7 @@ class Progress(NamedTuple):
     robust: int
 
 
-def frame(columns):
+def frame(columns: dict[str, Any]) -> Any:
     """Columns as a frame of polars or pandas (the one that is imported already first), else as they are."""
     for name in sorted(("polars", "pandas"), key=lambda name: name not in sys.modules):
         try:
@@ -73,14 +77,14 @@ class Result:
         notes: what was adapted.
     """
 
-    def __init__(self, native, like, name, notes):
+    def __init__(self, native: _native.Evaluation, like: Any, name: str, notes: Iterable[str]) -> None:
         self._native, self._like, self.name, self.notes = native, like, name, list(notes)
         self.n, self.clean_accuracy, self.seconds = len(native), native.clean_accuracy, native.seconds
         self.forwards, self.backwards = native.cost
         self.flags = [Flag(*flag) for flag in native.flags]
         self.cells = [Cell(**{**cell, "parameters": json.loads(cell["parameters"])}) for cell in native.cells()]
 
-    def _of(self, norm, eps):
+    def _of(self, norm: Any, eps: Any) -> list[int]:
         norm = None if norm is None else norm_of(norm)
         wanted = None if eps is None else _native.pixels(eps_list(eps)[0])
         chosen = [
@@ -95,10 +99,10 @@ class Result:
         return chosen
 
     @staticmethod
-    def _budgets(cells):
+    def _budgets(cells: list[Cell]) -> str:
         return ", ".join(dict.fromkeys(f"norm={c.norm!r}, eps={c.eps!r}" for c in cells))
 
-    def worst_case(self, norm=None, eps=None):
+    def worst_case(self, norm: Any = None, eps: Any = None) -> tuple[float, tuple[float, float]]:
         """Share of all examples that are right under every attack of that norm and budget, with its 95 % interval."""
         robust = np.ones(self.n, dtype=bool)
         for i in self._of(norm, eps):
@@ -107,16 +111,16 @@ class Result:
         return share, _native.interval(int(robust.sum()), self.n)
 
     @property
-    def robust_accuracy(self):
+    def robust_accuracy(self) -> float:
         """Share of all examples that are right under every attack; with several budgets ask `worst_case(norm, eps)`."""
         return self.worst_case()[0]
 
     @property
-    def interval(self):
+    def interval(self) -> tuple[float, float]:
         """95 % interval of `robust_accuracy` for images like these (Wilson)."""
         return self.worst_case()[1]
 
-    def adversarial(self, norm=None, eps=None):
+    def adversarial(self, norm: Any = None, eps: Any = None) -> Any:
         """Of every example the adversarial one that the first attack found that broke it, else the clean image; as `x` was given."""
         chosen = self._of(norm, eps)
         found = self._native.adversarial(chosen[0])
@@ -129,11 +133,11 @@ class Result:
         return back(found, self._like)
 
     @property
-    def x_adv(self):
+    def x_adv(self) -> Any:
         """`adversarial()` of the one budget there is."""
         return self.adversarial()
 
-    def columns(self):
+    def columns(self) -> dict[str, Any]:
         """One row per example, attack and budget, as a dictionary of columns."""
         parts = []
         for i, cell in enumerate(self.cells):
@@ -143,27 +147,33 @@ class Result:
         return {key: _joined([p.get(key, [-1] * len(p["id"])) for p in parts]) for key in dict.fromkeys(k for p in parts for k in p)}
 
     @property
-    def verdicts(self):
+    def verdicts(self) -> Any:
         """`columns()` as a frame of polars or pandas where one is installed."""
         return frame(self.columns())
 
     @property
-    def table(self):
+    def table(self) -> Any:
         """`cells` as a frame."""
         shown = [c._asdict() for c in self.cells]
-        columns = {k: [c[k] for c in shown] for k in ("attack", "norm", "eps", "robust_accuracy", "n")}
+        columns: dict[str, Any] = {k: [c[k] for c in shown] for k in ("attack", "norm", "eps", "robust_accuracy", "n")}
         columns["low"], columns["high"] = [c.interval[0] for c in self.cells], [c.interval[1] for c in self.cells]
         return frame(columns)
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """The record as the binary writes it, without the verdicts."""
-        return json.loads(self._native.record())
+        record: dict[str, Any] = json.loads(self._native.record())
+        return record
 
-    def save(self, folder, name=None):
-        """Writes the record into a folder: `gauntlet report FOLDER`, `gauntlet.records(FOLDER)` and leaderboards read it."""
+    def save(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
+        """Writes the record into a folder: `gauntlet report FOLDER`, `gauntlet.records(FOLDER)` and leaderboards read it.
+
+        Args:
+            folder: where; it is made.
+            name: what the table is called; default: the model's name. Models that were saved there under the same name stay beside it.
+        """
         self._native.save(folder, name or self.name)
 
-    def to_html(self, path=None, name=None):
+    def to_html(self, path: str | os.PathLike[str] | None = None, name: str | None = None) -> str:
         """The report's page, a file that opens from disk; written to `path` if there is one."""
         page = self._native.html(name or self.name)
         if path is not None:
@@ -171,8 +181,10 @@ class Result:
                 file.write(page)
         return page
 
-    def __str__(self):
-        percent = lambda share, interval: f"{100 * share:5.1f} %  (95 %: {100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    def __str__(self) -> str:
+        def percent(share: float, interval: tuple[float, float]) -> str:
+            return f"{100 * share:5.1f} %  (95 %: {100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
         rows = [("clean", percent(self.clean_accuracy, _native.interval(round(self.clean_accuracy * self.n), self.n)))]
         rows += [(f"{c.attack} {c.norm} ε = {c.eps}", percent(c.robust_accuracy, c.interval)) for c in self.cells]
         width = max(len(label) for label, _ in rows)
@@ -181,13 +193,19 @@ class Result:
         lines += [f"note: {note}" for note in self.notes] + [f"flag: {f.detail} ({f.name})" for f in self.flags]
         return "\n".join(lines)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<gauntlet.Result of {self.name}: clean {self.clean_accuracy:.3f}, {len(self.cells)} cells, {len(self.flags)} flags>"
 
-    def _repr_html_(self):
-        row = lambda *cells: "<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in cells) + "</tr>"
-        percent = lambda share: f"{100 * share:.1f} %"
-        between = lambda interval: f"{percent(interval[0])} to {percent(interval[1])}"
+    def _repr_html_(self) -> str:
+        def row(*cells: str) -> str:
+            return "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>"
+
+        def percent(share: float) -> str:
+            return f"{100 * share:.1f} %"
+
+        def between(interval: tuple[float, float]) -> str:
+            return f"{percent(interval[0])} to {percent(interval[1])}"
+
         rows = [row("clean", "", "", percent(self.clean_accuracy), between(_native.interval(round(self.clean_accuracy * self.n), self.n)))]
         rows += [row(c.attack, c.norm, c.eps, percent(c.robust_accuracy), between(c.interval)) for c in self.cells]
         flags = "".join(f"<li><b>{html.escape(f.name)}</b>: {html.escape(f.detail)}</li>" for f in self.flags)
@@ -195,7 +213,7 @@ class Result:
         return f"<table><caption>{html.escape(self.name)}, n = {self.n}</caption>{head}{''.join(rows)}</table><ul>{flags}</ul>"
 
 
-def _joined(parts):
+def _joined(parts: list[Any]) -> Any:
     if all(isinstance(p, np.ndarray) for p in parts):
         return np.concatenate(parts)
     return [value for part in parts for value in part]
@@ -204,10 +222,10 @@ def _joined(parts):
 class _Line:
     """Progress as one line of a terminal, or a line every few seconds elsewhere."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO) -> None:
         self.stream, self.terminal, self.last = stream, stream.isatty(), time.monotonic()
 
-    def __call__(self, p):
+    def __call__(self, p: Progress) -> None:
         now = time.monotonic()
         if now - self.last < (0.1 if self.terminal else 10) and p.done < p.of:
             return
@@ -219,7 +237,7 @@ class _Line:
         self.stream.flush()
 
 
-def _follower(progress):
+def _follower(progress: Any) -> Callable[..., object] | None:
     if progress is None or progress is True:
         if progress is None and not (sys.stderr is not None and sys.stderr.isatty()):
             return None
@@ -234,32 +252,32 @@ def _follower(progress):
 
 @strict
 def evaluate(
-    model,
-    x,
-    y,
+    model: Any,
+    x: Any,
+    y: Any,
     *,
-    attacks="autoattack",
-    eps=None,
-    norm="linf",
-    mean=None,
-    std=None,
-    device=None,
-    train_mode=False,
-    bs=256,
-    seed=0,
-    draws=1,
-    carry=False,
-    ids=None,
-    name=None,
-    store=None,
-    native=False,
-    progress=None,
-):
+    attacks: Any = "autoattack",
+    eps: Any = None,
+    norm: Any = "linf",
+    mean: Any = None,
+    std: Any = None,
+    device: Any = None,
+    train_mode: bool = False,
+    bs: int = 256,
+    seed: int = 0,
+    draws: int = 1,
+    carry: bool = False,
+    ids: Iterable[int] | None = None,
+    name: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    native: bool = False,
+    progress: bool | Callable[[Progress], object] | None = None,
+) -> Result:
     """Attacks a model and judges every proposal; flags say where the numbers are not to be believed.
 
     Args:
-        model: a torch.nn.Module (or, with tensors, any function from images to logits), a `gauntlet.Model`, anything with
-            `forward(x)` and perhaps `vjp(x)`, anything with `predict_proba(x)`, or a `gauntlet.Network`.
+        model: a torch.nn.Module (or, with tensors, any function from images to logits), a function of JAX, a `gauntlet.Model`, anything
+            with `forward(x)` and perhaps `vjp(x)`, anything with `predict_proba(x)`, or a `gauntlet.Network`.
         x: images `(N, C, H, W)` in [0, 1], an array or tensor; uint8 is divided by 255.
         y: labels `(N,)`, whole numbers from 0.
         attacks: a name, a dictionary with a name and parameters, `gauntlet.attack(...)`, or a list of them; an entry's own
@@ -287,6 +305,17 @@ def evaluate(
     Raises:
         InputError: a model in training mode, images outside of [0, 1], logits that are not finite, an unknown attack, ...:
             before anything is attacked, with the way out.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> x, _ = map(torch.from_numpy, gauntlet.load_examples("glyphs", take=50))
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> result = gauntlet.evaluate(model, x, model(x).argmax(1), attacks=["fgsm", "pgd"], eps=["1/255", "64/255"])
+        >>> result.clean_accuracy, result.worst_case(eps="64/255")[0]
+        (1.0, 0.0)
+        >>> [(cell.attack, cell.eps) for cell in result.cells]
+        [('fgsm', '1/255'), ('fgsm', '64/255'), ('pgd', '1/255'), ('pgd', '64/255')]
     """
     adapter = adapt(model, x, mean=mean, std=std, device=device, train_mode=train_mode)
     pixels = images(x, normalised=mean is not None)
@@ -300,21 +329,21 @@ def evaluate(
     follower = _follower(progress)
     if native and not hasattr(adapter, "module"):
         raise InputError(f"native is for a torch.nn.Module, got {type(model).__name__}")
-    own = isinstance(adapter, _native.Network)
     called = name or adapter.name
-    shape = tuple(int(side) for side in pixels.shape[1:])
-    _native.check_attacks(entries, called, shape, "gradients" if own else adapter.answers)
-    weights = adapter.sha256 if own else adapter.fingerprint()
+    _, channels, height, width = pixels.shape
+    shape = (channels, height, width)
+    _native.check_attacks(entries, called, shape, "gradients" if isinstance(adapter, _native.Network) else adapter.answers)
+    weights = adapter.sha256 if isinstance(adapter, _native.Network) else adapter.fingerprint()
     if store is not None and not weights:
         raise InputError(
             f"store: verdicts are kept under a model's weights, and {called} shows none; give a torch.nn.Module, or a gauntlet.Model "
             "with fingerprint= a text that names its weights"
         )
-    how = dict(width=bs, seed=seed, draws=draws, carry=carry, sha256=weights, store=store, progress=follower)
+    how: dict[str, Any] = dict(width=bs, seed=seed, draws=draws, carry=carry, sha256=weights, store=store, progress=follower)
     # What a record's files may be called.
     row = re.sub(r"[^A-Za-z0-9._+=-]+", "-", called).strip("-") or "model"
     conditions = json.dumps({"row": row, "model": {"name": called}})
-    if own:
+    if isinstance(adapter, _native.Network):
         found = _native.evaluate(adapter, pixels, classes, rows, entries, conditions=conditions, **how)
         return Result(found, x, called, adapter.notes)
     if name is not None:
@@ -324,13 +353,14 @@ def evaluate(
         largest = max(classes)
         if largest >= adapter.classes:
             raise InputError(f"{called} has {adapter.classes} classes, an example has label {largest}")
-        found = _on_own_kernels(adapter, pixels, classes, rows, entries, conditions, how) if native else None
-        if found is None:
-            found = _native.evaluate(adapter, pixels, classes, rows, entries, conditions=conditions, **how)
+        own = _on_own_kernels(adapter, pixels, classes, rows, entries, conditions, how) if native else None
+        found = _native.evaluate(adapter, pixels, classes, rows, entries, conditions=conditions, **how) if own is None else own
     return Result(found, x, called, adapter.notes)
 
 
-def _on_own_kernels(adapter, pixels, classes, rows, entries, conditions, how):
+def _on_own_kernels(
+    adapter: Any, pixels: NDArray[np.float32], classes: list[int], rows: list[int], entries: str, conditions: str, how: dict[str, Any]
+) -> _native.Evaluation | None:
     """What the network that the module is exported as does, judged by the module; None where there is no such network."""
     from .own_kernels import disputed, network_of
 
@@ -345,8 +375,10 @@ def _on_own_kernels(adapter, pixels, classes, rows, entries, conditions, how):
     told = f"native: attacked on gauntlet's own kernels, judged by {adapter.name}"
     if places:
         told += f"; it says otherwise of {len(places)} images, which were attacked in PyTorch"
-        parts = [list(map(part.__getitem__, places)) for part in (classes, rows)]
-        again = _native.evaluate(adapter, np.ascontiguousarray(pixels[places]), *parts, entries, conditions=conditions, **how)
+        their, own_rows = [classes[at] for at in places], [rows[at] for at in places]
+        again = _native.evaluate(
+            adapter, np.ascontiguousarray(pixels[places]), their, own_rows, entries, conditions=conditions, **how
+        )
         found = found.with_verdicts_of(again, places)
     adapter.notes.append(told)
     return found

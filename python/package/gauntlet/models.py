@@ -1,12 +1,18 @@
 """Models that live in Python, as attacks see them."""
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import as_array
 from .errors import InputError
 from .keywords import strict
+
+#: From a cotangent of the logits to the gradient of the images.
+Pull = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 #: Images of the first batch on which a model is looked at before it is attacked.
 LOOKED_AT = 64
@@ -14,7 +20,7 @@ LOOKED_AT = 64
 ALIKE = 1e-3
 
 
-def logits_in(answer):
+def logits_in(answer: Any) -> Any:
     """The logits in what a model answered: itself, the first of a tuple, `.logits`, or the entry `logits`."""
     if isinstance(answer, dict):
         if "logits" not in answer:
@@ -29,7 +35,7 @@ def logits_in(answer):
     return answer
 
 
-def as_logits(answer, n, name):
+def as_logits(answer: Any, n: int, name: str) -> NDArray[np.float32]:
     """`(n, K)` of float32."""
     z = as_array(logits_in(answer))
     if z.ndim != 2 or z.shape[0] != n or z.shape[1] < 2:
@@ -48,35 +54,50 @@ class Model:
             `jax.vjp` does. Without it only attacks that need no gradient can be run.
         name: what it is called in messages and reports.
         fingerprint: a text that names its weights, such as their sha256; what a store keeps verdicts under.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> weight = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+        >>> forward = lambda x: x.reshape(len(x), -1) @ weight
+        >>> linear = gauntlet.Model(forward, lambda x: (forward(x), lambda c: (c @ weight.T).reshape(x.shape)))
+        >>> x = np.random.default_rng(1).uniform(size=(20, 1, 8, 8)).astype(np.float32)
+        >>> y = forward(x).argmax(axis=1)
+        >>> gauntlet.evaluate(linear, x, y, attacks="fgsm", eps=0.5).robust_accuracy
+        0.0
     """
 
     #: Whether calls have a constant number of images.
     padded = False
+    #: Logits of images, and from a cotangent to their gradient; None: it tells no gradient.
+    linearise: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Pull]] | None
 
     @strict
-    def __init__(self, forward, vjp=None, *, name="model", fingerprint=""):
+    def __init__(
+        self, forward: Callable[..., Any], vjp: Callable[..., Any] | None = None, *, name: str = "model", fingerprint: str = ""
+    ) -> None:
         if not callable(forward):
             raise InputError(f"forward must be a function of images, got {type(forward).__name__}")
         if vjp is not None and not callable(vjp):
             raise InputError(f"vjp must be a function of images, got {type(vjp).__name__}")
         self._forward, self._vjp, self.name, self._fingerprint = forward, vjp, name, fingerprint
         self.classes = 0
-        self.notes = []
+        self.notes: list[str] = []
         self.linearise = None if vjp is None else self._linearise
 
     @property
-    def answers(self):
+    def answers(self) -> str:
         """What it tells of an image: `labels`, `logits`, or `gradients` too."""
         return "logits" if self.linearise is None else "gradients"
 
-    def forward(self, x):
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `(N, K)`."""
         return as_logits(self._forward(x), len(x), self.name)
 
-    def _linearise(self, x):
+    def _linearise(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], Pull]:
+        assert self._vjp is not None
         z, pull = self._vjp(x)
 
-        def gradient(cotangent):
+        def gradient(cotangent: NDArray[np.float32]) -> NDArray[np.float32]:
             g = pull(cotangent)
             # jax.vjp's functions give a tuple, one entry for each argument.
             g = as_array(g[0] if isinstance(g, tuple) else g)
@@ -84,22 +105,22 @@ class Model:
 
         return as_logits(z, len(x), self.name), gradient
 
-    def attacked(self):
+    def attacked(self) -> contextlib.AbstractContextManager[None]:
         """What holds while it is attacked, as a context."""
         return contextlib.nullcontext()
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """sha256 of its weights, where that is known; else an empty text."""
         return self._fingerprint
 
-    def _fails(self, x):
+    def _fails(self, x: NDArray[np.float32]) -> bool:
         try:
             self.forward(x.copy())
         except Exception:
             return True
         return False
 
-    def look(self, x, width, train_mode=False):
+    def look(self, x: NDArray[np.float32], width: int, train_mode: bool = False) -> None:
         """Looks at the model on the first images: what would make all numbers worthless is an error here.
 
         Raises:
@@ -149,18 +170,28 @@ class Labels(Model):
         classes: how many classes there are.
         name: what it is called in messages and reports.
         fingerprint: a text that names its weights; what a store keeps verdicts under.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2)
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="rays", eps=[0.05, 0.15]).worst_case(eps=0.15)[0]
+        0.0
     """
 
-    answers = "labels"
-
     @strict
-    def __init__(self, predict, classes, *, name="model", fingerprint=""):
+    def __init__(self, predict: Callable[..., Any], classes: int, *, name: str = "model", fingerprint: str = "") -> None:
         super().__init__(predict, name=name, fingerprint=fingerprint)
         if not isinstance(classes, (int, np.integer)) or isinstance(classes, bool) or classes < 2:
             raise InputError(f"classes must be a whole number of at least 2, got {classes!r}")
         self._known = int(classes)
 
-    def forward(self, x):
+    @property
+    def answers(self) -> str:
+        """Labels alone."""
+        return "labels"
+
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """1 for the predicted class and 0 for the others, `(N, K)`."""
         told = as_array(self._forward(x))
         if told.shape != (len(x),):

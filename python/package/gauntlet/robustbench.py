@@ -1,6 +1,7 @@
 """RobustBench's `benchmark`: the same call, the same two numbers."""
 
 import os
+from typing import Any, overload
 
 from .autoattack import AutoAttack
 from .budgets import norm_of
@@ -8,24 +9,38 @@ from .data import load_examples
 from .errors import InputError
 from .keywords import strict
 
+_Path = str | os.PathLike[str]
 
+
+@overload
+def benchmark(
+    model: dict[Any, Any] | list[Any] | tuple[Any, ...], n_examples: int = ..., dataset: Any = ..., threat_model: Any = ..., to_disk: bool = ..., model_name: str | None = ...,
+    data_dir: _Path | None = ..., corruptions_data_dir: _Path | None = ..., device: Any = ..., batch_size: int = ..., eps: Any = ...,
+    log_path: _Path | None = ..., preprocessing: Any = ..., aa_state_path: _Path | None = ...,
+) -> dict[Any, tuple[float, float]]: ...
+@overload
+def benchmark(
+    model: Any, n_examples: int = ..., dataset: Any = ..., threat_model: Any = ..., to_disk: bool = ..., model_name: str | None = ...,
+    data_dir: _Path | None = ..., corruptions_data_dir: _Path | None = ..., device: Any = ..., batch_size: int = ..., eps: Any = ...,
+    log_path: _Path | None = ..., preprocessing: Any = ..., aa_state_path: _Path | None = ...,
+) -> tuple[float, float]: ...
 @strict
 def benchmark(
-    model,
-    n_examples=10_000,
-    dataset="cifar10",
-    threat_model="Linf",
-    to_disk=False,
-    model_name=None,
-    data_dir="./data",
-    corruptions_data_dir=None,
-    device=None,
-    batch_size=32,
-    eps=None,
-    log_path=None,
-    preprocessing=None,
-    aa_state_path=None,
-):
+    model: Any,
+    n_examples: int = 10_000,
+    dataset: Any = "cifar10",
+    threat_model: Any = "Linf",
+    to_disk: bool = False,
+    model_name: str | None = None,
+    data_dir: _Path | None = "./data",
+    corruptions_data_dir: _Path | None = None,
+    device: Any = None,
+    batch_size: int = 32,
+    eps: Any = None,
+    log_path: _Path | None = None,
+    preprocessing: Any = None,
+    aa_state_path: _Path | None = None,
+) -> Any:
     """Clean and robust accuracy of a model under AutoAttack `standard`, in [0, 1].
 
     Args:
@@ -41,10 +56,19 @@ def benchmark(
         eps: the budget in pixels.
         log_path: a file that what is told is appended to.
         aa_state_path: a folder that verdicts are kept in, from which the same call goes on after an interruption.
+
+    Example:
+        >>> import torch, gauntlet
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()
+        >>> clean, robust = gauntlet.benchmark(model, n_examples=10, dataset="glyphs", eps=8/255)   # doctest: +ELLIPSIS
+        using standard version including apgd-ce, apgd-t, fab-t, square
+        ...
+        >>> 0 <= robust <= clean <= 1
+        True
     """
     several = model if isinstance(model, dict) else dict(enumerate(model)) if isinstance(model, (list, tuple)) else None
     if several is not None:
-        given = dict(
+        given: dict[str, Any] = dict(
             n_examples=n_examples, dataset=dataset, threat_model=threat_model, to_disk=to_disk, data_dir=data_dir, device=device,
             batch_size=batch_size, eps=eps, log_path=log_path, corruptions_data_dir=corruptions_data_dir,
             preprocessing=preprocessing, aa_state_path=aa_state_path,
@@ -70,6 +94,7 @@ def benchmark(
     adversary = AutoAttack(model, norm=threat, eps=eps, version="standard", device=device, log_path=log_path)
     adversary.run_standard_evaluation(x, y, bs=batch_size, state_path=aa_state_path)
     result = adversary.result
-    if to_disk:
+    assert result is not None
+    if to_disk and model_name is not None:
         result.save(os.path.join("model_info", name, str(threat), model_name), name=model_name)
     return result.clean_accuracy, result.robust_accuracy

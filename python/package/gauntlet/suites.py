@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from . import _native
 from .errors import EvaluationFailed, InputError
@@ -9,18 +11,24 @@ from .evaluation import _joined, frame
 from .keywords import strict
 
 
-def _teller(progress):
+def teller(progress: Any) -> Callable[[str], object] | None:
+    """What is called with a line."""
     if progress is None or progress is False:
         return None
     if progress is True:
         return print
     if not callable(progress):
         raise InputError(f"progress must be True, False, None or a function of a line, got {type(progress).__name__}")
-    return progress
+    told: Callable[[str], object] = progress
+    return told
 
 
 @strict
-def run(suite, *, out=None, runs="runs", data_dir=None, take=None, quick=False, progress=None):
+def run(
+    suite: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, runs: str | os.PathLike[str] = "runs",
+    data_dir: str | os.PathLike[str] | None = None, take: int | None = None, quick: bool = False,
+    progress: bool | Callable[[str], object] | None = None,
+) -> "Records":
     """Trains and attacks every row of a suite file; writes records and report, and gives the records.
 
     What the store `runs` holds is not computed again: after Ctrl-C the same call goes on where it stopped.
@@ -36,10 +44,31 @@ def run(suite, *, out=None, runs="runs", data_dir=None, take=None, quick=False, 
 
     Raises:
         EvaluationFailed: parts of the suite failed; the others are written.
+
+    Example:
+        >>> import gauntlet
+        >>> from pathlib import Path
+        >>> _ = Path("short.toml").write_text('''
+        ... format = 1
+        ... data = "glyphs"
+        ... model = "linear"
+        ... take = 40
+        ... [train]
+        ... epochs = 1
+        ... [[row]]
+        ... id = "plain"
+        ... recipe = "ce"
+        ... [[attack]]
+        ... name = "fgsm"
+        ... eps = ["0.1"]
+        ... ''')
+        >>> records = gauntlet.run("short.toml", out="out", runs="store")
+        >>> [record["row"] for record in records], Path("out/index.html").exists()
+        (['plain'], True)
     """
     stem = os.path.splitext(os.path.basename(os.fspath(suite)))[0]
     out = os.path.join("reports", stem) if out is None else out
-    failed = _native.run_suite(suite, out, runs, data_dir=data_dir, take=take, quick=quick, progress=_teller(progress))
+    failed = _native.run_suite(suite, out, runs, data_dir=data_dir, take=take, quick=quick, progress=teller(progress))
     found = records(out)
     if failed:
         reasons = "; ".join(f"{r['row']}, seed {r['seed']}: {r['failed']}" for r in found if r["failed"])
@@ -47,25 +76,35 @@ def run(suite, *, out=None, runs="runs", data_dir=None, take=None, quick=False, 
     return found
 
 
-def report(folder, out):
-    """Writes tables, pictures and page of a folder of records into `out`; the paths."""
+def report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
+    """Writes tables, pictures and page of a folder of records into `out`; the paths.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2, name="bright")
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="noise", eps=0.05).save("records/bright")
+        >>> paths = gauntlet.report("records/bright", "report")
+        >>> any(path.endswith("index.html") for path in paths)
+        True
+    """
     paths, problems = _native.report(folder, out)
     if problems:
         raise EvaluationFailed(f"the report is written, and lacks something: {'; '.join(problems)}")
     return [os.fspath(path) for path in paths]
 
 
-class Records(list):
+class Records(list[dict[str, Any]]):
     """Records of a folder as dictionaries, each with `row`, `seed`, `failed`, `flags`, `clean` ... as docs/records.schema.json has them.
 
     `problems` says what could not be read.
     """
 
-    def __init__(self, read, problems):
+    def __init__(self, read: list[dict[str, Any]], problems: list[str]) -> None:
         self._read, self.problems = read, problems
         super().__init__({**json.loads(one["record"]), "failed": one["failed"]} for one in read)
 
-    def columns(self):
+    def columns(self) -> dict[str, Any]:
         """One row per record, attack, budget and example, as a dictionary of columns."""
         parts = []
         for one in self._read:
@@ -77,11 +116,21 @@ class Records(list):
         return {key: _joined([part.get(key, [-1] * len(part["id"])) for part in parts]) for key in keys}
 
     @property
-    def verdicts(self):
+    def verdicts(self) -> Any:
         """`columns()` as a frame of polars or pandas where one is installed."""
         return frame(self.columns())
 
 
-def records(folder):
-    """The records of a folder that `gauntlet run`, `gauntlet.run` or `Result.save` wrote."""
+def records(folder: str | os.PathLike[str]) -> Records:
+    """The records of a folder that `gauntlet run`, `gauntlet.run` or `Result.save` wrote.
+
+    Example:
+        >>> import numpy as np, gauntlet
+        >>> bright = gauntlet.Labels(lambda x: (x.mean((1, 2, 3)) > 0.5).astype(int), 2, name="bright")
+        >>> x = np.full((2, 1, 8, 8), 0.4, dtype=np.float32)
+        >>> gauntlet.evaluate(bright, x, [0, 0], attacks="noise", eps=0.05).save("saved")
+        >>> records = gauntlet.records("saved")
+        >>> records[0]["row"], records.columns()["fate"]
+        ('bright', ['robust', 'robust'])
+    """
     return Records(*_native.read_records(folder))

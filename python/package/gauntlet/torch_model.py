@@ -4,21 +4,30 @@ import contextlib
 import hashlib
 import re
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .arrays import is_torch
 from .errors import InputError
-from .models import Model, logits_in
+from .models import Model, Pull, logits_in
 
 #: Parameters that are frozen now: how often, and what they were before. One model may be attacked by two threads.
-_frozen = {}
+_frozen: dict[int, tuple[int, bool]] = {}
 _lock = threading.Lock()
 
 
+def _array(pieces: list[torch.Tensor]) -> NDArray[np.float32]:
+    """The rows of all pieces."""
+    array: NDArray[np.float32] = (torch.cat(pieces) if len(pieces) > 1 else pieces[0].contiguous()).numpy()
+    return array
+
+
 @contextlib.contextmanager
-def frozen(parameters):
+def frozen(parameters: Iterable[torch.nn.Parameter]) -> Iterator[None]:
     """Parameters that need no gradient meanwhile: an attack asks for the input's alone, and saves a third of its time."""
     parameters = list(parameters)
     with _lock:
@@ -38,7 +47,7 @@ def frozen(parameters):
                     p.requires_grad_(before)
 
 
-def _out_of_memory(error):
+def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
@@ -55,9 +64,14 @@ class TorchModel(Model):
         train_mode: whether a module in training mode is attacked as it is.
     """
 
-    def __init__(self, module, like=None, *, device=None, mean=None, std=None, train_mode=False, name=None):
-        self.module, self.notes = module, []
-        self.name = name or (type(module).__name__ if isinstance(module, torch.nn.Module) else getattr(module, "__name__", "model"))
+    def __init__(
+        self, module: Any, like: Any = None, *, device: Any = None, mean: Any = None, std: Any = None, train_mode: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.module: Any = module
+        self.notes: list[str] = []
+        own = type(module).__name__ if isinstance(module, torch.nn.Module) else getattr(module, "__name__", "model")
+        self.name = str(name or own)
         self.classes = 0
         tensors = list(module.parameters()) + list(module.buffers()) if isinstance(module, torch.nn.Module) else []
         self.device = self._device(tensors, like, device)
@@ -66,15 +80,17 @@ class TorchModel(Model):
         self.padded = self.device.type != "cpu"
         if (mean is None) != (std is None):
             raise InputError("mean and std belong together: give both or neither")
-        per_channel = lambda values: torch.as_tensor(np.asarray(values, dtype=np.float64), device=self.device).to(self.dtype).reshape(1, -1, 1, 1)
-        self.normalisation = None if mean is None else (per_channel(mean), per_channel(std))
+        self.normalisation = None if mean is None else (self._per_channel(mean), self._per_channel(std))
         if self.normalisation is not None and not bool((self.normalisation[1] > 0).all()):
             raise InputError("std must be above 0 in every channel")
         self.train_mode = train_mode
         self.linearise = self._linearise
         self._most = 1 << 30
 
-    def _device(self, tensors, like, device):
+    def _per_channel(self, values: Any) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.float64), device=self.device).to(self.dtype).reshape(1, -1, 1, 1)
+
+    def _device(self, tensors: list[torch.Tensor], like: Any, device: Any) -> torch.device:
         devices = sorted({str(t.device) for t in tensors})
         if device is not None:
             wanted = torch.device(device)
@@ -88,11 +104,11 @@ class TorchModel(Model):
             return torch.device(devices[0])
         return like.device if is_torch(like) else torch.device("cpu")
 
-    def attacked(self):
+    def attacked(self) -> contextlib.AbstractContextManager[None]:
         """Its parameters are frozen, and restored afterwards whatever happens."""
         return frozen(self.module.parameters()) if isinstance(self.module, torch.nn.Module) else contextlib.nullcontext()
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """sha256 of its structure, the normalisation before it, and names, shapes and bytes of its state dict."""
         if not isinstance(self.module, torch.nn.Module):
             return ""
@@ -110,7 +126,7 @@ class TorchModel(Model):
                 sha.update(tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         return f"sha256:{sha.hexdigest()}"
 
-    def look(self, x, width, train_mode=False):
+    def look(self, x: NDArray[np.float32], width: int, train_mode: bool = False) -> None:
         """Beside what any model is looked at for: training mode, dropout that drops, gradients that are cut."""
         training = self._training()
         if training and not self.train_mode:
@@ -123,15 +139,15 @@ class TorchModel(Model):
             raise InputError(f"mean has {self.normalisation[0].shape[1]} channels, the images {x.shape[1]}")
         super().look(x, width)
 
-    def _training(self):
+    def _training(self) -> list[str]:
         if not isinstance(self.module, torch.nn.Module):
             return []
         return [f"{name or 'itself'} ({type(m).__name__})" for name, m in self.module.named_modules() if m.training]
 
-    def _tensor(self, x):
+    def _tensor(self, x: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(x).to(device=self.device, dtype=self.dtype)
 
-    def _answer(self, x):
+    def _answer(self, x: torch.Tensor) -> torch.Tensor:
         if self.normalisation is not None:
             x = (x - self.normalisation[0]) / self.normalisation[1]
         z = logits_in(self.module(x))
@@ -143,7 +159,13 @@ class TorchModel(Model):
             raise InputError(f"{self.name} answers {z.dtype}; logits are floats")
         return z
 
-    def _pieces(self, x, call):
+    def normalised(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images as the module itself is given them."""
+        if self.normalisation is None:
+            return x
+        return _array([((self._tensor(x) - self.normalisation[0]) / self.normalisation[1]).float().cpu()])
+
+    def _pieces(self, x: NDArray[np.float32], call: Callable[[NDArray[np.float32]], Any]) -> list[Any]:
         """Calls in pieces that fit into memory: where one does not, halves are tried, and so from then on."""
         done, at = [], 0
         while at < len(x):
@@ -158,14 +180,14 @@ class TorchModel(Model):
                 self.notes.append(f"{size} images at once do not fit into memory: {self._most} are taken")
         return done
 
-    def forward(self, x):
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `(N, K)`."""
         with torch.no_grad():
             z = self._pieces(x, lambda piece: self._answer(self._tensor(piece)).float().cpu())
-        return torch.cat(z).numpy() if len(z) > 1 else z[0].contiguous().numpy()
+        return _array(z)
 
-    def _linearise(self, x):
-        def taped(piece):
+    def _linearise(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], Pull]:
+        def taped(piece: NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
             # Whatever the caller's grad mode is: without a tape there is no gradient.
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = self._tensor(piece).requires_grad_()
@@ -180,7 +202,7 @@ class TorchModel(Model):
 
         tape = self._pieces(x, taped)
 
-        def pull(cotangent):
+        def pull(cotangent: NDArray[np.float32]) -> NDArray[np.float32]:
             gradients, at = [], 0
             for leaf, z in tape:
                 c = torch.from_numpy(cotangent[at : at + len(z)]).to(device=z.device, dtype=z.dtype)
@@ -188,7 +210,6 @@ class TorchModel(Model):
                 # None: this part of the logits does not reach the image, and that is a zero.
                 (g,) = torch.autograd.grad(z, leaf, c, retain_graph=True, allow_unused=True)
                 gradients.append((torch.zeros_like(leaf) if g is None else g).float().cpu())
-            return (torch.cat(gradients) if len(gradients) > 1 else gradients[0].contiguous()).numpy()
+            return _array(gradients)
 
-        logits = [z.detach().float().cpu() for _, z in tape]
-        return (torch.cat(logits) if len(logits) > 1 else logits[0].contiguous()).numpy(), pull
+        return _array([z.detach().float().cpu() for _, z in tape]), pull
