@@ -8,7 +8,7 @@ use gauntlet_autograd::kernels::{blend_each, one_hot};
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
 use gauntlet_core::{
-    Error, Frozen, Memory, ParamDoc, ParamKind, Params, Range, Recipe, Result, Spec, Step, Target, Term, ThreatModel,
+    Frozen, Memory, ParamDoc, ParamKind, Params, Range, Recipe, Result, Spec, Step, Target, Term, ThreatModel,
 };
 use std::sync::Arc;
 
@@ -59,13 +59,7 @@ pub const SPEC: Spec<BuildRecipe> = Spec {
             unit: "",
             doc: "T after the last step",
         },
-        ParamDoc {
-            name: "share",
-            kind: ParamKind::SHARE,
-            default: "0.7",
-            unit: "",
-            doc: "λ before the first step",
-        },
+        ParamDoc { name: "share", kind: ParamKind::SHARE, default: "0.7", unit: "", doc: "λ before the first step" },
         ParamDoc {
             name: "last_share",
             kind: ParamKind::SHARE,
@@ -180,5 +174,20 @@ impl Recipe for Adr {
         let x_adv = Var::leaf(self.ascent.examples(step, &start, &away)?);
         let values = step.forward(&x_adv)?.log_softmax()?.mul(&q)?.sum_per_example()?.neg()?;
         Ok(vec![Term::new("rectified_ce", 1.0, values)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_annealed_goes_along_half_a_cosine() {
+        let at = |epoch: u32, step: u32| Position { epoch, epochs: 4, step, steps: 10, replay: 0 };
+        let value = |epoch, step| annealed((2.5, 2.0), &at(epoch, step));
+        assert!((value(0, 0) - 2.5).abs() < 1e-12 && (value(2, 0) - 2.25).abs() < 1e-12);
+        // A quarter of the way: 2 + 0.25 (1 + cos 45°).
+        assert!((value(1, 0) - (2.25 + 0.25 * 0.5f64.sqrt())).abs() < 1e-12);
+        assert!(value(3, 9) > 2.0 && value(3, 9) < value(3, 8));
     }
 }

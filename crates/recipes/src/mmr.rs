@@ -6,7 +6,7 @@ use gauntlet_autograd::kernels::{constant_like, numbers_like, one_hot, zeros_lik
 use gauntlet_core::attack::rows;
 use gauntlet_core::position::Position;
 use gauntlet_core::registry::BuildRecipe;
-use gauntlet_core::{Activation, Error, Params, ParamDoc, ParamKind, Recipe, Result, Spec, Step, Term};
+use gauntlet_core::{Activation, Error, ParamDoc, ParamKind, Params, Recipe, Result, Spec, Step, Term};
 use gauntlet_graph::{Graph, Layer, Node, graph_of};
 use std::sync::Arc;
 
@@ -198,7 +198,8 @@ fn layer(node: &Node, of: &[&Carried], graph: &Graph, params: &Params, pixels: u
     let name = &graph.interface().name;
     let refused = |what: &str| {
         let place = if node.name.is_empty() { String::new() } else { format!(", {}", node.name) };
-        let why = format!("mmr knows linear regions of linear layers, convolutions and rectifiers, not of {what}{place}");
+        let why =
+            format!("mmr knows linear regions of linear layers, convolutions and rectifiers, not of {what}{place}");
         Error::value(name.clone(), why)
     };
     let param = |i: usize| params.get(&graph.param(node.params[i]).name);
@@ -207,9 +208,8 @@ fn layer(node: &Node, of: &[&Carried], graph: &Graph, params: &Params, pixels: u
     let reshaped = |v: &Var| -> Result<Var> { Ok(v.reshape(&[&[v.dim(0)?][..], node.shape.as_slice()].concat())?) };
     Ok(match &node.op {
         Layer::Affine { scale, shift } => {
-            let constant = |v: &[f64]| -> Result<Var> {
-                Ok(Var::constant(constant_like(v, &[v.len()], x.value.tensor())?))
-            };
+            let constant =
+                |v: &[f64]| -> Result<Var> { Ok(Var::constant(constant_like(v, &[v.len()], x.value.tensor())?)) };
             let scale = constant(scale)?;
             let none = Var::constant(zeros_like(scale.tensor())?);
             let value = x.value.channel_affine(&scale, &constant(shift)?)?;
@@ -262,7 +262,8 @@ impl Recipe for Mmr {
             }
             carried.push(layer(node, &of, graph, params, pixels)?);
         }
-        let logits = carried.get(graph.output().index()).ok_or_else(|| Error::Message("a network without logits".into()))?;
+        let logits =
+            carried.get(graph.output().index()).ok_or_else(|| Error::Message("a network without logits".into()))?;
         let decisions = self.decisions(logits, pixels, step)?;
         let regions = self.regions(&found, &step.position())?;
         let regions = regions.map(|values| Term::new("mmr_regions", self.weight, values));

@@ -64,7 +64,11 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
                 1 => String::new(),
                 n => format!(", {n} each"),
             };
-            format!("{text}{}: {} open parts {verb} elements of an array{each}; the report follows", suite.name, cells.len())
+            format!(
+                "{text}{}: {} open parts {verb} elements of an array{each}; the report follows",
+                suite.name,
+                cells.len()
+            )
         },
     )?;
     Ok(Code::Done)

@@ -19,7 +19,8 @@ pub(crate) fn erase(image: &mut Picture, areas: (f64, f64), stream: &mut Stream)
         if height >= h || width >= w {
             continue;
         }
-        let (top, left) = (stream.below((h - height + 1) as u32) as usize, stream.below((w - width + 1) as u32) as usize);
+        let (top, left) =
+            (stream.below((h - height + 1) as u32) as usize, stream.below((w - width + 1) as u32) as usize);
         for channel in 0..c {
             for row in top..top + height {
                 let from = image.at(channel, row, left);

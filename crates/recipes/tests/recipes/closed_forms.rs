@@ -361,3 +361,28 @@ fn regions_of_other_layers_are_refused_by_name() {
     let said = recipe(json!({ "name": "mmr" })).loss(&mut step).map(|_| ()).unwrap_err().to_string();
     assert!(said.contains("lenet-small") && said.contains("not of gelu"), "{said}");
 }
+
+/// θ̄ ← d θ̄ + (1 − d) θ once a step, however often the step's loss is asked for, from the weights of the first one.
+#[test]
+fn adr_follows_the_weights_step_by_step() {
+    let network = model(json!({ "name": "lenet-small" }));
+    let adr = recipe(json!({ "name": "adr", "eps": "0.1", "steps": 1, "decay": 0.75 }));
+    let (start, b, mut memory) = (weights(&*network), batch(2), Memory::new());
+    let mut factor = 1.0;
+    for number in 0..4u32 {
+        let size = 1.0 + f64::from(number * number);
+        let sized = start.iter().map(|(name, t, trained)| (name.to_string(), t.affine(size, 0.0).unwrap(), trained));
+        let params = Weights::from_entries(sized).leaves();
+        for _ in 0..2 {
+            let at = Position { epoch: 0, step: number, ..HERE };
+            let mut step = Step::new(network.clone(), &params, &b, 5, at, &mut memory).unwrap();
+            adr.loss(&mut step).unwrap();
+        }
+        factor = if number == 0 { size } else { 0.75 * factor + 0.25 * size };
+        for (name, t, _) in start.iter() {
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            let want: Vec<f64> = flat(t).iter().map(|v| factor * v).collect();
+            close(&flat(&memory[&format!("adr.average/{name}")]), &want, 1e-12, name);
+        }
+    }
+}
