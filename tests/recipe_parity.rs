@@ -7,7 +7,7 @@ use gauntlet::Precision;
 use gauntlet::autograd::{Graph, Var, grad};
 use gauntlet::core::position::Position;
 use gauntlet::core::recipe::Composed;
-use gauntlet::core::{Batch, Frozen, Memory, Recipe, Registry, Setup, Step, Target};
+use gauntlet::core::{Batch, Frozen, Memory, Recipe, Registry, Setup, Step, Target, Weights};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -49,18 +49,26 @@ fn recipes_are_those_of_their_papers() {
     let registry = registry();
     let net = network("lenet-small", "softplus", (1, 28, 28));
     let rectified = network("lenet-small", "relu", (1, 28, 28));
-    let params = weights(&*net, CASE, DType::F64).leaves();
+    let own = weights(&*net, CASE, DType::F64);
+    let second = weights(&*net, &format!("{CASE}/teacher"), DType::F64);
     let taught = weights(&*net, &format!("{CASE}/teacher"), DType::F64).constants();
     let teacher: Arc<dyn Target> = Arc::new(Frozen::new(net.clone(), taught));
     let batch = numbered(tensor(&format!("{CASE}/x"), &[4, 1, 28, 28], 0.0, 1.0), 0);
     let train = numbered(tensor(&format!("{CASE}/train"), &[30, 1, 28, 28], 0.0, 1.0), 100);
-    let (names, leaves): (Vec<&str>, Vec<&Var>) = params.trained().unzip();
     let mut seen = std::collections::BTreeSet::new();
     for want in golden("recipes.json")["cases"].as_array().unwrap() {
         let given = want["recipe"].as_object().unwrap();
         let what = want["recipe"].to_string();
         seen.insert(given["name"].as_str().unwrap().to_string());
         let recipe = recipe(&registry, given);
+        // What is trained along has the teacher's weights.
+        let specs = recipe.starting(net.specs());
+        let entries = specs.iter().map(|s| {
+            let of = s.name.strip_prefix("natural.").map_or_else(|| own.get(&s.name), |name| second.get(name));
+            (s.name.clone(), of.unwrap().clone(), s.trainable)
+        });
+        let params = Weights::from_entries(entries).leaves();
+        let (names, leaves): (Vec<&str>, Vec<&Var>) = params.trained().unzip();
         // The same weights.
         let net = if want["activation"] == "relu" { &rectified } else { &net };
         let mut each = |f: &mut dyn FnMut(&Batch) -> gauntlet::core::Result<()>| f(&train);

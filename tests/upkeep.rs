@@ -287,3 +287,33 @@ fn a_cluster_gets_one_element_per_open_part_and_then_the_report() {
     let whole = sandbox.ok("run small.toml");
     assert!(!whole.err.contains("epoch") && whole.out.contains("\ncut "), "{}", whole.err);
 }
+
+/// Two elements for each of two parts; what they leave in the store gives the record of an undivided run, byte for byte.
+#[test]
+fn an_array_can_have_an_element_for_each_shard() {
+    let sandbox = Sandbox::new();
+    let line = "submit small.toml --slurm --shards 2 --only row=ce --only row=cut";
+    let dry = sandbox.ok(&format!("{line} --dry-run")).out;
+    for say in [
+        "#SBATCH --array=0-3\n",
+        "# One element per shard, row and seed",
+        "rows=(ce cut)\nseeds=(0 0)",
+        "--only \"row=${rows[SLURM_ARRAY_TASK_ID % 2]}\"",
+        "--shard \"$((SLURM_ARRAY_TASK_ID / 2 + 1))/2\"",
+        "2 open parts would be elements of an array, 2 each",
+    ] {
+        assert!(dry.contains(say), "{say:?} is not in:\n{dry}");
+    }
+    sandbox.run("submit small.toml --slurm --shard 1/2").expect(2).says(&["--shards N"]);
+    let script = dry.split_once("#!/bin/bash").unwrap().1.split("\nsbatch").next().unwrap();
+    sandbox.write("array.sh", script);
+    for (element, share) in [(0, "1/2"), (1, "1/2"), (2, "2/2"), (3, "2/2")] {
+        let ended =
+            sandbox.shell(&format!("SLURM_ARRAY_TASK_ID={element} SLURM_CPUS_PER_TASK=1 bash array.sh")).expect(0);
+        assert!(ended.out.contains(&format!("shard {share} of 1 of 1 parts")), "{}", ended.out);
+    }
+    let together = sandbox.ok("run small.toml --only row=ce --only row=cut");
+    assert!(!together.err.contains("epoch"), "{}", together.err);
+    sandbox.ok("run small.toml --only row=ce --only row=cut --runs apart --out undivided");
+    assert_eq!(sandbox.results("reports/small"), sandbox.results("undivided"));
+}

@@ -3,6 +3,8 @@
 recipes.py FOLDER [--check]. Each case names our recipe with the *converted* coefficient; its loss and weight gradients
 must be those of the published one (divided by `scale`, where a paper sums what we average).
 """
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -324,6 +326,15 @@ def distillation_cases():
     te = lambda z: F.cross_entropy(z, y) + weight * ((F.softmax(z, 1) - soft) ** 2).mean()
     x_adv = ascent(te, steps, eps, alpha, begin)
     yield {"name": "te", "start": 1, "end": 5, **own}, te(f(x_adv))
+    # ADR in its first step, whose average is the network itself: 12 of 30 steps on a half cosine.
+    falls = 0.5 * (1 + math.cos(math.pi * NUMBER / 30))
+    begin = (x + uniform("adr", SHAPE, -eps, eps)).clamp(0, 1)
+    prob = F.softmax(f(x).detach() / (0.5 + falls * (1.5 - 0.5)), dim=1)
+    target_prob, max_prob = prob.gather(1, y.unsqueeze(1)).squeeze(1), prob.max(1).values
+    share = (0.95 + falls * (0.7 - 0.95) - (max_prob - target_prob)).clamp(0, 1).unsqueeze(1)
+    rectified = share * prob + (1 - share) * F.one_hot(y, K)
+    x_adv = ascent(lambda z: F.cross_entropy(z, rectified), steps, eps, alpha, begin)
+    yield {"name": "adr", "temperature": 1.5, "last_temperature": 0.5, **own}, F.cross_entropy(f(x_adv), rectified)
     # ARD averages its divergence over classes, the cross-entropy not: alpha is converted, the whole divided by `scale`.
     start = (x + at_start(lambda s: (2 * s.uniform() - 1) * eps)).clamp(0, 1)
     x_adv = pgd(lambda at: ce_each(f(at)), steps, eps, alpha, start)
@@ -337,6 +348,20 @@ def distillation_cases():
     x_adv = ascent(lambda z: kl_sum(F.log_softmax(z, 1), t), steps, eps, alpha, begin)
     each = lambda z: torch.mean(-F.log_softmax(z, 1) * t + torch.log(t) * t)
     yield {"name": "rslad", **own}, K * (5 / 6.0 * each(f(x_adv)) + 1 / 6.0 * each(f(x)))
+
+
+def joint_cases():
+    """LBGAT: the teacher's weights are those of the natural network, which is trained along. nn.MSELoss averages over classes."""
+    near = {"name": "pgd", "steps": 3, "alpha": "0.025", "random_start": "0.001", "objective": "kl"}
+    p = F.softmax(f(x), 1).detach()
+    divergence = torch.nn.KLDivLoss(reduction="sum")
+    start = (x + 0.001 * at_start(lambda s: s.normal())).clamp(0, 1)
+    x_adv = pgd(lambda at: divergence(F.log_softmax(f(at), 1), p), 3, 0.1, 0.025, start)
+    for beta in (0.0, 6.0):
+        out_adv, out_natural, out = f(x_adv), f(x), teacher(x)
+        loss_mse = torch.nn.MSELoss()(out_adv, out) + F.cross_entropy(out, y)
+        loss_kl = (1.0 / N) * divergence(F.log_softmax(out_adv, 1), F.softmax(out_natural, 1))
+        yield {"name": "lbgat", "eps": "0.1", "beta": beta, "attack": near}, loss_mse + beta * loss_kl
 
 
 def curvature_cases():
@@ -476,6 +501,44 @@ def rectified_cases():
     yield given, 0.65 * F.cross_entropy(r(x), y) + 0.35 * robust_ce(both)
 
 
+def mmr(model, centre, order, n_rb, gamma_rb, gamma_db):
+    """Both terms of MMR by its definition: the map of all pixels to a layer's units, (N, D, units), is carried through the layers."""
+    z, v = centre, torch.eye(D).view(D, *SHAPE)
+    distances = []
+    for layer in model:
+        if isinstance(layer, torch.nn.Conv2d):
+            z, v = layer(z), F.conv2d(v, layer.weight, None, layer.stride, layer.padding)
+        elif isinstance(layer, torch.nn.Linear):
+            z, v = layer(z), v @ layer.weight.t()
+        elif isinstance(layer, torch.nn.Flatten):
+            z, v = z.flatten(1), v.flatten(1)
+        else:
+            if v.shape[0] == D:
+                v = v.repeat(N, *[1] * (v.dim() - 1))
+            v = v.view(N, D, *z.shape[1:])
+            distances.append((z.abs() / v.norm(p=order, dim=1)).flatten(1))
+            v = (v * (z > 0).double().unsqueeze(1)).view(N * D, *z.shape[1:])
+            z = layer(z)
+    near = torch.cat(distances, 1).sort(dim=1).values[:, :n_rb]
+    rb_term = torch.clamp(1 - near / gamma_rb, min=0).sum(1)
+    # Decisions, as published: the label's own distance is put out of reach.
+    v = v.view(N, D, K)
+    diff = (v - v[torch.arange(N), :, y].unsqueeze(2)).abs()
+    diff = diff + 1e-5 * (diff < 1e-5).double()
+    margins = z.gather(1, y[:, None]) - z + 100.0 * F.one_hot(y, K)
+    dist_db = margins / diff.norm(p=order, dim=1) + F.one_hot(y, K) * 2.0 * gamma_db
+    return rb_term, torch.clamp(1 - dist_db / gamma_db, min=0).sum(1)
+
+
+def region_cases():
+    """In the second of three epochs; 3136 + 1568 + 100 hidden units, of which int(.1 n) at first and int(.02 n) at last count."""
+    n_rb = int((96 - 480) / 3 * 2 + 480)
+    for name, order, gamma_rb, gamma_db in [("linf", 1, 0.01, 0.05), ("l2", 2, 0.2, 1.0)]:
+        rb, db = mmr(r, x, order, n_rb, gamma_rb, gamma_db)
+        given = {"name": "mmr", "norm": name, "weight": 0.7, "gamma_rb": gamma_rb, "gamma_db": gamma_db}
+        yield given, F.cross_entropy(r(x), y) + (0.7 * rb / n_rb).mean() + (0.7 * db / K).mean()
+
+
 def everything():
     names, params = zip(*f.named_parameters())
     cases = [
@@ -490,9 +553,13 @@ def everything():
         found = torch.autograd.grad(loss, params, retain_graph=True)
         listed.append({"recipe": given, "loss": loss.item(), "gradients": gradients(names, found)})
     names, params = zip(*r.named_parameters())
-    for given, loss in rectified_cases():
+    for given, loss in [*rectified_cases(), *region_cases()]:
         found = torch.autograd.grad(loss, params, retain_graph=True)
         listed.append({"recipe": given, "activation": "relu", "loss": loss.item(), "gradients": gradients(names, found)})
+    names, params = zip(*[*f.named_parameters(), *((f"natural.{n}", p) for n, p in teacher.named_parameters())])
+    for given, loss in joint_cases():
+        found = torch.autograd.grad(loss, params, retain_graph=True)
+        listed.append({"recipe": given, "loss": loss.item(), "gradients": gradients(names, found)})
     return {"recipes.json": {"cases": listed}}
 
 

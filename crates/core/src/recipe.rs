@@ -87,8 +87,8 @@ pub trait Recipe: Send + Sync {
     fn prepare(&self, _setup: &mut Setup<'_>) -> Result<Memory> {
         Ok(Memory::new())
     }
-    /// How parameters start, where the recipe wants it otherwise than the network; of networks that bring weights along it is not
-    /// asked.
+    /// How parameters start, where the recipe wants it otherwise than the network, and which are trained beside the network's own: those
+    /// stand behind them, and are left out when the training has ended. Of networks that bring weights along it is not asked.
     fn starting(&self, specs: Vec<ParamSpec>) -> Vec<ParamSpec> {
         specs
     }

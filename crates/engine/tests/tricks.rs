@@ -338,3 +338,26 @@ fn extra_data_that_do_not_fit_are_told() {
     };
     assert!(said.contains("do not go with the training's (1, 8, 8) in 3"), "{said}");
 }
+
+/// What a recipe remembers of the weights, and what it trains beside them, survives; the checkpoint has the network's alone, or it
+/// would not load.
+#[test]
+fn recipes_with_a_second_network_depend_on_no_interruption() {
+    let rows = "[[row]]\nrecipe = { name = \"adr\", eps = \"0.2\", steps = 1 }\n\
+                [[row]]\nrecipe = { name = \"lbgat\", eps = \"0.2\", attack = { name = \"pgd\", steps = 1, objective = \"kl\" } }\n\
+                model = { name = \"resnet18\", width = 1 }\n";
+    let suite =
+        suite("epochs = 2, perturb = { name = \"awp\", start = 1 }, augmentation = [\"idbh\", \"auto-augment\"]", rows);
+    let wanted = bytes(&run(&suite));
+    assert_eq!(wanted.len(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    let mut interruptions = 0;
+    let records = loop {
+        match go(&suite, folder.path(), &Brake { every: Some(5), ..Brake::default() }) {
+            Err(Error::Interrupted) => interruptions += 1,
+            other => break other.unwrap(),
+        }
+    };
+    assert!(interruptions >= 4, "{interruptions}");
+    assert!(bytes(&records) == wanted);
+}

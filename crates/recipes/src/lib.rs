@@ -2,6 +2,7 @@
 //!
 //! g_n = ∂ℓ_n/∂x_n in pixel units; no batch size, image size or input deviation hides in a weight.
 
+mod adr;
 mod alignment;
 mod ard;
 mod ascent;
@@ -25,8 +26,10 @@ mod ikl;
 mod inner;
 mod intervals;
 mod jacobian;
+mod lbgat;
 mod llr;
 mod mart;
+mod mmr;
 mod mtl_ibp;
 mod n_fgsm;
 mod noise;
@@ -40,6 +43,7 @@ mod te;
 mod teacher;
 mod trades;
 
+pub use adr::Adr;
 pub use ard::Ard;
 pub use ascent::Ascent;
 pub use ce::Ce;
@@ -60,8 +64,10 @@ pub use igam::Igam;
 pub use ikl::Ikl;
 pub use inner::InnerAttack;
 pub use jacobian::Jacobian;
+pub use lbgat::Lbgat;
 pub use llr::Llr;
 pub use mart::Mart;
+pub use mmr::Mmr;
 pub use mtl_ibp::MtlIbp;
 pub use n_fgsm::NFgsm;
 pub use noise::{Noise, NoiseKind};
@@ -94,6 +100,8 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         ikl::SPEC,
         hat::SPEC,
         te::SPEC,
+        adr::SPEC,
+        lbgat::SPEC,
         ard::SPEC,
         rslad::SPEC,
         ibp::SPEC,
@@ -110,6 +118,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
         cure::SPEC,
         llr::SPEC,
         igam::SPEC,
+        mmr::SPEC,
     ];
     recipes.into_iter().try_for_each(|spec| registry.recipes.add(spec))?;
     penalties.into_iter().try_for_each(|spec| registry.penalties.add(spec))?;

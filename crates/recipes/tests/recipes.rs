@@ -72,6 +72,11 @@ fn weights(network: &dyn Network) -> Weights {
     Weights::init(&network.specs(), Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu).unwrap()
 }
 
+/// What a training with this recipe starts from.
+fn started(recipe: &dyn Recipe, network: &dyn Network) -> Weights {
+    Weights::init(&recipe.starting(network.specs()), Key::new(2, Purpose::Init), DType::F64, &Device::Cpu).unwrap()
+}
+
 /// Another network, whatever is trained.
 fn teacher() -> Arc<dyn Target> {
     let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
@@ -106,7 +111,7 @@ fn loss(
 
 /// Total, terms and weight gradients as bits.
 fn run(recipe: &dyn Recipe, network: &Arc<dyn Network>, b: &Batch) -> (f64, Terms, Vec<Vec<u64>>) {
-    let params = weights(&**network).leaves();
+    let params = started(recipe, &**network).leaves();
     let mut memory = memory(recipe, &**network, &batch(12));
     let (total, terms) = loss(recipe, network, &params, b, &mut memory);
     let leaves: Vec<&Var> = params.trained().map(|(_, v)| v).collect();
@@ -157,6 +162,8 @@ fn all() -> Vec<Value> {
         json!({ "name": "ikl", "eps": "0.1" }),
         json!({ "name": "hat", "eps": "0.1" }),
         json!({ "name": "te", "eps": "0.1", "start": 1, "end": 4 }),
+        json!({ "name": "adr", "eps": "0.1", "share": 0.6 }),
+        json!({ "name": "lbgat", "eps": "0.1", "beta": 2.0 }),
         json!({ "name": "ard", "eps": "0.1", "alpha": 0.7 }),
         json!({ "name": "rslad", "eps": "0.1" }),
         // After 1.2 epochs ε is at a fifth of the way.
@@ -170,6 +177,8 @@ fn all() -> Vec<Value> {
         json!({ "name": "cure", "weight": 0.3 }),
         json!({ "name": "llr", "eps": "0.1" }),
         json!({ "name": "igam", "weight": 0.5 }),
+        json!({ "name": "mmr", "norm": "l2", "gamma_rb": 0.5, "gamma_db": 2.0 }),
+        json!({ "name": "mmr", "first": 0.5, "last": 0.5 }),
     ]
 }
 
@@ -192,10 +201,9 @@ fn splitting_a_batch_changes_no_term() {
 #[test]
 fn the_parameter_gradient_is_the_central_difference_of_the_loss() {
     let network = model(json!({ "name": "lenet-small", "activation": "softplus" }));
-    let start = weights(&*network);
-    let specs = network.specs();
     for given in all() {
         let r = recipe(given.clone());
+        let (start, specs) = (started(&*r, &*network), r.starting(network.specs()));
         if let Some(held) = r.held_constant() {
             println!("{given}: holds {held} constant; recipes.json has its gradients");
             continue;
@@ -228,6 +236,7 @@ fn weight_zero_and_eps_zero_are_plain_training_bit_for_bit() {
         json!({ "name": "cure", "weight": 0.0 }),
         json!({ "name": "llr", "eps": "0.1", "weight": 0.0, "taylor_weight": 0.0 }),
         json!({ "name": "igam", "weight": 0.0 }),
+        json!({ "name": "mmr", "weight": 0.0 }),
         json!({ "name": "noise", "size": "0" }),
         json!({ "name": "fgsm-aug", "eps": "0" }),
         json!({ "name": "fgsm-rs", "eps": "0" }),
@@ -295,11 +304,13 @@ fn pixel_units_do_not_change_when_normalisation_moves_into_the_weights() {
     let std = 0.25;
     let inside = model(json!({ "name": "linear", "std": [std] }));
     let outside = model(json!({ "name": "linear" }));
-    let w = weights(&*inside);
-    let mut absorbed = w.clone();
-    absorbed.set("1.weight", w.get("1.weight").unwrap().affine(1.0 / std, 0.0).unwrap()).unwrap();
     for given in all() {
         let r = recipe(given.clone());
+        let w = started(&*r, &*inside);
+        let mut absorbed = w.clone();
+        for (name, first, _) in w.iter().filter(|(name, ..)| name.ends_with("1.weight")) {
+            absorbed.set(name, first.affine(1.0 / std, 0.0).unwrap()).unwrap();
+        }
         let value = |network: &Arc<dyn Network>, w: &Weights| {
             let mut memory = memory(&*r, &**network, &batch(12));
             loss(&*r, network, &w.leaves(), &batch(6), &mut memory).0.tensor().to_scalar::<f64>().unwrap()

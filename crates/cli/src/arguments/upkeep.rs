@@ -67,6 +67,9 @@ pub(crate) struct Submit {
     /// Elements of the array that run at a time (default: no limit)
     #[arg(long, value_name = "N", value_parser = above_zero::<NonZeroUsize>)]
     pub(crate) array_limit: Option<NonZeroUsize>,
+    /// Elements of the array for every row and seed, each with its share of the examples of every attack
+    #[arg(long, value_name = "N", default_value = "1", value_parser = above_zero::<NonZeroUsize>)]
+    pub(crate) shards: NonZeroUsize,
     /// Show scripts and commands, and submit nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -19,6 +19,9 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
     if run.jobs.get() > 1 || run.no_report || run.worker.is_some() {
         return Err(Failure::user("--jobs and --no-report are for gauntlet run; an array job has --array-limit"));
     }
+    if run.shard.is_some() {
+        return Err(Failure::user("--shard is for gauntlet run; an array has an element for each of --shards N"));
+    }
     let (mut suite, catalogue) = suites::load(session, &run.suite)?;
     select(&mut suite, &run.examples);
     let mut context = session.context(&catalogue, Store::new(&run.runs), interrupt::flag());
@@ -49,6 +52,7 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
                 "cells": cells.iter().map(|(row, seed)| json!({ "row": row, "seed": seed })).collect::<Vec<_>>(),
                 "jobs": sent.iter().map(|s| json!({ "name": s.job.name, "id": s.id, "command": s.command }))
                     .collect::<Vec<_>>(),
+                "shards": arguments.shards,
                 "folder": folder.display().to_string(),
                 "submitted": !arguments.dry_run,
             })
@@ -56,7 +60,15 @@ pub(crate) fn submit(session: &Session, arguments: &Submit) -> Result<Code, Fail
         || {
             let verb = if arguments.dry_run { "would be" } else { "are" };
             let text: String = sent.iter().map(|s| s.text(&folder, arguments.dry_run)).collect();
-            format!("{text}{}: {} open parts {verb} elements of an array; the report follows", suite.name, cells.len())
+            let each = match arguments.shards.get() {
+                1 => String::new(),
+                n => format!(", {n} each"),
+            };
+            format!(
+                "{text}{}: {} open parts {verb} elements of an array{each}; the report follows",
+                suite.name,
+                cells.len()
+            )
         },
     )?;
     Ok(Code::Done)

@@ -106,7 +106,8 @@ impl Run {
         images: &Batch,
         teacher: &Arc<dyn Target>,
     ) -> Result<Self> {
-        let weights = Weights::init(&network.specs(), Key::new(0, Purpose::Init), Precision::F32, &Device::Cpu)?;
+        let weights =
+            Weights::init(&recipe.starting(network.specs()), Key::new(0, Purpose::Init), Precision::F32, &Device::Cpu)?;
         let memory = prepare(&*recipe, &**network, images, teacher.clone())?;
         Ok(Run { recipe, weights, memory, state: OptimiserState::default(), teacher: teacher.clone() })
     }

@@ -107,7 +107,10 @@ pub(super) fn pixels(subject: &Subject<'_>) -> Result<Found> {
     let images = batch(8, INPUT, CLASSES, Precision::F64)?;
     let weights = subject.weights()?;
     let mut absorbed = weights.clone();
-    absorbed.set(FIRST, weights.get(FIRST)?.affine(1.0 / STD, 0.0)?)?;
+    // Of a network that the recipe trains beside this one too.
+    for (name, first, _) in weights.iter().filter(|(name, ..)| name.ends_with(FIRST)) {
+        absorbed.set(name, first.affine(1.0 / STD, 0.0)?)?;
+    }
     let inside: Arc<dyn Network> = Arc::new(Smooth::new(STD));
     let (a, b) = (subject.step(&inside, &weights, &images)?, subject.step(&subject.network, &absorbed, &images)?);
     for ((name, _, values), (_, _, other)) in a.terms.iter().zip(&b.terms) {

@@ -78,7 +78,12 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn weights(&self) -> Result<Weights> {
-        Ok(Weights::init(&self.network.specs(), Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu)?)
+        Ok(Weights::init(
+            &self.recipe.starting(self.network.specs()),
+            Key::new(2, Purpose::Init),
+            Precision::F64,
+            &Device::Cpu,
+        )?)
     }
 
     /// What the recipe remembers of a training set of twelve images.

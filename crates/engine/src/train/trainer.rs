@@ -224,7 +224,7 @@ impl TrainingJob<'_> {
             None => self.measured(&current, rows, last)?,
         };
         let Progress { curve, seconds, cpu_seconds, resumed, cost_relative_to_ce, .. } = current.progress;
-        let weights = weights.to_device(&Device::Cpu)?;
+        let weights = self.networks_own(&weights)?.to_device(&Device::Cpu)?;
         Ok(Trained { weights, curve, seconds, cpu_seconds, resumed, cost_relative_to_ce })
     }
 
@@ -253,7 +253,10 @@ impl TrainingJob<'_> {
 
     /// The state of a fresh training, or the saved one.
     fn open(&self, state: Option<(&Path, &str)>, rows: usize, events: &dyn Events) -> Result<TrainingState> {
-        let specs = self.network.specs();
+        let specs = match self.network.own_weights() {
+            Some(_) => self.network.specs(),
+            None => self.recipe.starting(self.network.specs()),
+        };
         if let Some((path, key)) = state.filter(|(path, _)| path.exists()) {
             match TrainingState::load(path, key, &specs) {
                 Ok(mut found) => {
@@ -270,7 +273,7 @@ impl TrainingJob<'_> {
         let key = Key::new(self.seed, Purpose::Init);
         let weights = match self.network.own_weights() {
             Some(_) => self.network.start(key, self.precision, &Device::Cpu)?,
-            None => Weights::init(&self.recipe.starting(self.network.specs()), key, self.precision, &Device::Cpu)?,
+            None => Weights::init(&specs, key, self.precision, &Device::Cpu)?,
         };
         let mut train = |visit: &mut dyn FnMut(&Batch) -> gauntlet_core::Result<()>| {
             for first in (0..rows).step_by(SETUP_CHUNK) {
@@ -299,6 +302,16 @@ impl TrainingJob<'_> {
             fresh.begin_average();
         }
         fresh.to_device(self.compute.device())
+    }
+
+    /// The weights without those that the recipe trains beside the network's ([`Recipe::starting`]).
+    fn networks_own(&self, weights: &Weights) -> Result<Weights> {
+        let mut entries = Vec::new();
+        for spec in self.network.specs() {
+            let tensor = weights.get(&spec.name)?.clone();
+            entries.push((spec.name, tensor, spec.trainable));
+        }
+        Ok(Weights::from_entries(entries))
     }
 
     fn keep(&self, state: Option<(&Path, &str)>, current: &TrainingState) -> Result<()> {
@@ -426,14 +439,16 @@ impl TrainingJob<'_> {
         let epochs = self.config.epochs;
         let position =
             Position { epoch: epochs.saturating_sub(1), epochs, step: steps.saturating_sub(1), steps, replay: 0 };
-        let count = |recipe: &dyn Recipe, tricks: &Tricks| -> Result<u64> {
+        let count = |recipe: &dyn Recipe, tricks: &Tricks, mut from: TrainingState| -> Result<u64> {
             let before = work::multiplications();
             let of = (&first, mixed.as_ref());
-            self.step((recipe, tricks, &Graphs::default()), &mut current.clone(), of, position)?;
+            self.step((recipe, tricks, &Graphs::default()), &mut from, of, position)?;
             Ok(work::multiplications() - before)
         };
+        let alone = TrainingState { weights: self.networks_own(&current.weights)?, ..current.clone() };
         // What ails a step is for the training to find, at its own step.
-        let (own, plain) = (count(&*self.recipe, &self.config.tricks), count(&*ce, &Tricks::NONE));
+        let own = count(&*self.recipe, &self.config.tricks, current.clone());
+        let plain = count(&*ce, &Tricks::NONE, alone);
         let (Ok(own), Ok(plain)) = (own, plain) else { return Ok(None) };
         Ok((plain > 0).then(|| own as f64 / plain as f64))
     }

@@ -1,15 +1,20 @@
 //! Augmentations of training images, one file each.
 
+mod auto_augment;
 mod beta;
 mod cutmix;
 mod cutout;
+mod erase;
+mod idbh;
 mod mixup;
 mod operation;
 mod rand_augment;
 mod trivial_augment;
 
+pub use auto_augment::AutoAugment;
 pub use cutmix::CutMix;
 pub use cutout::Cutout;
+pub use idbh::Idbh;
 pub use mixup::Mixup;
 pub use operation::Operation;
 pub use rand_augment::RandAugment;
@@ -22,9 +27,16 @@ use gauntlet_core::{Registry, Result};
 /// # Errors
 /// A name that is taken.
 pub(crate) fn register(registry: &mut Registry) -> Result<()> {
-    [cutout::SPEC, mixup::SPEC, cutmix::SPEC, trivial_augment::SPEC, rand_augment::SPEC]
-        .into_iter()
-        .try_for_each(|spec| registry.augmentations.add(spec))
+    let all = [
+        cutout::SPEC,
+        mixup::SPEC,
+        cutmix::SPEC,
+        trivial_augment::SPEC,
+        rand_augment::SPEC,
+        auto_augment::SPEC,
+        idbh::SPEC,
+    ];
+    all.into_iter().try_for_each(|spec| registry.augmentations.add(spec))
 }
 
 #[cfg(test)]
@@ -89,9 +101,14 @@ mod tests {
 
     #[test]
     fn what_an_image_draws_is_its_own() {
-        for given in
-            [json!({ "name": "trivial-augment" }), json!({ "name": "rand-augment", "operations": 2, "magnitude": 9 })]
-        {
+        for given in [
+            json!({ "name": "trivial-augment" }),
+            json!({ "name": "rand-augment", "operations": 2, "magnitude": 9 }),
+            json!({ "name": "auto-augment" }),
+            json!({ "name": "idbh" }),
+            json!({ "name": "idbh", "version": "cifar10-strong" }),
+            json!({ "name": "idbh", "version": "svhn" }),
+        ] {
             let augment = built(given.clone());
             let mut seen = std::collections::BTreeSet::new();
             for id in 0..60 {
@@ -116,6 +133,7 @@ mod tests {
             (json!({ "name": "mixup", "alpha": 0.0 }), "mixup.alpha: must be above 0"),
             (json!({ "name": "cutmix", "probability": 1.5 }), "cutmix.probability: must be at most 1, got 1.5"),
             (json!({ "name": "rand-augment", "magnitude": 31 }), "rand-augment.magnitude: must be at most 30, got 31"),
+            (json!({ "name": "idbh", "version": "cifar100" }), "cifar10-weak"),
             (json!({ "name": "cutuot", "size": 2 }), "cutout"),
         ] {
             let said = registry.augmentation(given.as_object().unwrap()).map(|_| ()).unwrap_err().to_string();

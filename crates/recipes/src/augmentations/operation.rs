@@ -1,4 +1,4 @@
-//! The fourteen operations of TrivialAugment and RandAugment, on pixels in [0, 1].
+//! The fourteen operations of TrivialAugment and RandAugment, and one more of AutoAugment, on pixels in [0, 1].
 //!
 //! Geometry takes the nearest pixel and fills with black, as torchvision does; colours are blended as Pillow blends them, without its
 //! rounding to bytes in between.
@@ -23,13 +23,14 @@ pub enum Operation {
     Solarize,
     AutoContrast,
     Equalize,
+    Invert,
 }
 
 /// Weights of the grey image, as Pillow has them.
 const GREY: [f64; 3] = [0.299, 0.587, 0.114];
 
 impl Operation {
-    /// In torchvision's order.
+    /// Those of TrivialAugment and RandAugment, in torchvision's order.
     pub const ALL: [Operation; 14] = [
         Operation::Identity,
         Operation::ShearX,
@@ -94,6 +95,7 @@ impl Operation {
             Operation::Solarize => {
                 image.pixels.iter_mut().filter(|p| **p >= strength).for_each(|p| *p = 1.0 - *p);
             }
+            Operation::Invert => image.pixels.iter_mut().for_each(|p| *p = 1.0 - *p),
             Operation::AutoContrast => {
                 for channel in image.pixels.chunks_mut(h * w) {
                     let low = channel.iter().copied().fold(f64::INFINITY, f64::min);
@@ -218,6 +220,7 @@ mod tests {
         close(&done(Operation::Sharpness, -1.0, &peak, 3), &[0.0, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0]);
         close(&done(Operation::Posterize, 1.0, &[0.1, 0.49, 0.51, 1.0], 2), &[0.0, 0.0, 128.0 / 255.0, 128.0 / 255.0]);
         close(&done(Operation::Solarize, 0.5, &[0.1, 0.5, 0.6, 1.0], 2), &[0.1, 0.5, 0.4, 0.0]);
+        close(&done(Operation::Invert, 0.0, &[0.1, 0.5, 0.6, 1.0], 2), &[0.9, 0.5, 0.4, 0.0]);
         close(&done(Operation::AutoContrast, 0.0, &[0.2, 0.4, 0.6, 0.6], 2), &[0.0, 0.5, 1.0, 1.0]);
         close(&done(Operation::AutoContrast, 0.0, &[0.3; 4], 2), &[0.3; 4]);
         // 1,024 pixels, half of them 0 and half 1: step (1024 − 512) / 255 = 2; 0 → 1/2, 1 → (512 + 1) / 2.

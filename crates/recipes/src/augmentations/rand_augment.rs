@@ -56,7 +56,7 @@ fn strength(operation: Operation, magnitude: usize, (h, w): (usize, usize)) -> f
         Operation::Brightness | Operation::Color | Operation::Contrast | Operation::Sharpness => 0.9 * t,
         Operation::Posterize => 8.0 - (4.0 * t).round(),
         Operation::Solarize => 1.0 - t,
-        Operation::Identity | Operation::AutoContrast | Operation::Equalize => 0.0,
+        Operation::Identity | Operation::AutoContrast | Operation::Equalize | Operation::Invert => 0.0,
     }
 }
 

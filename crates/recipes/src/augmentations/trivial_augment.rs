@@ -38,7 +38,7 @@ fn strength(operation: Operation, i: u32) -> f64 {
         Operation::Rotate => 135.0 * t,
         Operation::Posterize => 8.0 - (6.0 * t).round(),
         Operation::Solarize => 1.0 - t,
-        Operation::Identity | Operation::AutoContrast | Operation::Equalize => 0.0,
+        Operation::Identity | Operation::AutoContrast | Operation::Equalize | Operation::Invert => 0.0,
     }
 }
 

@@ -254,3 +254,135 @@ fn distances_to_oneself_are_nothing() {
         assert!(loss.total.tensor().to_scalar::<f64>().unwrap().abs() < 1e-9 && largest < 1e-9, "{given}: {largest}");
     }
 }
+
+/// (weight, bias) of every layer of an mlp.
+fn layers(w: &Weights) -> Vec<(Vec<Vec<f64>>, Vec<f64>)> {
+    let tensors: Vec<&Tensor> = w.iter().map(|(_, t, _)| t).collect();
+    tensors.chunks(2).map(|pair| (pair[0].to_vec2().unwrap(), pair[1].to_vec1().unwrap())).collect()
+}
+
+/// All hidden units before their rectifiers.
+fn hidden(layers: &[(Vec<Vec<f64>>, Vec<f64>)], x: &[f64]) -> Vec<f64> {
+    let (mut at, mut all) = (x.to_vec(), Vec::new());
+    for (weight, bias) in &layers[..layers.len() - 1] {
+        let dot = |row: &Vec<f64>| row.iter().zip(&at).map(|(w, x)| w * x).sum::<f64>();
+        let z: Vec<f64> = weight.iter().zip(bias).map(|(row, b)| dot(row) + b).collect();
+        at = z.iter().map(|z| z.max(0.0)).collect();
+        all.extend(z);
+    }
+    all
+}
+
+/// Inside the ball up to the nearest boundary no rectifier switches; just beyond it, in the boundary's own direction, one does.
+#[test]
+fn the_nearest_boundary_is_where_the_first_rectifier_switches() {
+    let network = model(json!({ "name": "mlp", "hidden": [12, 9] }));
+    let w = weights(&*network);
+    let (layers, b, units) = (layers(&w), batch(8), 21);
+    let images: Vec<Vec<f64>> = b.x.flatten_from(1).unwrap().to_vec2().unwrap();
+    for norm in ["linf", "l2"] {
+        // One unit counts, and its hinge is far from its end.
+        let (gamma, one) = (1e3, 1.5 / units as f64);
+        let given = json!({ "name": "mmr", "norm": norm, "gamma_rb": gamma, "first": one, "last": one });
+        for (x, hinge) in images.iter().zip(term(given, &network, &w.leaves(), &b, "mmr_regions")) {
+            let d = gamma * (1.0 - hinge);
+            assert!(d > 0.0, "{d}");
+            let z = hidden(&layers, x);
+            let mut switched = 0;
+            for (u, zu) in z.iter().enumerate() {
+                // Within a linear region a difference of values is the gradient.
+                let step = 1e-3 * d;
+                let gradient: Vec<f64> = (0..x.len())
+                    .map(|i| {
+                        let mut near = x.clone();
+                        near[i] += step;
+                        (hidden(&layers, &near)[u] - zu) / step
+                    })
+                    .collect();
+                let length = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+                if length == 0.0 {
+                    continue;
+                }
+                let towards = |size: f64| -> Vec<f64> {
+                    let way = |g: &f64| if norm == "l2" { g / length } else { g.signum() * f64::from(*g != 0.0) };
+                    x.iter().zip(&gradient).map(|(x, g)| x - size * zu.signum() * way(g)).collect()
+                };
+                let same = |at: &[f64]| hidden(&layers, at).iter().zip(&z).all(|(a, z)| (*a > 0.0) == (*z > 0.0));
+                assert!(same(&towards(0.9999 * d)), "{norm}: unit {u} before {d}");
+                switched += usize::from(!same(&towards(1.0001 * d)));
+            }
+            assert!(switched >= 1, "{norm}: nothing switches beyond {d}");
+        }
+    }
+}
+
+/// d_j of a linear model is the distance to a hyperplane.
+#[test]
+fn the_decision_boundaries_of_a_linear_model_are_hyperplanes() {
+    let network = model(json!({ "name": "linear" }));
+    let w = weights(&*network);
+    let (rows, b) = (matrix(&w, "1.weight"), batch(6));
+    let bias: Vec<f64> = w.get("1.bias").unwrap().to_vec1().unwrap();
+    let images: Vec<Vec<f64>> = b.x.flatten_from(1).unwrap().to_vec2().unwrap();
+    let labels: Vec<u32> = b.y.to_vec1().unwrap();
+    for (norm, gamma) in [("linf", 0.05), ("l2", 0.3)] {
+        let want: Vec<f64> = images
+            .iter()
+            .zip(&labels)
+            .map(|(x, y)| {
+                let y = *y as usize;
+                let others = (0..rows.len()).filter(|j| *j != y).map(|j| {
+                    let apart: Vec<f64> = rows[y].iter().zip(&rows[j]).map(|(a, b)| a - b).collect();
+                    let margin = apart.iter().zip(x).map(|(a, x)| a * x).sum::<f64>() + bias[y] - bias[j];
+                    let sizes = apart.iter().map(|a| a.abs());
+                    let length = match norm {
+                        "l2" => sizes.map(|a| a * a).sum::<f64>().sqrt(),
+                        _ => sizes.sum::<f64>(),
+                    };
+                    (1.0 - margin / length / gamma).max(0.0)
+                });
+                others.sum::<f64>() / rows.len() as f64
+            })
+            .collect();
+        assert!(want.iter().any(|v| *v > 0.0));
+        let given = json!({ "name": "mmr", "norm": norm, "gamma_db": gamma });
+        let got = term(given, &network, &w.leaves(), &b, "mmr_decisions");
+        // An entry below 10⁻⁵ is raised by as much.
+        close(&got, &want, 1e-4, norm);
+    }
+}
+
+#[test]
+fn regions_of_other_layers_are_refused_by_name() {
+    let network = model(json!({ "name": "lenet-small", "activation": "gelu" }));
+    let params = weights(&*network).leaves();
+    let (b, mut memory) = (batch(2), Memory::new());
+    let mut step = Step::new(network.clone(), &params, &b, 5, HERE, &mut memory).unwrap();
+    let said = recipe(json!({ "name": "mmr" })).loss(&mut step).map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("lenet-small") && said.contains("not of gelu"), "{said}");
+}
+
+/// θ̄ ← d θ̄ + (1 − d) θ once a step, however often the step's loss is asked for, from the weights of the first one.
+#[test]
+fn adr_follows_the_weights_step_by_step() {
+    let network = model(json!({ "name": "lenet-small" }));
+    let adr = recipe(json!({ "name": "adr", "eps": "0.1", "steps": 1, "decay": 0.75 }));
+    let (start, b, mut memory) = (weights(&*network), batch(2), Memory::new());
+    let mut factor = 1.0;
+    for number in 0..4u32 {
+        let size = 1.0 + f64::from(number * number);
+        let sized = start.iter().map(|(name, t, trained)| (name.to_string(), t.affine(size, 0.0).unwrap(), trained));
+        let params = Weights::from_entries(sized).leaves();
+        for _ in 0..2 {
+            let at = Position { epoch: 0, step: number, ..HERE };
+            let mut step = Step::new(network.clone(), &params, &b, 5, at, &mut memory).unwrap();
+            adr.loss(&mut step).unwrap();
+        }
+        factor = if number == 0 { size } else { 0.75 * factor + 0.25 * size };
+        for (name, t, _) in start.iter() {
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            let want: Vec<f64> = flat(t).iter().map(|v| factor * v).collect();
+            close(&flat(&memory[&format!("adr.average/{name}")]), &want, 1e-12, name);
+        }
+    }
+}

@@ -23,18 +23,28 @@ pub(super) struct Job {
 }
 
 impl Script<'_> {
-    /// One element per row and seed.
+    /// One element per row and seed, or several with a shard each: the first shard of all comes first, so that whoever begins with the
+    /// second finds the row trained, unless all run at once.
     pub(super) fn array(&self, cells: &[(String, u64)]) -> Job {
         let limit = self.arguments.array_limit.map(|n| format!("%{n}")).unwrap_or_default();
-        let range = format!("--array=0-{}{limit}", cells.len().saturating_sub(1));
+        let shards = self.arguments.shards.get();
+        let range = format!("--array=0-{}{limit}", (cells.len() * shards).saturating_sub(1));
         let mut text = self.head("array", "%A-%a.log", Some(&range));
         let list = |of: &dyn Fn(&(String, u64)) -> String| cells.iter().map(of).collect::<Vec<_>>().join(" ");
+        let (what, place, share) = match shards {
+            1 => ("One element per row and seed", "SLURM_ARRAY_TASK_ID".to_string(), String::new()),
+            n => (
+                "One element per shard, row and seed",
+                format!("SLURM_ARRAY_TASK_ID % {}", cells.len()),
+                format!(" --shard \"$((SLURM_ARRAY_TASK_ID / {} + 1))/{n}\"", cells.len()),
+            ),
+        };
         let _ = write!(
             text,
-            "# One element per row and seed that was open. All share the store: who needs a part that another one works on\n\
+            "# {what} that was open. All share the store: who needs a part that another one works on\n\
              # goes on with the rest and waits for it at the end.\n\
              rows=({})\nseeds=({})\n\
-             exec {} --no-report --only \"row=${{rows[SLURM_ARRAY_TASK_ID]}}\" --only \"seed=${{seeds[SLURM_ARRAY_TASK_ID]}}\"\n",
+             exec {} --no-report --only \"row=${{rows[{place}]}}\" --only \"seed=${{seeds[{place}]}}\"{share}\n",
             list(&|(row, _)| quoted(row)),
             list(&|(_, seed)| seed.to_string()),
             self.run()
