@@ -74,7 +74,7 @@ fn weights(network: &dyn Network) -> Weights {
 
 /// What a training with this recipe starts from.
 fn started(recipe: &dyn Recipe, network: &dyn Network) -> Weights {
-    Weights::init(&recipe.starting(network.specs()), Key::new(2, Purpose::Init), DType::F64, &Device::Cpu).unwrap()
+    Weights::init(&recipe.starting(network.specs()), Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu).unwrap()
 }
 
 /// Another network, whatever is trained.
