@@ -101,13 +101,14 @@ mod tests {
 
     #[test]
     fn what_an_image_draws_is_its_own() {
-        for given in [
-            json!({ "name": "trivial-augment" }),
-            json!({ "name": "rand-augment", "operations": 2, "magnitude": 9 }),
-            json!({ "name": "auto-augment" }),
-            json!({ "name": "idbh" }),
-            json!({ "name": "idbh", "version": "cifar10-strong" }),
-            json!({ "name": "idbh", "version": "svhn" }),
+        // Of 60 images; AutoAugment's pairs have one strength each, and 64 pixels are too few to be equalised.
+        for (given, different) in [
+            (json!({ "name": "trivial-augment" }), 30),
+            (json!({ "name": "rand-augment", "operations": 2, "magnitude": 9 }), 30),
+            (json!({ "name": "auto-augment" }), 15),
+            (json!({ "name": "idbh" }), 50),
+            (json!({ "name": "idbh", "version": "cifar10-strong" }), 50),
+            (json!({ "name": "idbh", "version": "svhn" }), 50),
         ] {
             let augment = built(given.clone());
             let mut seen = std::collections::BTreeSet::new();
@@ -120,7 +121,7 @@ mod tests {
                 assert!(a.pixels.iter().all(|p| (0.0..=1.0).contains(p)), "{given}");
                 seen.insert(a.pixels.iter().map(|p| p.to_bits()).collect::<Vec<_>>());
             }
-            assert!(seen.len() > 30, "{given}: {}", seen.len());
+            assert!(seen.len() > different, "{given}: {}", seen.len());
         }
     }
 
