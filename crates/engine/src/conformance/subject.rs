@@ -9,7 +9,8 @@ use gauntlet_core::Memory;
 use gauntlet_core::position::Position;
 use gauntlet_core::recipe::Composed;
 use gauntlet_core::{
-    Batch, Frozen, Key, Network, Param, Params, Precision, Purpose, Recipe, Registry, Setup, Step, Target, Weights,
+    Batch, Frozen, Key, Network, Param, ParamSpec, Params, Precision, Purpose, Recipe, Registry, Setup, Step, Target,
+    Weights,
 };
 use gauntlet_evaluate::Kind;
 use serde_json::{Map, Value};
@@ -78,12 +79,12 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn weights(&self) -> Result<Weights> {
-        Ok(Weights::init(
-            &self.recipe.starting(self.network.specs()),
-            Key::new(2, Purpose::Init),
-            Precision::F64,
-            &Device::Cpu,
-        )?)
+        let own = self.network.specs();
+        let is_own = |spec: &ParamSpec| own.iter().any(|o| o.name == spec.name);
+        let added = self.recipe.starting(own.clone()).into_iter().filter(|spec| !is_own(spec));
+        // Recipes are compared with one another: all begin with the same weights.
+        let specs: Vec<ParamSpec> = own.iter().cloned().chain(added).collect();
+        Ok(Weights::init(&specs, Key::new(2, Purpose::Init), Precision::F64, &Device::Cpu)?)
     }
 
     /// What the recipe remembers of a training set of twelve images.
