@@ -94,7 +94,7 @@ def test_mistakes(trained, few):
         (dict(version="fast"), "version must be standard, plus, rand or custom, got 'fast'"),
         (dict(version="standard", attacks_to_run=["square"]), "attacks_to_run is for version=\"custom\""),
         (dict(is_tf_model=True), "TensorFlow's models are handed over as gauntlet.Model"),
-        (dict(norm="Linfinity"), "must be linf, l2 or l1"),
+        (dict(norm="Linfinity"), "must be linf, l2, l1 or l0"),
     ]:
         with pytest.raises(gauntlet.InputError, match=words):
             gauntlet.AutoAttack(trained, **how)

@@ -162,7 +162,7 @@ def test_a_gradient_of_another_shape_is_found(bright):
         (dict(eps="a"), "bad value for eps"),
         (dict(eps=None), "eps is required"),
         (dict(eps=["0.1", "0.10"]), "is listed twice"),
-        (dict(norm="l3"), "must be linf, l2 or l1, got 'l3'"),
+        (dict(norm="l3"), "must be linf, l2, l1 or l0, got 'l3'"),
         (dict(attacks="pdg"), "unknown attack \"pdg\" \\(did you mean \"pgd\"\\?\\)"),
         (dict(attacks={"name": "pgd", "step": 1}), "unknown parameter of pgd \"step\" \\(did you mean \"steps\"\\?\\)"),
         (dict(attacks=[]), "attacks: at least one is needed"),

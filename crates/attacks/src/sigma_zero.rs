@@ -135,24 +135,36 @@ impl<T: Real> Walk<T> for SigmaZeroWalk<T> {
         if self.taken == self.attack.steps || logits.iter().any(|z| !z.is_finite()) {
             return self.smallest.end(x, self.taken);
         }
-        let (y, slope) = (self.label as usize, pulls.add());
+        let y = self.label as usize;
         let other = runner_up(logits, y);
-        if logits[y] > logits[other] {
-            slope[y] += 1.0;
-            slope[other] -= 1.0;
+        if logits[y] <= logits[other] {
+            // The margin is at its floor: the count alone descends, and there is no gradient to ask for.
+            return self.descend(x, None);
         }
+        let slope = pulls.add();
+        slope[y] += 1.0;
+        slope[other] -= 1.0;
         Turn::Pull
     }
 
     fn step(&mut self, x: &mut [T], gradients: &[&[T]]) -> Turn {
+        self.descend(x, Some(gradients[0]))
+    }
+}
+
+impl<T: Real> SigmaZeroWalk<T> {
+    /// One step of Adam along the gradient of the margin, where it has one, and of the count.
+    fn descend(&mut self, x: &mut [T], margin: Option<&[T]>) -> Turn {
         let (i, n) = (self.taken, self.delta.len() as f64);
         self.taken += 1;
         let sigma = self.attack.sigma;
-        let gradient: Vec<f64> = gradients[0]
+        let gradient: Vec<f64> = self
+            .delta
             .iter()
-            .zip(&self.delta)
-            .map(|(g, d)| {
-                let g = if g.wide().is_finite() { g.wide() } else { 0.0 };
+            .enumerate()
+            .map(|(k, d)| {
+                let g = margin.map_or(0.0, |g| g[k].wide());
+                let g = if g.is_finite() { g } else { 0.0 };
                 g + 2.0 * d * sigma / (n * (d * d + sigma).powi(2))
             })
             .collect();

@@ -289,7 +289,7 @@ pub(crate) struct Attack {
     /// Attack: a name or a table such as '{ name = "pgd", restarts = 5 }'
     #[arg(long, required_unless_present = "property")]
     pub(crate) attack: Option<String>,
-    /// linf, l2 or l1
+    /// linf, l2, l1 or l0
     #[arg(long, default_value = "linf")]
     pub(crate) norm: String,
     /// Budget in pixels of images in [0,1]: 0.3, 8/255; several with commas

@@ -14,7 +14,7 @@ def norm_of(norm: Any) -> str:
     text = str(getattr(norm, "value", norm))
     known = _NORMS.get(text.lower())
     if known is None:
-        raise InputError(f"bad value for norm: must be linf, l2 or l1, got {text!r}")
+        raise InputError(f"bad value for norm: must be linf, l2, l1 or l0, got {text!r}")
     return known
 
 
