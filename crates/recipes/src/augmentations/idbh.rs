@@ -8,7 +8,7 @@ use gauntlet_core::registry::BuildAugmentation;
 use gauntlet_core::{ParamDoc, ParamKind, Spec};
 use std::sync::Arc;
 
-/// Flip, [`crop_shift`], one of eight changes of colour or shape, [`erase`]; Li & Spratling 2023. It takes the place of crop-flip.
+/// Flip, a crop with a shift, one of eight changes of colour or shape, an erased patch; Li & Spratling 2023. It takes the place of crop-flip.
 #[derive(Debug, Clone, Copy)]
 pub struct Idbh {
     /// Pixels that are cut off in height and width together, at most.
