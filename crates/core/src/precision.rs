@@ -2,23 +2,17 @@
 
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
-use serde::{Deserialize, Serialize};
 
 /// Bits of the numbers that a network is trained and evaluated in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// IEEE 754 single precision.
-    #[default]
     F32,
     /// IEEE 754 double precision.
     F64,
 }
 
 impl Precision {
-    /// The names, as in store keys and on the command line.
-    pub const NAMES: [&'static str; 2] = ["f32", "f64"];
-
     /// That of the tensor `x`.
     ///
     /// # Errors

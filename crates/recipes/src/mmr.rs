@@ -175,7 +175,7 @@ impl Mmr {
         let of_label = map.broadcast_mul(&own.unsqueeze(1)?)?.sum_keepdim(&[2])?;
         let apart = map.broadcast_sub(&of_label)?.abs()?;
         let tiny = apart.detach().affine(-1.0, SMALL)?.sign()?.relu()?.affine(SMALL, 0.0)?;
-        let raised = apart.add(&tiny.detach())?;
+        let raised = apart.add(&tiny)?;
         let norms = match self.dual {
             GradientNorm::L2 => raised.sqr()?.sum(&[1])?.sqrt()?,
             _ => raised.sum(&[1])?,
@@ -223,7 +223,7 @@ fn layer(node: &Node, of: &[&Carried], graph: &Graph, params: &Params, pixels: u
         Layer::Flatten | Layer::Reshape(_) => Carried { value: reshaped(&x.value)?, map: reshaped(&x.map)? },
         Layer::Act(act) => {
             let slope = match act {
-                Activation::Relu => x.value.detach().sign()?.relu()?.detach(),
+                Activation::Relu => x.value.detach().sign()?.relu()?,
                 Activation::Softplus => x.value.sigmoid()?,
                 _ => return Err(refused(act.name())),
             };

@@ -250,7 +250,7 @@ class AutoAttack:
             self._say(f"robust accuracy after {name.upper()}: {left / result.n:.2%}")
         before, after = images(x), as_array(result.x_adv)
         gaps = np.abs(after - before).reshape(len(before), -1)
-        order = {"linf": np.inf, "l2": 2, "l1": 1}[norm_of(self.norm)]
+        order = {"linf": np.inf, "l2": 2, "l1": 1, "l0": 0}[norm_of(self.norm)]
         size = float(np.linalg.norm(gaps, ord=order, axis=1).max())
         self._say(f"max {self.norm} perturbation: {size:.5f} of {eps_text(self.epsilon)}, max: {after.max():.5f}, min: {after.min():.5f}")
         self._say(f"robust accuracy: {result.robust_accuracy:.2%} (total time {time.monotonic() - begun:.1f} s)")

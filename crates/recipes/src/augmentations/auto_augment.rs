@@ -55,20 +55,8 @@ const POLICY: [[Likely; 2]; 25] = [
     [(TranslateY, 0.7, 9), (AutoContrast, 0.9, 0)],
 ];
 
-/// The strength of step `i` of ten on an image of these sides.
-fn strength(operation: Operation, i: u32, (h, w): (usize, usize)) -> f64 {
-    let t = f64::from(i) / 9.0;
-    match operation {
-        ShearX | ShearY => 0.3 * t,
-        TranslateX => 150.0 / 331.0 * w as f64 * t,
-        TranslateY => 150.0 / 331.0 * h as f64 * t,
-        Rotate => 30.0 * t,
-        Brightness | Color | Contrast | Sharpness => 0.9 * t,
-        Posterize => 8.0 - (4.0 * t).round(),
-        Solarize => 1.0 - t,
-        Identity | AutoContrast | Equalize | Invert => 0.0,
-    }
-}
+/// The most of the ten steps of strength.
+const MOST: f64 = 9.0;
 
 impl Augment for AutoAugment {
     fn change(&self, image: &mut Picture, stream: &mut Stream) {
@@ -78,7 +66,7 @@ impl Augment for AutoAugment {
             let (likely, sign) = (stream.uniform() < probability, stream.below(2));
             if likely {
                 let sign = if operation.is_signed() && sign == 1 { -1.0 } else { 1.0 };
-                operation.apply(image, sign * strength(operation, step, (h, w)));
+                operation.apply(image, sign * operation.strength(f64::from(step) / MOST, (h, w)));
             }
         }
     }
@@ -100,7 +88,8 @@ mod tests {
             for ((operation, probability, step), want) in pair.iter().zip(want.as_array().unwrap()) {
                 assert_eq!(format!("{operation:?}"), want["operation"].as_str().unwrap());
                 assert_eq!(*probability, want["probability"].as_f64().unwrap());
-                let (ours, theirs) = (strength(*operation, *step, (32, 32)), want["strength"].as_f64().unwrap());
+                let (ours, theirs) =
+                    (operation.strength(f64::from(*step) / MOST, (32, 32)), want["strength"].as_f64().unwrap());
                 // Thresholds are written in bytes there, and all in float32.
                 let theirs = if *operation == Solarize { theirs / 255.0 } else { theirs };
                 assert!((ours - theirs).abs() < 1e-6, "{want}: {ours}");

@@ -30,6 +30,20 @@ pub enum Operation {
 const GREY: [f64; 3] = [0.299, 0.587, 0.114];
 
 impl Operation {
+    /// Its strength in AutoAugment and RandAugment, `t` of the way from none to the most, on an image of these sides (height, width).
+    pub(crate) fn strength(self, t: f64, (h, w): (usize, usize)) -> f64 {
+        match self {
+            Operation::ShearX | Operation::ShearY => 0.3 * t,
+            Operation::TranslateX => 150.0 / 331.0 * w as f64 * t,
+            Operation::TranslateY => 150.0 / 331.0 * h as f64 * t,
+            Operation::Rotate => 30.0 * t,
+            Operation::Brightness | Operation::Color | Operation::Contrast | Operation::Sharpness => 0.9 * t,
+            Operation::Posterize => 8.0 - (4.0 * t).round(),
+            Operation::Solarize => 1.0 - t,
+            Operation::Identity | Operation::AutoContrast | Operation::Equalize | Operation::Invert => 0.0,
+        }
+    }
+
     /// Those of TrivialAugment and RandAugment, in torchvision's order.
     pub const ALL: [Operation; 14] = [
         Operation::Identity,

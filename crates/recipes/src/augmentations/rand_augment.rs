@@ -16,6 +16,9 @@ pub struct RandAugment {
     pub magnitude: usize,
 }
 
+/// The most of the steps of strength.
+const MOST: f64 = 30.0;
+
 /// Registration.
 pub const SPEC: Spec<BuildAugmentation> = Spec {
     name: "rand-augment",
@@ -32,7 +35,7 @@ pub const SPEC: Spec<BuildAugmentation> = Spec {
         },
         ParamDoc {
             name: "magnitude",
-            kind: ParamKind::Int(Range::at_least(0.0).at_most(30.0)),
+            kind: ParamKind::Int(Range::at_least(0.0).at_most(MOST)),
             default: "9",
             unit: "",
             doc: "step of strength",
@@ -45,28 +48,13 @@ pub const SPEC: Spec<BuildAugmentation> = Spec {
     },
 };
 
-/// Strength at `magnitude` on an image of these sides.
-fn strength(operation: Operation, magnitude: usize, (h, w): (usize, usize)) -> f64 {
-    let t = magnitude as f64 / 30.0;
-    match operation {
-        Operation::ShearX | Operation::ShearY => 0.3 * t,
-        Operation::TranslateX => 150.0 / 331.0 * w as f64 * t,
-        Operation::TranslateY => 150.0 / 331.0 * h as f64 * t,
-        Operation::Rotate => 30.0 * t,
-        Operation::Brightness | Operation::Color | Operation::Contrast | Operation::Sharpness => 0.9 * t,
-        Operation::Posterize => 8.0 - (4.0 * t).round(),
-        Operation::Solarize => 1.0 - t,
-        Operation::Identity | Operation::AutoContrast | Operation::Equalize | Operation::Invert => 0.0,
-    }
-}
-
 impl Augment for RandAugment {
     fn change(&self, image: &mut Picture, stream: &mut Stream) {
         let (_, h, w) = image.shape;
         for _ in 0..self.operations {
             let operation = Operation::ALL[stream.below(Operation::ALL.len() as u32) as usize];
             let sign = if operation.is_signed() && stream.below(2) == 1 { -1.0 } else { 1.0 };
-            operation.apply(image, sign * strength(operation, self.magnitude, (h, w)));
+            operation.apply(image, sign * operation.strength(self.magnitude as f64 / MOST, (h, w)));
         }
     }
 }
