@@ -53,7 +53,7 @@ pub const LEFT_OUT: &[LeftOut] = &[
     of(
         "SparseFool",
         "torchattacks, AttackBench",
-        "DeepFool along single values; `ead`, `fmn` and `pdpgd` are the sparse ones here",
+        "DeepFool along single values; `sigma-zero`, `fmn` and `pgd-l0` are the sparse ones here",
     ),
     of("SparseL1Descent", "Foolbox, AdverTorch, CleverHans", "is `pgd` in L1 here, with its `sparsity`"),
     of("targeted transfer by logits", "TransferAttack, ARES", "is `mi-fgsm` with `objective = \"margin-t\"` here"),

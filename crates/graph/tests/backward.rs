@@ -97,9 +97,9 @@ fn fused_layers_are_taken_apart() {
     for (got, _) in [&own, &soft, &straight] {
         assert!(got.iter().zip(&values).all(|(a, b)| (a - b).abs() < 1e-12));
     }
-    assert!(own.1.unwrap().iter().zip(&slope.unwrap()).all(|(a, b)| (a - b).abs() < 1e-12));
-    let (soft, straight) = (soft.1.unwrap(), straight.1.unwrap());
-    assert!(soft != straight);
+    let (slope, soft, straight) = (slope.unwrap(), soft.1.unwrap(), straight.1.unwrap());
+    assert!(own.1.unwrap().iter().zip(&slope).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(soft != slope && straight != soft);
     assert!(straight.iter().zip(&pulled(&values)).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(
         rectified.plan().calls().len()
